@@ -1,1 +1,26 @@
-//! Under construction.
+//! The control model: contexts, terminations and streams (H.248.1 §6, TS 23.334).
+//!
+//! This crate knows what a call is and what a controller may ask of it. It does not know gRPC,
+//! sockets, threads or clocks: ports come through [`Ports`], time and randomness are arguments,
+//! and what the packet path must do comes out as [`agw_relay::Command`]s.
+//! Start at [`Gateway::transact`].
+#![forbid(unsafe_code)]
+
+mod audit;
+mod command;
+mod error;
+mod event;
+mod id;
+
+pub use audit::{
+    Capabilities, ContextView, KeyView, LocalPort, RealmView, StreamView, TerminationView,
+};
+pub use command::{
+    ActivateKey, CancelKey, ChangeThroughConnection, Command, Configure, ContextChoice,
+    CryptoChange, CryptoContext, DirectedKey, Direction, Family, KeySlot, KeySource, LocalStream,
+    Media, Release, ReleaseReply, ReleasedStream, Remote, Reply, Reserve, RtcpMode, SetTopology,
+    SourcePolicy, StageKey, StreamChange, StreamMode, StreamSpec, TerminationReply,
+};
+pub use error::{CommandError, Reason, Refused, Resource};
+pub use event::{Event, EventKind, Subject};
+pub use id::{ContextId, Controller, StreamId, TerminationId};

@@ -1,1 +1,21 @@
-//! Under construction.
+//! The packet path: a datagram in, a [`Verdict`] out, in the caller's buffer.
+//!
+//! This crate knows flows, gates, source rules and crypto contexts. It does not know sockets,
+//! clocks, calls or who asked for a flow: control sends [`Command`]s, time is an argument.
+//! Start at [`Relay::handle_batch`].
+#![forbid(unsafe_code)]
+#![warn(clippy::indexing_slicing)]
+
+mod drop;
+mod spec;
+mod stats;
+
+pub use drop::DropReason;
+pub use spec::{
+    Command, Component, EgressCrypto, EgressId, EgressSpec, Gate, IngressCrypto, IngressId,
+    IngressSpec, PortId, RtcpEgress, RtcpIngress, SourceRule, Transport,
+};
+pub use stats::{
+    CryptoSnapshot, Drops, EgressSnapshot, EgressStats, IngressSnapshot, IngressStats, RelayStats,
+    SourceSnapshot, Traffic,
+};

@@ -1,0 +1,131 @@
+//! What the gateway can tell of itself: values and capabilities, never keys.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, SystemTime};
+
+use agw_relay::{EgressId, IngressId, Transport};
+use agw_srtp::Suite;
+
+use crate::command::{KeySource, LocalStream, Media, Remote, RtcpMode, SourcePolicy, StreamMode};
+use crate::id::{ContextId, Controller, StreamId, TerminationId};
+
+/// A context as audited.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContextView {
+    /// The context.
+    pub id: ContextId,
+    /// The controller's own name for the call.
+    pub correlation: Option<String>,
+    /// Who reserved it.
+    pub controller: Controller,
+    /// When, by the wall clock.
+    pub created: SystemTime,
+    /// The two terminations that hear each other, once there are two.
+    pub topology: Option<(TerminationId, TerminationId)>,
+    /// The terminations, in order.
+    pub terminations: Vec<TerminationView>,
+}
+
+/// A termination as audited.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TerminationView {
+    /// The termination.
+    pub id: TerminationId,
+    /// Its realm.
+    pub realm: String,
+    /// Its streams, in order.
+    pub streams: Vec<StreamView>,
+}
+
+/// A stream as audited.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StreamView {
+    /// The stream.
+    pub id: StreamId,
+    /// What it carries.
+    pub media: Media,
+    /// What travels on this leg.
+    pub transport: Transport,
+    /// Which directions are open.
+    pub mode: StreamMode,
+    /// Where RTCP goes.
+    pub rtcp: RtcpMode,
+    /// Whom it listens to.
+    pub source: SourcePolicy,
+    /// Its local addresses.
+    pub local: LocalStream,
+    /// The peer's signalled address.
+    pub remote: Option<Remote>,
+    /// The keys that open what arrives.
+    pub ingress_key: Option<KeyView>,
+    /// The keys that seal what leaves.
+    pub egress_key: Option<KeyView>,
+    /// The receiving half, for its counters.
+    pub ingress: IngressId,
+    /// The sending half, for its counters.
+    pub egress: EgressId,
+}
+
+/// The keys of one direction as audited.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyView {
+    /// Where they came from.
+    pub source: KeySource,
+    /// The suite.
+    pub suite: Suite,
+    /// Their MKIs, as octets in network order; empty without MKI.
+    pub mkis: Vec<Vec<u8>>,
+    /// Whether a key is staged.
+    pub staged: bool,
+}
+
+/// What the gateway can do (TS 23.334 §6.1 audit of capabilities, H.248.77).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Capabilities {
+    /// The suites that policy allows.
+    pub suites: Vec<Suite>,
+    /// The longest MKI, in octets.
+    pub max_mki_octets: u16,
+    /// The realms.
+    pub realms: Vec<RealmView>,
+    /// The most contexts at a time.
+    pub max_contexts: usize,
+    /// Contexts now.
+    pub contexts: usize,
+    /// The most streams of a termination.
+    pub max_streams: usize,
+    /// The most terminations of a context.
+    pub max_terminations: usize,
+    /// How long a replaced ingress key opens packets unless a command says otherwise.
+    pub default_overlap: Duration,
+    /// Whether session parameters UNENCRYPTED_SRTP and UNENCRYPTED_SRTCP are allowed.
+    pub unencrypted_allowed: bool,
+    /// A number that is new at every start, so that a controller knows that state was lost.
+    pub restart_epoch: u64,
+    /// Whether the gateway drains.
+    pub draining: bool,
+}
+
+/// A realm as audited.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RealmView {
+    /// Its name.
+    pub name: String,
+    /// Its addresses as peers see them.
+    pub addresses: Vec<IpAddr>,
+    /// The lowest and highest port.
+    pub ports: (u16, u16),
+    /// Ports in use.
+    pub ports_used: usize,
+    /// Ports that were released a short while ago and rest.
+    pub ports_resting: usize,
+}
+
+/// The local address of a port, for whoever opens it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LocalPort {
+    /// The address to bind.
+    pub address: SocketAddr,
+    /// The DSCP of what leaves, 0 to 63.
+    pub dscp: Option<u8>,
+}

@@ -1,0 +1,370 @@
+//! What a controller can ask for: the procedures of TS 23.334 clause 8.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use agw_relay::{EgressId, IngressId, Transport};
+use agw_srtp::{EgressKey, IngressKey, RocOnRekey, SessionParameters};
+
+use crate::id::{ContextId, StreamId, TerminationId};
+
+/// One procedure of the Iq interface.
+#[derive(Debug)]
+pub enum Command {
+    /// Reserve, or Reserve and Configure, an AGW Connection Point (TS 23.334 §8.2, §8.3).
+    Reserve(Reserve),
+    /// Configure an AGW Connection Point (TS 23.334 §8.4).
+    Configure(Configure),
+    /// Change Through-Connection (TS 23.334 §8.5).
+    ChangeThroughConnection(ChangeThroughConnection),
+    /// Change which terminations of a context hear each other (H.248.1 §7.1.18).
+    SetTopology(SetTopology),
+    /// Release an AGW Termination (TS 23.334 §8.6), or all of a context.
+    Release(Release),
+    /// Bring a key that waits for its MKI or for activation.
+    StageKey(StageKey),
+    /// Put the staged key in force.
+    ActivateKey(ActivateKey),
+    /// Discard the staged key, as when an offer is rejected (RFC 4568 §7.1.4).
+    CancelKey(CancelKey),
+}
+
+/// Which context a reservation is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ContextChoice {
+    /// A new one.
+    New,
+    /// One that exists.
+    Existing(ContextId),
+    /// The one that an earlier command of the same transaction created.
+    Latest,
+}
+
+/// Adds a termination with its streams.
+#[derive(Debug)]
+pub struct Reserve {
+    /// The context.
+    pub context: ContextChoice,
+    /// The controller's own name for the call, at most 128 octets; only with a new context.
+    pub correlation: Option<String>,
+    /// The realm; `None` takes the gateway's default realm.
+    pub realm: Option<String>,
+    /// The address family; `None` takes that of the remote address, else the realm's first.
+    pub family: Option<Family>,
+    /// One to 64 streams.
+    pub streams: Vec<StreamSpec>,
+}
+
+/// Address family of a connection point.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Family {
+    /// IPv4.
+    V4,
+    /// IPv6.
+    V6,
+}
+
+/// What an `m=` line carries; for audit and statistics, the gateway is media-agnostic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Media {
+    /// Audio.
+    #[default]
+    Audio,
+    /// Video.
+    Video,
+    /// Anything else over RTP.
+    Other,
+}
+
+/// One stream of a new termination.
+#[derive(Debug)]
+pub struct StreamSpec {
+    /// The stream.
+    pub id: StreamId,
+    /// What it carries.
+    pub media: Media,
+    /// What travels on this leg.
+    pub transport: Transport,
+    /// The peer's address, when signalled already.
+    pub remote: Option<Remote>,
+    /// Where RTCP goes.
+    pub rtcp: RtcpMode,
+    /// Which directions are open.
+    pub mode: StreamMode,
+    /// Whom to listen to; `None` takes the safe default of the transport.
+    pub source: Option<SourcePolicy>,
+    /// Keys with which the peer sends: they open what arrives.
+    pub ingress: Option<CryptoContext<IngressKey>>,
+    /// Keys with which the gateway sends: they seal what leaves.
+    pub egress: Option<CryptoContext<EgressKey>>,
+}
+
+/// The peer's signalled addresses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Remote {
+    /// Where RTP goes.
+    pub rtp: SocketAddr,
+    /// Where RTCP goes (RFC 3605); `None` is the RTP port plus one.
+    pub rtcp: Option<SocketAddr>,
+}
+
+/// Where RTCP goes on a leg.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum RtcpMode {
+    /// A port of its own next to the RTP port.
+    #[default]
+    Pair,
+    /// The RTP port (RFC 5761).
+    Mux,
+    /// Nowhere.
+    Off,
+}
+
+/// Which directions of a stream are open, seen from the termination (H.248.1 §7.1.7).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum StreamMode {
+    /// Neither media nor RTCP passes.
+    #[default]
+    Inactive,
+    /// Media leaves to the peer only; RTCP passes both ways.
+    SendOnly,
+    /// Media comes from the peer only; RTCP passes both ways.
+    ReceiveOnly,
+    /// Media passes both ways.
+    SendReceive,
+}
+
+/// Whom a leg listens to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SourcePolicy {
+    /// Only the signalled address; the default of plain and transparent legs.
+    Signalled,
+    /// Secured legs: follow authenticated packets with a newer index (their default).  Plain
+    /// legs: the first source within the time gate, then locked (TS 23.334 §5.4).
+    Latch {
+        /// The time gate of plain legs; `None` takes the gateway's default of 3 s.
+        within: Option<Duration>,
+    },
+}
+
+/// Where keys came from; the gateway treats them alike.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum KeySource {
+    /// SDES, RFC 4568.
+    #[default]
+    Sdes,
+    /// MIKEY or MIKEY-TICKET, RFC 3830, RFC 6043.
+    Mikey,
+    /// Derived from the access security association.
+    AccessSecurityAssociation,
+    /// A conference's group key.
+    Group,
+}
+
+/// Keys and their parameters for one direction of one stream.
+#[derive(Debug)]
+pub struct CryptoContext<Key> {
+    /// Where the keys came from.
+    pub source: KeySource,
+    /// One key, or several that differ by MKI.
+    pub keys: Vec<Key>,
+    /// Session parameters.
+    pub parameters: SessionParameters,
+    /// What becomes of the rollover counter; `None` keeps it when the peer's address stays and
+    /// resets it when the address changes (RFC 3711 §3.3.1, RFC 4568 §7.1.4).
+    pub roc: Option<RocOnRekey>,
+    /// How long a replaced ingress key still opens packets; `None` takes the gateway's default.
+    pub overlap: Option<Duration>,
+}
+
+/// Changes streams of a termination.
+#[derive(Debug)]
+pub struct Configure {
+    /// The context.
+    pub context: ContextId,
+    /// The termination.
+    pub termination: TerminationId,
+    /// The streams that change; what is `None` stays as it is.
+    pub streams: Vec<StreamChange>,
+}
+
+/// The changes of one stream.
+#[derive(Debug)]
+pub struct StreamChange {
+    /// The stream.
+    pub id: StreamId,
+    /// The peer's address.
+    pub remote: Option<Remote>,
+    /// Which directions are open.
+    pub mode: Option<StreamMode>,
+    /// Whom to listen to; a new rule starts latching anew.
+    pub source: Option<SourcePolicy>,
+    /// Keys with which the peer sends.
+    pub ingress: CryptoChange<IngressKey>,
+    /// Keys with which the gateway sends.
+    pub egress: CryptoChange<EgressKey>,
+}
+
+/// What becomes of one direction's keys.
+#[derive(Debug)]
+pub enum CryptoChange<Key> {
+    /// They stay.
+    Keep,
+    /// These take their place; identical keys change nothing.
+    Install(CryptoContext<Key>),
+    /// They are removed and wiped.
+    Remove,
+}
+
+/// Opens and closes gates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ChangeThroughConnection {
+    /// The context.
+    pub context: ContextId,
+    /// The termination; `None` is every one of the context.
+    pub termination: Option<TerminationId>,
+    /// The stream; `None` is every one.
+    pub stream: Option<StreamId>,
+    /// Which directions are open.
+    pub mode: StreamMode,
+}
+
+/// Connects two terminations of a context and isolates all others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SetTopology {
+    /// The context.
+    pub context: ContextId,
+    /// One of the two that hear each other.
+    pub from: TerminationId,
+    /// The other one.
+    pub to: TerminationId,
+}
+
+/// Releases a termination or a context.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Release {
+    /// The context.
+    pub context: ContextId,
+    /// The termination; `None` releases the context with all of them.
+    pub termination: Option<TerminationId>,
+}
+
+/// Which direction's key a command is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeySlot {
+    /// The context.
+    pub context: ContextId,
+    /// The termination.
+    pub termination: TerminationId,
+    /// The stream.
+    pub stream: StreamId,
+}
+
+/// Brings a key to wait.
+#[derive(Debug)]
+pub struct StageKey {
+    /// Whose key.
+    pub slot: KeySlot,
+    /// The key, by direction.
+    pub key: DirectedKey,
+}
+
+/// A key of either direction.
+#[derive(Debug)]
+pub enum DirectedKey {
+    /// Opens what arrives.
+    Ingress(IngressKey),
+    /// Seals what leaves.
+    Egress(EgressKey),
+}
+
+/// A direction on a leg, seen from the gateway.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Direction {
+    /// Arriving at the gateway.
+    Ingress,
+    /// Leaving the gateway.
+    Egress,
+}
+
+/// Puts a staged key in force.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ActivateKey {
+    /// Whose key.
+    pub slot: KeySlot,
+    /// Which direction.
+    pub direction: Direction,
+    /// What becomes of the rollover counter.
+    pub roc: RocOnRekey,
+    /// How long a replaced ingress key still opens packets; `None` takes the default.
+    pub overlap: Option<Duration>,
+}
+
+/// Discards a staged key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CancelKey {
+    /// Whose key.
+    pub slot: KeySlot,
+    /// Which direction.
+    pub direction: Direction,
+}
+
+/// The answer to one command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reply {
+    /// A termination with its local addresses.
+    Termination(TerminationReply),
+    /// Done; nothing to tell.
+    Done {
+        /// The context.
+        context: ContextId,
+    },
+    /// Terminations were released.
+    Released(ReleaseReply),
+}
+
+/// What a release ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReleaseReply {
+    /// The context.
+    pub context: ContextId,
+    /// Whether the context itself ended.
+    pub context_ended: bool,
+    /// The streams of the released terminations.
+    pub streams: Vec<ReleasedStream>,
+}
+
+/// One stream of a released termination; its halves give their last statistics when removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReleasedStream {
+    /// The termination.
+    pub termination: TerminationId,
+    /// The stream.
+    pub stream: StreamId,
+    /// The receiving half that was removed.
+    pub ingress: IngressId,
+    /// The sending half that was removed.
+    pub egress: EgressId,
+}
+
+/// The local addresses of a termination.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TerminationReply {
+    /// The context.
+    pub context: ContextId,
+    /// The termination.
+    pub termination: TerminationId,
+    /// Its streams.
+    pub streams: Vec<LocalStream>,
+}
+
+/// The local addresses of a stream, as the peer must use them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LocalStream {
+    /// The stream.
+    pub id: StreamId,
+    /// Where the peer sends RTP.
+    pub rtp: SocketAddr,
+    /// Where the peer sends RTCP; `None` if RTCP is off.
+    pub rtcp: Option<SocketAddr>,
+}

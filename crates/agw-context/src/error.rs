@@ -1,0 +1,264 @@
+//! Why a command was refused; a refused transaction changed nothing.
+
+use agw_srtp::{KeyError, Suite};
+use thiserror::Error;
+
+use crate::command::Direction;
+use crate::id::{ContextId, StreamId, TerminationId};
+
+/// A transaction that was refused, with the command at fault.
+#[derive(Debug, Error)]
+#[error("command {command}: {error}")]
+pub struct Refused {
+    /// The position of the command in the transaction, from 0.
+    pub command: usize,
+    /// Why.
+    pub error: CommandError,
+}
+
+/// Why a command was refused. The variants say who must act.
+#[derive(Debug, Error)]
+pub enum CommandError {
+    /// The controller named a context that does not exist, or that another controller owns.
+    #[error("context {0} is not known")]
+    UnknownContext(ContextId),
+    /// The controller named a termination that does not exist.
+    #[error("termination {1} is not in context {0}")]
+    UnknownTermination(ContextId, TerminationId),
+    /// The controller named a stream that the termination does not have.
+    #[error("stream {1} is not at termination {0}")]
+    UnknownStream(TerminationId, StreamId),
+    /// The controller named a realm that is not configured.
+    #[error("realm {0:?} is not configured")]
+    UnknownRealm(String),
+    /// The request is wrong by itself.
+    #[error("{field}: {rule}")]
+    Invalid {
+        /// The field's path below the command, as in the proto.
+        field: String,
+        /// The rule it breaks.
+        rule: &'static str,
+        /// The machine-readable reason.
+        reason: Reason,
+    },
+    /// A key does not fit its suite or its companions.
+    #[error("{field}: {error}")]
+    Key {
+        /// The field's path below the command, as in the proto.
+        field: String,
+        /// What is wrong with it.
+        error: KeyError,
+    },
+    /// Policy does not allow the suite.
+    #[error("{field}: suite {} is refused by policy", suite.name())]
+    SuiteRefused {
+        /// The field's path below the command, as in the proto.
+        field: String,
+        /// The suite.
+        suite: Suite,
+    },
+    /// The key is in use in the other direction, on another stream, or elsewhere in the request.
+    #[error("{field}: the key is in use already (RFC 3711 §9.1, RFC 4568 §7.1.2)")]
+    KeyReuse {
+        /// The field's path below the command, as in the proto.
+        field: String,
+    },
+    /// There is no staged key to activate or cancel.
+    #[error("stream {stream} has no staged {direction:?} key")]
+    NothingStaged {
+        /// The stream.
+        stream: StreamId,
+        /// The direction.
+        direction: Direction,
+    },
+    /// The gateway cannot take more of these now: try another gateway.
+    #[error("no {what} left{}", realm.as_ref().map(|realm| format!(" in realm {realm:?}")).unwrap_or_default())]
+    Exhausted {
+        /// What ran out.
+        what: Resource,
+        /// The realm, if it is about one.
+        realm: Option<String>,
+    },
+    /// The gateway is draining and takes no new contexts: try another gateway.
+    #[error("the gateway is draining and takes no new contexts")]
+    Draining,
+    /// The operating system refused a port for another reason than its being in use.
+    #[error("a port of realm {realm:?} cannot be opened: {cause}")]
+    PortRefused {
+        /// The realm.
+        realm: String,
+        /// What the operating system said.
+        cause: String,
+    },
+}
+
+/// A resource that can run out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Resource {
+    /// Contexts.
+    Contexts,
+    /// Terminations of a context.
+    Terminations,
+    /// Ports of a realm.
+    Ports,
+    /// File descriptors.
+    Descriptors,
+}
+
+impl std::fmt::Display for Resource {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Contexts => "contexts",
+            Self::Terminations => "terminations",
+            Self::Ports => "ports",
+            Self::Descriptors => "descriptors",
+        })
+    }
+}
+
+/// Machine-readable reasons, the same words in the API, the log and the documentation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Reason {
+    /// No such context.
+    UnknownContext,
+    /// No such termination.
+    UnknownTermination,
+    /// No such stream.
+    UnknownStream,
+    /// No such realm.
+    UnknownRealm,
+    /// A field is missing.
+    FieldMissing,
+    /// A field has a value outside its rule.
+    FieldValue,
+    /// A key is not as long as its suite says.
+    KeyLength,
+    /// A salt is not as long as its suite says.
+    SaltLength,
+    /// Keys and MKIs do not fit together.
+    MkiMismatch,
+    /// A lifetime is zero or above the suite's maximum.
+    LifetimeRange,
+    /// A key is used twice.
+    KeyReuse,
+    /// A key of zeros only.
+    KeyWeak,
+    /// A new key is needed because the peer's address changed.
+    KeyRequired,
+    /// The suite is not allowed.
+    SuiteRefused,
+    /// A session parameter is not allowed.
+    SessionParameterRefused,
+    /// Keys were given for a leg that is not secured.
+    CryptoOnPlainTransport,
+    /// The address cannot be a peer's: unspecified, multicast, broadcast, own or of the other family.
+    AddressRefused,
+    /// The stream exists already at the termination.
+    StreamExists,
+    /// Nothing is staged.
+    NothingStaged,
+    /// Out of contexts, terminations, ports or descriptors.
+    Exhausted,
+    /// The gateway is draining.
+    Draining,
+    /// The operating system refused.
+    System,
+}
+
+impl Reason {
+    /// The reason as written in the API: upper case, words joined by `_`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::UnknownContext => "UNKNOWN_CONTEXT",
+            Self::UnknownTermination => "UNKNOWN_TERMINATION",
+            Self::UnknownStream => "UNKNOWN_STREAM",
+            Self::UnknownRealm => "UNKNOWN_REALM",
+            Self::FieldMissing => "FIELD_MISSING",
+            Self::FieldValue => "FIELD_VALUE",
+            Self::KeyLength => "KEY_LENGTH",
+            Self::SaltLength => "SALT_LENGTH",
+            Self::MkiMismatch => "MKI_MISMATCH",
+            Self::LifetimeRange => "LIFETIME_RANGE",
+            Self::KeyReuse => "KEY_REUSE",
+            Self::KeyWeak => "KEY_WEAK",
+            Self::KeyRequired => "KEY_REQUIRED",
+            Self::SuiteRefused => "SUITE_REFUSED",
+            Self::SessionParameterRefused => "SESSION_PARAM_REFUSED",
+            Self::CryptoOnPlainTransport => "CRYPTO_ON_PLAIN_TRANSPORT",
+            Self::AddressRefused => "ADDRESS_REFUSED",
+            Self::StreamExists => "STREAM_EXISTS",
+            Self::NothingStaged => "NOTHING_STAGED",
+            Self::Exhausted => "EXHAUSTED",
+            Self::Draining => "DRAINING",
+            Self::System => "SYSTEM",
+        }
+    }
+}
+
+impl CommandError {
+    /// The machine-readable reason.
+    #[must_use]
+    pub fn reason(&self) -> Reason {
+        match self {
+            Self::UnknownContext(_) => Reason::UnknownContext,
+            Self::UnknownTermination(..) => Reason::UnknownTermination,
+            Self::UnknownStream(..) => Reason::UnknownStream,
+            Self::UnknownRealm(_) => Reason::UnknownRealm,
+            Self::Invalid { reason, .. } => *reason,
+            Self::Key { error, .. } => key_reason(error),
+            Self::SuiteRefused { .. } => Reason::SuiteRefused,
+            Self::KeyReuse { .. } => Reason::KeyReuse,
+            Self::NothingStaged { .. } => Reason::NothingStaged,
+            Self::Exhausted { .. } => Reason::Exhausted,
+            Self::Draining => Reason::Draining,
+            Self::PortRefused { .. } => Reason::System,
+        }
+    }
+
+    /// The field at fault, as a path below the command, if the error is about one.
+    #[must_use]
+    pub fn field(&self) -> Option<&str> {
+        match self {
+            Self::Invalid { field, .. }
+            | Self::Key { field, .. }
+            | Self::SuiteRefused { field, .. }
+            | Self::KeyReuse { field } => Some(field),
+            Self::UnknownContext(_) => Some("context_id"),
+            Self::UnknownTermination(..) => Some("termination_id"),
+            Self::UnknownStream(..) => Some("stream_id"),
+            Self::UnknownRealm(_) => Some("realm"),
+            Self::NothingStaged { .. }
+            | Self::Exhausted { .. }
+            | Self::Draining
+            | Self::PortRefused { .. } => None,
+        }
+    }
+
+    /// The error code of H.248.8 that comes nearest.
+    #[must_use]
+    pub fn h248_code(&self) -> u16 {
+        match self {
+            Self::UnknownContext(_) => 411,
+            Self::UnknownTermination(..) => 430,
+            Self::UnknownStream(..) => 444,
+            Self::UnknownRealm(_) | Self::SuiteRefused { .. } | Self::KeyReuse { .. } => 449,
+            Self::Invalid { reason: Reason::FieldMissing | Reason::KeyRequired, .. } => 441,
+            Self::Invalid { .. } | Self::Key { .. } => 449,
+            Self::NothingStaged { .. } => 581,
+            Self::Exhausted { what: Resource::Contexts, .. } => 412,
+            Self::Exhausted { what: Resource::Terminations, .. } => 434,
+            Self::Exhausted { .. } => 510,
+            Self::Draining => 503,
+            Self::PortRefused { .. } => 500,
+        }
+    }
+}
+
+fn key_reason(error: &KeyError) -> Reason {
+    match error {
+        KeyError::KeyLength { .. } => Reason::KeyLength,
+        KeyError::SaltLength { .. } => Reason::SaltLength,
+        _ => Reason::MkiMismatch,
+    }
+}

@@ -1,0 +1,76 @@
+//! What the gateway tells controllers unasked, numbered so that a stream can be resumed.
+
+use std::net::SocketAddr;
+use std::time::SystemTime;
+
+use agw_relay::Component;
+
+use crate::command::Direction;
+use crate::id::{ContextId, StreamId, TerminationId};
+
+/// One event; `sequence` grows by one from 1 at every restart of the gateway.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// The event's number.
+    pub sequence: u64,
+    /// When it happened, by the wall clock.
+    pub at: SystemTime,
+    /// What it is about; `None` is the gateway as a whole.
+    pub subject: Option<Subject>,
+    /// What happened.
+    pub kind: EventKind,
+}
+
+/// What an event is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subject {
+    /// The context.
+    pub context: ContextId,
+    /// The controller's name for the call.
+    pub correlation: Option<String>,
+    /// The stream, unless it is about the whole context.
+    pub stream: Option<(TerminationId, StreamId)>,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EventKind {
+    /// A context came to be.
+    ContextAdded,
+    /// A context ended.
+    ContextReleased,
+    /// The first peer address was learnt (H.248.37).
+    Latched {
+        /// RTP or RTCP.
+        component: Component,
+        /// The address.
+        address: SocketAddr,
+    },
+    /// Another peer address took the place of the one learnt before.
+    Relatched {
+        /// RTP or RTCP.
+        component: Component,
+        /// The address.
+        address: SocketAddr,
+    },
+    /// A key has used 90 % of its lifetime (H.248.77).
+    KeyLifetimeWarning {
+        /// Whose key.
+        direction: Direction,
+    },
+    /// A key has reached its lifetime and is not used any more (RFC 3711 §9.2).
+    KeyLifetimeExpired {
+        /// Whose key.
+        direction: Direction,
+    },
+    /// A staged key came in force, by its MKI or by command.
+    KeyActivated {
+        /// Whose key.
+        direction: Direction,
+    },
+    /// A packet would have used a (key, SSRC, index) twice and was dropped (RFC 3711 §9.1). Told
+    /// at most once a second for a stream; the counter has them all.
+    TransmitIndexReused,
+    /// The gateway began to drain: no new contexts.
+    Draining,
+}

@@ -1,0 +1,210 @@
+//! What control tells the packet path: the vocabulary of flows.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use agw_srtp::{EgressKey, IngressKey, RocOnRekey, SessionParameters};
+
+/// A local media port, as a dense number that control gives out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PortId(pub u32);
+
+/// The receiving half of a leg, as a dense number that control gives out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct IngressId(pub u32);
+
+/// The sending half of a leg, as a dense number that control gives out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EgressId(pub u32);
+
+/// RTP or RTCP: the two components of a media stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Component {
+    /// Media.
+    Rtp,
+    /// Control.
+    Rtcp,
+}
+
+/// What travels on a leg.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transport {
+    /// Plain RTP and RTCP (RTP/AVP, RTP/AVPF).
+    Plain,
+    /// SRTP and SRTCP that this gateway opens and seals (e2ae).
+    Secured,
+    /// SRTP and SRTCP that this gateway forwards untouched (e2e; TS 23.334 §6.2.10.4).
+    Transparent,
+}
+
+/// Whether RTP and RTCP may pass one half of a leg.
+///
+/// RTCP is separate because it goes on while media is on hold (RFC 3264 §8.4, RFC 4568 §5.1.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Gate {
+    /// RTP passes.
+    pub rtp: bool,
+    /// RTCP passes.
+    pub rtcp: bool,
+}
+
+impl Gate {
+    /// Both pass.
+    pub const OPEN: Self = Self { rtp: true, rtcp: true };
+    /// Neither passes.
+    pub const CLOSED: Self = Self { rtp: false, rtcp: false };
+}
+
+/// Which sources an ingress accepts and whether the peer's address follows them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SourceRule {
+    /// Secured legs: any source, and the peer's address follows authenticated packets with a
+    /// newer index, nothing else (RFC 4568 §6.4.1).
+    Authenticated,
+    /// Only the signalled address and port.
+    Signalled,
+    /// The first source before `until`, then that one for good; the signalled one as well until
+    /// then. RTP and RTCP lock one after the other, RTCP only to the same host.
+    FirstUntil {
+        /// End of the time gate.
+        until: Instant,
+    },
+}
+
+/// Where RTCP arrives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RtcpIngress {
+    /// On a port of its own.
+    Port(PortId),
+    /// On the RTP port (RFC 5761).
+    Mux,
+    /// Nowhere.
+    Off,
+}
+
+/// Where RTCP leaves and to whom.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RtcpEgress {
+    /// From a port of its own.
+    Port {
+        /// The local port it leaves from.
+        via: PortId,
+        /// The peer's RTCP address, once known.
+        to: Option<SocketAddr>,
+    },
+    /// From the RTP port to the peer's RTP address (RFC 5761).
+    Mux,
+    /// Nowhere.
+    Off,
+}
+
+/// The receiving half of a leg.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IngressSpec {
+    /// What arrives.
+    pub transport: Transport,
+    /// What may enter.
+    pub gate: Gate,
+    /// Whom to listen to.
+    pub source: SourceRule,
+    /// The signalled RTP source, if any.
+    pub signalled_rtp: Option<SocketAddr>,
+    /// The signalled RTCP source, if any; with multiplexing the RTP one holds.
+    pub signalled_rtcp: Option<SocketAddr>,
+    /// The local RTP port.
+    pub rtp: PortId,
+    /// Where RTCP arrives.
+    pub rtcp: RtcpIngress,
+    /// Where packets go, by topology; `None` isolates the leg.
+    pub output: Option<EgressId>,
+    /// The sending half of this same leg, whose destination follows what is learnt here.
+    pub reverse: EgressId,
+}
+
+/// The sending half of a leg.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EgressSpec {
+    /// What leaves.
+    pub transport: Transport,
+    /// What may leave.
+    pub gate: Gate,
+    /// The local RTP port it leaves from.
+    pub via: PortId,
+    /// The peer's RTP address, once known.
+    pub to: Option<SocketAddr>,
+    /// Where RTCP leaves.
+    pub rtcp: RtcpEgress,
+}
+
+/// A change of a secured ingress's keys.
+#[derive(Debug)]
+pub enum IngressCrypto {
+    /// Installs keys, or replaces those in force.
+    Install {
+        /// One key, or several that differ by MKI.
+        keys: Vec<IngressKey>,
+        /// Session parameters.
+        parameters: SessionParameters,
+        /// What becomes of the rollover counter; the first keys start from 0 or the given value.
+        roc: RocOnRekey,
+        /// How long replaced keys still open packets.
+        overlap: Duration,
+    },
+    /// Adds a key that waits for its MKI or for [`IngressCrypto::Activate`].
+    Stage(IngressKey),
+    /// Puts the staged key in force.
+    Activate {
+        /// What becomes of the rollover counter.
+        roc: RocOnRekey,
+        /// How long replaced keys still open packets.
+        overlap: Duration,
+    },
+    /// Discards the staged key.
+    Cancel,
+    /// Removes and wipes every key.
+    Remove,
+}
+
+/// A change of a secured egress's keys.
+#[derive(Debug)]
+pub enum EgressCrypto {
+    /// Installs keys, or replaces those in force; the first one seals.
+    Install {
+        /// One key, or several that differ by MKI.
+        keys: Vec<EgressKey>,
+        /// Session parameters.
+        parameters: SessionParameters,
+        /// What becomes of the rollover counter; the first keys start from 0 or the given value.
+        roc: RocOnRekey,
+    },
+    /// Adds a key that waits for [`EgressCrypto::Activate`].
+    Stage(EgressKey),
+    /// Puts the staged key in force.
+    Activate {
+        /// What becomes of the rollover counter.
+        roc: RocOnRekey,
+    },
+    /// Discards the staged key.
+    Cancel,
+    /// Removes and wipes every key.
+    Remove,
+}
+
+/// One step that control asks of the packet path; steps are applied between two batches.
+#[derive(Debug)]
+pub enum Command {
+    /// Creates or changes an ingress; keys, replay state and counters stay.
+    SetIngress(IngressId, IngressSpec),
+    /// Removes an ingress and wipes its keys.
+    RemoveIngress(IngressId),
+    /// Creates or changes an egress; keys, indices and counters stay.
+    SetEgress(EgressId, EgressSpec),
+    /// Removes an egress and wipes its keys.
+    RemoveEgress(EgressId),
+    /// Changes an ingress's keys.
+    IngressCrypto(IngressId, IngressCrypto),
+    /// Changes an egress's keys.
+    EgressCrypto(EgressId, EgressCrypto),
+    /// Tells an egress the address that its leg's ingress learnt on another worker.
+    Follow(EgressId, Component, SocketAddr),
+}

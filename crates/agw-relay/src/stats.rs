@@ -1,0 +1,149 @@
+//! Counters and snapshots of the packet path.
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use agw_rtp::Ssrc;
+use agw_srtp::Suite;
+
+use crate::drop::DropReason;
+
+/// Packets and the octets in them: UDP payload, without IP and UDP headers.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Traffic {
+    /// Datagrams.
+    pub packets: u64,
+    /// Octets of UDP payload.
+    pub octets: u64,
+}
+
+impl Traffic {
+    pub(crate) fn add(&mut self, octets: usize) {
+        self.packets += 1;
+        self.octets += octets as u64;
+    }
+}
+
+/// Dropped datagrams by reason.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Drops([u64; DropReason::ALL.len()]);
+
+impl Default for Drops {
+    fn default() -> Self {
+        Self([0; DropReason::ALL.len()])
+    }
+}
+
+impl Drops {
+    /// The datagrams dropped for `reason`.
+    #[must_use]
+    pub fn of(&self, reason: DropReason) -> u64 {
+        self.0.get(reason as usize).copied().unwrap_or_default()
+    }
+
+    /// All dropped datagrams.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.0.iter().sum()
+    }
+
+    /// Every reason with its count, in counter order.
+    pub fn iter(&self) -> impl Iterator<Item = (DropReason, u64)> + '_ {
+        DropReason::ALL.into_iter().zip(self.0.iter().copied())
+    }
+
+    pub(crate) fn count(&mut self, reason: DropReason) {
+        if let Some(count) = self.0.get_mut(reason as usize) {
+            *count += 1;
+        }
+    }
+}
+
+/// What one ingress has seen; `received == forwarded + dropped.total()` at every moment.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct IngressStats {
+    /// Datagrams that arrived on the leg's ports.
+    pub received: Traffic,
+    /// Of these, RTCP.
+    pub received_rtcp: Traffic,
+    /// Datagrams that went on to the output; octets as they arrived.
+    pub forwarded: Traffic,
+    /// Datagrams that went no further.
+    pub dropped: Drops,
+}
+
+/// What one egress has sent.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct EgressStats {
+    /// Datagrams handed to the socket; octets as they left.
+    pub sent: Traffic,
+    /// Of these, RTCP.
+    pub sent_rtcp: Traffic,
+    /// Of these, datagrams that the kernel refused.
+    pub refused: u64,
+}
+
+/// What all flows of one relay have seen, removed ones included.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct RelayStats {
+    /// Datagrams received, on bound and unbound ports.
+    pub received: Traffic,
+    /// Datagrams forwarded; octets as they left.
+    pub forwarded: Traffic,
+    /// Datagrams dropped, by reason.
+    pub dropped: Drops,
+    /// Forwarded datagrams that the kernel refused.
+    pub refused: u64,
+    /// SRTP and SRTCP packets whose tag verified.
+    pub unprotected: u64,
+    /// SRTP and SRTCP packets sealed.
+    pub protected: u64,
+}
+
+/// One SSRC of a secured half of a leg.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SourceSnapshot {
+    /// The source.
+    pub ssrc: Ssrc,
+    /// Its rollover counter (RFC 3711 §3.3.1).
+    pub roc: u32,
+    /// The highest sequence number under that counter.
+    pub highest_sequence: u16,
+}
+
+/// Key state of a secured half of a leg; never the key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CryptoSnapshot {
+    /// The suite in force.
+    pub suite: Suite,
+    /// The sources known so far.
+    pub sources: Vec<SourceSnapshot>,
+}
+
+/// One ingress, copied out for audit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IngressSnapshot {
+    /// Counters.
+    pub stats: IngressStats,
+    /// Key state, once keys are installed.
+    pub crypto: Option<CryptoSnapshot>,
+    /// The RTP address learnt from packets.
+    pub learnt_rtp: Option<SocketAddr>,
+    /// The RTCP address learnt from packets.
+    pub learnt_rtcp: Option<SocketAddr>,
+    /// When the last packet was accepted.
+    pub last_accepted: Option<Instant>,
+}
+
+/// One egress, copied out for audit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EgressSnapshot {
+    /// Counters.
+    pub stats: EgressStats,
+    /// Key state, once keys are installed.
+    pub crypto: Option<CryptoSnapshot>,
+    /// Where RTP goes now: signalled or learnt.
+    pub destination_rtp: Option<SocketAddr>,
+    /// Where RTCP goes now: signalled or learnt.
+    pub destination_rtcp: Option<SocketAddr>,
+}
