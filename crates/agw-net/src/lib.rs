@@ -1,1 +1,74 @@
-//! Under construction.
+//! The kernel's side of the gateway: media sockets, epoll, descriptors, process hardening (Linux).
+//!
+//! This crate knows datagrams, descriptors and error numbers. It does not know RTP, keys, streams
+//! or calls, and depends on no other crate of the workspace. It is the only socket code with
+//! `unsafe`: one system call per function, each block says who writes what and for how long.
+//!
+//! Start at [`PacketIo`], the trait of a packet backend, and [`Batch`], what a round works on.
+//! [`SocketsBackend`] is the one for service, [`MemoryBackend`] the one for tests. A round is:
+//!
+//! ```
+//! # use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+//! # use std::time::Duration;
+//! use agw_net::{Batch, PacketIo, PortOptions, PortToken, SocketsBackend, SocketsOptions};
+//! use agw_net::{Transmit, UdpPort};
+//!
+//! # fn main() -> std::io::Result<()> {
+//! # let anywhere = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+//! let mut backend = SocketsBackend::new(SocketsOptions::default())?;
+//! backend.add_port(PortToken(0), UdpPort::bind(anywhere, &PortOptions::default())?)?;
+//!
+//! let mut batch = Batch::new();
+//! backend.receive(&mut batch, Some(Duration::ZERO))?;
+//! let (slots, mut outbox) = batch.split_mut();
+//! for slot in slots {
+//!     let echo = Transmit {
+//!         port: slot.port,
+//!         destination: slot.source,
+//!         slot: slot.index,
+//!         len: slot.len,
+//!         tag: 0,
+//!     };
+//!     let _ = outbox.push(echo);
+//! }
+//! backend.transmit(&mut batch, |_tag, error| eprintln!("not sent: {error}"));
+//! # Ok(())
+//! # }
+//! ```
+
+#![deny(clippy::undocumented_unsafe_blocks)]
+#![deny(clippy::multiple_unsafe_ops_per_block)]
+#![deny(unsafe_op_in_unsafe_fn)]
+
+mod address;
+mod batch;
+mod counters;
+mod descriptors;
+mod interfaces;
+mod memory;
+mod messages;
+mod options;
+mod overflow;
+mod packet_io;
+mod poller;
+mod port;
+mod process;
+mod sockets;
+mod table;
+mod thread;
+mod waker;
+
+pub use batch::{
+    BATCH, Batch, HEAD_ROOM, MAX_DATAGRAM, Outbox, PAYLOAD_ROOM, SLOT, Slot, Slots, TAIL_ROOM,
+    Transmit, Unqueued,
+};
+pub use counters::{ErrnoClass, ErrnoCounters, IoCounters, PortCounters, SendError};
+pub use descriptors::{descriptor_limit, descriptors_open, raise_descriptor_limit};
+pub use interfaces::local_addresses;
+pub use memory::{MemoryBackend, MemoryDatagram, MemoryWire};
+pub use packet_io::{PacketIo, PortToken};
+pub use port::{PortOptions, UdpPort};
+pub use process::{disable_core_dumps, effective_uid, lock_memory, no_new_privs, peer_uid};
+pub use sockets::{SocketsBackend, SocketsOptions};
+pub use thread::{allowed_cores, pin_current_thread, set_thread_name, set_timer_slack};
+pub use waker::Waker;

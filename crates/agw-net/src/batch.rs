@@ -1,0 +1,390 @@
+//! The arena a round works on: slots the datagrams arrive in and leave from, and the send queue.
+
+use std::{
+    fmt,
+    iter::{Enumerate, Zip},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    slice,
+};
+
+use crate::PortToken;
+
+/// Slots of a batch: the datagrams of one round at most.
+pub const BATCH: usize = 64;
+/// Octets of a slot.
+pub const SLOT: usize = 2048;
+/// Octets before the payload of a slot, for the headers of layers 2 to 4.
+pub const HEAD_ROOM: usize = 64;
+/// Octets kept free behind the longest datagram, for padding, SRTCP index, MKI and tag.
+pub const TAIL_ROOM: usize = 192;
+/// Octets of the longest datagram that arrives whole; a longer one is cut and flagged.
+pub const MAX_DATAGRAM: usize = SLOT - HEAD_ROOM - TAIL_ROOM;
+/// Octets from the payload's start to the slot's end: the longest datagram that can be sent.
+pub const PAYLOAD_ROOM: usize = SLOT - HEAD_ROOM;
+
+/// 64 slots of 2,048 octets and a queue of 64 sends, allocated once.
+pub struct Batch {
+    octets: Box<[SlotOctets]>,
+    arrivals: [Arrival; BATCH],
+    len: usize,
+    departures: [Transmit; BATCH],
+    queued: usize,
+}
+
+impl Batch {
+    /// Makes an empty batch.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            octets: vec![SlotOctets::EMPTY; BATCH].into_boxed_slice(),
+            arrivals: [Arrival::NONE; BATCH],
+            len: 0,
+            departures: [Transmit::NONE; BATCH],
+            queued: 0,
+        }
+    }
+
+    /// Slots that hold a datagram.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether no slot holds a datagram.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The slots that hold a datagram, oldest first; all of them may be held at once.
+    pub fn slots_mut(&mut self) -> Slots<'_> {
+        self.split_mut().0
+    }
+
+    /// The send queue.
+    pub fn outbox(&mut self) -> Outbox<'_> {
+        self.split_mut().1
+    }
+
+    /// The slots and the send queue at once.
+    pub fn split_mut(&mut self) -> (Slots<'_>, Outbox<'_>) {
+        let held = self.octets.get_mut(..self.len).unwrap_or_default();
+        let slots = Slots {
+            inner: held.iter_mut().zip(self.arrivals.iter()).enumerate(),
+        };
+        let outbox = Outbox {
+            departures: &mut self.departures,
+            queued: &mut self.queued,
+            held: self.len,
+        };
+        (slots, outbox)
+    }
+
+    /// Forgets the datagrams and the queue. The octets stay until they are overwritten.
+    pub fn clear(&mut self) {
+        self.len = 0;
+        self.queued = 0;
+    }
+
+    /// Slots that hold nothing, with the place for what is to be known about each.
+    pub(crate) fn free_mut(&mut self) -> (&mut [SlotOctets], &mut [Arrival]) {
+        (
+            self.octets.get_mut(self.len..).unwrap_or_default(),
+            self.arrivals.get_mut(self.len..).unwrap_or_default(),
+        )
+    }
+
+    /// Declares the first `count` free slots filled.
+    pub(crate) fn advance(&mut self, count: usize) {
+        self.len = BATCH.min(self.len + count);
+    }
+
+    /// The slots and the queued sends.
+    pub(crate) fn departures(&self) -> (&[SlotOctets], &[Transmit]) {
+        (
+            &self.octets,
+            self.departures.get(..self.queued).unwrap_or_default(),
+        )
+    }
+
+    /// Empties the send queue.
+    pub(crate) fn clear_outbox(&mut self) {
+        self.queued = 0;
+    }
+}
+
+impl Default for Batch {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Batch {
+    /// Without the octets: they may be anybody's conversation.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Batch({} held, {} queued)", self.len, self.queued)
+    }
+}
+
+/// A datagram in its slot.
+pub struct Slot<'a> {
+    /// The slot's number in its batch, for [`Transmit::slot`].
+    pub index: usize,
+    /// The port it arrived at.
+    pub port: PortToken,
+    /// Where it came from. `0.0.0.0:0` if the kernel did not say, which UDP never does.
+    pub source: SocketAddr,
+    /// Octets of the datagram that are in the slot.
+    pub len: usize,
+    /// Whether the datagram was longer than [`MAX_DATAGRAM`] and is cut.
+    pub truncated: bool,
+    /// [`PAYLOAD_ROOM`] octets: the datagram in `..len`, then tail room with stale content.
+    pub octets: &'a mut [u8],
+}
+
+impl fmt::Debug for Slot<'_> {
+    /// Without the octets: they may be anybody's conversation.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            index,
+            port,
+            source,
+            len,
+            truncated,
+            octets: _,
+        } = self;
+        write!(
+            f,
+            "Slot({index}, {port:?}, {source}, {len} octets, truncated: {truncated})"
+        )
+    }
+}
+
+/// The filled slots of a batch; see [`Batch::slots_mut`].
+#[derive(Debug)]
+pub struct Slots<'a> {
+    inner: Enumerate<Zip<slice::IterMut<'a, SlotOctets>, slice::Iter<'a, Arrival>>>,
+}
+
+impl<'a> Iterator for Slots<'a> {
+    type Item = Slot<'a>;
+
+    fn next(&mut self) -> Option<Slot<'a>> {
+        let (index, (octets, arrival)) = self.inner.next()?;
+        Some(Slot {
+            index,
+            port: arrival.port,
+            source: arrival.source,
+            len: arrival.len,
+            truncated: arrival.truncated,
+            octets: octets.payload_mut(),
+        })
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.inner.size_hint()
+    }
+}
+
+impl ExactSizeIterator for Slots<'_> {}
+
+/// An order to send what a slot holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Transmit {
+    /// The port to send from.
+    pub port: PortToken,
+    /// Where to.
+    pub destination: SocketAddr,
+    /// [`Slot::index`] of the slot.
+    pub slot: usize,
+    /// Octets to send, from the payload's start.
+    pub len: usize,
+    /// The caller's mark (its flow), given back if the datagram is not sent.
+    pub tag: u32,
+}
+
+impl Transmit {
+    const NONE: Self = Self {
+        port: PortToken(0),
+        destination: UNSPECIFIED,
+        slot: 0,
+        len: 0,
+        tag: 0,
+    };
+}
+
+/// The send queue of a batch. Neighbours with the same port go out in one system call.
+#[derive(Debug)]
+pub struct Outbox<'a> {
+    departures: &'a mut [Transmit; BATCH],
+    queued: &'a mut usize,
+    held: usize,
+}
+
+impl Outbox<'_> {
+    /// Queues a send.
+    ///
+    /// # Errors
+    /// [`Unqueued`] if it cannot be sent from this batch; the queue is unchanged then.
+    pub fn push(&mut self, transmit: Transmit) -> Result<(), Unqueued> {
+        if transmit.slot >= self.held {
+            return Err(Unqueued::NoSuchSlot);
+        }
+        if transmit.len > PAYLOAD_ROOM {
+            return Err(Unqueued::TooLong);
+        }
+        let Some(free) = self.departures.get_mut(*self.queued) else {
+            return Err(Unqueued::Full);
+        };
+        *free = transmit;
+        *self.queued += 1;
+        Ok(())
+    }
+
+    /// Queued sends.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        *self.queued
+    }
+
+    /// Whether nothing is queued.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self.queued == 0
+    }
+}
+
+/// Why a send was not queued. Each is a mistake of the caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unqueued {
+    /// [`BATCH`] sends are queued already.
+    Full,
+    /// The slot holds no datagram.
+    NoSuchSlot,
+    /// Longer than [`PAYLOAD_ROOM`].
+    TooLong,
+}
+
+impl fmt::Display for Unqueued {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Full => "the send queue is full",
+            Self::NoSuchSlot => "the slot holds no datagram",
+            Self::TooLong => "longer than a slot",
+        })
+    }
+}
+
+impl std::error::Error for Unqueued {}
+
+const UNSPECIFIED: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
+
+/// The octets of one slot, on cache lines of their own.
+#[derive(Clone)]
+#[repr(C, align(64))]
+pub(crate) struct SlotOctets([u8; SLOT]);
+
+impl SlotOctets {
+    const EMPTY: Self = Self([0; SLOT]);
+
+    /// From the payload's start to the slot's end.
+    pub(crate) fn payload(&self) -> &[u8] {
+        self.0.get(HEAD_ROOM..).unwrap_or_default()
+    }
+
+    /// From the payload's start to the slot's end.
+    pub(crate) fn payload_mut(&mut self) -> &mut [u8] {
+        self.0.get_mut(HEAD_ROOM..).unwrap_or_default()
+    }
+
+    /// Where a datagram is to be received: [`MAX_DATAGRAM`] octets.
+    pub(crate) fn landing_mut(&mut self) -> &mut [u8] {
+        self.0
+            .get_mut(HEAD_ROOM..HEAD_ROOM + MAX_DATAGRAM)
+            .unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for SlotOctets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SlotOctets({SLOT} octets)")
+    }
+}
+
+/// What is known about a received datagram.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Arrival {
+    pub(crate) port: PortToken,
+    pub(crate) source: SocketAddr,
+    pub(crate) len: usize,
+    pub(crate) truncated: bool,
+}
+
+impl Arrival {
+    pub(crate) const NONE: Self = Self {
+        port: PortToken(0),
+        source: UNSPECIFIED,
+        len: 0,
+        truncated: false,
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn transmit(slot: usize, len: usize) -> Transmit {
+        Transmit {
+            slot,
+            len,
+            ..Transmit::NONE
+        }
+    }
+
+    #[test]
+    fn all_slots_can_be_held_and_written_at_once_while_sends_are_queued() {
+        let mut batch = Batch::new();
+        batch.advance(BATCH);
+
+        let (slots, mut outbox) = batch.split_mut();
+        let mut held: Vec<Slot<'_>> = slots.collect();
+        for slot in &mut held {
+            assert_eq!(slot.octets.len(), PAYLOAD_ROOM);
+            slot.octets.fill(slot.index as u8);
+            outbox.push(transmit(slot.index, 1)).unwrap();
+        }
+
+        for slot in batch.slots_mut() {
+            assert!(slot.octets.iter().all(|octet| *octet == slot.index as u8));
+        }
+        assert_eq!(batch.outbox().len(), BATCH);
+        assert_eq!(batch.outbox().push(transmit(0, 1)), Err(Unqueued::Full));
+    }
+
+    #[test]
+    fn a_send_that_reaches_outside_its_batch_is_not_queued() {
+        let mut batch = Batch::new();
+        batch.advance(1);
+
+        assert_eq!(
+            batch.outbox().push(transmit(1, 10)),
+            Err(Unqueued::NoSuchSlot)
+        );
+        assert_eq!(
+            batch.outbox().push(transmit(0, PAYLOAD_ROOM + 1)),
+            Err(Unqueued::TooLong)
+        );
+        assert!(batch.outbox().is_empty());
+        assert_eq!(batch.outbox().push(transmit(0, PAYLOAD_ROOM)), Ok(()));
+    }
+
+    #[test]
+    fn payloads_start_on_a_cache_line_and_keep_their_tail_room() {
+        let mut batch = Batch::new();
+        batch.advance(BATCH);
+        for slot in batch.slots_mut() {
+            assert_eq!(slot.octets.as_ptr() as usize % 64, 0);
+            assert_eq!(slot.octets.len() - MAX_DATAGRAM, TAIL_ROOM);
+        }
+    }
+}

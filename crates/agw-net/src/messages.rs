@@ -1,0 +1,291 @@
+//! `recvmmsg` and `sendmmsg` over the slots of a batch.
+
+use std::{
+    io,
+    mem::{offset_of, size_of, zeroed},
+    net::SocketAddr,
+    os::fd::{AsRawFd, BorrowedFd},
+    ptr,
+};
+
+use crate::{
+    PortToken, Transmit,
+    address::RawAddress,
+    batch::{Arrival, BATCH, MAX_DATAGRAM, SlotOctets},
+    options::SO_RXQ_OVFL,
+};
+
+/// What one `recvmmsg` brought.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Reading {
+    /// Slots filled, from the first on.
+    pub(crate) count: usize,
+    /// The newest reading of the kernel's drop counter, if a datagram carried one.
+    pub(crate) drops: Option<u32>,
+}
+
+/// Headers, source addresses and control messages for `recvmmsg`, allocated once.
+pub(crate) struct Receiver {
+    headers: Headers,
+    sources: Box<[RawAddress; BATCH]>,
+    controls: Box<[Control; BATCH]>,
+}
+
+impl Receiver {
+    pub(crate) fn new() -> Self {
+        Self {
+            headers: Headers::new(),
+            sources: Box::new([RawAddress::EMPTY; BATCH]),
+            controls: Box::new([Control::EMPTY; BATCH]),
+        }
+    }
+
+    /// Reads at most `slots.len()` datagrams without blocking, describes them in `arrivals`.
+    ///
+    /// # Errors
+    /// The kernel's; `WouldBlock` if there is none.
+    pub(crate) fn receive(
+        &mut self,
+        socket: BorrowedFd<'_>,
+        port: PortToken,
+        slots: &mut [SlotOctets],
+        arrivals: &mut [Arrival],
+    ) -> io::Result<Reading> {
+        let limit = slots.len().min(arrivals.len()).min(BATCH);
+        let vectors = self.headers.vectors.iter_mut();
+        let names = self.sources.iter_mut().zip(self.controls.iter_mut());
+        let rooms = slots.iter_mut().zip(names).take(limit);
+        for ((header, vector), (slot, (source, control))) in
+            self.headers.messages.iter_mut().zip(vectors).zip(rooms)
+        {
+            vector.iov_base = slot.landing_mut().as_mut_ptr().cast();
+            vector.iov_len = MAX_DATAGRAM;
+            header.msg_hdr.msg_name = source.as_mut_ptr();
+            header.msg_hdr.msg_namelen = RawAddress::ROOM;
+            header.msg_hdr.msg_iov = vector;
+            header.msg_hdr.msg_iovlen = 1;
+            header.msg_hdr.msg_control = control.0.as_mut_ptr().cast();
+            header.msg_hdr.msg_controllen = Control::ROOM as _;
+            header.msg_hdr.msg_flags = 0;
+            header.msg_len = 0;
+        }
+        let count = recvmmsg(socket, &mut self.headers, limit)?;
+        Ok(self.describe(count, port, arrivals))
+    }
+
+    fn describe(&self, count: usize, port: PortToken, arrivals: &mut [Arrival]) -> Reading {
+        let names = self.sources.iter().zip(self.controls.iter());
+        let written = self.headers.messages.iter().zip(names).take(count);
+        let mut drops = None;
+        for (arrival, (header, (source, control))) in arrivals.iter_mut().zip(written) {
+            *arrival = Arrival {
+                port,
+                source: source
+                    .decode(header.msg_hdr.msg_namelen)
+                    .unwrap_or(Arrival::NONE.source),
+                len: MAX_DATAGRAM.min(header.msg_len as usize),
+                truncated: header.msg_hdr.msg_flags & libc::MSG_TRUNC != 0,
+            };
+            drops = control.drops(header.msg_hdr.msg_controllen).or(drops);
+        }
+        Reading { count, drops }
+    }
+}
+
+/// Headers and destination addresses for `sendmmsg`, allocated once.
+pub(crate) struct Sender {
+    headers: Headers,
+    destinations: Box<[RawAddress; BATCH]>,
+}
+
+impl Sender {
+    pub(crate) fn new() -> Self {
+        Self {
+            headers: Headers::new(),
+            destinations: Box::new([RawAddress::EMPTY; BATCH]),
+        }
+    }
+
+    /// Sends from one socket without blocking, in order; tells how many went out.
+    ///
+    /// # Errors
+    /// The kernel's, about the first datagram of `run`, of which none went out then.
+    pub(crate) fn send(
+        &mut self,
+        socket: BorrowedFd<'_>,
+        slots: &[SlotOctets],
+        run: &[Transmit],
+    ) -> io::Result<usize> {
+        if let [only] = run {
+            return send_one(socket, payload(slots, only), only.destination).map(|()| 1);
+        }
+        let vectors = self.headers.vectors.iter_mut();
+        let rooms = vectors.zip(self.destinations.iter_mut()).zip(run);
+        for (header, ((vector, destination), transmit)) in
+            self.headers.messages.iter_mut().zip(rooms)
+        {
+            let octets = payload(slots, transmit);
+            vector.iov_base = octets.as_ptr().cast_mut().cast();
+            vector.iov_len = octets.len();
+            header.msg_hdr.msg_namelen = destination.encode(transmit.destination);
+            header.msg_hdr.msg_name = destination.as_mut_ptr();
+            header.msg_hdr.msg_iov = vector;
+            header.msg_hdr.msg_iovlen = 1;
+            header.msg_hdr.msg_control = ptr::null_mut();
+            header.msg_hdr.msg_controllen = 0;
+            header.msg_hdr.msg_flags = 0;
+            header.msg_len = 0;
+        }
+        sendmmsg(socket, &mut self.headers, run.len().min(BATCH))
+    }
+}
+
+fn payload<'a>(slots: &'a [SlotOctets], transmit: &Transmit) -> &'a [u8] {
+    let slot = slots.get(transmit.slot);
+    slot.and_then(|slot| slot.payload().get(..transmit.len))
+        .unwrap_or_default()
+}
+
+/// Room for one control message with a 32-bit number (`SO_RXQ_OVFL`).
+#[derive(Debug, Clone, Copy)]
+#[repr(C, align(8))]
+struct Control([u8; Control::ROOM]);
+
+impl Control {
+    const ROOM: usize = 32;
+    const EMPTY: Self = Self([0; Self::ROOM]);
+
+    /// The drop counter, if it is what the kernel wrote into the first `len` octets.
+    fn drops(&self, len: impl TryInto<usize>) -> Option<u32> {
+        const DATA: usize = size_of::<libc::cmsghdr>().next_multiple_of(size_of::<usize>());
+        let written = self.0.get(..len.try_into().ok()?)?;
+        let level = number(written, offset_of!(libc::cmsghdr, cmsg_level))?;
+        let kind = number(written, offset_of!(libc::cmsghdr, cmsg_type))?;
+        if level != libc::SOL_SOCKET.unsigned_abs() || kind != SO_RXQ_OVFL.unsigned_abs() {
+            return None;
+        }
+        number(written, DATA)
+    }
+}
+
+fn number(octets: &[u8], offset: usize) -> Option<u32> {
+    octets
+        .get(offset..)?
+        .first_chunk()
+        .copied()
+        .map(u32::from_ne_bytes)
+}
+
+/// Message headers with one vector each.
+struct Headers {
+    messages: Box<[libc::mmsghdr; BATCH]>,
+    vectors: Box<[libc::iovec; BATCH]>,
+}
+
+// SAFETY: the raw pointers inside are what keeps this from being `Send` by itself. They are never
+// followed by this program: each is written anew from a live borrow right before the one system
+// call that follows it, within one `&mut self` call on one thread.
+unsafe impl Send for Headers {}
+
+impl Headers {
+    fn new() -> Self {
+        let vector = libc::iovec {
+            iov_base: ptr::null_mut(),
+            iov_len: 0,
+        };
+        // SAFETY: a message header consists of numbers and raw pointers, for which all zeroes are
+        // valid values (0 and null); nobody else sees the value before it is whole.
+        let message: libc::mmsghdr = unsafe { zeroed() };
+        Self {
+            messages: Box::new([message; BATCH]),
+            vectors: Box::new([vector; BATCH]),
+        }
+    }
+}
+
+/// The caller has filled the first `count` headers.
+fn recvmmsg(socket: BorrowedFd<'_>, headers: &mut Headers, count: usize) -> io::Result<usize> {
+    // SAFETY: the descriptor is open while borrowed. `count` is at most the number of headers
+    // (`BATCH`). `Receiver::receive` has just pointed each of these at a vector, an address, a
+    // control room and a slot, with their true lengths, all mutably borrowed for longer than this
+    // call and none shared between headers. The kernel writes within these lengths and into the
+    // headers, and keeps nothing; every written octet is valid for its type.
+    let result = unsafe {
+        libc::recvmmsg(
+            socket.as_raw_fd(),
+            headers.messages.as_mut_ptr(),
+            count.min(BATCH) as libc::c_uint,
+            libc::MSG_DONTWAIT as _,
+            ptr::null_mut(),
+        )
+    };
+    usize::try_from(result).map_err(|_| io::Error::last_os_error())
+}
+
+/// The caller has filled the first `count` headers.
+fn sendmmsg(socket: BorrowedFd<'_>, headers: &mut Headers, count: usize) -> io::Result<usize> {
+    // SAFETY: the descriptor is open while borrowed. `count` is at most the number of headers
+    // (`BATCH`). `Sender::send` has just pointed each of these at a vector, an address and a slot,
+    // with their true lengths, all borrowed for longer than this call. The kernel only reads them,
+    // writes the sent length into the headers and keeps nothing.
+    let result = unsafe {
+        libc::sendmmsg(
+            socket.as_raw_fd(),
+            headers.messages.as_mut_ptr(),
+            count.min(BATCH) as libc::c_uint,
+            (libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL) as _,
+        )
+    };
+    usize::try_from(result).map_err(|_| io::Error::last_os_error())
+}
+
+fn send_one(socket: BorrowedFd<'_>, octets: &[u8], destination: SocketAddr) -> io::Result<()> {
+    let mut address = RawAddress::EMPTY;
+    let address_len = address.encode(destination);
+    // SAFETY: the descriptor is open while borrowed; pointers and lengths describe `octets` and
+    // the first `address_len` octets of `address`, which outlive the call; the kernel only reads.
+    let result = unsafe {
+        libc::sendto(
+            socket.as_raw_fd(),
+            octets.as_ptr().cast(),
+            octets.len(),
+            libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL,
+            address.as_ptr(),
+            address_len,
+        )
+    };
+    if result < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn control(level: i32, kind: i32, value: u32) -> Control {
+        let mut control = Control::EMPTY;
+        control.0[8..12].copy_from_slice(&level.to_ne_bytes());
+        control.0[12..16].copy_from_slice(&kind.to_ne_bytes());
+        control.0[16..20].copy_from_slice(&value.to_ne_bytes());
+        control
+    }
+
+    #[test]
+    #[cfg(target_pointer_width = "64")]
+    fn the_drop_counter_is_read_only_from_its_own_whole_control_message() {
+        let drops = control(libc::SOL_SOCKET, SO_RXQ_OVFL, 77);
+        assert_eq!(drops.drops(20), Some(77));
+        assert_eq!(drops.drops(24), Some(77));
+        assert_eq!(drops.drops(19), None);
+        assert_eq!(drops.drops(0), None);
+        assert_eq!(drops.drops(Control::ROOM + 1), None);
+        assert_eq!(
+            control(libc::SOL_SOCKET, libc::SCM_RIGHTS, 77).drops(20),
+            None
+        );
+        assert_eq!(control(libc::IPPROTO_IP, SO_RXQ_OVFL, 77).drops(20), None);
+    }
+}
