@@ -92,9 +92,6 @@ pub enum Rule {
     /// A character that no suite name has.
     #[error("a suite name has letters, digits and underscores only (RFC 4568 §9.1)")]
     SuiteForm,
-    /// The suite is not one that this gateway can compute.
-    #[error("the suite is not supported here (RFC 4568 §5.1.2)")]
-    UnsupportedSuite,
     /// A key belongs to another suite than the line.
     #[error("every key of a line belongs to the line's suite (RFC 4568 §6.1)")]
     SuiteMismatch,
