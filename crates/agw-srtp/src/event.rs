@@ -1,0 +1,40 @@
+//! What a session reports about its keys, each once per key.
+
+/// Something about the key in force that the controller should know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum KeyEvent {
+    /// Nine tenths of the key's SRTP or SRTCP packets are used; a new key is due.
+    LifetimeWarning,
+    /// The key is used up; nothing passes under it any more (RFC 3711 §9.2).
+    LifetimeExpired,
+    /// The staged key was activated by the first packet that carried its identifier.
+    Activated,
+}
+
+/// Events that wait for collection; each kind at most once.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct PendingEvents {
+    activated: bool,
+    warning: bool,
+    expired: bool,
+}
+
+impl PendingEvents {
+    pub(crate) fn push(&mut self, event: KeyEvent) {
+        match event {
+            KeyEvent::Activated => self.activated = true,
+            KeyEvent::LifetimeWarning => self.warning = true,
+            KeyEvent::LifetimeExpired => self.expired = true,
+        }
+    }
+
+    pub(crate) fn pop(&mut self) -> Option<KeyEvent> {
+        [
+            (&mut self.activated, KeyEvent::Activated),
+            (&mut self.warning, KeyEvent::LifetimeWarning),
+            (&mut self.expired, KeyEvent::LifetimeExpired),
+        ]
+        .into_iter()
+        .find_map(|(pending, event)| std::mem::take(pending).then_some(event))
+    }
+}

@@ -1,0 +1,339 @@
+//! Keys in force: identity, identifier, use so far, expanded form.
+
+use hmac::{Hmac, KeyInit, Mac};
+use sha1::Sha1;
+use subtle::{Choice, ConstantTimeEq};
+
+use crate::engine::Engine;
+use crate::event::KeyEvent;
+use crate::ticket::{KeyId, Protocol};
+use crate::{EgressKey, IngressKey, KeyError, Lifetime, MasterKey, Mki, Suite};
+
+/// Keys that can be installed together.
+pub const MAX_KEYS: usize = 16;
+
+const LAST_SRTP_INDEX: u64 = (1 << 48) - 1;
+const LAST_SRTCP_INDEX: u64 = (1 << 31) - 1;
+
+/// A key as it was declared, of either direction.
+pub(crate) struct Declared {
+    master: MasterKey,
+    mki: Option<Mki>,
+    lifetime: Lifetime,
+}
+
+impl From<IngressKey> for Declared {
+    fn from(key: IngressKey) -> Self {
+        let IngressKey {
+            master,
+            mki,
+            lifetime,
+        } = key;
+        Self {
+            master,
+            mki,
+            lifetime,
+        }
+    }
+}
+
+impl From<EgressKey> for Declared {
+    fn from(key: EgressKey) -> Self {
+        let EgressKey {
+            master,
+            mki,
+            lifetime,
+        } = key;
+        Self {
+            master,
+            mki,
+            lifetime,
+        }
+    }
+}
+
+/// Keys declared together that obey the rules; their identity is known, they are not yet expanded.
+pub(crate) struct ValidKeys {
+    keys: Vec<(Fingerprint, Declared)>,
+}
+
+impl ValidKeys {
+    pub(crate) fn new<D: Into<Declared>>(keys: Vec<D>) -> Result<Self, KeyError> {
+        if keys.len() > MAX_KEYS {
+            return Err(KeyError::TooManyKeys(keys.len()));
+        }
+        let keys: Vec<(Fingerprint, Declared)> = keys
+            .into_iter()
+            .map(Into::into)
+            .map(|key| (Fingerprint::of(&key.master), key))
+            .collect();
+        let Some((_, first)) = keys.first() else {
+            return Err(KeyError::NoKey);
+        };
+        let suite = first.master.suite();
+        if keys.iter().any(|(_, key)| key.master.suite() != suite) {
+            return Err(KeyError::SuiteMismatch);
+        }
+        let max = suite.max_lifetime();
+        let too_long = |life: Lifetime| {
+            !(1..=max.srtp).contains(&life.srtp) || !(1..=max.srtcp).contains(&life.srtcp)
+        };
+        if keys.iter().any(|(_, key)| too_long(key.lifetime)) {
+            return Err(KeyError::Lifetime);
+        }
+        let mkis: Vec<Option<Mki>> = keys.iter().map(|(_, key)| key.mki).collect();
+        if !identifiers_tell_apart(&mkis) {
+            return Err(KeyError::MkiMismatch);
+        }
+        Ok(Self { keys })
+    }
+
+    pub(crate) fn fingerprints(&self) -> impl Iterator<Item = &Fingerprint> {
+        self.keys.iter().map(|(fingerprint, _)| fingerprint)
+    }
+
+    pub(crate) fn first_mki(&self) -> Option<Mki> {
+        self.keys.first().and_then(|(_, key)| key.mki)
+    }
+}
+
+fn identifiers_tell_apart(mkis: &[Option<Mki>]) -> bool {
+    let len = |mki: &Option<Mki>| mki.map(|mki| mki.as_slice().len());
+    let first = mkis.first().and_then(len);
+    let alike = mkis.iter().all(|mki| len(mki) == first);
+    let distinct = (1..).zip(mkis).all(|(next, mki)| {
+        let rest = mkis.get(next..).unwrap_or_default();
+        !rest.contains(mki)
+    });
+    alike && distinct
+}
+
+/// A live key.
+pub(crate) struct LiveKey<K> {
+    pub(crate) id: KeyId,
+    pub(crate) suite: Suite,
+    pub(crate) mki: Option<Mki>,
+    pub(crate) fingerprint: Fingerprint,
+    pub(crate) usage: Usage,
+    pub(crate) expanded: K,
+}
+
+impl<K> LiveKey<K> {
+    /// The identifier as sent; empty without one.
+    pub(crate) fn mki_octets(&self) -> &[u8] {
+        self.mki.as_ref().map_or(&[], Mki::as_slice)
+    }
+}
+
+/// Keys that were installed together: one, or several told apart by their identifiers.
+pub(crate) struct KeySet<K> {
+    pub(crate) first: LiveKey<K>,
+    rest: Vec<LiveKey<K>>,
+}
+
+impl<K> KeySet<K> {
+    /// Expands keys; `next_id` numbers them. The master keys are wiped on return.
+    pub(crate) fn expand<E: Engine<Keys = K>>(
+        engine: &E,
+        keys: ValidKeys,
+        next_id: &mut u32,
+    ) -> Result<Self, KeyError> {
+        let mut live = keys.keys.into_iter().map(|(fingerprint, key)| {
+            let id = KeyId(*next_id);
+            *next_id = next_id.wrapping_add(1);
+            LiveKey {
+                id,
+                suite: key.master.suite(),
+                mki: key.mki,
+                fingerprint,
+                usage: Usage::new(key.lifetime),
+                expanded: engine.expand(&key.master),
+            }
+        });
+        let first = live.next().ok_or(KeyError::NoKey)?;
+        let rest = live.collect();
+        Ok(Self { first, rest })
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &LiveKey<K>> {
+        std::iter::once(&self.first).chain(&self.rest)
+    }
+
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut LiveKey<K>> {
+        std::iter::once(&mut self.first).chain(&mut self.rest)
+    }
+
+    pub(crate) fn find(&self, id: KeyId) -> Option<&LiveKey<K>> {
+        self.iter().find(|key| key.id == id)
+    }
+
+    /// Whether `keys` are these keys, in the same order under the same identifiers, in time that
+    /// does not depend on the key octets.
+    pub(crate) fn is_same_material(&self, keys: &ValidKeys) -> bool {
+        let same_count = self.rest.len() + 1 == keys.keys.len();
+        let same = self.iter().zip(&keys.keys).fold(
+            Choice::from(1),
+            |same, (live, (fingerprint, key))| {
+                let public = live.suite == key.master.suite() && live.mki == key.mki;
+                same & live.fingerprint.ct_eq(fingerprint) & Choice::from(u8::from(public))
+            },
+        );
+        same_count && bool::from(same)
+    }
+
+    /// Whether `other` are these keys, as [`KeySet::is_same_material`].
+    pub(crate) fn is_same_keys(&self, other: &Self) -> bool {
+        let same_count = self.rest.len() == other.rest.len();
+        let same = self
+            .iter()
+            .zip(other.iter())
+            .fold(Choice::from(1), |same, (one, other)| {
+                let public = one.suite == other.suite && one.mki == other.mki;
+                same & one.fingerprint.ct_eq(&other.fingerprint) & Choice::from(u8::from(public))
+            });
+        same_count && bool::from(same)
+    }
+
+    /// Takes the lifetimes of a repeated declaration of the same keys; what is used stays used.
+    pub(crate) fn take_lifetimes(&mut self, keys: &ValidKeys) {
+        for (live, (_, key)) in self.iter_mut().zip(&keys.keys) {
+            live.usage.set_limit(key.lifetime);
+        }
+    }
+
+    /// Takes over what an earlier installation of the same keys has used.
+    pub(crate) fn carry_usage<'a>(
+        &mut self,
+        earlier: impl Iterator<Item = (&'a Fingerprint, Spent)> + Clone,
+    ) {
+        for live in self.iter_mut() {
+            for (fingerprint, spent) in earlier.clone() {
+                if bool::from(fingerprint.ct_eq(&live.fingerprint)) {
+                    live.usage.take_over(spent);
+                }
+            }
+        }
+    }
+
+    pub(crate) fn spent(&self) -> impl Iterator<Item = (&Fingerprint, Spent)> + Clone {
+        std::iter::once(&self.first)
+            .chain(&self.rest)
+            .map(|key| (&key.fingerprint, key.usage.spent))
+    }
+}
+
+/// Identifies key and salt without holding them: HMAC-SHA1 under the key itself. The suite is left
+/// out, since two suites with the same key and salt share a keystream.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Fingerprint([u8; 20]);
+
+impl Fingerprint {
+    pub(crate) fn of(master: &MasterKey) -> Self {
+        let Ok(mut mac) = Hmac::<Sha1>::new_from_slice(master.key()) else {
+            return Self([0; 20]); // HMAC takes keys of any length
+        };
+        mac.update(b"agw master key");
+        mac.update(&[master.key().len() as u8]);
+        mac.update(&master.padded_salt());
+        Self(mac.finalize().into_bytes().into())
+    }
+}
+
+impl ConstantTimeEq for Fingerprint {
+    fn ct_eq(&self, other: &Self) -> Choice {
+        self.0.ct_eq(&other.0)
+    }
+}
+
+/// Packets that passed under a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Spent {
+    pub(crate) srtp: u64,
+    pub(crate) srtcp: u64,
+}
+
+impl Spent {
+    pub(crate) fn is_zero(self) -> bool {
+        self == Self::default()
+    }
+
+    pub(crate) fn max(self, other: Self) -> Self {
+        Self {
+            srtp: self.srtp.max(other.srtp),
+            srtcp: self.srtcp.max(other.srtcp),
+        }
+    }
+}
+
+/// How much of a key's lifetime is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Usage {
+    limit: Lifetime,
+    pub(crate) spent: Spent,
+    warned: bool,
+    stopped: bool,
+}
+
+impl Usage {
+    fn new(limit: Lifetime) -> Self {
+        Self {
+            limit,
+            spent: Spent::default(),
+            warned: false,
+            stopped: false,
+        }
+    }
+
+    fn set_limit(&mut self, limit: Lifetime) {
+        if self.limit != limit {
+            self.limit = limit;
+            self.warned = false;
+            self.stopped = false;
+        }
+    }
+
+    fn take_over(&mut self, spent: Spent) {
+        self.spent = self.spent.max(spent);
+    }
+
+    /// Whether one more packet may pass: counts have to stay below the lifetime.
+    pub(crate) fn has_room(&self, protocol: Protocol) -> bool {
+        let (spent, limit) = self.count(protocol);
+        spent + 1 < limit
+    }
+
+    /// Counts a packet, and says so once when nine tenths are used and once when all is. A source
+    /// that nears the end of its index space counts like a lifetime that nears its end.
+    pub(crate) fn record(&mut self, protocol: Protocol, index: u64) -> Option<KeyEvent> {
+        let last_index = match protocol {
+            Protocol::Srtp => {
+                self.spent.srtp += 1;
+                LAST_SRTP_INDEX
+            }
+            Protocol::Srtcp => {
+                self.spent.srtcp += 1;
+                LAST_SRTCP_INDEX
+            }
+        };
+        let (spent, limit) = self.count(protocol);
+        let stop = spent + 1 >= limit || index >= last_index;
+        let warn = spent >= limit - limit / 10 || index >= last_index - last_index / 10;
+        if stop && !self.stopped {
+            self.stopped = true;
+            self.warned = true;
+            return Some(KeyEvent::LifetimeExpired);
+        }
+        if warn && !self.warned {
+            self.warned = true;
+            return Some(KeyEvent::LifetimeWarning);
+        }
+        None
+    }
+
+    fn count(&self, protocol: Protocol) -> (u64, u64) {
+        match protocol {
+            Protocol::Srtp => (self.spent.srtp, self.limit.srtp),
+            Protocol::Srtcp => (self.spent.srtcp, self.limit.srtcp),
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! Sealing what leaves: never two packets with the same key, source and index (RFC 3711 §9.1).
+
+mod keys;
+
+use std::fmt;
+
+use agw_rtp::{RtcpHeader, RtpHeader};
+
+use self::keys::History;
+use crate::engine::{Engine, Frame, Job, Operation};
+use crate::event::PendingEvents;
+use crate::live::{KeySet, LiveKey, ValidKeys};
+use crate::sources::{Refusal, SourceTable};
+use crate::ticket::Protocol;
+use crate::{
+    EgressKey, KeyError, KeyEvent, ProtectError, SealTicket, SessionParameters, SourceState,
+    SrtcpIndex, Suite,
+};
+
+/// The transmit guard looks back at least this many packets.
+const MIN_GUARD: u16 = 128;
+
+const E_FLAG: u32 = 0x8000_0000;
+
+/// The sending half of an SRTP session: keys, and per source the indices already used.
+///
+/// ```text
+/// staged ──activate──▶ current ──re-key──▶ wiped
+/// ```
+///
+/// The gateway seals what another source numbers, so a duplicate or a restarted source could make
+/// it use an index twice. The *transmit guard* is a replay window per source on the sending side,
+/// with the same estimate of the index as a receiver makes: [`begin_srtp`](Self::begin_srtp)
+/// reserves an index at most once. SRTCP indices are the gateway's own: one counter over all
+/// sources, from 1, that never starts again under the same key.
+pub struct Protector<K> {
+    parameters: SessionParameters,
+    current: KeySet<K>,
+    staged: Option<KeySet<K>>,
+    sources: SourceTable,
+    next_srtcp: u32,
+    history: History,
+    events: PendingEvents,
+    next_key_id: u32,
+}
+
+impl<K> Protector<K> {
+    /// Starts a session in which nothing was sent yet; new sources start at `initial_roc`. Of
+    /// several keys the first seals.
+    ///
+    /// # Errors
+    /// Any [`KeyError`] about the keys or the parameters.
+    pub fn new<E: Engine<Keys = K>>(
+        engine: &E,
+        keys: Vec<EgressKey>,
+        parameters: SessionParameters,
+        initial_roc: u32,
+    ) -> Result<Self, KeyError> {
+        let parameters = parameters.validate()?;
+        let mut next_key_id = 0;
+        Ok(Self {
+            parameters,
+            current: KeySet::expand(engine, ValidKeys::new(keys)?, &mut next_key_id)?,
+            staged: None,
+            sources: table(parameters, initial_roc),
+            next_srtcp: 1,
+            history: History::default(),
+            events: PendingEvents::default(),
+            next_key_id,
+        })
+    }
+
+    /// Reserves the index of an RTP packet. It stays used whatever becomes of the packet.
+    ///
+    /// # Errors
+    /// Why the packet must not be sealed; nothing has changed then.
+    pub fn begin_srtp(&mut self, packet: &[u8]) -> Result<SealTicket, ProtectError> {
+        let header = RtpHeader::parse(packet).map_err(|_| ProtectError::Malformed)?;
+        let key = &mut self.current.first;
+        if !key.usage.has_room(Protocol::Srtp) {
+            return Err(ProtectError::KeyExpired);
+        }
+        let index = self
+            .sources
+            .look_srtp(header.ssrc(), header.sequence())?
+            .index;
+        self.sources
+            .remember(header.ssrc(), Protocol::Srtp, index)?;
+        if let Some(event) = key.usage.record(Protocol::Srtp, index) {
+            self.events.push(event);
+        }
+        Ok(SealTicket {
+            protocol: Protocol::Srtp,
+            ssrc: header.ssrc(),
+            index,
+            key: key.id,
+            clear_octets: header.len(),
+            encrypted: !key.suite.is_null() && !self.parameters.unencrypted_srtp,
+        })
+    }
+
+    /// Reserves the next SRTCP index for an RTCP packet, compound or reduced-size.
+    ///
+    /// # Errors
+    /// [`ProtectError::Malformed`] or [`ProtectError::KeyExpired`]; nothing has changed then.
+    pub fn begin_srtcp(&mut self, packet: &[u8]) -> Result<SealTicket, ProtectError> {
+        let header = RtcpHeader::parse(packet).map_err(|_| ProtectError::Malformed)?;
+        let key = &mut self.current.first;
+        if !key.usage.has_room(Protocol::Srtcp) || self.next_srtcp > SrtcpIndex::MAX.get() {
+            return Err(ProtectError::KeyExpired);
+        }
+        let index = u64::from(self.next_srtcp);
+        self.next_srtcp += 1;
+        if let Some(event) = key.usage.record(Protocol::Srtcp, index) {
+            self.events.push(event);
+        }
+        Ok(SealTicket {
+            protocol: Protocol::Srtcp,
+            ssrc: header.ssrc(),
+            index,
+            key: key.id,
+            clear_octets: RtcpHeader::LEN,
+            encrypted: !key.suite.is_null() && !self.parameters.unencrypted_srtcp,
+        })
+    }
+
+    /// The job that encrypts and authenticates the packet, the first `packet_octets` of `buffer`,
+    /// in place. The buffer needs up to [`MAX_TRAILER`](crate::MAX_TRAILER) octets behind it.
+    #[must_use]
+    pub fn job<'a>(
+        &'a self,
+        ticket: &SealTicket,
+        buffer: &'a mut [u8],
+        packet_octets: usize,
+    ) -> Job<'a, K> {
+        let live = self.current.find(ticket.key);
+        let (operation, srtcp_word) = match ticket.protocol {
+            Protocol::Srtp => (Operation::ProtectSrtp, 0),
+            Protocol::Srtcp => {
+                let flag = if ticket.encrypted { E_FLAG } else { 0 };
+                let index = SrtcpIndex::from_word(ticket.index as u32);
+                (Operation::ProtectSrtcp, flag | index.get())
+            }
+        };
+        let frame = Frame {
+            operation,
+            suite: live.map_or(self.suite(), |key| key.suite),
+            ssrc: ticket.ssrc,
+            index: ticket.index,
+            clear_octets: ticket.clear_octets,
+            encrypted: ticket.encrypted,
+            srtcp_word,
+            mki: live.map_or(&[], LiveKey::mki_octets),
+        };
+        match live {
+            Some(key) => Job::new(&key.expanded, frame, buffer, packet_octets),
+            None => Job::stale(frame, buffer, packet_octets),
+        }
+    }
+
+    /// The next event about the key in force; call until `None`, after `begin_*`.
+    pub fn poll_event(&mut self) -> Option<KeyEvent> {
+        self.events.pop()
+    }
+
+    /// The sources sealed since counters last started anew, in the order of their first packets.
+    pub fn sources(&self) -> impl Iterator<Item = SourceState> {
+        self.sources.states()
+    }
+
+    /// The last SRTCP index used; `None` before the first SRTCP packet.
+    #[must_use]
+    pub fn srtcp_index(&self) -> Option<SrtcpIndex> {
+        match self.next_srtcp {
+            1 => None,
+            next => Some(SrtcpIndex::from_word(next - 1)),
+        }
+    }
+
+    /// The suite in force.
+    #[must_use]
+    pub fn suite(&self) -> Suite {
+        self.current.first.suite
+    }
+
+    /// Seals one RTP packet, the first `packet_octets` of `buffer`, and returns its new length.
+    ///
+    /// # Errors
+    /// Why it is not sealed. After [`ProtectError::NoRoom`] its index is used all the same.
+    pub fn protect_srtp<E: Engine<Keys = K>>(
+        &mut self,
+        engine: &E,
+        buffer: &mut [u8],
+        packet_octets: usize,
+    ) -> Result<usize, ProtectError> {
+        let packet = buffer.get(..packet_octets).ok_or(ProtectError::Malformed)?;
+        let ticket = self.begin_srtp(packet)?;
+        self.protect(engine, &ticket, buffer, packet_octets)
+    }
+
+    /// Seals one RTCP packet, the first `packet_octets` of `buffer`, and returns its new length.
+    ///
+    /// # Errors
+    /// Why it is not sealed. After [`ProtectError::NoRoom`] its index is used all the same.
+    pub fn protect_srtcp<E: Engine<Keys = K>>(
+        &mut self,
+        engine: &E,
+        buffer: &mut [u8],
+        packet_octets: usize,
+    ) -> Result<usize, ProtectError> {
+        let packet = buffer.get(..packet_octets).ok_or(ProtectError::Malformed)?;
+        let ticket = self.begin_srtcp(packet)?;
+        self.protect(engine, &ticket, buffer, packet_octets)
+    }
+
+    fn protect<E: Engine<Keys = K>>(
+        &self,
+        engine: &E,
+        ticket: &SealTicket,
+        buffer: &mut [u8],
+        packet_octets: usize,
+    ) -> Result<usize, ProtectError> {
+        let mut jobs = [self.job(ticket, buffer, packet_octets)];
+        engine.run(&mut jobs);
+        let [job] = jobs;
+        Ok(job.outcome()?)
+    }
+}
+
+impl<K> fmt::Debug for Protector<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Protector")
+            .field("suite", &self.suite())
+            .field("sources", &self.sources().count())
+            .finish_non_exhaustive()
+    }
+}
+
+impl From<Refusal> for ProtectError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Replay => Self::IndexReused,
+            Refusal::TooOld => Self::TooOld,
+            Refusal::Full => Self::SourceLimit,
+        }
+    }
+}
+
+fn table(parameters: SessionParameters, initial_roc: u32) -> SourceTable {
+    let guard = parameters.window.max(MIN_GUARD);
+    SourceTable::new(initial_roc, guard, parameters.max_sources)
+}

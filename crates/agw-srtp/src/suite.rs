@@ -1,0 +1,188 @@
+//! Crypto suites: names, lengths, lifetimes (RFC 3711 §5 and §8.2, RFC 4568 §6.2, RFC 6188, RFC 7714).
+
+use crate::Lifetime;
+
+/// A cipher, a MAC and the lengths that go with them.
+///
+/// The `Null` suites authenticate and do not encrypt (RFC 3711 §5.1, mandatory to implement); no
+/// SDES name is registered for them, `NULL_HMAC_SHA1_80` is what deployed peers write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Suite {
+    /// AES-128 counter mode, 80-bit tags (RFC 4568 §6.2.1).
+    AesCm128HmacSha1_80,
+    /// AES-128 counter mode, 32-bit SRTP and 80-bit SRTCP tags (RFC 4568 §6.2.2).
+    AesCm128HmacSha1_32,
+    /// AES-192 counter mode, 80-bit tags (RFC 6188 table 1).
+    AesCm192HmacSha1_80,
+    /// AES-192 counter mode, 32-bit SRTP and 80-bit SRTCP tags (RFC 6188 table 2).
+    AesCm192HmacSha1_32,
+    /// AES-256 counter mode, 80-bit tags (RFC 6188 table 3).
+    AesCm256HmacSha1_80,
+    /// AES-256 counter mode, 32-bit SRTP and 80-bit SRTCP tags (RFC 6188 table 4).
+    AesCm256HmacSha1_32,
+    /// AES-128 in Galois/counter mode, 128-bit tags (RFC 7714 §12).
+    AeadAes128Gcm,
+    /// AES-256 in Galois/counter mode, 128-bit tags (RFC 7714 §12).
+    AeadAes256Gcm,
+    /// No encryption, 80-bit tags (RFC 3711 §5.1).
+    NullHmacSha1_80,
+    /// No encryption, 32-bit SRTP and 80-bit SRTCP tags (RFC 3711 §5.1).
+    NullHmacSha1_32,
+}
+
+impl Suite {
+    /// Every suite.
+    pub const ALL: [Self; 10] = [
+        Self::AesCm128HmacSha1_80,
+        Self::AesCm128HmacSha1_32,
+        Self::AesCm192HmacSha1_80,
+        Self::AesCm192HmacSha1_32,
+        Self::AesCm256HmacSha1_80,
+        Self::AesCm256HmacSha1_32,
+        Self::AeadAes128Gcm,
+        Self::AeadAes256Gcm,
+        Self::NullHmacSha1_80,
+        Self::NullHmacSha1_32,
+    ];
+
+    /// The name used in `a=crypto` (RFC 4568 §6.2, RFC 6188 §4, RFC 7714 §14.1).
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::AesCm128HmacSha1_80 => "AES_CM_128_HMAC_SHA1_80",
+            Self::AesCm128HmacSha1_32 => "AES_CM_128_HMAC_SHA1_32",
+            Self::AesCm192HmacSha1_80 => "AES_192_CM_HMAC_SHA1_80",
+            Self::AesCm192HmacSha1_32 => "AES_192_CM_HMAC_SHA1_32",
+            Self::AesCm256HmacSha1_80 => "AES_256_CM_HMAC_SHA1_80",
+            Self::AesCm256HmacSha1_32 => "AES_256_CM_HMAC_SHA1_32",
+            Self::AeadAes128Gcm => "AEAD_AES_128_GCM",
+            Self::AeadAes256Gcm => "AEAD_AES_256_GCM",
+            Self::NullHmacSha1_80 => "NULL_HMAC_SHA1_80",
+            Self::NullHmacSha1_32 => "NULL_HMAC_SHA1_32",
+        }
+    }
+
+    /// Octets of the master key, and of the session encryption key.
+    #[must_use]
+    pub const fn key_len(self) -> usize {
+        match self {
+            Self::AesCm128HmacSha1_80
+            | Self::AesCm128HmacSha1_32
+            | Self::AeadAes128Gcm
+            | Self::NullHmacSha1_80
+            | Self::NullHmacSha1_32 => 16,
+            Self::AesCm192HmacSha1_80 | Self::AesCm192HmacSha1_32 => 24,
+            Self::AesCm256HmacSha1_80 | Self::AesCm256HmacSha1_32 | Self::AeadAes256Gcm => 32,
+        }
+    }
+
+    /// Octets of the master salt, and of the session salt.
+    #[must_use]
+    pub const fn salt_len(self) -> usize {
+        if self.is_aead() { 12 } else { 14 }
+    }
+
+    /// Octets of the authentication tag of an SRTP packet.
+    #[must_use]
+    pub const fn srtp_tag_len(self) -> usize {
+        match self {
+            Self::AesCm128HmacSha1_80
+            | Self::AesCm192HmacSha1_80
+            | Self::AesCm256HmacSha1_80
+            | Self::NullHmacSha1_80 => 10,
+            Self::AesCm128HmacSha1_32
+            | Self::AesCm192HmacSha1_32
+            | Self::AesCm256HmacSha1_32
+            | Self::NullHmacSha1_32 => 4,
+            Self::AeadAes128Gcm | Self::AeadAes256Gcm => 16,
+        }
+    }
+
+    /// Octets of the authentication tag of an SRTCP packet: 10 for the `_32` suites too
+    /// (RFC 4568 §6.2.2).
+    #[must_use]
+    pub const fn srtcp_tag_len(self) -> usize {
+        if self.is_aead() { 16 } else { 10 }
+    }
+
+    /// Whether one operation encrypts and authenticates (RFC 7714).
+    #[must_use]
+    pub const fn is_aead(self) -> bool {
+        match self {
+            Self::AeadAes128Gcm | Self::AeadAes256Gcm => true,
+            Self::AesCm128HmacSha1_80
+            | Self::AesCm128HmacSha1_32
+            | Self::AesCm192HmacSha1_80
+            | Self::AesCm192HmacSha1_32
+            | Self::AesCm256HmacSha1_80
+            | Self::AesCm256HmacSha1_32
+            | Self::NullHmacSha1_80
+            | Self::NullHmacSha1_32 => false,
+        }
+    }
+
+    /// Whether nothing is encrypted.
+    #[must_use]
+    pub const fn is_null(self) -> bool {
+        matches!(self, Self::NullHmacSha1_80 | Self::NullHmacSha1_32)
+    }
+
+    /// The most packets one master key may protect: 2^48 SRTP, 2^31 SRTCP (RFC 3711 §9.2).
+    #[must_use]
+    pub const fn max_lifetime(self) -> Lifetime {
+        Lifetime {
+            srtp: 1 << 48,
+            srtcp: 1 << 31,
+        }
+    }
+
+    /// The lifetime of a key declared without one: 2^31 SRTP packets for the suites of RFC 6188
+    /// (tables 1 to 4), the maximum for the others.
+    #[must_use]
+    pub const fn default_lifetime(self) -> Lifetime {
+        match self {
+            Self::AesCm192HmacSha1_80
+            | Self::AesCm192HmacSha1_32
+            | Self::AesCm256HmacSha1_80
+            | Self::AesCm256HmacSha1_32 => Lifetime {
+                srtp: 1 << 31,
+                srtcp: 1 << 31,
+            },
+            Self::AesCm128HmacSha1_80
+            | Self::AesCm128HmacSha1_32
+            | Self::AeadAes128Gcm
+            | Self::AeadAes256Gcm
+            | Self::NullHmacSha1_80
+            | Self::NullHmacSha1_32 => self.max_lifetime(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_are_those_of_the_registrations() {
+        // suite, key, salt, SRTP tag, SRTCP tag: RFC 4568 §6.2 table, RFC 6188 tables 1-4, RFC 7714 §12.
+        let table = [
+            (Suite::AesCm128HmacSha1_80, 16, 14, 10, 10),
+            (Suite::AesCm128HmacSha1_32, 16, 14, 4, 10),
+            (Suite::AesCm192HmacSha1_80, 24, 14, 10, 10),
+            (Suite::AesCm192HmacSha1_32, 24, 14, 4, 10),
+            (Suite::AesCm256HmacSha1_80, 32, 14, 10, 10),
+            (Suite::AesCm256HmacSha1_32, 32, 14, 4, 10),
+            (Suite::AeadAes128Gcm, 16, 12, 16, 16),
+            (Suite::AeadAes256Gcm, 32, 12, 16, 16),
+            (Suite::NullHmacSha1_80, 16, 14, 10, 10),
+            (Suite::NullHmacSha1_32, 16, 14, 4, 10),
+        ];
+        assert_eq!(table.map(|(suite, ..)| suite), Suite::ALL);
+        for (suite, key, salt, srtp_tag, srtcp_tag) in table {
+            assert_eq!(suite.key_len(), key, "{suite:?}");
+            assert_eq!(suite.salt_len(), salt, "{suite:?}");
+            assert_eq!(suite.srtp_tag_len(), srtp_tag, "{suite:?}");
+            assert_eq!(suite.srtcp_tag_len(), srtcp_tag, "{suite:?}");
+        }
+    }
+}

@@ -1,0 +1,309 @@
+//! Opening what arrives: check, authenticate, then remember (RFC 3711 §3.3, §3.4).
+
+mod keys;
+mod reading;
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use agw_rtp::{RtcpHeader, RtpHeader};
+
+use self::reading::Header;
+use crate::engine::{Engine, Frame, Job, Operation};
+use crate::event::PendingEvents;
+use crate::live::{KeySet, LiveKey, ValidKeys};
+use crate::sources::{Remembered, SourceTable};
+use crate::ticket::{KeyId, Protocol};
+use crate::{
+    Accepted, IngressKey, KeyError, KeyEvent, OpenTicket, RocOnRekey, SessionParameters,
+    SourceState, Suite, UnprotectError,
+};
+
+/// How long the old key still opens packets after the first packet under a staged key's
+/// identifier has activated that key.
+pub const OVERLAP_AFTER_MKI: Duration = Duration::from_secs(5);
+
+/// The receiving half of an SRTP session: keys, and per source highest index and replay windows.
+///
+/// ```text
+/// staged ──first packet with its identifier, or activate──▶ current ──re-key──▶ retired ──overlap over──▶ wiped
+/// ```
+///
+/// One packet takes three steps: [`check_srtp`](Self::check_srtp) looks and remembers nothing,
+/// [`job`](Self::job) is run by an [`Engine`], [`commit`](Self::commit) remembers. Many packets of
+/// many sessions may stand between check and commit, so that an engine gets a whole batch.
+pub struct Unprotector<K> {
+    parameters: SessionParameters,
+    current: KeySet<K>,
+    staged: Option<KeySet<K>>,
+    retired: Option<Retired<K>>,
+    sources: SourceTable,
+    events: PendingEvents,
+    next_key_id: u32,
+}
+
+/// Keys that were replaced and still open packets.
+struct Retired<K> {
+    keys: KeySet<K>,
+    /// The table that these keys go on with; `None` if they share the current one.
+    sources: Option<SourceTable>,
+    until: Instant,
+}
+
+impl<K> Unprotector<K> {
+    /// Starts a session in which nothing was received yet; new sources start at `initial_roc`.
+    ///
+    /// # Errors
+    /// Any [`KeyError`] about the keys or the parameters.
+    pub fn new<E: Engine<Keys = K>>(
+        engine: &E,
+        keys: Vec<IngressKey>,
+        parameters: SessionParameters,
+        initial_roc: u32,
+    ) -> Result<Self, KeyError> {
+        let parameters = parameters.validate()?;
+        let mut next_key_id = 0;
+        Ok(Self {
+            parameters,
+            current: KeySet::expand(engine, ValidKeys::new(keys)?, &mut next_key_id)?,
+            staged: None,
+            retired: None,
+            sources: table(parameters, initial_roc),
+            events: PendingEvents::default(),
+            next_key_id,
+        })
+    }
+
+    /// Looks whether an SRTP packet is worth authenticating. Remembers nothing.
+    ///
+    /// # Errors
+    /// Why it is not; see [`UnprotectError`].
+    pub fn check_srtp(&self, packet: &[u8], now: Instant) -> Result<OpenTicket, UnprotectError> {
+        let header = RtpHeader::parse(packet).map_err(|_| UnprotectError::Malformed)?;
+        self.check(&Header::Srtp(header), packet, now)
+    }
+
+    /// Looks whether an SRTCP packet is worth authenticating. Remembers nothing.
+    ///
+    /// # Errors
+    /// Why it is not; see [`UnprotectError`].
+    pub fn check_srtcp(&self, packet: &[u8], now: Instant) -> Result<OpenTicket, UnprotectError> {
+        let header = RtcpHeader::parse(packet).map_err(|_| UnprotectError::Malformed)?;
+        self.check(&Header::Srtcp(header), packet, now)
+    }
+
+    /// The job that authenticates and decrypts the checked packet, the first `packet_octets` of
+    /// `buffer`, in place.
+    #[must_use]
+    pub fn job<'a>(
+        &'a self,
+        ticket: &OpenTicket,
+        buffer: &'a mut [u8],
+        packet_octets: usize,
+    ) -> Job<'a, K> {
+        let live = self.find(ticket.key);
+        let frame = Frame {
+            operation: match ticket.protocol {
+                Protocol::Srtp => Operation::UnprotectSrtp,
+                Protocol::Srtcp => Operation::UnprotectSrtcp,
+            },
+            suite: live.map_or(self.suite(), |key| key.suite),
+            ssrc: ticket.ssrc,
+            index: ticket.index,
+            clear_octets: ticket.clear_octets,
+            encrypted: ticket.encrypted,
+            srtcp_word: ticket.srtcp_word,
+            mki: live.map_or(&[], LiveKey::mki_octets),
+        };
+        match live {
+            Some(key) => Job::new(&key.expanded, frame, buffer, packet_octets),
+            None => Job::stale(frame, buffer, packet_octets),
+        }
+    }
+
+    /// After a packet did not authenticate: another way to read it, if there is one.
+    ///
+    /// There is one while an old key overlaps a new one without identifiers to tell them apart,
+    /// and when packets of the same batch, committed since the check, have moved the highest index
+    /// of the source. A packet is retried once.
+    #[must_use]
+    pub fn retry(&self, ticket: &OpenTicket, packet: &[u8], now: Instant) -> Option<OpenTicket> {
+        if ticket.is_retry {
+            return None;
+        }
+        let header = match ticket.protocol {
+            Protocol::Srtp => Header::Srtp(RtpHeader::parse(packet).ok()?),
+            Protocol::Srtcp => Header::Srtcp(RtcpHeader::parse(packet).ok()?),
+        };
+        let readings = self.readings(&header, packet, now);
+        let mut other = readings
+            .filter_map(Result::ok)
+            .find(|other| (other.key, other.index) != (ticket.key, ticket.index))?;
+        other.is_retry = true;
+        Some(other)
+    }
+
+    /// Remembers a packet whose job has succeeded: window, rollover counter, source, use of the
+    /// key. The first packet under a staged key's identifier activates that key.
+    ///
+    /// # Errors
+    /// [`UnprotectError::Replay`], [`UnprotectError::TooOld`], [`UnprotectError::SourceLimit`] or
+    /// [`UnprotectError::KeyExpired`] if packets committed since the check, or a re-key, left no
+    /// place for it; nothing has changed then.
+    pub fn commit(&mut self, ticket: OpenTicket, now: Instant) -> Result<Accepted, UnprotectError> {
+        let OpenTicket {
+            protocol,
+            ssrc,
+            index,
+            key: id,
+            ..
+        } = ticket;
+        let in_staged = self
+            .staged
+            .as_ref()
+            .is_some_and(|keys| keys.find(id).is_some());
+        let in_retired = self
+            .retired
+            .as_ref()
+            .is_some_and(|old| old.keys.find(id).is_some());
+        let shared = &mut self.sources;
+        let (keys, sources) = match (&mut self.staged, &mut self.retired) {
+            (Some(staged), _) if in_staged => (staged, shared),
+            (_, Some(Retired { keys, sources, .. })) if in_retired => {
+                (keys, sources.as_mut().unwrap_or(shared))
+            }
+            (_, _) => (&mut self.current, shared),
+        };
+        let key = keys
+            .iter_mut()
+            .find(|key| key.id == id && key.usage.has_room(protocol))
+            .ok_or(UnprotectError::KeyExpired)?;
+        let Remembered { newer, new_source } = sources.remember(ssrc, protocol, index)?;
+        let event = key.usage.record(protocol, index);
+        if let (Some(event), false) = (event, in_retired) {
+            self.events.push(event);
+        }
+        if in_staged && let Some(staged) = self.staged.take() {
+            self.replace(staged, RocOnRekey::Keep, OVERLAP_AFTER_MKI, now);
+            self.events.push(KeyEvent::Activated);
+        }
+        Ok(Accepted {
+            ssrc,
+            newer,
+            new_source,
+        })
+    }
+
+    /// Wipes retired keys whose overlap is over.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.retired.take_if(|retired| retired.until <= now);
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) is due at the latest.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.retired.as_ref().map(|retired| retired.until)
+    }
+
+    /// The next event about the keys in force; call until `None`, after commits and re-keys.
+    pub fn poll_event(&mut self) -> Option<KeyEvent> {
+        self.events.pop()
+    }
+
+    /// The sources known under the keys in force, in the order of their first packets.
+    pub fn sources(&self) -> impl Iterator<Item = SourceState> {
+        self.sources.states()
+    }
+
+    /// The suite in force.
+    #[must_use]
+    pub fn suite(&self) -> Suite {
+        self.current.first.suite
+    }
+
+    fn find(&self, id: KeyId) -> Option<&LiveKey<K>> {
+        let staged = self.staged.iter();
+        let retired = self.retired.iter().map(|old| &old.keys);
+        std::iter::once(&self.current)
+            .chain(staged)
+            .chain(retired)
+            .find_map(|keys| keys.find(id))
+    }
+}
+
+impl<K> Unprotector<K> {
+    /// Opens one SRTP packet, the first `packet_octets` of `buffer`, and returns its new length.
+    ///
+    /// # Errors
+    /// Why it is not opened; nothing is remembered then.
+    pub fn unprotect_srtp<E: Engine<Keys = K>>(
+        &mut self,
+        engine: &E,
+        buffer: &mut [u8],
+        packet_octets: usize,
+        now: Instant,
+    ) -> Result<usize, UnprotectError> {
+        let packet = buffer
+            .get(..packet_octets)
+            .ok_or(UnprotectError::Malformed)?;
+        let ticket = self.check_srtp(packet, now)?;
+        self.unprotect(engine, ticket, buffer, packet_octets, now)
+    }
+
+    /// Opens one SRTCP packet, the first `packet_octets` of `buffer`, and returns its new length.
+    ///
+    /// # Errors
+    /// Why it is not opened; nothing is remembered then.
+    pub fn unprotect_srtcp<E: Engine<Keys = K>>(
+        &mut self,
+        engine: &E,
+        buffer: &mut [u8],
+        packet_octets: usize,
+        now: Instant,
+    ) -> Result<usize, UnprotectError> {
+        let packet = buffer
+            .get(..packet_octets)
+            .ok_or(UnprotectError::Malformed)?;
+        let ticket = self.check_srtcp(packet, now)?;
+        self.unprotect(engine, ticket, buffer, packet_octets, now)
+    }
+
+    fn unprotect<E: Engine<Keys = K>>(
+        &mut self,
+        engine: &E,
+        mut ticket: OpenTicket,
+        buffer: &mut [u8],
+        packet_octets: usize,
+        now: Instant,
+    ) -> Result<usize, UnprotectError> {
+        loop {
+            let mut jobs = [self.job(&ticket, buffer, packet_octets)];
+            engine.run(&mut jobs);
+            let [job] = jobs;
+            let failure = match job.outcome() {
+                Ok(octets) => {
+                    self.commit(ticket, now)?;
+                    return Ok(octets);
+                }
+                Err(failure) => failure,
+            };
+            let packet = buffer
+                .get(..packet_octets)
+                .ok_or(UnprotectError::Malformed)?;
+            ticket = self.retry(&ticket, packet, now).ok_or(failure)?;
+        }
+    }
+}
+
+impl<K> fmt::Debug for Unprotector<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Unprotector")
+            .field("suite", &self.suite())
+            .field("sources", &self.sources().count())
+            .finish_non_exhaustive()
+    }
+}
+
+fn table(parameters: SessionParameters, initial_roc: u32) -> SourceTable {
+    SourceTable::new(initial_roc, parameters.window, parameters.max_sources)
+}

@@ -1,0 +1,189 @@
+//! The ways to read a packet: which key, which index, worth a MAC or not.
+
+use std::time::Instant;
+
+use agw_rtp::{RtcpHeader, RtpHeader, Ssrc};
+
+use super::Unprotector;
+use crate::live::{KeySet, LiveKey};
+use crate::sources::{Refusal, SourceTable};
+use crate::ticket::Protocol;
+use crate::{OpenTicket, SrtcpIndex, UnprotectError};
+
+const E_FLAG: u32 = 0x8000_0000;
+
+/// What a packet says about itself.
+#[derive(Clone, Copy)]
+pub(super) enum Header {
+    Srtp(RtpHeader),
+    Srtcp(RtcpHeader),
+}
+
+impl<K> Unprotector<K> {
+    /// The first way to read a packet that stands; otherwise why the first one does not.
+    pub(super) fn check(
+        &self,
+        header: &Header,
+        packet: &[u8],
+        now: Instant,
+    ) -> Result<OpenTicket, UnprotectError> {
+        let mut refused = UnprotectError::UnknownMki;
+        for (attempt, reading) in self.readings(header, packet, now).enumerate() {
+            match reading {
+                Ok(ticket) => return Ok(ticket),
+                Err(error) if attempt == 0 => refused = error,
+                Err(_) => {}
+            }
+        }
+        Err(refused)
+    }
+
+    /// Every way to read a packet: under the keys whose identifier it carries, then under those
+    /// that have none, newest first.
+    pub(super) fn readings(
+        &self,
+        header: &Header,
+        packet: &[u8],
+        now: Instant,
+    ) -> impl Iterator<Item = Result<OpenTicket, UnprotectError>> {
+        let identified = self
+            .live(now)
+            .filter(move |(key, _)| key.mki.is_some() && header.carries_mki(key, packet));
+        let unidentified = self.live(now).filter(|(key, _)| key.mki.is_none());
+        identified
+            .chain(unidentified)
+            .map(move |(key, sources)| self.read(header, packet, key, sources))
+    }
+
+    /// The keys that open packets now, each with its table.
+    fn live(&self, now: Instant) -> impl Iterator<Item = (&LiveKey<K>, &SourceTable)> {
+        let staged = self.staged.iter().flat_map(KeySet::iter);
+        let retired = self.retired.iter().filter(move |old| now < old.until);
+        self.current
+            .iter()
+            .chain(staged.filter(|key| key.mki.is_some()))
+            .map(|key| (key, &self.sources))
+            .chain(retired.flat_map(|old| {
+                let sources = old.sources.as_ref().unwrap_or(&self.sources);
+                old.keys.iter().map(move |key| (key, sources))
+            }))
+    }
+
+    fn read(
+        &self,
+        header: &Header,
+        packet: &[u8],
+        key: &LiveKey<K>,
+        sources: &SourceTable,
+    ) -> Result<OpenTicket, UnprotectError> {
+        let protocol = header.protocol();
+        if packet.len() < header.clear_octets() + header.trailer_octets(key) {
+            return Err(UnprotectError::Malformed);
+        }
+        if !key.usage.has_room(protocol) {
+            return Err(UnprotectError::KeyExpired);
+        }
+        let (standing, encrypted, srtcp_word) = match header {
+            Header::Srtp(header) => {
+                let standing = sources.look_srtp(header.ssrc(), header.sequence())?;
+                let encrypted = !key.suite.is_null() && !self.parameters.unencrypted_srtp;
+                (standing, encrypted, 0)
+            }
+            Header::Srtcp(header) => {
+                let word = srtcp_word(packet, key)?;
+                let encrypted = !key.suite.is_null() && !self.parameters.unencrypted_srtcp;
+                // Under a null suite the bit changes nothing and peers disagree about it.
+                if !key.suite.is_null() && encrypted != (word & E_FLAG != 0) {
+                    return Err(UnprotectError::Unencrypted);
+                }
+                let standing = sources.look_srtcp(header.ssrc(), SrtcpIndex::from_word(word))?;
+                (standing, encrypted, word)
+            }
+        };
+        Ok(OpenTicket {
+            protocol,
+            ssrc: header.ssrc(),
+            index: standing.index,
+            key: key.id,
+            clear_octets: header.clear_octets(),
+            encrypted,
+            srtcp_word,
+            new_source: standing.new_source,
+            implausible: standing.implausible,
+            is_retry: false,
+        })
+    }
+}
+
+impl Header {
+    fn protocol(&self) -> Protocol {
+        match self {
+            Self::Srtp(_) => Protocol::Srtp,
+            Self::Srtcp(_) => Protocol::Srtcp,
+        }
+    }
+
+    fn ssrc(&self) -> Ssrc {
+        match self {
+            Self::Srtp(header) => header.ssrc(),
+            Self::Srtcp(header) => header.ssrc(),
+        }
+    }
+
+    fn clear_octets(&self) -> usize {
+        match self {
+            Self::Srtp(header) => header.len(),
+            Self::Srtcp(_) => RtcpHeader::LEN,
+        }
+    }
+
+    fn trailer_octets<K>(&self, key: &LiveKey<K>) -> usize {
+        let mki = key.mki_octets().len();
+        match self {
+            Self::Srtp(_) => key.suite.srtp_tag_len() + mki,
+            Self::Srtcp(_) => key.suite.srtcp_tag_len() + mki + 4,
+        }
+    }
+
+    /// Whether the packet has the key's identifier where a packet under the key has it: before the
+    /// tag, and at the very end for AEAD (RFC 3711 §3.1, RFC 7714 §8.2 and §9.1).
+    fn carries_mki<K>(&self, key: &LiveKey<K>, packet: &[u8]) -> bool {
+        let behind = match self {
+            Self::Srtp(_) | Self::Srtcp(_) if key.suite.is_aead() => 0,
+            Self::Srtp(_) => key.suite.srtp_tag_len(),
+            Self::Srtcp(_) => key.suite.srtcp_tag_len(),
+        };
+        let mki = key.mki_octets();
+        let field = packet
+            .len()
+            .checked_sub(behind)
+            .and_then(|end| packet.get(end.checked_sub(mki.len())?..end));
+        field == Some(mki)
+    }
+}
+
+/// The word with E flag and index: before the identifier, which is before the tag, except for
+/// AEAD, where the tag belongs to the ciphertext (RFC 3711 §3.4, RFC 7714 §9.1).
+fn srtcp_word<K>(packet: &[u8], key: &LiveKey<K>) -> Result<u32, UnprotectError> {
+    let tag = if key.suite.is_aead() {
+        0
+    } else {
+        key.suite.srtcp_tag_len()
+    };
+    let end = packet.len().checked_sub(key.mki_octets().len() + tag);
+    let word = end
+        .and_then(|end| packet.get(..end))
+        .and_then(|body| body.last_chunk::<4>())
+        .ok_or(UnprotectError::Malformed)?;
+    Ok(u32::from_be_bytes(*word))
+}
+
+impl From<Refusal> for UnprotectError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Replay => Self::Replay,
+            Refusal::TooOld => Self::TooOld,
+            Refusal::Full => Self::SourceLimit,
+        }
+    }
+}
