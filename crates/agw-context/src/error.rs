@@ -259,6 +259,14 @@ fn key_reason(error: &KeyError) -> Reason {
     match error {
         KeyError::KeyLength { .. } => Reason::KeyLength,
         KeyError::SaltLength { .. } => Reason::SaltLength,
-        _ => Reason::MkiMismatch,
+        KeyError::MkiLength(_) | KeyError::MkiMismatch | KeyError::TooManyKeys(_) => {
+            Reason::MkiMismatch
+        }
+        KeyError::NoKey => Reason::FieldMissing,
+        KeyError::SuiteMismatch => Reason::SuiteRefused,
+        KeyError::Lifetime => Reason::LifetimeRange,
+        KeyError::Window(_) | KeyError::MaxSources(_) => Reason::SessionParameterRefused,
+        KeyError::KeyReused => Reason::KeyReuse,
+        KeyError::NothingStaged => Reason::NothingStaged,
     }
 }

@@ -36,3 +36,18 @@ impl fmt::Display for StreamId {
 /// The controller that owns a context: a certificate's identity or a local user.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Controller(pub String);
+
+impl Controller {
+    /// The operator at this machine: over loopback or the unix socket.
+    #[must_use]
+    pub fn local() -> Self {
+        Self("local".to_owned())
+    }
+
+    /// Whether contexts of `owner` are this controller's to see and change: its own, and all of
+    /// them for the operator at this machine.
+    #[must_use]
+    pub fn may_touch(&self, owner: &Self) -> bool {
+        self == owner || *self == Self::local()
+    }
+}

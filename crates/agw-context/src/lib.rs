@@ -7,10 +7,27 @@
 #![forbid(unsafe_code)]
 
 mod audit;
+mod checks;
 mod command;
+mod configure;
 mod error;
 mod event;
+mod fingerprint;
+mod gateway;
 mod id;
+mod keys;
+mod leg;
+mod log;
+mod model;
+mod numbers;
+mod policy;
+mod pool;
+mod ports;
+mod realm;
+mod reserve;
+#[cfg(test)]
+mod testing;
+mod transaction;
 
 pub use audit::{
     Capabilities, ContextView, KeyView, LocalPort, RealmView, StreamView, TerminationView,
@@ -23,4 +40,10 @@ pub use command::{
 };
 pub use error::{CommandError, Reason, Refused, Resource};
 pub use event::{Event, EventKind, Subject};
+pub use gateway::{Gateway, Outcome, SetupError};
 pub use id::{ContextId, Controller, StreamId, TerminationId};
+pub use log::EventsGone;
+pub use policy::Policy;
+pub use ports::{PortError, Ports};
+pub use realm::{RealmAddress, RealmConfig};
+pub use transaction::{Circumstances, Work};

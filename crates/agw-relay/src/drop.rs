@@ -14,9 +14,8 @@ pub enum DropReason {
     NotMedia,
     /// RTP or RTCP by its first octets, but the header or a length does not fit.
     Malformed,
-    /// RTCP where the leg expects none: RTCP is off, or arrived on the RTP port without
-    /// multiplexing (RFC 5761 §4).
-    UnexpectedRtcp,
+    /// RTCP on the RTP port without multiplexing, RTP on the RTCP port (RFC 5761 §4).
+    WrongComponent,
     /// The gate of the ingress leg is closed (TS 23.334 §5.2).
     IngressGate,
     /// The gate of the egress leg is closed (TS 23.334 §5.2).
@@ -68,7 +67,7 @@ impl DropReason {
         Self::TooLong,
         Self::NotMedia,
         Self::Malformed,
-        Self::UnexpectedRtcp,
+        Self::WrongComponent,
         Self::IngressGate,
         Self::EgressGate,
         Self::WrongSource,
@@ -100,7 +99,7 @@ impl DropReason {
             Self::TooLong => "too_long",
             Self::NotMedia => "not_media",
             Self::Malformed => "malformed",
-            Self::UnexpectedRtcp => "unexpected_rtcp",
+            Self::WrongComponent => "wrong_component",
             Self::IngressGate => "ingress_gate",
             Self::EgressGate => "egress_gate",
             Self::WrongSource => "wrong_source",

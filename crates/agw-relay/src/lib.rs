@@ -6,11 +6,24 @@
 #![forbid(unsafe_code)]
 #![warn(clippy::indexing_slicing)]
 
+mod batch;
 mod drop;
+mod egress;
+mod ingress;
+mod limiter;
+mod relay;
+mod report;
+mod source;
 mod spec;
 mod stats;
+mod table;
+#[cfg(test)]
+mod testing;
 
+pub use batch::{Datagram, MAX_BATCH, Verdict};
 pub use drop::DropReason;
+pub use relay::{ApplyError, Relay, Removed};
+pub use report::Report;
 pub use spec::{
     Command, Component, EgressCrypto, EgressId, EgressSpec, Gate, IngressCrypto, IngressId,
     IngressSpec, PortId, RtcpEgress, RtcpIngress, SourceRule, Transport,

@@ -208,3 +208,11 @@ pub enum Command {
     /// Tells an egress the address that its leg's ingress learnt on another worker.
     Follow(EgressId, Component, SocketAddr),
 }
+
+/// The rollover counter with which a first key starts.
+pub(crate) const fn initial_roc(roc: RocOnRekey) -> u32 {
+    match roc {
+        RocOnRekey::Keep | RocOnRekey::Reset => 0,
+        RocOnRekey::Set(roc) => roc,
+    }
+}

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use agw_rtp::Ssrc;
-use agw_srtp::Suite;
+use agw_srtp::{SourceState, Suite};
 
 use crate::drop::DropReason;
 
@@ -107,8 +107,10 @@ pub struct SourceSnapshot {
     pub ssrc: Ssrc,
     /// Its rollover counter (RFC 3711 §3.3.1).
     pub roc: u32,
-    /// The highest sequence number under that counter.
-    pub highest_sequence: u16,
+    /// The highest sequence number under that counter; `None` before the first SRTP packet.
+    pub highest_sequence: Option<u16>,
+    /// The highest SRTCP index received; `None` before the first, and for an egress.
+    pub srtcp_index: Option<u32>,
 }
 
 /// Key state of a secured half of a leg; never the key.
@@ -146,4 +148,15 @@ pub struct EgressSnapshot {
     pub destination_rtp: Option<SocketAddr>,
     /// Where RTCP goes now: signalled or learnt.
     pub destination_rtcp: Option<SocketAddr>,
+}
+
+impl From<SourceState> for SourceSnapshot {
+    fn from(state: SourceState) -> Self {
+        Self {
+            ssrc: state.ssrc,
+            roc: state.roc,
+            highest_sequence: state.highest_sequence.map(|sequence| sequence.0),
+            srtcp_index: state.srtcp_index.map(|index| index.get()),
+        }
+    }
 }

@@ -46,23 +46,6 @@ pub const fn classify(datagram: &[u8]) -> PacketKind {
     }
 }
 
-/// Tells the protocol of a datagram on a port that carries one of the two only.
-///
-/// Without multiplexing RTP may use every payload type, so the port decides what a packet of
-/// version 2 is (`rtcp_port`), and only the other protocols of RFC 7983 are told apart.
-#[must_use]
-pub const fn classify_component(datagram: &[u8], rtcp_port: bool) -> PacketKind {
-    let kind = classify(datagram);
-    if !matches!(kind, PacketKind::Rtp | PacketKind::Rtcp) {
-        return kind;
-    }
-    if rtcp_port {
-        PacketKind::Rtcp
-    } else {
-        PacketKind::Rtp
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -83,21 +66,6 @@ mod tests {
                 assert_eq!(classify(&[first, second, 0]), expected, "{first} {second}");
             }
         }
-    }
-
-    #[test]
-    fn without_multiplexing_the_port_decides() {
-        let marker_and_payload_type_72 = [0x80, 0x80 | 72];
-        assert_eq!(classify(&marker_and_payload_type_72), PacketKind::Rtcp);
-        assert_eq!(
-            classify_component(&marker_and_payload_type_72, false),
-            PacketKind::Rtp
-        );
-        assert_eq!(
-            classify_component(&marker_and_payload_type_72, true),
-            PacketKind::Rtcp
-        );
-        assert_eq!(classify_component(&[0, 1], false), PacketKind::Stun);
     }
 
     #[test]

@@ -11,7 +11,7 @@ mod classify;
 mod rtcp;
 mod rtp;
 
-pub use classify::{PacketKind, classify, classify_component};
+pub use classify::{PacketKind, classify};
 pub use rtcp::{CompoundRtcp, RtcpHeader, RtcpPacket};
 pub use rtp::{RtpHeader, RtpPacket};
 

@@ -23,17 +23,13 @@ impl RtcpHeader {
     /// # Errors
     /// [`ParseError::Truncated`] under eight octets; [`ParseError::Version`] if not version 2.
     pub fn parse(datagram: &[u8]) -> Result<Self, ParseError> {
-        let (fixed, _) = datagram
-            .split_first_chunk::<{ Self::LEN }>()
-            .ok_or(ParseError::Truncated)?;
+        let (fixed, _) =
+            datagram.split_first_chunk::<{ Self::LEN }>().ok_or(ParseError::Truncated)?;
         let [b0, packet_type, _, _, r0, r1, r2, r3] = *fixed;
         if b0 >> 6 != 2 {
             return Err(ParseError::Version);
         }
-        Ok(Self {
-            packet_type,
-            ssrc: Ssrc(u32::from_be_bytes([r0, r1, r2, r3])),
-        })
+        Ok(Self { packet_type, ssrc: Ssrc(u32::from_be_bytes([r0, r1, r2, r3])) })
     }
 
     /// The packet type of the first packet, 192 to 223 in practice.
@@ -106,25 +102,14 @@ impl<'a> Iterator for CompoundRtcp<'a> {
 }
 
 fn split_packet(octets: &[u8]) -> Result<(RtcpPacket<'_>, &[u8]), ParseError> {
-    let (head, rest) = octets
-        .split_first_chunk::<HEADER>()
-        .ok_or(ParseError::Truncated)?;
+    let (head, rest) = octets.split_first_chunk::<HEADER>().ok_or(ParseError::Truncated)?;
     let [b0, packet_type, l0, l1] = *head;
     if b0 >> 6 != 2 {
         return Err(ParseError::Version);
     }
     let body_octets = usize::from(u16::from_be_bytes([l0, l1])) * 4;
-    let (body, rest) = rest
-        .split_at_checked(body_octets)
-        .ok_or(ParseError::Truncated)?;
-    Ok((
-        RtcpPacket {
-            count: b0 & 0x1f,
-            packet_type,
-            body,
-        },
-        rest,
-    ))
+    let (body, rest) = rest.split_at_checked(body_octets).ok_or(ParseError::Truncated)?;
+    Ok((RtcpPacket { count: b0 & 0x1f, packet_type, body }, rest))
 }
 
 #[cfg(test)]
@@ -140,10 +125,7 @@ mod tests {
         let mut packets = CompoundRtcp::new(&COMPOUND);
         assert_eq!(packets.next().unwrap().unwrap().packet_type(), 201);
         let bye = packets.next().unwrap().unwrap();
-        assert_eq!(
-            (bye.packet_type(), bye.count(), bye.body()),
-            (203, 1, &[0, 0, 0, 7][..])
-        );
+        assert_eq!((bye.packet_type(), bye.count(), bye.body()), (203, 1, &[0, 0, 0, 7][..]));
         assert_eq!(packets.next(), None);
     }
 
@@ -160,10 +142,7 @@ mod tests {
         let feedback = [0x81, 206, 0, 1, 0, 0, 0, 9];
         let header = RtcpHeader::parse(&feedback).unwrap();
         assert_eq!((header.packet_type(), header.ssrc()), (206, Ssrc(9)));
-        assert_eq!(
-            RtcpHeader::parse(&feedback[..7]),
-            Err(ParseError::Truncated)
-        );
+        assert_eq!(RtcpHeader::parse(&feedback[..7]), Err(ParseError::Truncated));
     }
 
     proptest! {

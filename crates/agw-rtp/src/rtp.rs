@@ -29,9 +29,7 @@ impl RtpHeader {
     /// [`ParseError::Truncated`] if the fixed header, the CSRC list or the header extension does
     /// not fit `packet`; [`ParseError::Version`] if the version is not 2.
     pub fn parse(packet: &[u8]) -> Result<Self, ParseError> {
-        let (fixed, rest) = packet
-            .split_first_chunk::<FIXED>()
-            .ok_or(ParseError::Truncated)?;
+        let (fixed, rest) = packet.split_first_chunk::<FIXED>().ok_or(ParseError::Truncated)?;
         let [b0, b1, s0, s1, t0, t1, t2, t3, r0, r1, r2, r3] = *fixed;
         if b0 >> 6 != 2 {
             return Err(ParseError::Version);
@@ -42,19 +40,14 @@ impl RtpHeader {
         let (extension, extension_octets) = if b0 & 0x10 == 0 {
             (None, 0)
         } else {
-            let (head, words) = after_csrc
-                .split_first_chunk::<4>()
-                .ok_or(ParseError::Truncated)?;
+            let (head, words) = after_csrc.split_first_chunk::<4>().ok_or(ParseError::Truncated)?;
             let [p0, p1, l0, l1] = *head;
             let words_count = u16::from_be_bytes([l0, l1]);
             let octets = usize::from(words_count) * 4;
             if words.len() < octets {
                 return Err(ParseError::Truncated);
             }
-            (
-                Some((u16::from_be_bytes([p0, p1]), words_count)),
-                4 + octets,
-            )
+            (Some((u16::from_be_bytes([p0, p1]), words_count)), 4 + octets)
         };
         Ok(Self {
             len: FIXED + csrc_octets + extension_octets,
@@ -142,24 +135,17 @@ impl<'a> RtpPacket<'a> {
     /// octet is zero or counts more than what follows the header.
     pub fn parse(packet: &'a [u8]) -> Result<Self, ParseError> {
         let header = RtpHeader::parse(packet)?;
-        let (header_octets, body) = packet
-            .split_at_checked(header.len)
-            .ok_or(ParseError::Truncated)?;
+        let (header_octets, body) =
+            packet.split_at_checked(header.len).ok_or(ParseError::Truncated)?;
         let padding = match (header.padded, body.last()) {
             (false, _) => 0,
             (true, Some(&count)) if count > 0 => usize::from(count),
             (true, _) => return Err(ParseError::Padding),
         };
         let payload_octets = body.len().checked_sub(padding).ok_or(ParseError::Padding)?;
-        let (payload, padding) = body
-            .split_at_checked(payload_octets)
-            .ok_or(ParseError::Padding)?;
-        Ok(Self {
-            header,
-            header_octets,
-            payload,
-            padding,
-        })
+        let (payload, padding) =
+            body.split_at_checked(payload_octets).ok_or(ParseError::Padding)?;
+        Ok(Self { header, header_octets, payload, padding })
     }
 
     /// The header's fields.
@@ -193,9 +179,7 @@ mod tests {
 
     use super::*;
 
-    const PLAIN: [u8; 14] = [
-        0x80, 0x88, 0x12, 0x34, 0, 0, 0, 160, 0xde, 0xad, 0xbe, 0xef, 1, 2,
-    ];
+    const PLAIN: [u8; 14] = [0x80, 0x88, 0x12, 0x34, 0, 0, 0, 160, 0xde, 0xad, 0xbe, 0xef, 1, 2];
 
     #[test]
     fn reads_the_fields_of_a_fixed_header() {

@@ -1,0 +1,186 @@
+//! Rules of single fields: what a controller may write into a command.
+
+use std::net::{IpAddr, SocketAddr};
+
+use agw_srtp::{EgressKey, IngressKey, KeyError, Lifetime, MAX_KEYS, MasterKey, Mki};
+
+use crate::command::{CryptoContext, Family, Remote};
+use crate::error::{CommandError, Reason};
+use crate::fingerprint::{Fingerprint, Fingerprinter};
+use crate::policy::Policy;
+use crate::realm::Realm;
+
+/// What keys of both directions have in common.
+pub(crate) trait Key {
+    fn master(&self) -> &MasterKey;
+    fn mki(&self) -> Option<&Mki>;
+    fn lifetime(&self) -> Lifetime;
+}
+
+impl Key for IngressKey {
+    fn master(&self) -> &MasterKey {
+        &self.master
+    }
+
+    fn mki(&self) -> Option<&Mki> {
+        self.mki.as_ref()
+    }
+
+    fn lifetime(&self) -> Lifetime {
+        self.lifetime
+    }
+}
+
+impl Key for EgressKey {
+    fn master(&self) -> &MasterKey {
+        &self.master
+    }
+
+    fn mki(&self) -> Option<&Mki> {
+        self.mki.as_ref()
+    }
+
+    fn lifetime(&self) -> Lifetime {
+        self.lifetime
+    }
+}
+
+pub(crate) fn invalid(
+    field: impl Into<String>,
+    rule: &'static str,
+    reason: Reason,
+) -> CommandError {
+    CommandError::Invalid { field: field.into(), rule, reason }
+}
+
+/// Checks keys and parameters of one direction, and tells the keys' fingerprints.
+pub(crate) fn crypto_context<K: Key>(
+    context: &CryptoContext<K>,
+    field: &str,
+    policy: &Policy,
+    fingerprinter: &Fingerprinter,
+) -> Result<Vec<Fingerprint>, CommandError> {
+    let parameters = &context.parameters;
+    if (parameters.unencrypted_srtp || parameters.unencrypted_srtcp) && !policy.allow_unencrypted {
+        let rule = "UNENCRYPTED_SRTP and UNENCRYPTED_SRTCP are refused by policy";
+        return Err(invalid(field, rule, Reason::SessionParameterRefused));
+    }
+    if !(64..=4096).contains(&parameters.window) {
+        let rule = "must be 64 to 4096 packets";
+        return Err(invalid(format!("{field}.window"), rule, Reason::FieldValue));
+    }
+    if !(1..=policy.max_sources).contains(&parameters.max_sources) {
+        let rule = "must be 1 to the most sources that policy allows";
+        return Err(invalid(format!("{field}.max_sources"), rule, Reason::FieldValue));
+    }
+    if context.overlap.is_some_and(|overlap| overlap > policy.max_overlap) {
+        let rule = "is longer than policy allows";
+        return Err(invalid(format!("{field}.overlap"), rule, Reason::FieldValue));
+    }
+    let key_error = |error| CommandError::Key { field: format!("{field}.keys"), error };
+    if context.keys.len() > MAX_KEYS {
+        return Err(key_error(KeyError::TooManyKeys(context.keys.len())));
+    }
+    let first = context.keys.first().ok_or_else(|| key_error(KeyError::NoKey))?;
+    let mut fingerprints = Vec::with_capacity(context.keys.len());
+    for (position, key) in context.keys.iter().enumerate() {
+        let field = format!("{field}.keys[{position}]");
+        if key.master().suite() != first.master().suite() {
+            return Err(key_error(KeyError::SuiteMismatch));
+        }
+        let mki_length = |key: &K| key.mki().map(|mki| mki.as_slice().len());
+        let is_twin = |other: &K| other.mki() == key.mki();
+        let others = context.keys.get(..position).unwrap_or_default();
+        if mki_length(key) != mki_length(first) || others.iter().any(is_twin) {
+            return Err(key_error(KeyError::MkiMismatch));
+        }
+        let fingerprint = single_key(key, &field, policy, fingerprinter)?;
+        if fingerprints.contains(&fingerprint) {
+            return Err(CommandError::KeyReuse { field });
+        }
+        fingerprints.push(fingerprint);
+    }
+    Ok(fingerprints)
+}
+
+/// Checks one key by itself, and tells its fingerprint.
+pub(crate) fn single_key<K: Key>(
+    key: &K,
+    field: &str,
+    policy: &Policy,
+    fingerprinter: &Fingerprinter,
+) -> Result<Fingerprint, CommandError> {
+    let master = key.master();
+    if !policy.allows(master.suite()) {
+        return Err(CommandError::SuiteRefused { field: field.to_owned(), suite: master.suite() });
+    }
+    let key_octets_are_zero = master.expose(|octets| {
+        octets.iter().take(master.suite().key_len()).fold(0, |all, octet| all | octet) == 0
+    });
+    if key_octets_are_zero {
+        return Err(invalid(field, "a key of zeros is no key", Reason::KeyWeak));
+    }
+    let (most, life) = (master.suite().max_lifetime(), key.lifetime());
+    if !(1..=most.srtp).contains(&life.srtp) || !(1..=most.srtcp).contains(&life.srtcp) {
+        return Err(CommandError::Key { field: field.to_owned(), error: KeyError::Lifetime });
+    }
+    Ok(fingerprinter.of(master))
+}
+
+/// Checks a peer's addresses: something that media may be sent to.
+pub(crate) fn remote(
+    remote: &Remote,
+    field: &str,
+    family: Family,
+    realms: &[Realm],
+    realm: &Realm,
+    policy: &Policy,
+) -> Result<(), CommandError> {
+    let named = [("rtp", Some(remote.rtp)), ("rtcp", remote.rtcp)];
+    for (name, address) in named.into_iter().filter_map(|(name, a)| Some((name, a?))) {
+        let refuse = |rule| Err(invalid(format!("{field}.{name}"), rule, Reason::AddressRefused));
+        if address.port() == 0 {
+            return refuse("the port must not be 0");
+        }
+        if Family::of(address.ip()) != family {
+            return refuse("the address must be of the termination's family");
+        }
+        if is_nowhere(address.ip()) {
+            return refuse("the address must not be unspecified, multicast or broadcast");
+        }
+        if address.ip().is_loopback() && !realm.is_loopback() {
+            return refuse("the address must not be loopback in a realm that is not");
+        }
+        if realms.iter().any(|realm| realm.owns(address)) || is_listener(address, policy) {
+            return refuse("the address must not be one of the gateway's own");
+        }
+    }
+    Ok(())
+}
+
+fn is_nowhere(address: IpAddr) -> bool {
+    let is_broadcast = match address {
+        IpAddr::V4(v4) => v4.is_broadcast(),
+        IpAddr::V6(v6) => v6.to_ipv4_mapped().is_some(),
+    };
+    address.is_unspecified() || address.is_multicast() || is_broadcast
+}
+
+fn is_listener(address: SocketAddr, policy: &Policy) -> bool {
+    policy.listeners.iter().any(|listener| {
+        listener.port() == address.port()
+            && (listener.ip() == address.ip() || listener.ip().is_unspecified())
+    })
+}
+
+/// Checks a controller's name for a call.
+pub(crate) fn correlation(correlation: Option<&String>) -> Result<(), CommandError> {
+    let fits = |text: &String| {
+        (1..=128).contains(&text.len()) && text.bytes().all(|octet| octet.is_ascii_graphic())
+    };
+    if correlation.is_none_or(fits) {
+        return Ok(());
+    }
+    let rule = "must be 1 to 128 visible ASCII characters";
+    Err(invalid("correlation_id", rule, Reason::FieldValue))
+}

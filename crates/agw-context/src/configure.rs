@@ -1,0 +1,168 @@
+//! Configure, change through-connection, topology, release (TS 23.334 §8.4 to §8.6).
+
+use agw_relay::Transport;
+
+use crate::checks::invalid;
+use crate::command::{
+    ChangeThroughConnection, Configure, CryptoChange, Release, ReleaseReply, ReleasedStream,
+    Remote, Reply, SetTopology, StreamChange, TerminationReply,
+};
+use crate::error::{CommandError, Reason};
+use crate::id::{ContextId, TerminationId};
+use crate::leg::connect;
+use crate::model::{Stream, Termination};
+use crate::transaction::Transaction;
+
+impl Transaction<'_, '_> {
+    pub(crate) fn configure(&mut self, configure: Configure) -> Result<Reply, CommandError> {
+        let Configure { context, termination, streams } = configure;
+        if streams.is_empty() {
+            let rule = "must name at least one stream";
+            return Err(invalid("streams", rule, Reason::FieldMissing));
+        }
+        let mut changed = self.termination(context, termination)?.clone();
+        for (position, change) in streams.into_iter().enumerate() {
+            let unknown = CommandError::UnknownStream(termination, change.id);
+            let (realm, family) = (changed.realm, changed.family);
+            let stream = changed.streams.get_mut(&change.id).ok_or(unknown)?;
+            let field = format!("streams[{position}]");
+            if let Some(remote) = &change.remote {
+                self.check_remote(remote, &format!("{field}.remote"), realm, family)?;
+            }
+            self.change_stream(context, stream, change, &field)?;
+        }
+        let locals = changed.streams.values().map(|stream| stream.local).collect();
+        *self.termination(context, termination)? = changed;
+        Ok(Reply::Termination(TerminationReply { context, termination, streams: locals }))
+    }
+
+    fn change_stream(
+        &mut self,
+        context: ContextId,
+        stream: &mut Stream,
+        change: StreamChange,
+        field: &str,
+    ) -> Result<(), CommandError> {
+        let StreamChange { id: _, remote, mode, source, ingress, egress } = change;
+        if stream.transport != Transport::Secured {
+            let given = [
+                (matches!(ingress, CryptoChange::Install(_)), "ingress_crypto"),
+                (matches!(egress, CryptoChange::Install(_)), "egress_crypto"),
+            ];
+            if let Some((_, name)) = given.into_iter().find(|(given, _)| *given) {
+                let rule = "keys are for secured streams only";
+                let field = format!("{field}.{name}");
+                return Err(invalid(field, rule, Reason::CryptoOnPlainTransport));
+            }
+        }
+        let moved = moves(stream.remote, remote);
+        let needs_key = moved
+            && stream.ingress_keys.installed.is_some()
+            && matches!(ingress, CryptoChange::Keep);
+        if needs_key {
+            let rule = "a new key is needed because the peer's address changes (RFC 4568 §7.1.4)";
+            let field = format!("{field}.ingress_crypto");
+            return Err(invalid(field, rule, Reason::KeyRequired));
+        }
+        self.change_ingress(context, stream, ingress, moved, field)?;
+        self.change_egress(context, stream, egress, field)?;
+        stream.remote = remote.or(stream.remote);
+        stream.mode = mode.unwrap_or(stream.mode);
+        if let Some(source) = source {
+            stream.source = source;
+        }
+        if source.is_some() || moved {
+            stream.latch_until = self.latch_until(stream.source);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn change_through_connection(
+        &mut self,
+        change: ChangeThroughConnection,
+    ) -> Result<Reply, CommandError> {
+        let ChangeThroughConnection { context, termination, stream, mode } = change;
+        if let Some(termination) = termination {
+            let streams = &self.termination(context, termination)?.streams;
+            if let Some(stream) = stream.filter(|stream| !streams.contains_key(stream)) {
+                return Err(CommandError::UnknownStream(termination, stream));
+            }
+        }
+        let terminations = &mut self.context(context)?.terminations;
+        let mut found = false;
+        for (&id, at) in terminations.iter_mut() {
+            let of_termination = termination.is_none_or(|termination| termination == id);
+            for (&id, at) in at.streams.iter_mut() {
+                if of_termination && stream.is_none_or(|stream| stream == id) {
+                    at.mode = mode;
+                    found = true;
+                }
+            }
+        }
+        match (found, stream, terminations.keys().next()) {
+            (false, Some(stream), Some(&first)) => {
+                Err(CommandError::UnknownStream(termination.unwrap_or(first), stream))
+            }
+            _ => Ok(Reply::Done { context }),
+        }
+    }
+
+    pub(crate) fn set_topology(&mut self, topology: SetTopology) -> Result<Reply, CommandError> {
+        let SetTopology { context, from, to } = topology;
+        self.termination(context, from)?;
+        self.termination(context, to)?;
+        if from == to {
+            let rule = "must differ from the other termination";
+            return Err(invalid("to_termination_id", rule, Reason::FieldValue));
+        }
+        connect(self.context(context)?, from, to, "to_termination_id")?;
+        Ok(Reply::Done { context })
+    }
+
+    pub(crate) fn release(&mut self, release: Release) -> Result<Reply, CommandError> {
+        let Release { context, termination } = release;
+        let ids: Vec<TerminationId> = match termination {
+            Some(termination) => {
+                self.termination(context, termination)?;
+                vec![termination]
+            }
+            None => self.context(context)?.terminations.keys().copied().collect(),
+        };
+        if let Some(&new) = ids.iter().find(|&&id| !self.is_committed(context, id)) {
+            // What does not exist yet cannot be released: its ports were opened a moment ago.
+            return Err(CommandError::UnknownTermination(context, new));
+        }
+        let mut streams = Vec::new();
+        for termination in ids {
+            let Some(gone) = self.context(context)?.terminations.remove(&termination) else {
+                continue;
+            };
+            for (&stream, leg) in &gone.streams {
+                self.remove_keys_of(leg);
+                let (ingress, egress) = (leg.ingress_id(), leg.egress_id());
+                streams.push(ReleasedStream { termination, stream, ingress, egress });
+            }
+        }
+        let context_ended = self.context(context)?.terminations.is_empty();
+        if context_ended {
+            self.end_context(context);
+        } else {
+            self.connect_when_two(context)?;
+        }
+        Ok(Reply::Released(ReleaseReply { context, context_ended, streams }))
+    }
+
+    pub(crate) fn termination(
+        &mut self,
+        context: ContextId,
+        termination: TerminationId,
+    ) -> Result<&mut Termination, CommandError> {
+        let unknown = CommandError::UnknownTermination(context, termination);
+        self.context(context)?.terminations.get_mut(&termination).ok_or(unknown)
+    }
+}
+
+/// Whether a signalled peer address takes the place of another one.
+fn moves(before: Option<Remote>, after: Option<Remote>) -> bool {
+    matches!((before, after), (Some(before), Some(after)) if before.rtp != after.rtp)
+}

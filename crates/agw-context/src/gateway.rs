@@ -1,0 +1,367 @@
+//! The gateway: realms, contexts and what controllers may do to them.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::ops::Bound;
+use std::time::{Instant, SystemTime};
+
+use agw_relay::Report;
+use agw_srtp::{KeyEvent, Mki, Suite};
+use thiserror::Error;
+use zeroize::Zeroizing;
+
+use crate::audit::{Capabilities, ContextView};
+use crate::command::{Command, Direction, Reply};
+use crate::error::{CommandError, Refused};
+use crate::event::{Event, EventKind, Subject};
+use crate::fingerprint::{Fingerprinter, KeyRegistry};
+use crate::id::{ContextId, Controller, StreamId, TerminationId};
+use crate::log::{EventLog, EventsGone};
+use crate::model::Context;
+use crate::numbers::Numbers;
+use crate::policy::Policy;
+use crate::realm::{Realm, RealmConfig};
+use crate::transaction::{Circumstances, Transaction, Work};
+
+/// The control side of a media gateway: every context, and the only way to change one.
+pub struct Gateway {
+    pub(crate) policy: Policy,
+    pub(crate) realms: Vec<Realm>,
+    pub(crate) contexts: BTreeMap<ContextId, Context>,
+    pub(crate) keys: KeyRegistry,
+    pub(crate) fingerprinter: Fingerprinter,
+    pub(crate) legs: Numbers,
+    pub(crate) leg_owners: BTreeMap<u32, (ContextId, TerminationId, StreamId)>,
+    pub(crate) events: EventLog,
+    pub(crate) draining: bool,
+    restart_epoch: u64,
+    next_context: u32,
+}
+
+/// What a transaction did.
+#[derive(Debug)]
+pub struct Outcome {
+    /// One reply for each command.
+    pub replies: Vec<Reply>,
+    /// What the packet path must do before the replies are true.
+    pub work: Vec<Work>,
+}
+
+/// Why a gateway cannot be set up: the operator must correct the configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum SetupError {
+    /// There is no realm.
+    #[error("at least one realm is needed")]
+    NoRealm,
+    /// Two realms have the same name.
+    #[error("realm {0:?} is configured twice")]
+    TwiceNamed(String),
+    /// A realm has no address.
+    #[error("realm {0:?} has no address")]
+    NoAddress(String),
+    /// A realm has two addresses of one family.
+    #[error("realm {0:?} has two addresses of the same family")]
+    FamilyTwice(String),
+    /// A realm's range holds no pair of ports.
+    #[error("the ports of realm {0:?} hold no even port with the odd one after it")]
+    NoPorts(String),
+    /// A realm's DSCP is above 63.
+    #[error("the DSCP of realm {0:?} is above 63")]
+    Dscp(String),
+    /// Two realms would give out the same ports of the same address.
+    #[error("realms {0:?} and {1:?} share ports of the same address")]
+    SharedPorts(String, String),
+}
+
+impl Gateway {
+    /// A gateway without contexts; the first realm is the default one.
+    ///
+    /// `secret` keys the fingerprints by which keys are known again; `restart_epoch` must be new
+    /// at every start; `first_context` is the number from which contexts are counted.
+    ///
+    /// # Errors
+    /// [`SetupError`] if the realms do not fit together.
+    pub fn new(
+        policy: Policy,
+        realms: Vec<RealmConfig>,
+        secret: Zeroizing<[u8; 64]>,
+        restart_epoch: u64,
+        first_context: u32,
+    ) -> Result<Self, SetupError> {
+        check_realms(&realms)?;
+        let rest = policy.port_rest;
+        Ok(Self {
+            realms: realms.into_iter().map(|realm| Realm::new(realm, rest)).collect(),
+            contexts: BTreeMap::new(),
+            keys: KeyRegistry::default(),
+            fingerprinter: Fingerprinter::new(secret),
+            legs: Numbers::new(rest),
+            leg_owners: BTreeMap::new(),
+            events: EventLog::new(policy.event_capacity),
+            draining: false,
+            restart_epoch,
+            next_context: first_context,
+            policy,
+        })
+    }
+
+    /// Carries out a transaction: every command, or none.
+    ///
+    /// When it returns, control's picture has changed; it is true for media once the work has
+    /// been done, and only then may the controller be told.
+    ///
+    /// # Errors
+    /// [`Refused`] names the command, the field and the rule; nothing has changed then, and keys
+    /// that came with the commands are wiped.
+    pub fn transact(
+        &mut self,
+        commands: Vec<Command>,
+        around: &mut Circumstances<'_>,
+    ) -> Result<Outcome, Refused> {
+        let mut transaction = Transaction::new(self, around);
+        let mut replies = Vec::with_capacity(commands.len());
+        for (position, command) in commands.into_iter().enumerate() {
+            match transaction.carry_out(command) {
+                Ok(reply) => replies.push(reply),
+                Err(error) => {
+                    transaction.refuse();
+                    return Err(Refused { command: position, error });
+                }
+            }
+        }
+        Ok(Outcome { replies, work: transaction.commit() })
+    }
+
+    /// Takes note of what the packet path reports.
+    pub fn handle_report(&mut self, report: Report, at: SystemTime) {
+        let (leg, kind) = match report {
+            Report::Learnt { ingress, component, address, again: false, .. } => {
+                (ingress.0, EventKind::Latched { component, address })
+            }
+            Report::Learnt { ingress, component, address, again: true, .. } => {
+                (ingress.0, EventKind::Relatched { component, address })
+            }
+            Report::IngressKey(id, event) => (id.0, key_event(event, Direction::Ingress)),
+            Report::EgressKey(id, event) => (id.0, key_event(event, Direction::Egress)),
+            Report::IndexReused(id) => (id.0, EventKind::TransmitIndexReused),
+        };
+        let Some(&(context, termination, stream)) = self.leg_owners.get(&leg) else {
+            return;
+        };
+        if let EventKind::KeyActivated { direction } = kind {
+            self.staged_key_came_in_force(context, termination, stream, direction);
+        }
+        let correlation = self.contexts.get(&context).and_then(|c| c.correlation.clone());
+        let stream = Some((termination, stream));
+        self.events.push(at, Some(Subject { context, correlation, stream }), kind);
+    }
+
+    /// The events after number `after`, at most `limit`, oldest first.
+    ///
+    /// # Errors
+    /// [`EventsGone`] if some of them have left the log: the controller must audit.
+    pub fn events_after(&self, after: u64, limit: usize) -> Result<Vec<Event>, EventsGone> {
+        self.events.after(after, limit)
+    }
+
+    /// The number of the newest event, 0 before the first.
+    #[must_use]
+    pub const fn newest_event(&self) -> u64 {
+        self.events.newest()
+    }
+
+    /// One context, if it exists and the controller may see it.
+    #[must_use]
+    pub fn context(&self, controller: &Controller, id: ContextId) -> Option<ContextView> {
+        let context = self.contexts.get(&id)?;
+        let visible = controller.may_touch(&context.controller);
+        visible.then(|| context.view(id, |realm| self.realm_name(realm)))
+    }
+
+    /// The contexts after one that the controller may see, by number, at most `limit`.
+    #[must_use]
+    pub fn contexts(
+        &self,
+        controller: &Controller,
+        after: Option<ContextId>,
+        limit: usize,
+    ) -> Vec<ContextView> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        self.contexts
+            .range((from, Bound::Unbounded))
+            .filter(|(_, context)| controller.may_touch(&context.controller))
+            .take(limit)
+            .map(|(&id, context)| context.view(id, |realm| self.realm_name(realm)))
+            .collect()
+    }
+
+    /// Contexts now.
+    #[must_use]
+    pub fn context_count(&self) -> usize {
+        self.contexts.len()
+    }
+
+    /// What this gateway can do, and how much of it is in use.
+    #[must_use]
+    pub fn capabilities(&self) -> Capabilities {
+        let suites = Suite::ALL.into_iter().filter(|&suite| self.policy.allows(suite));
+        Capabilities {
+            suites: suites.collect(),
+            max_mki_octets: u16::try_from(Mki::MAX_LEN).unwrap_or(u16::MAX),
+            realms: self.realms.iter().map(Realm::view).collect(),
+            max_contexts: self.policy.max_contexts,
+            contexts: self.contexts.len(),
+            max_streams: self.policy.max_streams,
+            max_terminations: self.policy.max_terminations,
+            default_overlap: self.policy.default_overlap,
+            unencrypted_allowed: self.policy.allow_unencrypted,
+            restart_epoch: self.restart_epoch,
+            draining: self.draining,
+        }
+    }
+
+    /// How full the gateway is, 0 to 100: contexts of the most there may be.
+    #[must_use]
+    pub fn overload(&self) -> u8 {
+        let percent = self.contexts.len() * 100 / self.policy.max_contexts.max(1);
+        u8::try_from(percent.min(100)).unwrap_or(100)
+    }
+
+    /// Begins or ends draining: without new contexts, everything else goes on.
+    pub fn set_draining(&mut self, draining: bool, at: SystemTime) {
+        if draining && !self.draining {
+            self.events.push(at, None, EventKind::Draining);
+        }
+        self.draining = draining;
+    }
+
+    /// Whether the gateway takes no new contexts.
+    #[must_use]
+    pub const fn is_draining(&self) -> bool {
+        self.draining
+    }
+
+    pub(crate) fn realm_name(&self, realm: usize) -> String {
+        self.realms.get(realm).map(|realm| realm.config.name.clone()).unwrap_or_default()
+    }
+
+    /// The next context number that is free: 0 and the two highest mean null, any and all.
+    pub(crate) fn next_context_id(&mut self) -> ContextId {
+        loop {
+            let id = ContextId(self.next_context);
+            self.next_context = self.next_context.wrapping_add(1);
+            if (1..=u32::MAX - 2).contains(&id.0) && !self.contexts.contains_key(&id) {
+                return id;
+            }
+        }
+    }
+
+    pub(crate) fn take_leg(
+        &mut self,
+        owner: (ContextId, TerminationId, StreamId),
+        now: Instant,
+    ) -> u32 {
+        let leg = self.legs.take(now);
+        self.leg_owners.insert(leg, owner);
+        leg
+    }
+
+    pub(crate) fn forget_leg(&mut self, leg: u32, now: Instant) {
+        self.leg_owners.remove(&leg);
+        self.legs.release(leg, now);
+    }
+
+    /// What a realm's address is bound to, and what peers are told.
+    pub(crate) fn addresses(
+        &self,
+        realm: usize,
+        address: usize,
+    ) -> Result<(IpAddr, IpAddr), CommandError> {
+        let configured = self.realms.get(realm).and_then(|r| r.config.addresses.get(address));
+        let unknown = || CommandError::UnknownRealm(self.realm_name(realm));
+        configured.map(|address| (address.bind, address.outside())).ok_or_else(unknown)
+    }
+
+    /// The packet path activated a staged key because its MKI arrived: it is the one in force.
+    fn staged_key_came_in_force(
+        &mut self,
+        context: ContextId,
+        termination: TerminationId,
+        stream: StreamId,
+        direction: Direction,
+    ) {
+        let stream = self
+            .contexts
+            .get_mut(&context)
+            .and_then(|context| context.terminations.get_mut(&termination))
+            .and_then(|termination| termination.streams.get_mut(&stream));
+        if let Some(stream) = stream {
+            stream.keys(direction).put_staged_in_force();
+        }
+    }
+}
+
+impl Transaction<'_, '_> {
+    fn carry_out(&mut self, command: Command) -> Result<Reply, CommandError> {
+        match command {
+            Command::Reserve(reserve) => self.reserve(reserve),
+            Command::Configure(configure) => self.configure(configure),
+            Command::ChangeThroughConnection(change) => self.change_through_connection(change),
+            Command::SetTopology(topology) => self.set_topology(topology),
+            Command::Release(release) => self.release(release),
+            Command::StageKey(stage) => self.stage_key(stage),
+            Command::ActivateKey(activate) => self.activate_key(activate),
+            Command::CancelKey(cancel) => self.cancel_key(cancel),
+        }
+    }
+}
+
+fn key_event(event: KeyEvent, direction: Direction) -> EventKind {
+    match event {
+        KeyEvent::LifetimeWarning => EventKind::KeyLifetimeWarning { direction },
+        KeyEvent::LifetimeExpired => EventKind::KeyLifetimeExpired { direction },
+        KeyEvent::Activated => EventKind::KeyActivated { direction },
+    }
+}
+
+fn check_realms(realms: &[RealmConfig]) -> Result<(), SetupError> {
+    if realms.is_empty() {
+        return Err(SetupError::NoRealm);
+    }
+    for (position, realm) in realms.iter().enumerate() {
+        let name = || realm.name.clone();
+        let mut families: Vec<bool> = realm.addresses.iter().map(|a| a.bind.is_ipv4()).collect();
+        families.sort_unstable();
+        if families.is_empty() {
+            return Err(SetupError::NoAddress(name()));
+        }
+        if families.windows(2).any(|pair| matches!(pair, [a, b] if a == b)) {
+            return Err(SetupError::FamilyTwice(name()));
+        }
+        let first_even = u32::from(*realm.ports.start()).next_multiple_of(2).max(2);
+        if first_even + 1 > u32::from(*realm.ports.end()) {
+            return Err(SetupError::NoPorts(name()));
+        }
+        if realm.dscp.is_some_and(|dscp| dscp > 63) {
+            return Err(SetupError::Dscp(name()));
+        }
+        for other in realms.iter().take(position) {
+            if other.name == realm.name {
+                return Err(SetupError::TwiceNamed(name()));
+            }
+            if share_ports(other, realm) {
+                return Err(SetupError::SharedPorts(other.name.clone(), name()));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn share_ports(a: &RealmConfig, b: &RealmConfig) -> bool {
+    let same_address = |a: IpAddr, b: IpAddr| {
+        a == b || (a.is_ipv4() == b.is_ipv4() && (a.is_unspecified() || b.is_unspecified()))
+    };
+    let addresses =
+        a.addresses.iter().any(|a| b.addresses.iter().any(|b| same_address(a.bind, b.bind)));
+    addresses && a.ports.start() <= b.ports.end() && b.ports.start() <= a.ports.end()
+}

@@ -1,0 +1,168 @@
+//! What reservations and configurations share: addresses, ports and topology of one leg.
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use agw_relay::{PortId, Transport};
+
+use crate::audit::LocalPort;
+use crate::checks::{self, invalid};
+use crate::command::{Family, LocalStream, Remote, RtcpMode, SourcePolicy};
+use crate::error::{CommandError, Reason, Resource};
+use crate::id::{ContextId, StreamId, TerminationId};
+use crate::model::Context;
+use crate::ports::PortError;
+use crate::transaction::Transaction;
+
+/// Pairs that are tried before a realm counts as out of them.
+const PAIR_ATTEMPTS: usize = 32;
+
+/// Where a termination stands.
+pub(crate) struct Place {
+    pub(crate) context: ContextId,
+    pub(crate) termination: TerminationId,
+    pub(crate) realm: usize,
+    pub(crate) address: usize,
+    pub(crate) family: Family,
+}
+
+/// The ports of a new stream.
+pub(crate) struct StreamPorts {
+    pub(crate) pair: u16,
+    pub(crate) rtp: PortId,
+    pub(crate) rtcp: Option<PortId>,
+    pub(crate) local: LocalStream,
+}
+
+impl Transaction<'_, '_> {
+    /// Takes a pair from the pool and opens what the RTCP mode needs of it.
+    pub(crate) fn open_ports(
+        &mut self,
+        place: &Place,
+        id: StreamId,
+        rtcp: RtcpMode,
+    ) -> Result<StreamPorts, CommandError> {
+        let (bind, outside) = self.gateway.addresses(place.realm, place.address)?;
+        for _ in 0..PAIR_ATTEMPTS {
+            let Some(pair) = self.take_pair(place) else {
+                break;
+            };
+            let Some(rtp) = self.open_port(place, SocketAddr::new(bind, pair))? else {
+                continue;
+            };
+            let (rtcp_port, rtcp) = match rtcp {
+                RtcpMode::Mux => (None, Some(SocketAddr::new(outside, pair))),
+                RtcpMode::Off => (None, None),
+                RtcpMode::Pair => match self.open_port(place, SocketAddr::new(bind, pair + 1))? {
+                    Some(port) => (Some(port), Some(SocketAddr::new(outside, pair + 1))),
+                    None => {
+                        self.close_port(rtp);
+                        continue;
+                    }
+                },
+            };
+            let local = LocalStream { id, rtp: SocketAddr::new(outside, pair), rtcp };
+            return Ok(StreamPorts { pair, rtp, rtcp: rtcp_port, local });
+        }
+        let realm = self.gateway.realm_name(place.realm);
+        Err(CommandError::Exhausted { what: Resource::Ports, realm: Some(realm) })
+    }
+
+    fn take_pair(&mut self, place: &Place) -> Option<u16> {
+        let pool = self.gateway.realms.get_mut(place.realm)?.pool(place.address)?;
+        let pair = pool.take(self.around.now, self.around.random)?;
+        self.note_taken(place.realm, place.address, pair);
+        Some(pair)
+    }
+
+    /// Opens one port; `None` if another program has it.
+    fn open_port(
+        &mut self,
+        place: &Place,
+        address: SocketAddr,
+    ) -> Result<Option<PortId>, CommandError> {
+        let dscp = self.gateway.realms.get(place.realm).and_then(|realm| realm.config.dscp);
+        let local = LocalPort { address, dscp };
+        match self.around.ports.open(place.context, local) {
+            Ok(id) => {
+                self.note_opened(id);
+                Ok(Some(id))
+            }
+            Err(PortError::InUse) => {
+                self.set_aside_pair(place, address.port() & !1);
+                Ok(None)
+            }
+            Err(PortError::Descriptors) => {
+                Err(CommandError::Exhausted { what: Resource::Descriptors, realm: None })
+            }
+            Err(PortError::Refused(cause)) => {
+                let realm = self.gateway.realm_name(place.realm);
+                Err(CommandError::PortRefused { realm, cause })
+            }
+        }
+    }
+
+    pub(crate) fn check_remote(
+        &self,
+        remote: &Remote,
+        field: &str,
+        realm: usize,
+        family: Family,
+    ) -> Result<(), CommandError> {
+        let realms = &self.gateway.realms;
+        let Some(realm) = realms.get(realm) else {
+            return Ok(());
+        };
+        checks::remote(remote, field, family, realms, realm, &self.gateway.policy)
+    }
+
+    /// The end of the time gate that a latching plain leg starts now.
+    pub(crate) fn latch_until(&self, source: SourcePolicy) -> Option<Instant> {
+        match source {
+            SourcePolicy::Signalled => None,
+            SourcePolicy::Latch { within } => {
+                Some(self.around.now + within.unwrap_or(self.gateway.policy.latch_gate))
+            }
+        }
+    }
+
+    /// Connects the terminations of a context that has exactly two and no topology in force.
+    pub(crate) fn connect_when_two(&mut self, context: ContextId) -> Result<(), CommandError> {
+        let context = self.context(context)?;
+        let still_there = context.topology.is_some_and(|(a, b)| {
+            context.terminations.contains_key(&a) && context.terminations.contains_key(&b)
+        });
+        if still_there {
+            return Ok(());
+        }
+        context.topology = None;
+        let mut ids = context.terminations.keys().copied();
+        if let (Some(a), Some(b), None) = (ids.next(), ids.next(), ids.next()) {
+            connect(context, a, b, "streams")?;
+        }
+        Ok(())
+    }
+}
+
+/// Lets two terminations hear each other; end-to-end protection must be left alone on both sides.
+pub(crate) fn connect(
+    context: &mut Context,
+    from: TerminationId,
+    to: TerminationId,
+    field: &str,
+) -> Result<(), CommandError> {
+    let streams = |id| context.terminations.get(&id).map(|termination| &termination.streams);
+    let (Some(a), Some(b)) = (streams(from), streams(to)) else {
+        return Ok(());
+    };
+    let is_transparent = |transport| transport == Transport::Transparent;
+    for (id, stream) in a {
+        let opposite = b.get(id).map(|opposite| opposite.transport);
+        if opposite.is_some_and(|other| is_transparent(other) != is_transparent(stream.transport)) {
+            let rule = "a transparent stream must be transparent at both terminations";
+            return Err(invalid(field, rule, Reason::FieldValue));
+        }
+    }
+    context.topology = Some((from, to));
+    Ok(())
+}

@@ -1,0 +1,275 @@
+//! Contexts as control remembers them: everything but the keys.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::{Instant, SystemTime};
+
+use agw_relay::{
+    EgressId, EgressSpec, Gate, IngressId, IngressSpec, PortId, RtcpEgress, RtcpIngress,
+    SourceRule, Transport,
+};
+use agw_srtp::{Mki, Suite};
+
+use crate::audit::{ContextView, KeyView, StreamView, TerminationView};
+use crate::command::{
+    Direction, Family, KeySource, LocalStream, Media, Remote, RtcpMode, SourcePolicy, StreamMode,
+};
+use crate::fingerprint::Fingerprint;
+use crate::id::{ContextId, Controller, StreamId, TerminationId};
+
+/// Former keys that a direction remembers: at one re-key a minute, almost three days of them.
+const MAX_FORMER: usize = 4096;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Context {
+    pub(crate) correlation: Option<String>,
+    pub(crate) controller: Controller,
+    pub(crate) created: SystemTime,
+    pub(crate) next_termination: u32,
+    pub(crate) topology: Option<(TerminationId, TerminationId)>,
+    pub(crate) terminations: BTreeMap<TerminationId, Termination>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Termination {
+    /// Position of the realm, and of the address within it.
+    pub(crate) realm: usize,
+    pub(crate) address: usize,
+    pub(crate) family: Family,
+    pub(crate) streams: BTreeMap<StreamId, Stream>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Stream {
+    /// The number of both halves of the leg.
+    pub(crate) leg: u32,
+    pub(crate) media: Media,
+    pub(crate) transport: Transport,
+    pub(crate) mode: StreamMode,
+    pub(crate) rtcp: RtcpMode,
+    pub(crate) source: SourcePolicy,
+    /// End of the time gate of a plain leg that latches.
+    pub(crate) latch_until: Option<Instant>,
+    pub(crate) remote: Option<Remote>,
+    pub(crate) local: LocalStream,
+    /// The even port of the pair taken from the pool.
+    pub(crate) pair: u16,
+    pub(crate) rtp_port: PortId,
+    pub(crate) rtcp_port: Option<PortId>,
+    pub(crate) ingress_keys: Keys,
+    pub(crate) egress_keys: Keys,
+}
+
+/// What control remembers of one direction's keys.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Keys {
+    pub(crate) installed: Option<Installed>,
+    pub(crate) staged: Option<Staged>,
+    /// Keys that were in force before: they never come back on this or any other stream.
+    former: VecDeque<Fingerprint>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Installed {
+    pub(crate) source: KeySource,
+    pub(crate) suite: Suite,
+    pub(crate) mkis: Vec<Mki>,
+    pub(crate) fingerprints: Vec<Fingerprint>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Staged {
+    pub(crate) mki: Option<Mki>,
+    pub(crate) fingerprint: Fingerprint,
+}
+
+impl Context {
+    /// The other end of a termination's connection, by topology.
+    pub(crate) fn opposite(&self, termination: TerminationId) -> Option<&Termination> {
+        let (a, b) = self.topology?;
+        let opposite = match termination {
+            t if t == a => b,
+            t if t == b => a,
+            _ => return None,
+        };
+        self.terminations.get(&opposite)
+    }
+
+    /// Every stream with its place.
+    pub(crate) fn streams(&self) -> impl Iterator<Item = (TerminationId, StreamId, &Stream)> {
+        self.terminations.iter().flat_map(|(&termination, t)| {
+            t.streams.iter().map(move |(&id, stream)| (termination, id, stream))
+        })
+    }
+
+    /// What the packet path must know of each leg.
+    pub(crate) fn specs(&self) -> BTreeMap<u32, (IngressSpec, EgressSpec)> {
+        self.streams()
+            .map(|(termination, id, stream)| {
+                let opposite =
+                    self.opposite(termination).and_then(|opposite| opposite.streams.get(&id));
+                let output = opposite.map(|opposite| EgressId(opposite.leg));
+                (stream.leg, (stream.ingress_spec(output), stream.egress_spec()))
+            })
+            .collect()
+    }
+
+    pub(crate) fn view(&self, id: ContextId, realm_name: impl Fn(usize) -> String) -> ContextView {
+        let terminations = self.terminations.iter().map(|(&id, termination)| TerminationView {
+            id,
+            realm: realm_name(termination.realm),
+            streams: termination.streams.iter().map(|(&id, stream)| stream.view(id)).collect(),
+        });
+        ContextView {
+            id,
+            correlation: self.correlation.clone(),
+            controller: self.controller.clone(),
+            created: self.created,
+            topology: self.topology,
+            terminations: terminations.collect(),
+        }
+    }
+}
+
+impl Stream {
+    pub(crate) const fn keys(&mut self, direction: Direction) -> &mut Keys {
+        match direction {
+            Direction::Ingress => &mut self.ingress_keys,
+            Direction::Egress => &mut self.egress_keys,
+        }
+    }
+
+    pub(crate) const fn ingress_id(&self) -> IngressId {
+        IngressId(self.leg)
+    }
+
+    pub(crate) const fn egress_id(&self) -> EgressId {
+        EgressId(self.leg)
+    }
+
+    fn ingress_spec(&self, output: Option<EgressId>) -> IngressSpec {
+        let source = match (self.transport, self.source, self.latch_until) {
+            (Transport::Secured, SourcePolicy::Latch { .. }, _) => SourceRule::Authenticated,
+            (_, SourcePolicy::Latch { .. }, Some(until)) => SourceRule::FirstUntil { until },
+            (_, SourcePolicy::Latch { .. }, None) | (_, SourcePolicy::Signalled, _) => {
+                SourceRule::Signalled
+            }
+        };
+        IngressSpec {
+            transport: self.transport,
+            gate: Gate { rtp: self.mode.receives(), rtcp: self.mode != StreamMode::Inactive },
+            source,
+            signalled_rtp: self.remote.map(|remote| remote.rtp),
+            signalled_rtcp: self.remote.and_then(remote_rtcp),
+            rtp: self.rtp_port,
+            rtcp: match (self.rtcp, self.rtcp_port) {
+                (RtcpMode::Pair, Some(port)) => RtcpIngress::Port(port),
+                (RtcpMode::Mux, _) => RtcpIngress::Mux,
+                (RtcpMode::Pair, None) | (RtcpMode::Off, _) => RtcpIngress::Off,
+            },
+            output,
+            reverse: self.egress_id(),
+        }
+    }
+
+    fn egress_spec(&self) -> EgressSpec {
+        EgressSpec {
+            transport: self.transport,
+            gate: Gate { rtp: self.mode.sends(), rtcp: self.mode != StreamMode::Inactive },
+            via: self.rtp_port,
+            to: self.remote.map(|remote| remote.rtp),
+            rtcp: match (self.rtcp, self.rtcp_port) {
+                (RtcpMode::Pair, Some(via)) => {
+                    RtcpEgress::Port { via, to: self.remote.and_then(remote_rtcp) }
+                }
+                (RtcpMode::Mux, _) => RtcpEgress::Mux,
+                (RtcpMode::Pair, None) | (RtcpMode::Off, _) => RtcpEgress::Off,
+            },
+        }
+    }
+
+    fn view(&self, id: StreamId) -> StreamView {
+        StreamView {
+            id,
+            media: self.media,
+            transport: self.transport,
+            mode: self.mode,
+            rtcp: self.rtcp,
+            source: self.source,
+            local: self.local,
+            remote: self.remote,
+            ingress_key: self.ingress_keys.view(),
+            egress_key: self.egress_keys.view(),
+            ingress: self.ingress_id(),
+            egress: self.egress_id(),
+        }
+    }
+}
+
+impl Keys {
+    /// Every key of this direction: in force, waiting, or used before.
+    pub(crate) fn fingerprints(&self) -> impl Iterator<Item = Fingerprint> {
+        let former = self.former.iter().copied();
+        self.in_force().chain(self.staged.iter().map(|key| key.fingerprint)).chain(former)
+    }
+
+    /// The keys in force.
+    pub(crate) fn in_force(&self) -> impl Iterator<Item = Fingerprint> {
+        self.installed.iter().flat_map(|keys| keys.fingerprints.iter().copied())
+    }
+
+    pub(crate) fn was_used(&self, key: Fingerprint) -> bool {
+        self.former.contains(&key)
+    }
+
+    /// Puts keys in force, or none; what they replace is remembered.
+    pub(crate) fn put_in_force(&mut self, installed: Option<Installed>) {
+        let replaced = std::mem::replace(&mut self.installed, installed);
+        for key in replaced.into_iter().flat_map(|keys| keys.fingerprints) {
+            if !self.in_force().any(|current| current == key) {
+                self.former.push_back(key);
+            }
+        }
+        while self.former.len() > MAX_FORMER {
+            self.former.pop_front();
+        }
+    }
+
+    /// Puts the waiting key in force; tells whether there was one.
+    pub(crate) fn put_staged_in_force(&mut self) -> bool {
+        let (Some(staged), Some(installed)) = (self.staged.take(), &self.installed) else {
+            return false;
+        };
+        let Installed { source, suite, .. } = *installed;
+        let mkis = staged.mki.into_iter().collect();
+        let fingerprints = vec![staged.fingerprint];
+        self.put_in_force(Some(Installed { source, suite, mkis, fingerprints }));
+        true
+    }
+
+    fn view(&self) -> Option<KeyView> {
+        self.installed.as_ref().map(|keys| KeyView {
+            source: keys.source,
+            suite: keys.suite,
+            mkis: keys.mkis.iter().map(|mki| mki.as_slice().to_vec()).collect(),
+            staged: self.staged.is_some(),
+        })
+    }
+}
+
+impl StreamMode {
+    const fn receives(self) -> bool {
+        matches!(self, Self::ReceiveOnly | Self::SendReceive)
+    }
+
+    const fn sends(self) -> bool {
+        matches!(self, Self::SendOnly | Self::SendReceive)
+    }
+}
+
+/// The peer's RTCP address: as signalled, else the port after RTP (RFC 3550 §11, RFC 3605).
+fn remote_rtcp(remote: Remote) -> Option<std::net::SocketAddr> {
+    remote.rtcp.or_else(|| {
+        let port = remote.rtp.port().checked_add(1)?;
+        Some((remote.rtp.ip(), port).into())
+    })
+}

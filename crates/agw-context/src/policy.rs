@@ -1,0 +1,62 @@
+//! What the operator allows.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use agw_srtp::Suite;
+
+/// Limits and permissions of the gateway, as configured.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Policy {
+    /// The most contexts at a time.
+    pub max_contexts: usize,
+    /// The most terminations of a context.
+    pub max_terminations: usize,
+    /// The most streams of a termination.
+    pub max_streams: usize,
+    /// Whether suites without encryption may be used.
+    pub allow_null: bool,
+    /// Whether UNENCRYPTED_SRTP and UNENCRYPTED_SRTCP may be used (RFC 4568 §6.3.2).
+    pub allow_unencrypted: bool,
+    /// The most SSRCs of one secured direction, whatever a controller asks for.
+    pub max_sources: u8,
+    /// How long a replaced ingress key opens packets unless a command says otherwise.
+    pub default_overlap: Duration,
+    /// The longest overlap that a command may ask for.
+    pub max_overlap: Duration,
+    /// The time gate of plain legs that latch.
+    pub latch_gate: Duration,
+    /// How long ports rest after release.
+    pub port_rest: Duration,
+    /// The gateway's own listeners, which no peer may be.
+    pub listeners: Vec<SocketAddr>,
+    /// Events kept for controllers that come back.
+    pub event_capacity: usize,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            max_contexts: 10_000,
+            max_terminations: 8,
+            max_streams: 64,
+            allow_null: false,
+            allow_unencrypted: false,
+            max_sources: 64,
+            default_overlap: Duration::from_secs(2),
+            max_overlap: Duration::from_secs(60),
+            latch_gate: Duration::from_secs(3),
+            port_rest: Duration::from_secs(10),
+            listeners: Vec::new(),
+            event_capacity: 65_536,
+        }
+    }
+}
+
+impl Policy {
+    /// Whether a suite may be used.
+    #[must_use]
+    pub fn allows(&self, suite: Suite) -> bool {
+        self.allow_null || !suite.is_null()
+    }
+}

@@ -1,0 +1,116 @@
+//! IP realms: where connection points are reserved (TS 23.334 §5.3).
+
+use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
+use std::time::{Duration, Instant};
+
+use crate::audit::RealmView;
+use crate::command::Family;
+use crate::pool::PortPool;
+
+/// An IP realm as configured.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RealmConfig {
+    /// Its name, as controllers use it.
+    pub name: String,
+    /// Its addresses, one for a family; the first one's family is the default.
+    pub addresses: Vec<RealmAddress>,
+    /// Its ports.
+    pub ports: RangeInclusive<u16>,
+    /// The DSCP of what leaves, 0 to 63; `None` leaves the system's default.
+    pub dscp: Option<u8>,
+}
+
+/// A local address of a realm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RealmAddress {
+    /// What sockets are bound to.
+    pub bind: IpAddr,
+    /// What peers are told, behind a static translation; `None` is the bound one.
+    pub advertise: Option<IpAddr>,
+}
+
+/// A realm with its pools.
+#[derive(Debug)]
+pub(crate) struct Realm {
+    pub(crate) config: RealmConfig,
+    pools: Vec<(RealmAddress, PortPool)>,
+}
+
+impl Realm {
+    pub(crate) fn new(config: RealmConfig, rest: Duration) -> Self {
+        let pools = config
+            .addresses
+            .iter()
+            .map(|&address| (address, PortPool::new(&config.ports, rest)))
+            .collect();
+        Self { config, pools }
+    }
+
+    /// The address of a family, with its position among the realm's.
+    pub(crate) fn address(&self, family: Option<Family>) -> Option<(usize, RealmAddress)> {
+        self.pools
+            .iter()
+            .map(|&(address, _)| address)
+            .enumerate()
+            .find(|(_, address)| family.is_none_or(|family| family.is_of(address.bind)))
+    }
+
+    pub(crate) fn pool(&mut self, address: usize) -> Option<&mut PortPool> {
+        self.pools.get_mut(address).map(|(_, pool)| pool)
+    }
+
+    /// Whether a peer there would be this gateway itself.
+    pub(crate) fn owns(&self, peer: SocketAddr) -> bool {
+        self.config.ports.contains(&peer.port())
+            && self
+                .config
+                .addresses
+                .iter()
+                .any(|address| address.bind == peer.ip() || address.advertise == Some(peer.ip()))
+    }
+
+    /// Whether the realm lives on this host alone, so that peers on loopback are its peers.
+    pub(crate) fn is_loopback(&self) -> bool {
+        self.config.addresses.iter().all(|address| address.bind.is_loopback())
+    }
+
+    pub(crate) fn view(&self) -> RealmView {
+        RealmView {
+            name: self.config.name.clone(),
+            addresses: self.config.addresses.iter().map(|address| address.outside()).collect(),
+            ports: (*self.config.ports.start(), *self.config.ports.end()),
+            ports_used: self.pools.iter().map(|(_, pool)| pool.used() * 2).sum(),
+            ports_resting: self.pools.iter().map(|(_, pool)| pool.resting() * 2).sum(),
+        }
+    }
+
+    pub(crate) fn release(&mut self, address: usize, port: u16, now: Instant) {
+        if let Some(pool) = self.pool(address) {
+            pool.release(port, now);
+        }
+    }
+}
+
+impl RealmAddress {
+    /// The address that peers are told.
+    #[must_use]
+    pub fn outside(&self) -> IpAddr {
+        self.advertise.unwrap_or(self.bind)
+    }
+}
+
+impl Family {
+    /// The family of an address.
+    #[must_use]
+    pub const fn of(address: IpAddr) -> Self {
+        match address {
+            IpAddr::V4(_) => Self::V4,
+            IpAddr::V6(_) => Self::V6,
+        }
+    }
+
+    fn is_of(self, address: IpAddr) -> bool {
+        Self::of(address) == self
+    }
+}

@@ -1,0 +1,158 @@
+//! Reserve, or Reserve and Configure, an AGW Connection Point (TS 23.334 §8.2, §8.3).
+
+use std::collections::BTreeMap;
+
+use agw_relay::Transport;
+
+use crate::checks::{self, invalid};
+use crate::command::{
+    ContextChoice, CryptoChange, Family, Reply, Reserve, SourcePolicy, StreamSpec, TerminationReply,
+};
+use crate::error::{CommandError, Reason, Resource};
+use crate::id::{ContextId, TerminationId};
+use crate::keys::refuse_crypto;
+use crate::leg::Place;
+use crate::model::{Keys, Stream, Termination};
+use crate::transaction::Transaction;
+
+impl Transaction<'_, '_> {
+    pub(crate) fn reserve(&mut self, reserve: Reserve) -> Result<Reply, CommandError> {
+        let Reserve { context, correlation, realm, family, streams } = reserve;
+        checks::correlation(correlation.as_ref())?;
+        self.check_streams(&streams)?;
+        let (realm, address, family) = self.realm_address(realm, family, &streams)?;
+        let context = self.choose_context(context, correlation)?;
+        let termination = self.next_termination(context)?;
+        let place = Place { context, termination, realm, address, family };
+        let mut made = Termination { realm, address, family, streams: BTreeMap::new() };
+        for (position, spec) in streams.into_iter().enumerate() {
+            let id = spec.id;
+            let stream = self.add_stream(&place, spec, &format!("streams[{position}]"))?;
+            made.streams.insert(id, stream);
+        }
+        let locals = made.streams.values().map(|stream| stream.local).collect();
+        self.context(context)?.terminations.insert(termination, made);
+        self.connect_when_two(context)?;
+        Ok(Reply::Termination(TerminationReply { context, termination, streams: locals }))
+    }
+
+    fn check_streams(&self, streams: &[StreamSpec]) -> Result<(), CommandError> {
+        if streams.is_empty() || streams.len() > self.gateway.policy.max_streams {
+            let rule = "must be 1 to the most streams that a termination may have";
+            return Err(invalid("streams", rule, Reason::FieldValue));
+        }
+        for (position, stream) in streams.iter().enumerate() {
+            let field = format!("streams[{position}].stream_id");
+            if stream.id.0 == 0 {
+                return Err(invalid(field, "must be 1 to 65535", Reason::FieldValue));
+            }
+            let others = streams.get(..position).unwrap_or_default();
+            if others.iter().any(|other| other.id == stream.id) {
+                return Err(invalid(field, "must differ from the others", Reason::StreamExists));
+            }
+        }
+        Ok(())
+    }
+
+    /// The realm by name, and its address of the asked, signalled or first family.
+    fn realm_address(
+        &self,
+        realm: Option<String>,
+        family: Option<Family>,
+        streams: &[StreamSpec],
+    ) -> Result<(usize, usize, Family), CommandError> {
+        let realms = &self.gateway.realms;
+        let position = match realm {
+            None => 0,
+            Some(name) => realms
+                .iter()
+                .position(|realm| realm.config.name == name)
+                .ok_or(CommandError::UnknownRealm(name))?,
+        };
+        let signalled = streams.iter().find_map(|stream| stream.remote);
+        let family = family.or(signalled.map(|remote| Family::of(remote.rtp.ip())));
+        let address = realms.get(position).and_then(|realm| realm.address(family));
+        let (address, bound) = address.ok_or_else(|| {
+            let rule = "the realm has no address of this family";
+            invalid("address_family", rule, Reason::FieldValue)
+        })?;
+        Ok((position, address, Family::of(bound.bind)))
+    }
+
+    fn choose_context(
+        &mut self,
+        choice: ContextChoice,
+        correlation: Option<String>,
+    ) -> Result<ContextId, CommandError> {
+        let existing = match choice {
+            ContextChoice::New => return self.add_context(correlation),
+            ContextChoice::Existing(id) => id,
+            ContextChoice::Latest => self.latest.ok_or_else(|| {
+                let rule = "no earlier command of the transaction created a context";
+                invalid("context", rule, Reason::FieldValue)
+            })?,
+        };
+        if correlation.is_some() {
+            let rule = "is given with a new context only";
+            return Err(invalid("correlation_id", rule, Reason::FieldValue));
+        }
+        self.context(existing)?;
+        Ok(existing)
+    }
+
+    fn next_termination(&mut self, context: ContextId) -> Result<TerminationId, CommandError> {
+        let most = self.gateway.policy.max_terminations;
+        let context = self.context(context)?;
+        if context.terminations.len() >= most {
+            return Err(CommandError::Exhausted { what: Resource::Terminations, realm: None });
+        }
+        let termination = TerminationId(context.next_termination);
+        context.next_termination += 1;
+        Ok(termination)
+    }
+
+    fn add_stream(
+        &mut self,
+        place: &Place,
+        spec: StreamSpec,
+        field: &str,
+    ) -> Result<Stream, CommandError> {
+        let StreamSpec { id, media, transport, remote, rtcp, mode, source, ingress, egress } = spec;
+        if transport != Transport::Secured {
+            refuse_crypto(&ingress, field, "ingress_crypto")?;
+            refuse_crypto(&egress, field, "egress_crypto")?;
+        }
+        if let Some(remote) = &remote {
+            let field = format!("{field}.remote");
+            self.check_remote(remote, &field, place.realm, place.family)?;
+        }
+        let source = source.unwrap_or(match transport {
+            Transport::Secured => SourcePolicy::Latch { within: None },
+            Transport::Plain | Transport::Transparent => SourcePolicy::Signalled,
+        });
+        let leg = self.gateway.take_leg((place.context, place.termination, id), self.around.now);
+        self.note_leg(leg);
+        let ports = self.open_ports(place, id, rtcp)?;
+        let mut stream = Stream {
+            leg,
+            media,
+            transport,
+            mode,
+            rtcp,
+            source,
+            latch_until: self.latch_until(source),
+            remote,
+            local: ports.local,
+            pair: ports.pair,
+            rtp_port: ports.rtp,
+            rtcp_port: ports.rtcp,
+            ingress_keys: Keys::default(),
+            egress_keys: Keys::default(),
+        };
+        let ingress = ingress.map_or(CryptoChange::Keep, CryptoChange::Install);
+        let egress = egress.map_or(CryptoChange::Keep, CryptoChange::Install);
+        self.change_ingress(place.context, &mut stream, ingress, false, field)?;
+        self.change_egress(place.context, &mut stream, egress, field)?;
+        Ok(stream)
+    }
+}

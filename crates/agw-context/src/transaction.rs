@@ -1,0 +1,303 @@
+//! A transaction under way: all of it becomes true, or none.
+//!
+//! Contexts are changed in copies. Ports, numbers and keys that are taken on the way are written
+//! down, so that a refusal gives them back; keys themselves move into the commands for the packet
+//! path and are wiped with them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Instant, SystemTime};
+
+use agw_relay::{Command as Step, EgressId, IngressId, PortId};
+
+use crate::error::{CommandError, Resource};
+use crate::event::{EventKind, Subject};
+use crate::fingerprint::Fingerprint;
+use crate::gateway::Gateway;
+use crate::id::{ContextId, Controller, TerminationId};
+use crate::leg::Place;
+use crate::model::{Context, Stream};
+use crate::ports::Ports;
+
+/// What surrounds a transaction: who asks, and what the sans-IO line keeps out.
+pub struct Circumstances<'a> {
+    /// Who asks.
+    pub controller: &'a Controller,
+    /// Where ports come from.
+    pub ports: &'a mut dyn Ports,
+    /// A uniformly random number below its argument.
+    pub random: &'a mut dyn FnMut(u32) -> u32,
+    /// The monotonic time.
+    pub now: Instant,
+    /// The wall clock, for audit and events.
+    pub at: SystemTime,
+}
+
+/// Everything that a transaction has changed so far.
+pub(crate) struct Transaction<'a, 'c> {
+    pub(crate) gateway: &'a mut Gateway,
+    pub(crate) around: &'a mut Circumstances<'c>,
+    /// The context that this transaction created last.
+    pub(crate) latest: Option<ContextId>,
+    changed: BTreeMap<ContextId, Option<Context>>,
+    opened: Vec<PortId>,
+    taken: Vec<Taken>,
+    legs: Vec<u32>,
+    keys_added: BTreeSet<Fingerprint>,
+    keys_removed: BTreeSet<Fingerprint>,
+    crypto: Vec<(ContextId, Step)>,
+}
+
+struct Taken {
+    realm: usize,
+    address: usize,
+    pair: u16,
+}
+
+/// What the packet path must do for a context, all between two batches.
+#[derive(Debug)]
+pub struct Work {
+    /// The context; everything of one context belongs to the same worker.
+    pub context: ContextId,
+    /// The steps, in order.
+    pub steps: Vec<Step>,
+    /// Ports to close after the steps.
+    pub closed: Vec<PortId>,
+}
+
+impl<'a, 'c> Transaction<'a, 'c> {
+    pub(crate) fn new(gateway: &'a mut Gateway, around: &'a mut Circumstances<'c>) -> Self {
+        Self {
+            gateway,
+            around,
+            latest: None,
+            changed: BTreeMap::new(),
+            opened: Vec::new(),
+            taken: Vec::new(),
+            legs: Vec::new(),
+            keys_added: BTreeSet::new(),
+            keys_removed: BTreeSet::new(),
+            crypto: Vec::new(),
+        }
+    }
+
+    /// A context as it is within this transaction, if the controller may touch it.
+    pub(crate) fn context(&mut self, id: ContextId) -> Result<&mut Context, CommandError> {
+        let unknown = CommandError::UnknownContext(id);
+        if let std::collections::btree_map::Entry::Vacant(entry) = self.changed.entry(id) {
+            let Some(context) = self.gateway.contexts.get(&id) else {
+                return Err(unknown);
+            };
+            if !self.around.controller.may_touch(&context.controller) {
+                return Err(unknown);
+            }
+            entry.insert(Some(context.clone()));
+        }
+        self.changed.get_mut(&id).and_then(Option::as_mut).ok_or(unknown)
+    }
+
+    /// Adds an empty context.
+    pub(crate) fn add_context(
+        &mut self,
+        correlation: Option<String>,
+    ) -> Result<ContextId, CommandError> {
+        if self.gateway.draining {
+            return Err(CommandError::Draining);
+        }
+        let added = self
+            .changed
+            .iter()
+            .filter(|(id, context)| context.is_some() && !self.gateway.contexts.contains_key(id));
+        if self.gateway.contexts.len() + added.count() >= self.gateway.policy.max_contexts {
+            return Err(CommandError::Exhausted { what: Resource::Contexts, realm: None });
+        }
+        let id = self.gateway.next_context_id();
+        let context = Context {
+            correlation,
+            controller: self.around.controller.clone(),
+            created: self.around.at,
+            next_termination: 1,
+            topology: None,
+            terminations: BTreeMap::new(),
+        };
+        self.changed.insert(id, Some(context));
+        self.latest = Some(id);
+        Ok(id)
+    }
+
+    /// Ends a context.
+    pub(crate) fn end_context(&mut self, id: ContextId) {
+        self.changed.insert(id, None);
+    }
+
+    /// Takes a key into use; refuses one that is in use anywhere.
+    pub(crate) fn add_key(&mut self, key: Fingerprint, field: &str) -> Result<(), CommandError> {
+        let in_use = self.gateway.keys.contains(key) && !self.keys_removed.contains(&key);
+        if in_use || self.keys_added.contains(&key) {
+            return Err(CommandError::KeyReuse { field: field.to_owned() });
+        }
+        self.keys_removed.remove(&key);
+        self.keys_added.insert(key);
+        Ok(())
+    }
+
+    /// Takes a key out of use.
+    pub(crate) fn remove_key(&mut self, key: Fingerprint) {
+        self.keys_added.remove(&key);
+        self.keys_removed.insert(key);
+    }
+
+    /// Takes all keys of a stream out of use.
+    pub(crate) fn remove_keys_of(&mut self, stream: &Stream) {
+        for key in stream.ingress_keys.fingerprints().chain(stream.egress_keys.fingerprints()) {
+            self.remove_key(key);
+        }
+    }
+
+    /// Gives a change of keys to the packet path.
+    pub(crate) fn push_crypto(&mut self, context: ContextId, step: Step) {
+        self.crypto.push((context, step));
+    }
+
+    /// Whether a context was there before this transaction with this termination.
+    pub(crate) fn is_committed(&self, context: ContextId, termination: TerminationId) -> bool {
+        let context = self.gateway.contexts.get(&context);
+        context.is_some_and(|context| context.terminations.contains_key(&termination))
+    }
+
+    pub(crate) fn note_leg(&mut self, leg: u32) {
+        self.legs.push(leg);
+    }
+
+    pub(crate) fn note_opened(&mut self, port: PortId) {
+        self.opened.push(port);
+    }
+
+    /// Closes a port again that this transaction opened.
+    pub(crate) fn close_port(&mut self, port: PortId) {
+        self.opened.retain(|&opened| opened != port);
+        self.around.ports.close(port);
+    }
+
+    /// Lets a pair rest that another program uses part of.
+    pub(crate) fn set_aside_pair(&mut self, place: &Place, pair: u16) {
+        self.taken.retain(|taken| {
+            (taken.realm, taken.address, taken.pair) != (place.realm, place.address, pair)
+        });
+        if let Some(realm) = self.gateway.realms.get_mut(place.realm) {
+            realm.release(place.address, pair, self.around.now);
+        }
+    }
+
+    pub(crate) fn note_taken(&mut self, realm: usize, address: usize, pair: u16) {
+        self.taken.push(Taken { realm, address, pair });
+    }
+
+    /// Makes everything true and tells what the packet path must do.
+    pub(crate) fn commit(mut self) -> Vec<Work> {
+        self.gateway.keys.apply(&self.keys_added, &self.keys_removed);
+        let mut crypto: BTreeMap<ContextId, Vec<Step>> = BTreeMap::new();
+        for (context, step) in self.crypto.drain(..) {
+            crypto.entry(context).or_default().push(step);
+        }
+        let changed = std::mem::take(&mut self.changed);
+        let mut work = Vec::with_capacity(changed.len());
+        for (id, after) in changed {
+            let before = self.gateway.contexts.remove(&id);
+            let keys = crypto.remove(&id).unwrap_or_default();
+            let (steps, closed) = self.difference(before.as_ref(), after.as_ref(), keys);
+            self.announce(id, before.as_ref(), after.as_ref());
+            if let Some(after) = after {
+                self.gateway.contexts.insert(id, after);
+            }
+            if !steps.is_empty() || !closed.is_empty() {
+                work.push(Work { context: id, steps, closed });
+            }
+        }
+        work
+    }
+
+    /// Gives everything back.
+    pub(crate) fn refuse(self) {
+        for port in self.opened {
+            self.around.ports.close(port);
+        }
+        for Taken { realm, address, pair } in self.taken {
+            let pool = self.gateway.realms.get_mut(realm).and_then(|realm| realm.pool(address));
+            if let Some(pool) = pool {
+                pool.undo(pair);
+            }
+        }
+        for leg in self.legs {
+            self.gateway.forget_leg(leg, self.around.now);
+        }
+    }
+
+    /// From one state of a context to the next: removals, then specs, then keys.
+    fn difference(
+        &mut self,
+        before: Option<&Context>,
+        after: Option<&Context>,
+        keys: Vec<Step>,
+    ) -> (Vec<Step>, Vec<PortId>) {
+        let old = before.map(Context::specs).unwrap_or_default();
+        let new = after.map(Context::specs).unwrap_or_default();
+        let mut steps = Vec::new();
+        for &leg in old.keys().filter(|leg| !new.contains_key(leg)) {
+            steps.push(Step::RemoveIngress(IngressId(leg)));
+            steps.push(Step::RemoveEgress(EgressId(leg)));
+            self.gateway.forget_leg(leg, self.around.now);
+        }
+        for (leg, (ingress, egress)) in &new {
+            let known = old.get(leg);
+            if known.map(|(_, egress)| egress) != Some(egress) {
+                steps.push(Step::SetEgress(EgressId(*leg), egress.clone()));
+            }
+            if known.map(|(ingress, _)| ingress) != Some(ingress) {
+                steps.push(Step::SetIngress(IngressId(*leg), ingress.clone()));
+            }
+        }
+        steps.extend(
+            keys.into_iter().filter(|step| leg_of(step).is_some_and(|leg| new.contains_key(&leg))),
+        );
+        (steps, self.release_ports(before, &new.into_keys().collect()))
+    }
+
+    fn release_ports(&mut self, before: Option<&Context>, kept: &BTreeSet<u32>) -> Vec<PortId> {
+        let mut closed = Vec::new();
+        for termination in before.iter().flat_map(|context| context.terminations.values()) {
+            let gone = termination.streams.values().filter(|stream| !kept.contains(&stream.leg));
+            for stream in gone {
+                closed.push(stream.rtp_port);
+                closed.extend(stream.rtcp_port);
+                if let Some(realm) = self.gateway.realms.get_mut(termination.realm) {
+                    realm.release(termination.address, stream.pair, self.around.now);
+                }
+            }
+        }
+        closed
+    }
+
+    fn announce(&mut self, id: ContextId, before: Option<&Context>, after: Option<&Context>) {
+        let (context, kind) = match (before, after) {
+            (None, Some(context)) => (context, EventKind::ContextAdded),
+            (Some(context), None) => (context, EventKind::ContextReleased),
+            (Some(_), Some(_)) | (None, None) => return,
+        };
+        let correlation = context.correlation.clone();
+        let subject = Subject { context: id, correlation, stream: None };
+        self.gateway.events.push(self.around.at, Some(subject), kind);
+    }
+}
+
+/// The leg that a change of keys is for.
+fn leg_of(step: &Step) -> Option<u32> {
+    match step {
+        Step::IngressCrypto(id, _) => Some(id.0),
+        Step::EgressCrypto(id, _) => Some(id.0),
+        Step::SetIngress(..)
+        | Step::RemoveIngress(_)
+        | Step::SetEgress(..)
+        | Step::RemoveEgress(_)
+        | Step::Follow(..) => None,
+    }
+}

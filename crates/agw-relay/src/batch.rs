@@ -1,0 +1,350 @@
+//! A batch of datagrams on its way through: admit, open, commit, route, seal.
+//!
+//! Each step runs over the whole batch before the next one, so that the engine sees packets of
+//! many contexts at once. Nothing is remembered of a packet before its tag has verified.
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use agw_rtp::{PacketKind, classify};
+use agw_srtp::{CryptoFailure, Engine, Job, OpenTicket, SealTicket};
+use arrayvec::ArrayVec;
+
+use crate::drop::DropReason;
+use crate::egress::{Route, sealing};
+use crate::ingress::{Admission, opening};
+use crate::relay::{Relay, report_egress_keys, report_ingress_keys};
+use crate::report::Report;
+use crate::source::Move;
+use crate::spec::{Component, EgressId, IngressId, PortId, Transport};
+
+/// The most datagrams that go through together; longer batches are taken in pieces.
+pub const MAX_BATCH: usize = 64;
+
+/// A received datagram in its slot, and what becomes of it.
+#[derive(Debug)]
+pub struct Datagram<'a> {
+    /// The local port it arrived on.
+    pub port: PortId,
+    /// Who sent it.
+    pub source: SocketAddr,
+    /// Its slot: the payload and [`agw_srtp::MAX_TRAILER`] or more octets of tail room.
+    pub slot: &'a mut [u8],
+    /// Octets of payload in the slot.
+    pub len: usize,
+    /// Whether the slot was too short for it.
+    pub truncated: bool,
+    /// What becomes of it; [`Relay::handle_batch`] writes it.
+    pub verdict: Verdict,
+}
+
+/// What becomes of a datagram.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum Verdict {
+    /// It leaves, from its slot.
+    Forward {
+        /// The local port it leaves from.
+        via: PortId,
+        /// The destination.
+        to: SocketAddr,
+        /// Octets of payload in the slot now.
+        len: usize,
+        /// Whom to charge if the kernel refuses it.
+        egress: EgressId,
+    },
+    /// It went no further.
+    Drop(DropReason),
+}
+
+/// Where a datagram of the batch stands.
+struct Passage {
+    component: Component,
+    ingress: IngressId,
+    stage: Stage,
+}
+
+enum Stage {
+    /// Out, for a reason.
+    Dropped(DropReason),
+    /// The tag must verify.
+    Opening(OpenTicket),
+    /// In; so many octets of plain or transparent packet.
+    Accepted(usize),
+    /// To be sealed.
+    Sealing(EgressId, Route, SealTicket, usize),
+    /// Done.
+    Leaving(EgressId, Route, usize),
+}
+
+/// The whole batch; `None` where no flow is bound to the port.
+type Passages = ArrayVec<Option<Passage>, MAX_BATCH>;
+
+/// What the engine said, by place in the batch.
+type Outcomes = ArrayVec<(usize, Result<usize, CryptoFailure>), MAX_BATCH>;
+
+impl<E: Engine> Relay<E> {
+    /// Takes datagrams through gates, source rules and crypto, in their slots.
+    ///
+    /// Every datagram ends with a verdict and is counted once: as forwarded or as dropped for a
+    /// reason.
+    pub fn handle_batch(&mut self, batch: &mut [Datagram<'_>], now: Instant) {
+        for datagrams in batch.chunks_mut(MAX_BATCH) {
+            let mut passages: Passages =
+                datagrams.iter().map(|datagram| self.admit(datagram, now)).collect();
+            self.open(datagrams, &mut passages, now);
+            self.route(datagrams, &mut passages, now);
+            self.seal(datagrams, &mut passages);
+            for (datagram, passage) in datagrams.iter_mut().zip(&passages) {
+                self.conclude(datagram, passage.as_ref());
+            }
+        }
+    }
+
+    /// Finds the flow and decides whether the packet is worth a MAC.
+    fn admit(&mut self, datagram: &Datagram<'_>, now: Instant) -> Option<Passage> {
+        self.stats.received.add(datagram.len);
+        let binding = *self.ports.at(datagram.port.0)?;
+        let ingress = self.ingresses.at_mut(binding.ingress.0)?;
+        ingress.stats.received.add(datagram.len);
+        let packet = datagram.slot.get(..datagram.len).unwrap_or_default();
+        let is_rtcp = match classify(packet) {
+            PacketKind::Rtp => Some(false),
+            PacketKind::Rtcp => Some(true),
+            PacketKind::Stun
+            | PacketKind::Zrtp
+            | PacketKind::Dtls
+            | PacketKind::TurnChannel
+            | PacketKind::Unknown => None,
+        };
+        let component = is_rtcp.and_then(|is_rtcp| binding.carries.component(is_rtcp));
+        if component == Some(Component::Rtcp) {
+            ingress.stats.received_rtcp.add(datagram.len);
+        }
+        let stage = match (datagram.truncated, is_rtcp, component) {
+            (true, ..) => Stage::Dropped(DropReason::TooLong),
+            (false, None, _) => Stage::Dropped(DropReason::NotMedia),
+            (false, Some(_), None) => Stage::Dropped(DropReason::WrongComponent),
+            (false, Some(_), Some(component)) => {
+                match ingress.admit(component, datagram.source, packet, now) {
+                    Ok(Admission::Open(ticket)) => Stage::Opening(ticket),
+                    Ok(Admission::Accepted(moved)) => {
+                        self.follow(binding.ingress, component, moved);
+                        Stage::Accepted(datagram.len)
+                    }
+                    Err(reason) => Stage::Dropped(reason),
+                }
+            }
+        };
+        let component = component.unwrap_or(Component::Rtp);
+        Some(Passage { component, ingress: binding.ingress, stage })
+    }
+
+    /// Verifies and decrypts what is secured, then remembers what verified.
+    fn open(&mut self, datagrams: &mut [Datagram<'_>], passages: &mut Passages, now: Instant) {
+        for (place, outcome) in self.run_open(datagrams, passages) {
+            let (Some(datagram), Some(Some(passage))) =
+                (datagrams.get_mut(place), passages.get_mut(place))
+            else {
+                continue;
+            };
+            passage.stage = match self.settle(datagram, passage, outcome, now) {
+                Ok(len) => Stage::Accepted(len),
+                Err(reason) => Stage::Dropped(reason),
+            };
+        }
+    }
+
+    /// One engine call for every packet of the batch that is to be opened.
+    fn run_open(&self, datagrams: &mut [Datagram<'_>], passages: &Passages) -> Outcomes {
+        let mut round = Round::new();
+        for (place, (datagram, passage)) in datagrams.iter_mut().zip(passages).enumerate() {
+            let Some(Passage { ingress, stage: Stage::Opening(ticket), .. }) = passage else {
+                continue;
+            };
+            let crypto = self.ingresses.at(ingress.0).and_then(|ingress| ingress.crypto.as_ref());
+            if let Some(crypto) = crypto {
+                round.push(place, crypto.job(ticket, datagram.slot, datagram.len));
+            }
+        }
+        round.run(&self.engine)
+    }
+
+    /// Remembers an opened packet, or gives it the one retry that its context allows.
+    fn settle(
+        &mut self,
+        datagram: &mut Datagram<'_>,
+        passage: &mut Passage,
+        outcome: Result<usize, CryptoFailure>,
+        now: Instant,
+    ) -> Result<usize, DropReason> {
+        let Stage::Opening(ticket) = std::mem::replace(&mut passage.stage, Stage::Accepted(0))
+        else {
+            return Err(DropReason::Authentication);
+        };
+        let ingress = self.ingresses.at_mut(passage.ingress.0).ok_or(DropReason::NoIngressKey)?;
+        let (ticket, opened) = match (outcome, &ingress.crypto) {
+            (Err(CryptoFailure::Authentication), Some(crypto)) => {
+                let packet = datagram.slot.get(..datagram.len).unwrap_or_default();
+                let again = crypto.retry(&ticket, packet, now).ok_or(DropReason::Authentication)?;
+                let mut job = [crypto.job(&again, datagram.slot, datagram.len)];
+                self.engine.run(&mut job);
+                let [job] = &job;
+                (again, job.outcome())
+            }
+            (outcome, _) => (ticket, outcome),
+        };
+        let len = opened.map_err(|failure| opening(failure.into()))?;
+        let moved = ingress.commit(passage.component, datagram.source, ticket, now)?;
+        self.stats.unprotected += 1;
+        report_ingress_keys(passage.ingress, ingress, &mut self.reports);
+        let is_open = ingress.is_open(passage.component);
+        self.watch_deadline(passage.ingress);
+        self.follow(passage.ingress, passage.component, moved);
+        if is_open { Ok(len) } else { Err(DropReason::IngressGate) }
+    }
+
+    /// Tells the leg's other half, and control, that the peer's address moved.
+    fn follow(&mut self, id: IngressId, component: Component, moved: Option<Move>) {
+        let Some(Move { to, again }) = moved else {
+            return;
+        };
+        let Some(ingress) = self.ingresses.at(id.0) else {
+            return;
+        };
+        let (reverse, component) = (ingress.spec.reverse, ingress.spec.learning(component));
+        if let Some(egress) = self.egresses.at_mut(reverse.0) {
+            egress.follow(component, to);
+        }
+        self.reports.push(Report::Learnt { ingress: id, reverse, component, address: to, again });
+    }
+
+    /// Finds the way out and reserves the index of what is to be sealed.
+    fn route(&mut self, datagrams: &[Datagram<'_>], passages: &mut Passages, now: Instant) {
+        for (datagram, passage) in datagrams.iter().zip(passages.iter_mut().flatten()) {
+            let Stage::Accepted(len) = passage.stage else {
+                continue;
+            };
+            let packet = datagram.slot.get(..len).unwrap_or_default();
+            passage.stage = self
+                .route_one(passage.ingress, passage.component, packet, now)
+                .unwrap_or_else(Stage::Dropped);
+        }
+    }
+
+    fn route_one(
+        &mut self,
+        ingress: IngressId,
+        component: Component,
+        packet: &[u8],
+        now: Instant,
+    ) -> Result<Stage, DropReason> {
+        let ingress = self.ingresses.at(ingress.0).ok_or(DropReason::NoOutput)?;
+        let id = ingress.spec.output.ok_or(DropReason::NoOutput)?;
+        let egress = self.egresses.at_mut(id.0).ok_or(DropReason::NoOutput)?;
+        let sealed_end_to_end =
+            [ingress.spec.transport, egress.spec.transport].map(|t| t == Transport::Transparent);
+        if matches!(sealed_end_to_end, [true, false] | [false, true]) {
+            return Err(DropReason::NoOutput);
+        }
+        let route = egress.route(component)?;
+        let begun = egress.begin(component, packet);
+        if begun.as_ref().is_err_and(|&reason| reason == DropReason::IndexReused)
+            && egress.reports_reuse(now)
+        {
+            self.reports.push(Report::IndexReused(id));
+        }
+        report_egress_keys(id, egress, &mut self.reports);
+        Ok(match begun? {
+            Some(ticket) => Stage::Sealing(id, route, ticket, packet.len()),
+            None => Stage::Leaving(id, route, packet.len()),
+        })
+    }
+
+    /// Seals what leaves on a secured leg.
+    fn seal(&mut self, datagrams: &mut [Datagram<'_>], passages: &mut Passages) {
+        for (place, outcome) in self.run_seal(datagrams, passages) {
+            let Some(Some(passage)) = passages.get_mut(place) else {
+                continue;
+            };
+            let Stage::Sealing(id, route, ..) = passage.stage else {
+                continue;
+            };
+            passage.stage = match outcome {
+                Ok(len) => Stage::Leaving(id, route, len),
+                Err(error) => Stage::Dropped(sealing(error.into())),
+            };
+            self.stats.protected += u64::from(outcome.is_ok());
+        }
+    }
+
+    /// One engine call for every packet of the batch that is to be sealed.
+    fn run_seal(&self, datagrams: &mut [Datagram<'_>], passages: &Passages) -> Outcomes {
+        let mut round = Round::new();
+        for (place, (datagram, passage)) in datagrams.iter_mut().zip(passages).enumerate() {
+            let Some(Passage { stage: Stage::Sealing(id, _, ticket, len), .. }) = passage else {
+                continue;
+            };
+            let crypto = self.egresses.at(id.0).and_then(|egress| egress.crypto.as_ref());
+            if let Some(crypto) = crypto {
+                round.push(place, crypto.job(ticket, datagram.slot, *len));
+            }
+        }
+        round.run(&self.engine)
+    }
+
+    /// Writes the verdict and counts the datagram, once.
+    fn conclude(&mut self, datagram: &mut Datagram<'_>, passage: Option<&Passage>) {
+        let ingress = passage.and_then(|passage| self.ingresses.at_mut(passage.ingress.0));
+        let stage = passage.map(|passage| &passage.stage);
+        let Some(Stage::Leaving(id, route, len)) = stage else {
+            let reason = match stage {
+                None => DropReason::NoFlow,
+                Some(Stage::Dropped(reason)) => *reason,
+                Some(Stage::Opening(_)) => DropReason::NoIngressKey,
+                Some(Stage::Accepted(_) | Stage::Leaving(..)) => DropReason::NoOutput,
+                Some(Stage::Sealing(..)) => DropReason::NoEgressKey,
+            };
+            self.stats.dropped.count(reason);
+            if let Some(ingress) = ingress {
+                ingress.stats.dropped.count(reason);
+            }
+            datagram.verdict = Verdict::Drop(reason);
+            return;
+        };
+        self.stats.forwarded.add(*len);
+        if let Some(ingress) = ingress {
+            ingress.stats.forwarded.add(datagram.len);
+        }
+        if let Some(egress) = self.egresses.at_mut(id.0) {
+            egress.stats.sent.add(*len);
+            if passage.is_some_and(|passage| passage.component == Component::Rtcp) {
+                egress.stats.sent_rtcp.add(*len);
+            }
+        }
+        datagram.verdict =
+            Verdict::Forward { via: route.via, to: route.to, len: *len, egress: *id };
+    }
+}
+
+/// The jobs of one engine call and the places in the batch that they are for.
+struct Round<'a, K> {
+    jobs: ArrayVec<Job<'a, K>, MAX_BATCH>,
+    places: ArrayVec<usize, MAX_BATCH>,
+}
+
+impl<'a, K> Round<'a, K> {
+    fn new() -> Self {
+        Self { jobs: ArrayVec::new(), places: ArrayVec::new() }
+    }
+
+    fn push(&mut self, place: usize, job: Job<'a, K>) {
+        self.jobs.push(job);
+        self.places.push(place);
+    }
+
+    fn run<E: Engine<Keys = K>>(mut self, engine: &E) -> Outcomes {
+        engine.run(&mut self.jobs);
+        self.places.into_iter().zip(self.jobs.iter().map(Job::outcome)).collect()
+    }
+}

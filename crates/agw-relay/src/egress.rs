@@ -1,0 +1,178 @@
+//! The sending half of a leg: spec, keys, destination, counters.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use agw_srtp::{Engine, KeyError, ProtectError, Protector, SealTicket};
+
+use crate::drop::DropReason;
+use crate::spec::{
+    Component, EgressCrypto, EgressSpec, PortId, RtcpEgress, Transport, initial_roc,
+};
+use crate::stats::{CryptoSnapshot, EgressSnapshot, EgressStats, SourceSnapshot};
+
+/// A reused index is reported at most this often for one egress; the counter has them all.
+const REUSE_REPORT_INTERVAL: Duration = Duration::from_secs(1);
+
+pub(crate) struct Egress<K> {
+    pub(crate) spec: EgressSpec,
+    pub(crate) stats: EgressStats,
+    pub(crate) crypto: Option<Protector<K>>,
+    learnt_rtp: Option<SocketAddr>,
+    learnt_rtcp: Option<SocketAddr>,
+    reuse_reported: Option<Instant>,
+}
+
+/// A way out of the gateway.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Route {
+    pub(crate) via: PortId,
+    pub(crate) to: SocketAddr,
+}
+
+impl<K> Egress<K> {
+    pub(crate) fn new(spec: EgressSpec) -> Self {
+        Self {
+            spec,
+            stats: EgressStats::default(),
+            crypto: None,
+            learnt_rtp: None,
+            learnt_rtcp: None,
+            reuse_reported: None,
+        }
+    }
+
+    /// Takes a new spec; a learnt destination stays unless the signalled one changed.
+    pub(crate) fn change(&mut self, spec: EgressSpec) {
+        if spec.to != self.spec.to {
+            self.learnt_rtp = None;
+        }
+        if spec.rtcp != self.spec.rtcp || spec.to != self.spec.to {
+            self.learnt_rtcp = None;
+        }
+        self.spec = spec;
+    }
+
+    /// Sends a component to the address that the leg's other half has learnt.
+    pub(crate) fn follow(&mut self, component: Component, address: SocketAddr) {
+        match component {
+            Component::Rtp => self.learnt_rtp = Some(address),
+            Component::Rtcp => self.learnt_rtcp = Some(address),
+        }
+    }
+
+    /// Changes the keys.
+    pub(crate) fn change_crypto<E: Engine<Keys = K>>(
+        &mut self,
+        engine: &E,
+        change: EgressCrypto,
+    ) -> Result<(), KeyError> {
+        match (change, self.crypto.as_mut()) {
+            (EgressCrypto::Install { keys, parameters, roc }, Some(crypto)) => {
+                crypto.rekey(engine, keys, parameters, roc).map(drop)
+            }
+            (EgressCrypto::Install { keys, parameters, roc }, None) => {
+                self.crypto = Some(Protector::new(engine, keys, parameters, initial_roc(roc))?);
+                Ok(())
+            }
+            (EgressCrypto::Stage(key), Some(crypto)) => crypto.stage(engine, key),
+            (EgressCrypto::Activate { roc }, Some(crypto)) => crypto.activate(roc),
+            (EgressCrypto::Cancel, Some(crypto)) => {
+                crypto.cancel_staged();
+                Ok(())
+            }
+            (EgressCrypto::Remove, _) => {
+                self.crypto = None;
+                Ok(())
+            }
+            (
+                EgressCrypto::Stage(_) | EgressCrypto::Activate { .. } | EgressCrypto::Cancel,
+                None,
+            ) => Err(KeyError::NoKey),
+        }
+    }
+
+    /// Where a packet of `component` leaves, if it may.
+    pub(crate) fn route(&self, component: Component) -> Result<Route, DropReason> {
+        if !self.spec.gate.passes(component) {
+            return Err(DropReason::EgressGate);
+        }
+        let (via, to) = match (component, self.spec.rtcp) {
+            (Component::Rtp, _) | (Component::Rtcp, RtcpEgress::Mux) => {
+                (self.spec.via, self.destination_rtp())
+            }
+            (Component::Rtcp, RtcpEgress::Port { via, .. }) => (via, self.destination_rtcp()),
+            (Component::Rtcp, RtcpEgress::Off) => return Err(DropReason::RtcpOff),
+        };
+        let to = to.ok_or(DropReason::NoDestination)?;
+        Ok(Route { via, to })
+    }
+
+    /// Reserves the index under which a packet is sealed; `None` on a leg that seals nothing.
+    pub(crate) fn begin(
+        &mut self,
+        component: Component,
+        packet: &[u8],
+    ) -> Result<Option<SealTicket>, DropReason> {
+        match self.spec.transport {
+            Transport::Plain | Transport::Transparent => return Ok(None),
+            Transport::Secured => {}
+        }
+        let crypto = self.crypto.as_mut().ok_or(DropReason::NoEgressKey)?;
+        match component {
+            Component::Rtp => crypto.begin_srtp(packet),
+            Component::Rtcp => crypto.begin_srtcp(packet),
+        }
+        .map(Some)
+        .map_err(sealing)
+    }
+
+    /// Whether a reused index is to be reported now.
+    pub(crate) fn reports_reuse(&mut self, now: Instant) -> bool {
+        let due = self
+            .reuse_reported
+            .is_none_or(|last| now.saturating_duration_since(last) >= REUSE_REPORT_INTERVAL);
+        if due {
+            self.reuse_reported = Some(now);
+        }
+        due
+    }
+
+    pub(crate) fn snapshot(&self) -> EgressSnapshot {
+        EgressSnapshot {
+            stats: self.stats,
+            crypto: self.crypto.as_ref().map(|crypto| CryptoSnapshot {
+                suite: crypto.suite(),
+                sources: crypto.sources().map(SourceSnapshot::from).collect(),
+            }),
+            destination_rtp: self.destination_rtp(),
+            destination_rtcp: match self.spec.rtcp {
+                RtcpEgress::Port { .. } => self.destination_rtcp(),
+                RtcpEgress::Mux => self.destination_rtp(),
+                RtcpEgress::Off => None,
+            },
+        }
+    }
+
+    fn destination_rtp(&self) -> Option<SocketAddr> {
+        self.learnt_rtp.or(self.spec.to)
+    }
+
+    fn destination_rtcp(&self) -> Option<SocketAddr> {
+        let RtcpEgress::Port { to, .. } = self.spec.rtcp else {
+            return None;
+        };
+        self.learnt_rtcp.or(to)
+    }
+}
+
+pub(crate) fn sealing(error: ProtectError) -> DropReason {
+    match error {
+        ProtectError::Malformed => DropReason::Malformed,
+        ProtectError::IndexReused => DropReason::IndexReused,
+        ProtectError::TooOld => DropReason::EgressTooOld,
+        ProtectError::SourceLimit => DropReason::EgressSourceLimit,
+        ProtectError::KeyExpired => DropReason::EgressKeyExpired,
+        ProtectError::NoRoom => DropReason::NoRoom,
+    }
+}

@@ -1,0 +1,217 @@
+//! The receiving half of a leg: spec, keys, latch, counters.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use agw_srtp::{Engine, KeyError, OpenTicket, UnprotectError, Unprotector};
+
+use crate::drop::DropReason;
+use crate::limiter::Limiter;
+use crate::source::{Latch, Move};
+use crate::spec::{
+    Component, Gate, IngressCrypto, IngressSpec, RtcpIngress, Transport, initial_roc,
+};
+use crate::stats::{CryptoSnapshot, IngressSnapshot, IngressStats, SourceSnapshot};
+
+/// Unknown SSRCs and far indices are tried this often after a burst of two batches, so that a
+/// flood of them does not buy a MAC each.
+const IMPLAUSIBLE_INTERVAL: Duration = Duration::from_millis(50);
+const IMPLAUSIBLE_BURST: u32 = 128;
+
+pub(crate) struct Ingress<K> {
+    pub(crate) spec: IngressSpec,
+    pub(crate) stats: IngressStats,
+    pub(crate) crypto: Option<Unprotector<K>>,
+    latch: Latch,
+    limiter: Limiter,
+    last_accepted: Option<Instant>,
+}
+
+/// What an admitted packet needs next.
+pub(crate) enum Admission {
+    /// Nothing: it may go to the output as it is.
+    Accepted(Option<Move>),
+    /// The tag must verify first.
+    Open(OpenTicket),
+}
+
+impl<K> Ingress<K> {
+    pub(crate) fn new(spec: IngressSpec) -> Self {
+        Self {
+            spec,
+            stats: IngressStats::default(),
+            crypto: None,
+            latch: Latch::default(),
+            limiter: Limiter::new(IMPLAUSIBLE_INTERVAL, IMPLAUSIBLE_BURST),
+            last_accepted: None,
+        }
+    }
+
+    /// Takes a new spec; what was learnt about the source stays unless its rule or address changed.
+    pub(crate) fn change(&mut self, spec: IngressSpec) {
+        let same_source = spec.source == self.spec.source
+            && spec.signalled_rtp == self.spec.signalled_rtp
+            && spec.signalled_rtcp == self.spec.signalled_rtcp;
+        if !same_source {
+            self.latch = Latch::default();
+        }
+        self.spec = spec;
+    }
+
+    /// Changes the keys.
+    pub(crate) fn change_crypto<E: Engine<Keys = K>>(
+        &mut self,
+        engine: &E,
+        change: IngressCrypto,
+        now: Instant,
+    ) -> Result<(), KeyError> {
+        match (change, self.crypto.as_mut()) {
+            (IngressCrypto::Install { keys, parameters, roc, overlap }, Some(crypto)) => {
+                crypto.rekey(engine, keys, parameters, roc, overlap, now).map(drop)
+            }
+            (IngressCrypto::Install { keys, parameters, roc, .. }, None) => {
+                self.crypto = Some(Unprotector::new(engine, keys, parameters, initial_roc(roc))?);
+                Ok(())
+            }
+            (IngressCrypto::Stage(key), Some(crypto)) => crypto.stage(engine, key),
+            (IngressCrypto::Activate { roc, overlap }, Some(crypto)) => {
+                match crypto.activate(roc, overlap, now) {
+                    // Its MKI came first, a moment ago: the key is in force.
+                    Err(KeyError::NothingStaged) => Ok(()),
+                    outcome => outcome,
+                }
+            }
+            (IngressCrypto::Cancel, Some(crypto)) => {
+                crypto.cancel_staged();
+                Ok(())
+            }
+            (IngressCrypto::Remove, _) => {
+                self.crypto = None;
+                Ok(())
+            }
+            (
+                IngressCrypto::Stage(_) | IngressCrypto::Activate { .. } | IngressCrypto::Cancel,
+                None,
+            ) => Err(KeyError::NoKey),
+        }
+    }
+
+    /// Decides whether a packet is worth opening or forwarding; remembers nothing of the packet
+    /// itself.
+    ///
+    /// On a secured leg the gate decides after the tag: a peer that talks into a closed gate for
+    /// long must not lose its rollover counter.
+    pub(crate) fn admit(
+        &mut self,
+        component: Component,
+        source: SocketAddr,
+        packet: &[u8],
+        now: Instant,
+    ) -> Result<Admission, DropReason> {
+        if self.spec.transport != Transport::Secured && !self.is_open(component) {
+            return Err(DropReason::IngressGate);
+        }
+        let learning = self.spec.learning(component);
+        if !self.latch.admits(&self.spec, learning, source, now) {
+            return Err(DropReason::WrongSource);
+        }
+        if self.spec.transport != Transport::Secured {
+            well_formed(component, packet)?;
+            self.last_accepted = Some(now);
+            return Ok(Admission::Accepted(
+                self.latch.accepted_plain(&self.spec, learning, source),
+            ));
+        }
+        let Some(crypto) = &self.crypto else {
+            return Err(if self.is_open(component) {
+                DropReason::NoIngressKey
+            } else {
+                DropReason::IngressGate
+            });
+        };
+        let ticket = match component {
+            Component::Rtp => crypto.check_srtp(packet, now),
+            Component::Rtcp => crypto.check_srtcp(packet, now),
+        }
+        .map_err(opening)?;
+        if (ticket.is_new_source() || ticket.is_implausible()) && !self.limiter.take(now) {
+            return Err(DropReason::Implausible);
+        }
+        Ok(Admission::Open(ticket))
+    }
+
+    /// Takes note of a packet whose tag verified.
+    pub(crate) fn commit(
+        &mut self,
+        component: Component,
+        source: SocketAddr,
+        ticket: OpenTicket,
+        now: Instant,
+    ) -> Result<Option<Move>, DropReason> {
+        let Some(crypto) = &mut self.crypto else {
+            return Err(DropReason::NoIngressKey);
+        };
+        let accepted = crypto.commit(ticket, now).map_err(opening)?;
+        let short_tag = component == Component::Rtp && crypto.suite().srtp_tag_len() < 10;
+        self.last_accepted = Some(now);
+        let learning = self.spec.learning(component);
+        Ok(self.latch.accepted_authentic(&self.spec, learning, source, accepted.newer, short_tag))
+    }
+
+    pub(crate) fn is_open(&self, component: Component) -> bool {
+        self.spec.gate.passes(component)
+    }
+
+    pub(crate) fn snapshot(&self) -> IngressSnapshot {
+        IngressSnapshot {
+            stats: self.stats,
+            crypto: self.crypto.as_ref().map(|crypto| CryptoSnapshot {
+                suite: crypto.suite(),
+                sources: crypto.sources().map(SourceSnapshot::from).collect(),
+            }),
+            learnt_rtp: self.latch.address(Component::Rtp),
+            learnt_rtcp: self.latch.address(Component::Rtcp),
+            last_accepted: self.last_accepted,
+        }
+    }
+}
+
+impl IngressSpec {
+    /// With multiplexing both components come from one address, so they learn together.
+    pub(crate) const fn learning(&self, component: Component) -> Component {
+        match self.rtcp {
+            RtcpIngress::Mux => Component::Rtp,
+            RtcpIngress::Port(_) | RtcpIngress::Off => component,
+        }
+    }
+}
+
+impl Gate {
+    pub(crate) const fn passes(self, component: Component) -> bool {
+        match component {
+            Component::Rtp => self.rtp,
+            Component::Rtcp => self.rtcp,
+        }
+    }
+}
+
+fn well_formed(component: Component, packet: &[u8]) -> Result<(), DropReason> {
+    match component {
+        Component::Rtp => agw_rtp::RtpHeader::parse(packet).map(drop),
+        Component::Rtcp => agw_rtp::RtcpHeader::parse(packet).map(drop),
+    }
+    .map_err(|_| DropReason::Malformed)
+}
+
+pub(crate) fn opening(error: UnprotectError) -> DropReason {
+    match error {
+        UnprotectError::Malformed => DropReason::Malformed,
+        UnprotectError::Replay => DropReason::Replay,
+        UnprotectError::TooOld => DropReason::TooOld,
+        UnprotectError::UnknownMki => DropReason::UnknownMki,
+        UnprotectError::Unencrypted => DropReason::Unencrypted,
+        UnprotectError::SourceLimit => DropReason::SourceLimit,
+        UnprotectError::KeyExpired => DropReason::IngressKeyExpired,
+        UnprotectError::Authentication => DropReason::Authentication,
+    }
+}

@@ -1,0 +1,259 @@
+//! All flows of one worker, and how control changes them.
+
+use std::collections::BTreeSet;
+use std::time::Instant;
+
+use agw_srtp::{Engine, KeyError};
+
+use crate::egress::Egress;
+use crate::ingress::Ingress;
+use crate::report::{Report, Reports};
+use crate::spec::{
+    Command, Component, EgressId, EgressSpec, IngressCrypto, IngressId, IngressSpec, PortId,
+    RtcpIngress,
+};
+use crate::stats::{EgressSnapshot, IngressSnapshot, RelayStats};
+use crate::table::Table;
+
+/// The packet path of one worker: every flow whose ports that worker reads.
+///
+/// State is owned by direction. What a packet from A to B needs is the ingress of A and the
+/// egress of B, and both belong to the relay that receives from A; the way back may belong to
+/// another one.
+pub struct Relay<E: Engine> {
+    pub(crate) engine: E,
+    pub(crate) ports: Table<Binding>,
+    pub(crate) ingresses: Table<Ingress<E::Keys>>,
+    pub(crate) egresses: Table<Egress<E::Keys>>,
+    pub(crate) stats: RelayStats,
+    pub(crate) reports: Reports,
+    deadlines: BTreeSet<(Instant, IngressId)>,
+}
+
+/// What arrives on a local port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Binding {
+    pub(crate) ingress: IngressId,
+    pub(crate) carries: Carries,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Carries {
+    Rtp,
+    Rtcp,
+    Both,
+}
+
+/// The packet path could not do what control asked: control's own checks should have caught it.
+#[derive(Debug, thiserror::Error)]
+pub enum ApplyError {
+    /// The ingress does not exist.
+    #[error("there is no ingress {0:?}")]
+    UnknownIngress(IngressId),
+    /// The egress does not exist.
+    #[error("there is no egress {0:?}")]
+    UnknownEgress(EgressId),
+    /// The keys do not fit.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+}
+
+/// The last word of what was removed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Removed {
+    /// Nothing was removed.
+    Nothing,
+    /// An ingress with its final state.
+    Ingress(IngressId, Box<IngressSnapshot>),
+    /// An egress with its final state.
+    Egress(EgressId, Box<EgressSnapshot>),
+}
+
+impl<E: Engine> Relay<E> {
+    /// A relay without flows.
+    pub fn new(engine: E) -> Self {
+        Self {
+            engine,
+            ports: Table::default(),
+            ingresses: Table::default(),
+            egresses: Table::default(),
+            stats: RelayStats::default(),
+            reports: Reports::default(),
+            deadlines: BTreeSet::new(),
+        }
+    }
+
+    /// Applies one command, in force for the next batch.
+    ///
+    /// # Errors
+    /// [`ApplyError`] if the command names what does not exist, or keys do not fit together;
+    /// nothing has changed then.
+    pub fn handle_command(
+        &mut self,
+        command: Command,
+        now: Instant,
+    ) -> Result<Removed, ApplyError> {
+        match command {
+            Command::SetIngress(id, spec) => self.set_ingress(id, spec),
+            Command::RemoveIngress(id) => return self.remove_ingress(id),
+            Command::SetEgress(id, spec) => self.set_egress(id, spec),
+            Command::RemoveEgress(id) => {
+                let egress = self.egresses.remove(id.0).ok_or(ApplyError::UnknownEgress(id))?;
+                return Ok(Removed::Egress(id, Box::new(egress.snapshot())));
+            }
+            Command::IngressCrypto(id, change) => self.change_ingress_crypto(id, change, now)?,
+            Command::EgressCrypto(id, change) => {
+                let egress = self.egresses.at_mut(id.0).ok_or(ApplyError::UnknownEgress(id))?;
+                egress.change_crypto(&self.engine, change)?;
+                report_egress_keys(id, egress, &mut self.reports);
+            }
+            Command::Follow(id, component, address) => {
+                let egress = self.egresses.at_mut(id.0).ok_or(ApplyError::UnknownEgress(id))?;
+                egress.follow(component, address);
+            }
+        }
+        Ok(Removed::Nothing)
+    }
+
+    /// Wipes replaced keys whose overlap has ended.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        while let Some(&(deadline, id)) = self.deadlines.first() {
+            if deadline > now {
+                return;
+            }
+            self.deadlines.pop_first();
+            let crypto = self.ingresses.at_mut(id.0).and_then(|ingress| ingress.crypto.as_mut());
+            if let Some(crypto) = crypto {
+                crypto.handle_timeout(now);
+                self.watch_deadline(id);
+            }
+        }
+    }
+
+    /// When [`Relay::handle_timeout`] is due at the latest; ask again after every command, batch
+    /// and timeout.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.deadlines.first().map(|&(deadline, _)| deadline)
+    }
+
+    /// The oldest report not yet taken; call until `None` after every batch and command.
+    pub fn poll_report(&mut self) -> Option<Report> {
+        self.reports.pop()
+    }
+
+    /// Reports that were lost because nobody took them in time.
+    #[must_use]
+    pub const fn reports_lost(&self) -> u64 {
+        self.reports.lost()
+    }
+
+    /// The counters of all flows together.
+    #[must_use]
+    pub const fn stats(&self) -> &RelayStats {
+        &self.stats
+    }
+
+    /// One ingress, copied out.
+    #[must_use]
+    pub fn ingress(&self, id: IngressId) -> Option<IngressSnapshot> {
+        self.ingresses.at(id.0).map(Ingress::snapshot)
+    }
+
+    /// One egress, copied out.
+    #[must_use]
+    pub fn egress(&self, id: EgressId) -> Option<EgressSnapshot> {
+        self.egresses.at(id.0).map(Egress::snapshot)
+    }
+
+    /// Charges a datagram that the kernel refused to the egress it was sent for.
+    pub fn handle_send_refused(&mut self, egress: EgressId) {
+        self.stats.refused += 1;
+        if let Some(egress) = self.egresses.at_mut(egress.0) {
+            egress.stats.refused += 1;
+        }
+    }
+
+    fn set_ingress(&mut self, id: IngressId, spec: IngressSpec) {
+        for (port, carries) in bindings(&spec) {
+            self.ports.insert(port.0, Binding { ingress: id, carries });
+        }
+        match self.ingresses.at_mut(id.0) {
+            Some(ingress) => ingress.change(spec),
+            None => self.ingresses.insert(id.0, Ingress::new(spec)),
+        }
+    }
+
+    fn set_egress(&mut self, id: EgressId, spec: EgressSpec) {
+        match self.egresses.at_mut(id.0) {
+            Some(egress) => egress.change(spec),
+            None => self.egresses.insert(id.0, Egress::new(spec)),
+        }
+    }
+
+    fn remove_ingress(&mut self, id: IngressId) -> Result<Removed, ApplyError> {
+        let ingress = self.ingresses.remove(id.0).ok_or(ApplyError::UnknownIngress(id))?;
+        for (port, _) in bindings(&ingress.spec) {
+            self.ports.remove(port.0);
+        }
+        self.deadlines.retain(|&(_, of)| of != id);
+        Ok(Removed::Ingress(id, Box::new(ingress.snapshot())))
+    }
+
+    fn change_ingress_crypto(
+        &mut self,
+        id: IngressId,
+        change: IngressCrypto,
+        now: Instant,
+    ) -> Result<(), ApplyError> {
+        let ingress = self.ingresses.at_mut(id.0).ok_or(ApplyError::UnknownIngress(id))?;
+        ingress.change_crypto(&self.engine, change, now)?;
+        report_ingress_keys(id, ingress, &mut self.reports);
+        self.watch_deadline(id);
+        Ok(())
+    }
+
+    /// Keeps the ordered set of deadlines true for one ingress.
+    pub(crate) fn watch_deadline(&mut self, id: IngressId) {
+        let crypto = self.ingresses.at(id.0).and_then(|ingress| ingress.crypto.as_ref());
+        if let Some(deadline) = crypto.and_then(agw_srtp::Unprotector::poll_timeout) {
+            self.deadlines.insert((deadline, id));
+        }
+    }
+}
+
+pub(crate) fn report_ingress_keys<K>(
+    id: IngressId,
+    ingress: &mut Ingress<K>,
+    reports: &mut Reports,
+) {
+    while let Some(event) = ingress.crypto.as_mut().and_then(|crypto| crypto.poll_event()) {
+        reports.push(Report::IngressKey(id, event));
+    }
+}
+
+pub(crate) fn report_egress_keys<K>(id: EgressId, egress: &mut Egress<K>, reports: &mut Reports) {
+    while let Some(event) = egress.crypto.as_mut().and_then(|crypto| crypto.poll_event()) {
+        reports.push(Report::EgressKey(id, event));
+    }
+}
+
+impl Carries {
+    /// The component of a packet, if it may arrive on this port.
+    pub(crate) const fn component(self, is_rtcp: bool) -> Option<Component> {
+        match (self, is_rtcp) {
+            (Self::Rtp | Self::Both, false) => Some(Component::Rtp),
+            (Self::Rtcp | Self::Both, true) => Some(Component::Rtcp),
+            (Self::Rtp, true) | (Self::Rtcp, false) => None,
+        }
+    }
+}
+
+fn bindings(spec: &IngressSpec) -> impl Iterator<Item = (PortId, Carries)> {
+    let (rtp, rtcp) = match spec.rtcp {
+        RtcpIngress::Port(port) => (Carries::Rtp, Some((port, Carries::Rtcp))),
+        RtcpIngress::Mux => (Carries::Both, None),
+        RtcpIngress::Off => (Carries::Rtp, None),
+    };
+    std::iter::once((spec.rtp, rtp)).chain(rtcp)
+}

@@ -1,0 +1,60 @@
+//! What the packet path tells control: changes, never packets.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+
+use agw_srtp::KeyEvent;
+
+use crate::spec::{Component, EgressId, IngressId};
+
+/// Reports that may wait before further ones are lost; only a peer that holds a valid key and
+/// changes its address with every packet comes near it.
+const CAPACITY: usize = 4096;
+
+/// Something that control wants to know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Report {
+    /// The peer's address was learnt, or learnt anew.
+    Learnt {
+        /// Where it was learnt.
+        ingress: IngressId,
+        /// The sending half that follows it.
+        reverse: EgressId,
+        /// Which component; with multiplexing RTP stands for both.
+        component: Component,
+        /// The address.
+        address: SocketAddr,
+        /// Whether another had been learnt before.
+        again: bool,
+    },
+    /// A key that opens packets came near its end, reached it, or came in force.
+    IngressKey(IngressId, KeyEvent),
+    /// A key that seals packets came near its end, reached it, or came in force.
+    EgressKey(EgressId, KeyEvent),
+    /// A packet would have used an index twice and was dropped.
+    IndexReused(EgressId),
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Reports {
+    waiting: VecDeque<Report>,
+    lost: u64,
+}
+
+impl Reports {
+    pub(crate) fn push(&mut self, report: Report) {
+        if self.waiting.len() < CAPACITY {
+            self.waiting.push_back(report);
+        } else {
+            self.lost += 1;
+        }
+    }
+
+    pub(crate) fn pop(&mut self) -> Option<Report> {
+        self.waiting.pop_front()
+    }
+
+    pub(crate) const fn lost(&self) -> u64 {
+        self.lost
+    }
+}

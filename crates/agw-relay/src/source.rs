@@ -1,0 +1,241 @@
+//! Whom an ingress listens to, and what it learns from whom (TS 23.334 §5.4, H.248.37).
+//!
+//! ```text
+//! plain legs     Open(until) ──first packet──▶ Locked(address)      Signalled: never learns
+//! secured legs   Following ──authentic and newer──▶ Following       wrong tag: nothing happens
+//! ```
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use crate::spec::{Component, IngressSpec, SourceRule};
+
+/// Authentic packets in a row that a short tag takes to move the peer's address: a tag of 32 bits
+/// alone must not decide where media goes (RFC 3711 §9.5).
+const CONFIRMATIONS_OF_SHORT_TAG: u8 = 3;
+
+/// What an ingress has learnt about one component's source.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Learnt {
+    address: Option<SocketAddr>,
+    candidate: Option<(SocketAddr, u8)>,
+}
+
+/// A change of the peer's address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Move {
+    pub(crate) to: SocketAddr,
+    /// Whether another address had been learnt before.
+    pub(crate) again: bool,
+}
+
+/// What both components have learnt.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Latch {
+    rtp: Learnt,
+    rtcp: Learnt,
+}
+
+impl Latch {
+    /// The learnt address of a component.
+    pub(crate) const fn address(&self, component: Component) -> Option<SocketAddr> {
+        match component {
+            Component::Rtp => self.rtp.address,
+            Component::Rtcp => self.rtcp.address,
+        }
+    }
+
+    /// Whether a packet from `source` may be looked at; remembers nothing.
+    pub(crate) fn admits(
+        &self,
+        spec: &IngressSpec,
+        component: Component,
+        source: SocketAddr,
+        now: Instant,
+    ) -> bool {
+        let signalled = signalled(spec, component) == Some(source);
+        match spec.source {
+            SourceRule::Authenticated => true,
+            SourceRule::Signalled => signalled,
+            SourceRule::FirstUntil { until } => match self.address(component) {
+                Some(locked) => locked == source,
+                None if now >= until => signalled,
+                None => self.same_host_as_rtp(component, source),
+            },
+        }
+    }
+
+    /// Takes note of an accepted plain packet.
+    pub(crate) fn accepted_plain(
+        &mut self,
+        spec: &IngressSpec,
+        component: Component,
+        source: SocketAddr,
+    ) -> Option<Move> {
+        match spec.source {
+            SourceRule::Authenticated | SourceRule::Signalled => None,
+            SourceRule::FirstUntil { .. } => self.component(component).first(source),
+        }
+    }
+
+    /// Takes note of an authenticated packet; `newer` if its index is above all before it.
+    pub(crate) fn accepted_authentic(
+        &mut self,
+        spec: &IngressSpec,
+        component: Component,
+        source: SocketAddr,
+        newer: bool,
+        short_tag: bool,
+    ) -> Option<Move> {
+        match spec.source {
+            SourceRule::Authenticated if newer => {
+                self.component(component).follow(source, short_tag)
+            }
+            SourceRule::Authenticated | SourceRule::Signalled | SourceRule::FirstUntil { .. } => {
+                None
+            }
+        }
+    }
+
+    fn component(&mut self, component: Component) -> &mut Learnt {
+        match component {
+            Component::Rtp => &mut self.rtp,
+            Component::Rtcp => &mut self.rtcp,
+        }
+    }
+
+    /// RTCP may not be claimed by another host than the one that has claimed RTP.
+    fn same_host_as_rtp(&self, component: Component, source: SocketAddr) -> bool {
+        match (component, self.rtp.address) {
+            (Component::Rtcp, Some(rtp)) => rtp.ip() == source.ip(),
+            (Component::Rtcp, None) | (Component::Rtp, _) => true,
+        }
+    }
+}
+
+impl Learnt {
+    fn first(&mut self, source: SocketAddr) -> Option<Move> {
+        if self.address.is_some() {
+            return None;
+        }
+        self.address = Some(source);
+        Some(Move { to: source, again: false })
+    }
+
+    fn follow(&mut self, source: SocketAddr, short_tag: bool) -> Option<Move> {
+        if self.address == Some(source) {
+            self.candidate = None;
+            return None;
+        }
+        if short_tag {
+            let seen = match self.candidate {
+                Some((candidate, seen)) if candidate == source => seen + 1,
+                Some(_) | None => 1,
+            };
+            self.candidate = Some((source, seen));
+            if seen < CONFIRMATIONS_OF_SHORT_TAG {
+                return None;
+            }
+        }
+        self.candidate = None;
+        let again = self.address.replace(source).is_some();
+        Some(Move { to: source, again })
+    }
+}
+
+fn signalled(spec: &IngressSpec, component: Component) -> Option<SocketAddr> {
+    match component {
+        Component::Rtp => spec.signalled_rtp,
+        Component::Rtcp => spec.signalled_rtcp,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::spec::{EgressId, Gate, PortId, RtcpIngress, Transport};
+    use crate::testing::epoch;
+
+    const A: &str = "127.0.0.1:4000";
+    const B: &str = "127.0.0.2:4000";
+
+    fn at(address: &str) -> SocketAddr {
+        address.parse().unwrap()
+    }
+
+    fn spec(source: SourceRule) -> IngressSpec {
+        IngressSpec {
+            transport: Transport::Plain,
+            gate: Gate::OPEN,
+            source,
+            signalled_rtp: Some(at(A)),
+            signalled_rtcp: Some(at("127.0.0.1:4001")),
+            rtp: PortId(0),
+            rtcp: RtcpIngress::Mux,
+            output: None,
+            reverse: EgressId(0),
+        }
+    }
+
+    #[test]
+    fn only_the_signalled_source_is_admitted_and_nothing_is_learnt_from_it() {
+        let spec = spec(SourceRule::Signalled);
+        let mut latch = Latch::default();
+        assert!(latch.admits(&spec, Component::Rtp, at(A), epoch()));
+        assert!(!latch.admits(&spec, Component::Rtp, at(B), epoch()));
+        assert!(!latch.admits(&spec, Component::Rtcp, at(A), epoch()));
+        assert_eq!(latch.accepted_plain(&spec, Component::Rtp, at(A)), None);
+        assert_eq!(latch, Latch::default());
+    }
+
+    #[test]
+    fn the_first_source_within_the_gate_is_locked() {
+        let start = epoch();
+        let until = start + Duration::from_secs(3);
+        let spec = spec(SourceRule::FirstUntil { until });
+        let mut latch = Latch::default();
+        assert!(latch.admits(&spec, Component::Rtp, at(B), start));
+        let learnt = latch.accepted_plain(&spec, Component::Rtp, at(B));
+        assert_eq!(learnt, Some(Move { to: at(B), again: false }));
+        assert!(!latch.admits(&spec, Component::Rtp, at(A), start));
+        assert!(!latch.admits(&spec, Component::Rtcp, at("127.0.0.3:4001"), start));
+        assert!(latch.admits(&spec, Component::Rtcp, at("127.0.0.2:9"), start));
+        assert_eq!(latch.accepted_plain(&spec, Component::Rtp, at(A)), None);
+    }
+
+    #[test]
+    fn after_the_gate_only_the_signalled_source_is_admitted() {
+        let start = epoch();
+        let spec = spec(SourceRule::FirstUntil { until: start });
+        let latch = Latch::default();
+        assert!(!latch.admits(&spec, Component::Rtp, at(B), start));
+        assert!(latch.admits(&spec, Component::Rtp, at(A), start));
+    }
+
+    #[test]
+    fn a_secured_leg_follows_newer_authentic_packets_only() {
+        let spec = spec(SourceRule::Authenticated);
+        let mut latch = Latch::default();
+        let mut on = |source, newer| {
+            latch.accepted_authentic(&spec, Component::Rtp, at(source), newer, false)
+        };
+        assert_eq!(on(A, true), Some(Move { to: at(A), again: false }));
+        assert_eq!(on(B, false), None);
+        assert_eq!(on(A, true), None);
+        assert_eq!(on(B, true), Some(Move { to: at(B), again: true }));
+    }
+
+    #[test]
+    fn a_short_tag_needs_three_packets_in_a_row_to_move_the_address() {
+        let spec = spec(SourceRule::Authenticated);
+        let mut latch = Latch::default();
+        let mut on = |source| {
+            latch.accepted_authentic(&spec, Component::Rtp, at(source), true, true).is_some()
+        };
+        let sources = [A, A, A, B, B, A, B, B, B];
+        let moved: Vec<bool> = sources.into_iter().map(&mut on).collect();
+        assert_eq!(moved, [false, false, true, false, false, false, false, false, true]);
+    }
+}
