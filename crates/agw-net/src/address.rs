@@ -53,53 +53,21 @@ impl RawAddress {
 
     fn encode_v4(&mut self, address: SocketAddrV4) -> libc::socklen_t {
         let mut octets = [0; size_of::<libc::sockaddr_in>()];
-        put(
-            &mut octets,
-            0,
-            (libc::AF_INET as libc::sa_family_t).to_ne_bytes(),
-        );
-        put(
-            &mut octets,
-            offset_of!(libc::sockaddr_in, sin_port),
-            address.port().to_be_bytes(),
-        );
-        put(
-            &mut octets,
-            offset_of!(libc::sockaddr_in, sin_addr),
-            address.ip().octets(),
-        );
+        put(&mut octets, 0, (libc::AF_INET as libc::sa_family_t).to_ne_bytes());
+        put(&mut octets, offset_of!(libc::sockaddr_in, sin_port), address.port().to_be_bytes());
+        put(&mut octets, offset_of!(libc::sockaddr_in, sin_addr), address.ip().octets());
         self.fill(&octets)
     }
 
     fn encode_v6(&mut self, address: SocketAddrV6) -> libc::socklen_t {
         let mut octets = [0; size_of::<libc::sockaddr_in6>()];
-        put(
-            &mut octets,
-            0,
-            (libc::AF_INET6 as libc::sa_family_t).to_ne_bytes(),
-        );
-        put(
-            &mut octets,
-            offset_of!(libc::sockaddr_in6, sin6_port),
-            address.port().to_be_bytes(),
-        );
+        put(&mut octets, 0, (libc::AF_INET6 as libc::sa_family_t).to_ne_bytes());
+        put(&mut octets, offset_of!(libc::sockaddr_in6, sin6_port), address.port().to_be_bytes());
         let flow = address.flowinfo().to_ne_bytes();
-        put(
-            &mut octets,
-            offset_of!(libc::sockaddr_in6, sin6_flowinfo),
-            flow,
-        );
-        put(
-            &mut octets,
-            offset_of!(libc::sockaddr_in6, sin6_addr),
-            address.ip().octets(),
-        );
+        put(&mut octets, offset_of!(libc::sockaddr_in6, sin6_flowinfo), flow);
+        put(&mut octets, offset_of!(libc::sockaddr_in6, sin6_addr), address.ip().octets());
         let scope = address.scope_id().to_ne_bytes();
-        put(
-            &mut octets,
-            offset_of!(libc::sockaddr_in6, sin6_scope_id),
-            scope,
-        );
+        put(&mut octets, offset_of!(libc::sockaddr_in6, sin6_scope_id), scope);
         self.fill(&octets)
     }
 
@@ -123,21 +91,10 @@ fn decode_v4(octets: &[u8]) -> Option<SocketAddr> {
 
 fn decode_v6(octets: &[u8]) -> Option<SocketAddr> {
     let port = u16::from_be_bytes(field(octets, offset_of!(libc::sockaddr_in6, sin6_port))?);
-    let flow = u32::from_ne_bytes(field(
-        octets,
-        offset_of!(libc::sockaddr_in6, sin6_flowinfo),
-    )?);
+    let flow = u32::from_ne_bytes(field(octets, offset_of!(libc::sockaddr_in6, sin6_flowinfo))?);
     let ip: [u8; 16] = field(octets, offset_of!(libc::sockaddr_in6, sin6_addr))?;
-    let scope = u32::from_ne_bytes(field(
-        octets,
-        offset_of!(libc::sockaddr_in6, sin6_scope_id),
-    )?);
-    Some(SocketAddr::V6(SocketAddrV6::new(
-        Ipv6Addr::from(ip),
-        port,
-        flow,
-        scope,
-    )))
+    let scope = u32::from_ne_bytes(field(octets, offset_of!(libc::sockaddr_in6, sin6_scope_id))?);
+    Some(SocketAddr::V6(SocketAddrV6::new(Ipv6Addr::from(ip), port, flow, scope)))
 }
 
 fn put<const N: usize>(octets: &mut [u8], offset: usize, value: [u8; N]) {

@@ -69,14 +69,9 @@ impl Batch {
     /// The slots and the send queue at once.
     pub fn split_mut(&mut self) -> (Slots<'_>, Outbox<'_>) {
         let held = self.octets.get_mut(..self.len).unwrap_or_default();
-        let slots = Slots {
-            inner: held.iter_mut().zip(self.arrivals.iter()).enumerate(),
-        };
-        let outbox = Outbox {
-            departures: &mut self.departures,
-            queued: &mut self.queued,
-            held: self.len,
-        };
+        let slots = Slots { inner: held.iter_mut().zip(self.arrivals.iter()).enumerate() };
+        let outbox =
+            Outbox { departures: &mut self.departures, queued: &mut self.queued, held: self.len };
         (slots, outbox)
     }
 
@@ -101,10 +96,7 @@ impl Batch {
 
     /// The slots and the queued sends.
     pub(crate) fn departures(&self) -> (&[SlotOctets], &[Transmit]) {
-        (
-            &self.octets,
-            self.departures.get(..self.queued).unwrap_or_default(),
-        )
+        (&self.octets, self.departures.get(..self.queued).unwrap_or_default())
     }
 
     /// Empties the send queue.
@@ -145,18 +137,8 @@ pub struct Slot<'a> {
 impl fmt::Debug for Slot<'_> {
     /// Without the octets: they may be anybody's conversation.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            index,
-            port,
-            source,
-            len,
-            truncated,
-            octets: _,
-        } = self;
-        write!(
-            f,
-            "Slot({index}, {port:?}, {source}, {len} octets, truncated: {truncated})"
-        )
+        let Self { index, port, source, len, truncated, octets: _ } = self;
+        write!(f, "Slot({index}, {port:?}, {source}, {len} octets, truncated: {truncated})")
     }
 }
 
@@ -204,13 +186,8 @@ pub struct Transmit {
 }
 
 impl Transmit {
-    const NONE: Self = Self {
-        port: PortToken(0),
-        destination: UNSPECIFIED,
-        slot: 0,
-        len: 0,
-        tag: 0,
-    };
+    const NONE: Self =
+        Self { port: PortToken(0), destination: UNSPECIFIED, slot: 0, len: 0, tag: 0 };
 }
 
 /// The send queue of a batch. Neighbours with the same port go out in one system call.
@@ -299,9 +276,7 @@ impl SlotOctets {
 
     /// Where a datagram is to be received: [`MAX_DATAGRAM`] octets.
     pub(crate) fn landing_mut(&mut self) -> &mut [u8] {
-        self.0
-            .get_mut(HEAD_ROOM..HEAD_ROOM + MAX_DATAGRAM)
-            .unwrap_or_default()
+        self.0.get_mut(HEAD_ROOM..HEAD_ROOM + MAX_DATAGRAM).unwrap_or_default()
     }
 }
 
@@ -321,12 +296,8 @@ pub(crate) struct Arrival {
 }
 
 impl Arrival {
-    pub(crate) const NONE: Self = Self {
-        port: PortToken(0),
-        source: UNSPECIFIED,
-        len: 0,
-        truncated: false,
-    };
+    pub(crate) const NONE: Self =
+        Self { port: PortToken(0), source: UNSPECIFIED, len: 0, truncated: false };
 }
 
 #[cfg(test)]
@@ -334,11 +305,7 @@ mod tests {
     use super::*;
 
     fn transmit(slot: usize, len: usize) -> Transmit {
-        Transmit {
-            slot,
-            len,
-            ..Transmit::NONE
-        }
+        Transmit { slot, len, ..Transmit::NONE }
     }
 
     #[test]
@@ -366,14 +333,8 @@ mod tests {
         let mut batch = Batch::new();
         batch.advance(1);
 
-        assert_eq!(
-            batch.outbox().push(transmit(1, 10)),
-            Err(Unqueued::NoSuchSlot)
-        );
-        assert_eq!(
-            batch.outbox().push(transmit(0, PAYLOAD_ROOM + 1)),
-            Err(Unqueued::TooLong)
-        );
+        assert_eq!(batch.outbox().push(transmit(1, 10)), Err(Unqueued::NoSuchSlot));
+        assert_eq!(batch.outbox().push(transmit(0, PAYLOAD_ROOM + 1)), Err(Unqueued::TooLong));
         assert!(batch.outbox().is_empty());
         assert_eq!(batch.outbox().push(transmit(0, PAYLOAD_ROOM)), Ok(()));
     }

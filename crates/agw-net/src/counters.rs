@@ -242,9 +242,6 @@ mod tests {
         for (number, class) in table {
             assert_eq!(ErrnoClass::of(&io::Error::from_raw_os_error(number)), class);
         }
-        assert_eq!(
-            ErrnoClass::of(&io::Error::other("no number")),
-            ErrnoClass::Other
-        );
+        assert_eq!(ErrnoClass::of(&io::Error::other("no number")), ErrnoClass::Other);
     }
 }

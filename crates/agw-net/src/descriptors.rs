@@ -42,24 +42,14 @@ pub(crate) use libc::__rlimit_resource_t as Resource;
 pub(crate) use libc::c_int as Resource;
 
 pub(crate) fn set_resource_limit(resource: Resource, soft: u64, hard: u64) -> io::Result<()> {
-    let limit = libc::rlimit {
-        rlim_cur: soft,
-        rlim_max: hard,
-    };
+    let limit = libc::rlimit { rlim_cur: soft, rlim_max: hard };
     // SAFETY: the pointer is to one structure that outlives the call; the kernel only reads it.
     let result = unsafe { libc::setrlimit(resource, &raw const limit) };
-    if result < 0 {
-        Err(io::Error::last_os_error())
-    } else {
-        Ok(())
-    }
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
-fn resource_limit(resource: Resource) -> io::Result<(u64, u64)> {
-    let mut limit = libc::rlimit {
-        rlim_cur: 0,
-        rlim_max: 0,
-    };
+pub(crate) fn resource_limit(resource: Resource) -> io::Result<(u64, u64)> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: the pointer is to one structure of two numbers that outlives the call; the kernel
     // fills it.
     let result = unsafe { libc::getrlimit(resource, &raw mut limit) };

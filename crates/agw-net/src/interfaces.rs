@@ -29,11 +29,7 @@ impl InterfaceList {
         // SAFETY: the pointer is to one pointer that outlives the call; libc writes the head of a
         // list into it that is ours until `freeifaddrs`.
         let result = unsafe { libc::getifaddrs(&raw mut first) };
-        if result < 0 {
-            Err(io::Error::last_os_error())
-        } else {
-            Ok(Self { first })
-        }
+        if result < 0 { Err(io::Error::last_os_error()) } else { Ok(Self { first }) }
     }
 
     fn addresses(&self) -> impl Iterator<Item = IpAddr> {
@@ -87,10 +83,7 @@ mod tests {
         assert!(addresses.contains(&IpAddr::V4(Ipv4Addr::LOCALHOST)));
         for address in addresses {
             let needs_scope = matches!(address, IpAddr::V6(v6) if v6.is_unicast_link_local());
-            assert!(
-                needs_scope || UdpSocket::bind((address, 0)).is_ok(),
-                "{address}"
-            );
+            assert!(needs_scope || UdpSocket::bind((address, 0)).is_ok(), "{address}");
         }
     }
 }

@@ -51,10 +51,7 @@ impl MemoryBackend {
     /// The kernel's: waiting and waking are real (no descriptor left).
     pub fn new() -> io::Result<(Self, MemoryWire)> {
         let poller = Poller::new()?;
-        let wire = MemoryWire {
-            queues: Arc::default(),
-            waker: poller.waker().clone(),
-        };
+        let wire = MemoryWire { queues: Arc::default(), waker: poller.waker().clone() };
         let backend = Self {
             wire: wire.clone(),
             poller,
@@ -100,9 +97,7 @@ impl MemoryBackend {
             return Err(SendError::Errno(class));
         }
         let slot = slots.get(transmit.slot);
-        let octets = slot
-            .and_then(|slot| slot.payload().get(..transmit.len))
-            .unwrap_or_default();
+        let octets = slot.and_then(|slot| slot.payload().get(..transmit.len)).unwrap_or_default();
         queues.sent.push(MemoryDatagram {
             from: port.local,
             to: transmit.destination,
@@ -122,18 +117,13 @@ impl PacketIo for MemoryBackend {
         if token_of(&self.ports, port).is_some() {
             return Err(io::ErrorKind::AddrInUse.into());
         }
-        *self.ports.vacant(token)? = Some(MemoryPort {
-            local: port,
-            counters: PortCounters::default(),
-        });
+        *self.ports.vacant(token)? =
+            Some(MemoryPort { local: port, counters: PortCounters::default() });
         Ok(())
     }
 
     fn remove_port(&mut self, token: PortToken) -> io::Result<PortCounters> {
-        let MemoryPort {
-            local,
-            mut counters,
-        } = self.ports.remove(token)?;
+        let MemoryPort { local, mut counters } = self.ports.remove(token)?;
         let mut queues = self.wire.queues();
         let before = queues.arriving.len();
         queues.arriving.retain(|datagram| datagram.to != local);
@@ -184,9 +174,7 @@ impl MemoryWire {
     /// Puts a datagram in front of the port with the local address `to` and wakes the backend.
     pub fn inject(&self, to: SocketAddr, from: SocketAddr, payload: &[u8]) {
         let octets = payload.to_vec();
-        self.queues()
-            .arriving
-            .push_back(MemoryDatagram { from, to, octets });
+        self.queues().arriving.push_back(MemoryDatagram { from, to, octets });
         self.waker.wake();
     }
 
@@ -220,18 +208,12 @@ struct MemoryPort {
 }
 
 fn token_of(ports: &Table<MemoryPort>, local: SocketAddr) -> Option<PortToken> {
-    ports
-        .iter()
-        .find(|(_, port)| port.local == local)
-        .map(|(token, _)| token)
+    ports.iter().find(|(_, port)| port.local == local).map(|(token, _)| token)
 }
 
 fn land(datagram: &MemoryDatagram, port: PortToken, slot: &mut SlotOctets) -> Arrival {
     let octets = datagram.octets.iter();
-    slot.landing_mut()
-        .iter_mut()
-        .zip(octets)
-        .for_each(|(into, octet)| *into = *octet);
+    slot.landing_mut().iter_mut().zip(octets).for_each(|(into, octet)| *into = *octet);
     Arrival {
         port,
         source: datagram.from,

@@ -80,9 +80,7 @@ impl Receiver {
         for (arrival, (header, (source, control))) in arrivals.iter_mut().zip(written) {
             *arrival = Arrival {
                 port,
-                source: source
-                    .decode(header.msg_hdr.msg_namelen)
-                    .unwrap_or(Arrival::NONE.source),
+                source: source.decode(header.msg_hdr.msg_namelen).unwrap_or(Arrival::NONE.source),
                 len: MAX_DATAGRAM.min(header.msg_len as usize),
                 truncated: header.msg_hdr.msg_flags & libc::MSG_TRUNC != 0,
             };
@@ -100,10 +98,7 @@ pub(crate) struct Sender {
 
 impl Sender {
     pub(crate) fn new() -> Self {
-        Self {
-            headers: Headers::new(),
-            destinations: Box::new([RawAddress::EMPTY; BATCH]),
-        }
+        Self { headers: Headers::new(), destinations: Box::new([RawAddress::EMPTY; BATCH]) }
     }
 
     /// Sends from one socket without blocking, in order; tells how many went out.
@@ -142,8 +137,7 @@ impl Sender {
 
 fn payload<'a>(slots: &'a [SlotOctets], transmit: &Transmit) -> &'a [u8] {
     let slot = slots.get(transmit.slot);
-    slot.and_then(|slot| slot.payload().get(..transmit.len))
-        .unwrap_or_default()
+    slot.and_then(|slot| slot.payload().get(..transmit.len)).unwrap_or_default()
 }
 
 /// Room for one control message with a 32-bit number (`SO_RXQ_OVFL`).
@@ -169,11 +163,7 @@ impl Control {
 }
 
 fn number(octets: &[u8], offset: usize) -> Option<u32> {
-    octets
-        .get(offset..)?
-        .first_chunk()
-        .copied()
-        .map(u32::from_ne_bytes)
+    octets.get(offset..)?.first_chunk().copied().map(u32::from_ne_bytes)
 }
 
 /// Message headers with one vector each.
@@ -189,17 +179,11 @@ unsafe impl Send for Headers {}
 
 impl Headers {
     fn new() -> Self {
-        let vector = libc::iovec {
-            iov_base: ptr::null_mut(),
-            iov_len: 0,
-        };
+        let vector = libc::iovec { iov_base: ptr::null_mut(), iov_len: 0 };
         // SAFETY: a message header consists of numbers and raw pointers, for which all zeroes are
         // valid values (0 and null); nobody else sees the value before it is whole.
         let message: libc::mmsghdr = unsafe { zeroed() };
-        Self {
-            messages: Box::new([message; BATCH]),
-            vectors: Box::new([vector; BATCH]),
-        }
+        Self { messages: Box::new([message; BATCH]), vectors: Box::new([vector; BATCH]) }
     }
 }
 
@@ -254,11 +238,7 @@ fn send_one(socket: BorrowedFd<'_>, octets: &[u8], destination: SocketAddr) -> i
             address_len,
         )
     };
-    if result < 0 {
-        Err(io::Error::last_os_error())
-    } else {
-        Ok(())
-    }
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
 #[cfg(test)]
@@ -282,10 +262,7 @@ mod tests {
         assert_eq!(drops.drops(19), None);
         assert_eq!(drops.drops(0), None);
         assert_eq!(drops.drops(Control::ROOM + 1), None);
-        assert_eq!(
-            control(libc::SOL_SOCKET, libc::SCM_RIGHTS, 77).drops(20),
-            None
-        );
+        assert_eq!(control(libc::SOL_SOCKET, libc::SCM_RIGHTS, 77).drops(20), None);
         assert_eq!(control(libc::IPPROTO_IP, SO_RXQ_OVFL, 77).drops(20), None);
     }
 }

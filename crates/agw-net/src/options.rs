@@ -24,11 +24,7 @@ pub(crate) fn set_number(
             size_of::<libc::c_int>() as libc::socklen_t,
         )
     };
-    if result < 0 {
-        Err(io::Error::last_os_error())
-    } else {
-        Ok(())
-    }
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
 /// Reads an option whose value is an array of 32-bit numbers; tells how many the kernel wrote.
@@ -43,13 +39,7 @@ pub(crate) fn numbers<const N: usize>(
     // outlive the call; the kernel writes at most `len` octets, any of which make valid numbers,
     // and the written length to `len`.
     let result = unsafe {
-        libc::getsockopt(
-            socket.as_raw_fd(),
-            level,
-            name,
-            values.as_mut_ptr().cast(),
-            &raw mut len,
-        )
+        libc::getsockopt(socket.as_raw_fd(), level, name, values.as_mut_ptr().cast(), &raw mut len)
     };
     if result < 0 {
         return Err(io::Error::last_os_error());

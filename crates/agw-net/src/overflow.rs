@@ -30,9 +30,7 @@ mod tests {
 
     #[test]
     fn the_wrap_of_the_kernels_counter_is_not_seen() {
-        let mut counter = OverflowCounter {
-            newest: u32::MAX - 1,
-        };
+        let mut counter = OverflowCounter { newest: u32::MAX - 1 };
         assert_eq!(counter.observe(u32::MAX), 1);
         assert_eq!(counter.observe(4), 5);
     }

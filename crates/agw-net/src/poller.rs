@@ -25,12 +25,7 @@ impl Poller {
         let waker = Waker::new()?;
         epoll_add(epoll.as_fd(), waker.as_fd(), WAKER)?;
         let events = Box::new([libc::epoll_event { events: 0, u64: 0 }; BATCH]);
-        Ok(Self {
-            epoll,
-            waker,
-            events,
-            reported: 0,
-        })
+        Ok(Self { epoll, waker, events, reported: 0 })
     }
 
     pub(crate) fn waker(&self) -> &Waker {
@@ -88,10 +83,7 @@ fn epoll_create() -> io::Result<OwnedFd> {
 }
 
 fn epoll_add(epoll: BorrowedFd<'_>, descriptor: BorrowedFd<'_>, data: u64) -> io::Result<()> {
-    let mut event = libc::epoll_event {
-        events: libc::EPOLLIN as u32,
-        u64: data,
-    };
+    let mut event = libc::epoll_event { events: libc::EPOLLIN as u32, u64: data };
     // SAFETY: both descriptors are open while borrowed; `event` is one initialised structure that
     // outlives the call; the kernel only reads it.
     let result = unsafe {
@@ -133,11 +125,7 @@ fn epoll_wait(
 }
 
 fn done(result: libc::c_int) -> io::Result<()> {
-    if result < 0 {
-        Err(io::Error::last_os_error())
-    } else {
-        Ok(())
-    }
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
 #[cfg(test)]

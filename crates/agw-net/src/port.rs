@@ -46,12 +46,7 @@ impl UdpPort {
     /// `InvalidInput` for a code point above 63, else the kernel's (`EADDRINUSE`: try another
     /// port; `EADDRNOTAVAIL`: not an address of this host). Nothing stays bound.
     pub fn bind(address: SocketAddr, options: &PortOptions) -> io::Result<Self> {
-        let PortOptions {
-            dscp,
-            receive_buffer_octets,
-            send_buffer_octets,
-            bind_device,
-        } = options;
+        let PortOptions { dscp, receive_buffer_octets, send_buffer_octets, bind_device } = options;
         let kind = Type::DGRAM.nonblocking().cloexec();
         let socket = Socket::new(Domain::for_address(address), kind, Some(Protocol::UDP))?;
         if let Some(octets) = receive_buffer_octets {

@@ -1,7 +1,7 @@
 //! What the daemon asks of the kernel once for the whole process.
 
 use std::{
-    io,
+    fs, io,
     mem::size_of,
     os::{
         fd::{AsFd, AsRawFd},
@@ -9,7 +9,7 @@ use std::{
     },
 };
 
-use crate::descriptors::set_resource_limit;
+use crate::descriptors::{resource_limit, set_resource_limit};
 
 /// Makes sure that no memory of this process ends in a core dump or is read by a debugger of the
 /// same user: core size limit 0 and not dumpable.
@@ -31,17 +31,23 @@ pub fn no_new_privs() -> io::Result<()> {
 
 /// Keeps this process's memory, now and to come, out of swap; pages are locked as they are used.
 ///
+/// Refused under a finite `RLIMIT_MEMLOCK`: locking would succeed today, and the first allocation
+/// beyond the limit would end the process in the middle of a call.
+///
 /// # Errors
-/// `OutOfMemory` or `PermissionDenied` if `RLIMIT_MEMLOCK` is too low; nothing is locked then.
+/// `PermissionDenied` if the limit is finite and the process lacks `CAP_IPC_LOCK`, else the
+/// kernel's; nothing is locked then.
 pub fn lock_memory() -> io::Result<()> {
+    let (_, hard) = resource_limit(libc::RLIMIT_MEMLOCK)?;
+    set_resource_limit(libc::RLIMIT_MEMLOCK, hard, hard)?;
+    if hard != libc::RLIM_INFINITY && !may_lock_without_limit()? {
+        let text = "the limit of locked memory is finite (LimitMEMLOCK=infinity is needed)";
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, text));
+    }
     let flags = libc::MCL_CURRENT | libc::MCL_FUTURE | libc::MCL_ONFAULT;
     // SAFETY: takes a number; changes how pages are kept, not what is in them.
     let result = unsafe { libc::mlockall(flags) };
-    if result < 0 {
-        Err(io::Error::last_os_error())
-    } else {
-        Ok(())
-    }
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
 /// The user this process acts as.
@@ -56,11 +62,7 @@ pub fn effective_uid() -> u32 {
 /// # Errors
 /// The kernel's.
 pub fn peer_uid(stream: &UnixStream) -> io::Result<u32> {
-    let mut peer = libc::ucred {
-        pid: 0,
-        uid: libc::uid_t::MAX,
-        gid: libc::gid_t::MAX,
-    };
+    let mut peer = libc::ucred { pid: 0, uid: libc::uid_t::MAX, gid: libc::gid_t::MAX };
     let mut len = size_of::<libc::ucred>() as libc::socklen_t;
     // SAFETY: the descriptor is open while borrowed; pointer and `len` describe `peer`; both
     // outlive the call; the kernel writes at most `len` octets of plain numbers, and the written
@@ -83,15 +85,20 @@ pub fn peer_uid(stream: &UnixStream) -> io::Result<u32> {
     Ok(peer.uid)
 }
 
+/// Whether the process has `CAP_IPC_LOCK`, by `/proc/self/status`.
+fn may_lock_without_limit() -> io::Result<bool> {
+    const CAP_IPC_LOCK: u64 = 14;
+    let status = fs::read_to_string("/proc/self/status")?;
+    let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+    let set = effective.and_then(|digits| u64::from_str_radix(digits.trim(), 16).ok());
+    Ok(set.is_some_and(|set| set >> CAP_IPC_LOCK & 1 == 1))
+}
+
 /// A `prctl` with one number.
 pub(crate) fn process_control(option: libc::c_int, value: libc::c_ulong) -> io::Result<()> {
     const UNUSED: libc::c_ulong = 0;
     // SAFETY: every option used here takes one number and reads no memory; the unused arguments
     // are 0, as the kernel demands for some of them.
     let result = unsafe { libc::prctl(option, value, UNUSED, UNUSED, UNUSED) };
-    if result < 0 {
-        Err(io::Error::last_os_error())
-    } else {
-        Ok(())
-    }
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }

@@ -30,10 +30,7 @@ impl SocketsOptions {
 impl Default for SocketsOptions {
     /// No gathering, 16 datagrams.
     fn default() -> Self {
-        Self {
-            coalesce: Duration::ZERO,
-            port_budget: 16,
-        }
+        Self { coalesce: Duration::ZERO, port_budget: 16 }
     }
 }
 
@@ -59,10 +56,7 @@ impl SocketsBackend {
     /// # Errors
     /// The kernel's (no descriptor left).
     pub fn new(options: SocketsOptions) -> io::Result<Self> {
-        let SocketsOptions {
-            coalesce,
-            port_budget,
-        } = options;
+        let SocketsOptions { coalesce, port_budget } = options;
         let options = SocketsOptions {
             coalesce: coalesce.min(SocketsOptions::COALESCE_LIMIT),
             port_budget: port_budget.clamp(1, BATCH),
@@ -141,9 +135,7 @@ impl SocketsBackend {
         let limit = share.min(left).min(state.depth).max(1);
         let (slots, arrivals) = batch.free_mut();
         let slots = slots.get_mut(..limit)?;
-        let reading = self
-            .receiver
-            .receive(state.port.as_fd(), turn.port, slots, arrivals);
+        let reading = self.receiver.receive(state.port.as_fd(), turn.port, slots, arrivals);
         let reading = match reading {
             Ok(reading) => reading,
             Err(error) => {
@@ -180,8 +172,7 @@ impl SocketsBackend {
     ) -> usize {
         let Some(state) = run.first().and_then(|first| self.ports.get_mut(first.port)) else {
             self.counters.unknown_port += run.len() as u64;
-            run.iter()
-                .for_each(|transmit| on_error(transmit.tag, SendError::UnknownPort));
+            run.iter().for_each(|transmit| on_error(transmit.tag, SendError::UnknownPort));
             return 0;
         };
         let mut sent = 0;
@@ -295,10 +286,7 @@ struct Turn {
 }
 
 impl Turn {
-    const NONE: Self = Self {
-        port: PortToken(0),
-        taken: 0,
-    };
+    const NONE: Self = Self { port: PortToken(0), taken: 0 };
 }
 
 #[derive(Debug)]
@@ -349,8 +337,6 @@ impl PortState {
 
     /// Asks the socket, since the last drops before a silence are told by no datagram.
     fn ask_for_drops(&mut self) -> u64 {
-        self.port
-            .kernel_drops()
-            .map_or(0, |reading| self.observe_drops(reading))
+        self.port.kernel_drops().map_or(0, |reading| self.observe_drops(reading))
     }
 }

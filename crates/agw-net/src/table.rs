@@ -14,29 +14,23 @@ pub(crate) struct Table<T> {
 
 impl<T> Table<T> {
     pub(crate) fn new() -> Self {
-        Self {
-            entries: Vec::new(),
-        }
+        Self { entries: Vec::new() }
     }
 
     /// Makes room for a token and lends its empty entry.
     pub(crate) fn vacant(&mut self, token: PortToken) -> io::Result<&mut Option<T>> {
         let position = position(token);
         if position >= TOKENS {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                "port token of 2^20 or more",
-            ));
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "port token of 2^20 or more"));
         }
         if self.entries.len() <= position {
             self.entries.resize_with(position + 1, || None);
         }
         match self.entries.get_mut(position) {
             Some(entry @ None) => Ok(entry),
-            Some(Some(_)) | None => Err(io::Error::new(
-                io::ErrorKind::AlreadyExists,
-                "port token in use",
-            )),
+            Some(Some(_)) | None => {
+                Err(io::Error::new(io::ErrorKind::AlreadyExists, "port token in use"))
+            }
         }
     }
 
@@ -71,16 +65,10 @@ mod tests {
         let mut table = Table::new();
         *table.vacant(PortToken(7)).unwrap() = Some('a');
 
-        assert_eq!(
-            table.vacant(PortToken(7)).unwrap_err().kind(),
-            io::ErrorKind::AlreadyExists
-        );
+        assert_eq!(table.vacant(PortToken(7)).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
         assert_eq!(table.iter().collect::<Vec<_>>(), [(PortToken(7), &'a')]);
         assert_eq!(table.remove(PortToken(7)).unwrap(), 'a');
-        assert_eq!(
-            table.remove(PortToken(7)).unwrap_err().kind(),
-            io::ErrorKind::NotFound
-        );
+        assert_eq!(table.remove(PortToken(7)).unwrap_err().kind(), io::ErrorKind::NotFound);
         assert!(table.vacant(PortToken(7)).is_ok());
     }
 

@@ -10,10 +10,7 @@ use crate::process::process_control;
 /// `InvalidInput` if the core does not exist or is not granted to this process.
 pub fn pin_current_thread(core: usize) -> io::Result<()> {
     if core >= CORES {
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidInput,
-            "core number too large",
-        ));
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "core number too large"));
     }
     let mut set = no_cores();
     // SAFETY: `core` is below the number of bits in the set, which is borrowed for the call.
@@ -22,11 +19,7 @@ pub fn pin_current_thread(core: usize) -> io::Result<()> {
     // the kernel only reads it.
     let result =
         unsafe { libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &raw const set) };
-    if result < 0 {
-        Err(io::Error::last_os_error())
-    } else {
-        Ok(())
-    }
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
 /// The cores the calling thread may run on, in order.
@@ -57,11 +50,7 @@ pub fn set_thread_name(name: &str) -> io::Result<()> {
     // SAFETY: the pointer is to a NUL-terminated string that outlives the call; the kernel copies
     // at most 16 octets of it and writes nothing.
     let result = unsafe { libc::prctl(libc::PR_SET_NAME, name.as_ptr(), 0_u64, 0_u64, 0_u64) };
-    if result < 0 {
-        Err(io::Error::last_os_error())
-    } else {
-        Ok(())
-    }
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
 /// Sets by how much the kernel may lengthen sleeps of the calling thread to save wake-ups
@@ -105,14 +94,8 @@ mod tests {
     #[test]
     fn a_core_that_does_not_exist_is_refused() {
         for core in [CORES - 1, CORES, usize::MAX] {
-            let error = thread::spawn(move || pin_current_thread(core))
-                .join()
-                .unwrap();
-            assert_eq!(
-                error.unwrap_err().kind(),
-                io::ErrorKind::InvalidInput,
-                "core {core}"
-            );
+            let error = thread::spawn(move || pin_current_thread(core)).join().unwrap();
+            assert_eq!(error.unwrap_err().kind(), io::ErrorKind::InvalidInput, "core {core}");
         }
     }
 

@@ -17,9 +17,7 @@ pub struct Waker {
 
 impl Waker {
     pub(crate) fn new() -> io::Result<Self> {
-        Ok(Self {
-            event: Arc::new(File::from(event_descriptor()?)),
-        })
+        Ok(Self { event: Arc::new(File::from(event_descriptor()?)) })
     }
 
     /// Ends the wait. Never blocks; a full counter (2^64 - 2 wakes) is as good as a wake.

@@ -1,12 +1,10 @@
 //! What the process asks for itself. One process, so what it changes is changed for all of these.
 
-#![expect(
-    clippy::tests_outside_test_module,
-    reason = "an integration test is one"
-)]
+#![expect(clippy::tests_outside_test_module, reason = "an integration test is one")]
 
 use std::{
     fs::{self, File},
+    io::ErrorKind,
     os::unix::{fs::MetadataExt, net::UnixStream},
 };
 
@@ -16,23 +14,13 @@ fn a_hardened_process_dumps_no_core_and_gains_no_privileges() {
     agw_net::no_new_privs().unwrap();
 
     let limits = fs::read_to_string("/proc/thread-self/limits").unwrap();
-    let core = limits
-        .lines()
-        .find(|line| line.starts_with("Max core file size"))
-        .unwrap();
-    assert_eq!(
-        core.split_whitespace().filter(|word| *word == "0").count(),
-        2,
-        "{core}"
-    );
+    let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+    assert_eq!(core.split_whitespace().filter(|word| *word == "0").count(), 2, "{core}");
     // SAFETY: takes numbers, touches no memory.
     let dumpable = unsafe { libc::prctl(libc::PR_GET_DUMPABLE, 0, 0, 0, 0) };
     assert_eq!(dumpable, 0);
     let status = fs::read_to_string("/proc/thread-self/status").unwrap();
-    assert!(
-        status.lines().any(|line| line == "NoNewPrivs:\t1"),
-        "{status}"
-    );
+    assert!(status.lines().any(|line| line == "NoNewPrivs:\t1"), "{status}");
 }
 
 #[test]
@@ -60,20 +48,15 @@ fn the_peer_of_a_unix_socket_is_the_user_that_made_it() {
     assert!(agw_net::effective_uid() == owner || owner == 0);
 }
 
+/// Skip this one under AddressSanitizer: it turns `mlockall` into nothing.
 #[test]
-fn memory_is_locked_or_the_limit_is_named() {
+fn memory_is_locked_unless_the_limit_would_end_the_process_later() {
     match agw_net::lock_memory() {
         Ok(()) => {
             let status = fs::read_to_string("/proc/self/status").unwrap();
-            let locked = status
-                .lines()
-                .find(|line| line.starts_with("VmLck:"))
-                .unwrap();
+            let locked = status.lines().find(|line| line.starts_with("VmLck:")).unwrap();
             assert!(!locked.ends_with(" 0 kB"), "{locked}");
         }
-        Err(error) => {
-            let known = [Some(libc::ENOMEM), Some(libc::EPERM)];
-            assert!(known.contains(&error.raw_os_error()), "{error}");
-        }
+        Err(error) => assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{error}"),
     }
 }

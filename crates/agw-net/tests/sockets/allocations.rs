@@ -1,9 +1,6 @@
 //! The packet path does not allocate.
 
-#![expect(
-    clippy::tests_outside_test_module,
-    reason = "an integration test is one"
-)]
+#![expect(clippy::tests_outside_test_module, reason = "an integration test is one")]
 
 use std::time::Duration;
 
@@ -14,11 +11,7 @@ use crate::rig::{V4, V6, add, backend, drain, peer, round};
 #[test]
 fn receiving_and_sending_allocate_nothing() {
     let (mut backend, mut batch) = (backend(), Batch::new());
-    let ports = [
-        add(&mut backend, 0, V4),
-        add(&mut backend, 1, V6),
-        add(&mut backend, 2, V4),
-    ];
+    let ports = [add(&mut backend, 0, V4), add(&mut backend, 1, V6), add(&mut backend, 2, V4)];
     let (v4, _) = peer(V4);
     let (v6, _) = peer(V6);
 

@@ -1,9 +1,6 @@
 //! The memory backend keeps the contract of the trait.
 
-#![expect(
-    clippy::tests_outside_test_module,
-    reason = "an integration test is one"
-)]
+#![expect(clippy::tests_outside_test_module, reason = "an integration test is one")]
 
 use std::{io::ErrorKind, net::SocketAddr, thread, time::Duration};
 
@@ -25,30 +22,14 @@ fn what_is_injected_arrives_and_what_is_sent_is_on_the_wire() {
     assert_eq!(backend.receive(&mut batch, None).unwrap(), 2);
     let (mut slots, mut outbox) = batch.split_mut();
     let (first, second) = (slots.next().unwrap(), slots.next().unwrap());
-    assert_eq!(
-        (first.port, first.source, first.len),
-        (PortToken(5), remote, 2)
-    );
+    assert_eq!((first.port, first.source, first.len), (PortToken(5), remote, 2));
     assert_eq!((second.len, second.truncated), (MAX_DATAGRAM, true));
     first.octets[..3].copy_from_slice(b"out");
-    let transmit = Transmit {
-        port: PortToken(5),
-        destination: stranger,
-        slot: 0,
-        len: 3,
-        tag: 1,
-    };
+    let transmit = Transmit { port: PortToken(5), destination: stranger, slot: 0, len: 3, tag: 1 };
     outbox.push(transmit).unwrap();
-    assert_eq!(
-        backend.transmit(&mut batch, |_, error| panic!("{error}")),
-        1
-    );
+    assert_eq!(backend.transmit(&mut batch, |_, error| panic!("{error}")), 1);
 
-    let sent = MemoryDatagram {
-        from: local,
-        to: stranger,
-        octets: b"out".to_vec(),
-    };
+    let sent = MemoryDatagram { from: local, to: stranger, octets: b"out".to_vec() };
     assert_eq!(wire.take_sent(), [sent]);
     assert_eq!(wire.take_sent(), []);
     assert_eq!(backend.port_counters(PortToken(5)).unwrap().received, 2);
@@ -64,13 +45,8 @@ fn a_send_that_is_to_fail_fails_once_and_is_counted() {
     let mut batch = Batch::new();
     backend.receive(&mut batch, None).unwrap();
     for (port, tag) in [(0, 10), (0, 11), (8, 12)] {
-        let transmit = Transmit {
-            port: PortToken(port),
-            destination: remote,
-            slot: 0,
-            len: 2,
-            tag,
-        };
+        let transmit =
+            Transmit { port: PortToken(port), destination: remote, slot: 0, len: 2, tag };
         batch.outbox().push(transmit).unwrap();
     }
 
@@ -78,15 +54,9 @@ fn a_send_that_is_to_fail_fails_once_and_is_counted() {
     let sent = backend.transmit(&mut batch, |tag, error| failures.push((tag, error)));
 
     assert_eq!(sent, 1);
-    let expected = [
-        (10, SendError::Errno(ErrnoClass::NoBuffers)),
-        (12, SendError::UnknownPort),
-    ];
+    let expected = [(10, SendError::Errno(ErrnoClass::NoBuffers)), (12, SendError::UnknownPort)];
     assert_eq!(failures, expected);
-    assert_eq!(
-        backend.counters().send_errors.count(ErrnoClass::NoBuffers),
-        1
-    );
+    assert_eq!(backend.counters().send_errors.count(ErrnoClass::NoBuffers), 1);
 }
 
 #[test]
@@ -113,20 +83,11 @@ fn a_removed_port_counts_what_was_queued_and_its_address_is_free() {
     assert_eq!(twice.unwrap_err().kind(), ErrorKind::AddrInUse);
     wire.inject(local, remote, b"never read");
 
-    assert_eq!(
-        backend
-            .remove_port(PortToken(0))
-            .unwrap()
-            .discarded_at_removal,
-        1
-    );
+    assert_eq!(backend.remove_port(PortToken(0)).unwrap().discarded_at_removal, 1);
 
     backend.add_port(PortToken(1), local).unwrap();
     let mut batch = Batch::new();
-    assert_eq!(
-        backend.receive(&mut batch, Some(Duration::ZERO)).unwrap(),
-        0
-    );
+    assert_eq!(backend.receive(&mut batch, Some(Duration::ZERO)).unwrap(), 0);
 }
 
 fn addresses() -> [SocketAddr; 3] {

@@ -1,9 +1,6 @@
 //! Ports: how they are bound, added and removed.
 
-#![expect(
-    clippy::tests_outside_test_module,
-    reason = "an integration test is one"
-)]
+#![expect(clippy::tests_outside_test_module, reason = "an integration test is one")]
 
 use std::{
     fs,
@@ -36,19 +33,13 @@ fn removing_a_port_counts_what_was_queued_and_leaves_the_others_alone() {
     assert_eq!(drain(&mut backend, &mut batch), [1; 5]);
     assert_eq!(backend.counters().discarded_at_removal, 5);
     assert_eq!(backend.port_counters(PortToken(0)), None);
-    assert_eq!(
-        backend.remove_port(PortToken(0)).unwrap_err().kind(),
-        ErrorKind::NotFound
-    );
+    assert_eq!(backend.remove_port(PortToken(0)).unwrap_err().kind(), ErrorKind::NotFound);
 }
 
 #[test]
 fn the_ledger_of_an_overflowing_port_closes_at_its_removal() {
     let (mut backend, mut batch) = (backend(), Batch::new());
-    let tiny = PortOptions {
-        receive_buffer_octets: Some(1),
-        ..PortOptions::default()
-    };
+    let tiny = PortOptions { receive_buffer_octets: Some(1), ..PortOptions::default() };
     let port = add_with(&mut backend, 0, V4, &tiny);
     let (sender, _) = peer(V4);
     for burst in 0..3 {
@@ -94,10 +85,7 @@ fn a_port_removed_while_another_process_holds_a_copy_is_silent_all_the_same() {
     let (sender, _) = peer(V4);
     sender.send_to(b"to the copy", local).unwrap();
 
-    assert_eq!(
-        backend.receive(&mut batch, Some(Duration::ZERO)).unwrap(),
-        0
-    );
+    assert_eq!(backend.receive(&mut batch, Some(Duration::ZERO)).unwrap(), 0);
     assert_eq!(backend.counters().rounds, 0);
     drop(copy);
 }
@@ -111,31 +99,19 @@ fn what_is_queued_before_a_port_is_added_comes_with_the_first_round() {
 
     backend.add_port(PortToken(0), port).unwrap();
 
-    assert_eq!(
-        round(&mut backend, &mut batch),
-        [(0, source, b"early".to_vec())]
-    );
+    assert_eq!(round(&mut backend, &mut batch), [(0, source, b"early".to_vec())]);
 }
 
 #[test]
 fn the_code_point_is_on_the_socket_and_a_wrong_one_is_refused() {
-    let options = PortOptions {
-        dscp: Some(46),
-        ..PortOptions::default()
-    };
+    let options = PortOptions { dscp: Some(46), ..PortOptions::default() };
     let v4 = UdpPort::bind(V4, &options).unwrap();
     let v6 = UdpPort::bind(V6, &options).unwrap();
     assert_eq!(SockRef::from(&v4).tos_v4().unwrap(), 46 << 2);
     assert_eq!(SockRef::from(&v6).tclass_v6().unwrap(), 46 << 2);
 
-    let wrong = PortOptions {
-        dscp: Some(64),
-        ..PortOptions::default()
-    };
-    assert_eq!(
-        UdpPort::bind(V4, &wrong).unwrap_err().kind(),
-        ErrorKind::InvalidInput
-    );
+    let wrong = PortOptions { dscp: Some(64), ..PortOptions::default() };
+    assert_eq!(UdpPort::bind(V4, &wrong).unwrap_err().kind(), ErrorKind::InvalidInput);
 }
 
 #[test]
@@ -163,25 +139,16 @@ fn buffers_and_device_are_as_wanted_and_an_unknown_device_is_an_error() {
     let port = UdpPort::bind(V4, &options).unwrap();
     assert_eq!(port.receive_buffer_octets().unwrap(), 131_072);
     assert_eq!(SockRef::from(&port).send_buffer_size().unwrap(), 65_536);
-    assert_eq!(
-        SockRef::from(&port).device().unwrap().as_deref(),
-        Some(&b"lo"[..])
-    );
+    assert_eq!(SockRef::from(&port).device().unwrap().as_deref(), Some(&b"lo"[..]));
 
-    let wrong = PortOptions {
-        bind_device: Some("no-such".to_owned()),
-        ..PortOptions::default()
-    };
+    let wrong = PortOptions { bind_device: Some("no-such".to_owned()), ..PortOptions::default() };
     assert!(UdpPort::bind(V4, &wrong).is_err());
 }
 
 fn closes_on_exec(port: &UdpPort) -> bool {
     let number = port.as_fd().as_raw_fd();
     let info = fs::read_to_string(format!("/proc/self/fdinfo/{number}")).unwrap();
-    let flags = info
-        .lines()
-        .find_map(|line| line.strip_prefix("flags:"))
-        .unwrap();
+    let flags = info.lines().find_map(|line| line.strip_prefix("flags:")).unwrap();
     let flags = i32::from_str_radix(flags.trim(), 8).unwrap();
     flags & libc::O_CLOEXEC != 0
 }

@@ -1,9 +1,6 @@
 //! What a port hands out, whatever arrives at it.
 
-#![expect(
-    clippy::tests_outside_test_module,
-    reason = "an integration test is one"
-)]
+#![expect(clippy::tests_outside_test_module, reason = "an integration test is one")]
 
 use std::{collections::BTreeSet, thread, time::Duration};
 
@@ -16,11 +13,7 @@ use crate::rig::{PATIENCE, V4, V6, add, add_with, backend, drain, peer, round};
 #[test]
 fn a_round_brings_datagrams_of_all_ports_and_both_families_with_their_sources() {
     let mut backend = backend();
-    let ports = [
-        add(&mut backend, 3, V4),
-        add(&mut backend, 0, V6),
-        add(&mut backend, 9, V4),
-    ];
+    let ports = [add(&mut backend, 3, V4), add(&mut backend, 0, V6), add(&mut backend, 9, V4)];
     let (v4, v4_address) = peer(V4);
     let (v6, v6_address) = peer(V6);
     v4.send_to(b"to three", ports[0]).unwrap();
@@ -53,11 +46,7 @@ fn datagrams_of_one_port_keep_their_order_over_rounds() {
     let mut batch = Batch::new();
     let mut numbers = Vec::new();
     while numbers.len() < 150 {
-        numbers.extend(
-            round(&mut backend, &mut batch)
-                .into_iter()
-                .map(|(_, _, octets)| octets[0]),
-        );
+        numbers.extend(round(&mut backend, &mut batch).into_iter().map(|(_, _, octets)| octets[0]));
     }
     assert_eq!(numbers, (0..150).collect::<Vec<u8>>());
 }
@@ -78,12 +67,7 @@ fn a_datagram_longer_than_a_slot_takes_is_cut_and_flagged_and_its_neighbours_are
         seen.extend(batch.slots_mut().map(|slot| (slot.len, slot.truncated)));
     }
 
-    let expected = [
-        (MAX_DATAGRAM, false),
-        (MAX_DATAGRAM, true),
-        (MAX_DATAGRAM, true),
-        (10, false),
-    ];
+    let expected = [(MAX_DATAGRAM, false), (MAX_DATAGRAM, true), (MAX_DATAGRAM, true), (10, false)];
     assert_eq!(seen, expected);
     assert_eq!(backend.counters().truncated, 2);
 }
@@ -91,10 +75,7 @@ fn a_datagram_longer_than_a_slot_takes_is_cut_and_flagged_and_its_neighbours_are
 #[test]
 fn overflow_of_a_tiny_receive_buffer_is_counted_exactly_when_asked_for() {
     let (mut backend, mut batch) = (backend(), Batch::new());
-    let tiny = PortOptions {
-        receive_buffer_octets: Some(1),
-        ..PortOptions::default()
-    };
+    let tiny = PortOptions { receive_buffer_octets: Some(1), ..PortOptions::default() };
     let port = add_with(&mut backend, 0, V4, &tiny);
     let (sender, _) = peer(V4);
     for _ in 0..1_000 {
@@ -115,10 +96,7 @@ fn overflow_of_a_tiny_receive_buffer_is_counted_exactly_when_asked_for() {
 #[test]
 fn overflow_is_told_by_the_next_datagram_without_being_asked_for() {
     let (mut backend, mut batch) = (backend(), Batch::new());
-    let tiny = PortOptions {
-        receive_buffer_octets: Some(1),
-        ..PortOptions::default()
-    };
+    let tiny = PortOptions { receive_buffer_octets: Some(1), ..PortOptions::default() };
     let port = add_with(&mut backend, 0, V6, &tiny);
     let (sender, _) = peer(V6);
     let mut received = 0;
@@ -169,11 +147,7 @@ fn more_ready_ports_than_slots_take_turns_and_none_is_forgotten() {
 
     let mut seen = BTreeSet::new();
     for _ in 0..3 {
-        seen.extend(
-            round(&mut backend, &mut batch)
-                .into_iter()
-                .map(|(token, ..)| token),
-        );
+        seen.extend(round(&mut backend, &mut batch).into_iter().map(|(token, ..)| token));
     }
     assert_eq!(seen.len(), 150);
     let rest = drain(&mut backend, &mut batch);
@@ -200,19 +174,13 @@ fn bursts_of_junk_do_not_silence_a_port() {
     while arrived < 100 {
         let datagrams = round(&mut backend, &mut batch);
         assert!(!datagrams.is_empty(), "only {arrived} of 100");
-        arrived += datagrams
-            .iter()
-            .filter(|(_, from, _)| *from == genuine_address)
-            .count();
+        arrived += datagrams.iter().filter(|(_, from, _)| *from == genuine_address).count();
     }
 }
 
 #[test]
 fn datagrams_that_come_while_a_round_gathers_are_in_that_round() {
-    let options = SocketsOptions {
-        coalesce: Duration::from_secs(1),
-        ..SocketsOptions::default()
-    };
+    let options = SocketsOptions { coalesce: Duration::from_secs(1), ..SocketsOptions::default() };
     let mut backend = SocketsBackend::new(options).unwrap();
     let ports: Vec<_> = (0..20).map(|token| add(&mut backend, token, V4)).collect();
     let (sender, _) = peer(V4);
@@ -246,9 +214,6 @@ fn a_wake_from_another_thread_ends_an_endless_wait_and_loses_no_datagram() {
     backend.waker().wake();
     sender.send_to(b"with the wake", port).unwrap();
     assert_eq!(backend.receive(&mut batch, None).unwrap(), 1);
-    assert_eq!(
-        backend.receive(&mut batch, Some(Duration::ZERO)).unwrap(),
-        0
-    );
+    assert_eq!(backend.receive(&mut batch, Some(Duration::ZERO)).unwrap(), 0);
     assert_eq!(backend.counters().wakes, 2);
 }

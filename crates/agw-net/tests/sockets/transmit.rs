@@ -1,9 +1,6 @@
 //! What leaves a backend, and what does not and why.
 
-#![expect(
-    clippy::tests_outside_test_module,
-    reason = "an integration test is one"
-)]
+#![expect(clippy::tests_outside_test_module, reason = "an integration test is one")]
 
 use std::{
     mem::size_of,
@@ -22,9 +19,7 @@ use crate::rig::{PATIENCE, V4, V6, add, backend, peer, round};
 /// A backend with port 0, and a batch that holds `count` datagrams received there.
 fn backend_with_a_full_batch(count: usize, address: SocketAddr) -> (SocketsBackend, Batch) {
     let (mut backend, mut batch) = (backend(), Batch::new());
-    let locals: Vec<_> = (0..count)
-        .map(|n| add(&mut backend, n as u32, address))
-        .collect();
+    let locals: Vec<_> = (0..count).map(|n| add(&mut backend, n as u32, address)).collect();
     let (sender, _) = peer(address);
     for (number, local) in locals.iter().enumerate() {
         sender.send_to(&[number as u8; 172], local).unwrap();
@@ -111,19 +106,10 @@ fn a_full_slot_with_all_its_tail_room_can_be_sent() {
     let (mut backend, mut batch) = backend_with_a_full_batch(1, V4);
     let (receiver, destination) = peer(V4);
     let port = PortToken(0);
-    let transmit = Transmit {
-        port,
-        destination,
-        slot: 0,
-        len: PAYLOAD_ROOM,
-        tag: 0,
-    };
+    let transmit = Transmit { port, destination, slot: 0, len: PAYLOAD_ROOM, tag: 0 };
     batch.outbox().push(transmit).unwrap();
 
-    assert_eq!(
-        backend.transmit(&mut batch, |_, error| panic!("{error}")),
-        1
-    );
+    assert_eq!(backend.transmit(&mut batch, |_, error| panic!("{error}")), 1);
     assert_eq!(receiver.recv_from(&mut [0; 4_000]).unwrap().0, PAYLOAD_ROOM);
 }
 
@@ -134,11 +120,8 @@ fn a_refused_datagram_is_told_by_its_tag_and_its_neighbours_go_out() {
     let port_zero = SocketAddr::new(good.ip(), 0);
     let broadcast: SocketAddr = "127.255.255.255:9".parse().unwrap();
 
-    let (sent, failures) = send(
-        &mut backend,
-        &mut batch,
-        &[port_zero, good, broadcast, V6, good, port_zero],
-    );
+    let (sent, failures) =
+        send(&mut backend, &mut batch, &[port_zero, good, broadcast, V6, good, port_zero]);
 
     let expected = [
         (0, errno(ErrnoClass::InvalidArgument)),
@@ -179,13 +162,7 @@ fn a_datagram_longer_than_the_interface_takes_is_counted_as_emsgsize() {
     backend.add_port(PortToken(7), port).unwrap();
     let (receiver, destination) = peer(V6);
     for (slot, len) in [(0, 1_500), (1, 1_200)] {
-        let transmit = Transmit {
-            port: PortToken(7),
-            destination,
-            slot,
-            len,
-            tag: slot as u32,
-        };
+        let transmit = Transmit { port: PortToken(7), destination, slot, len, tag: slot as u32 };
         batch.outbox().push(transmit).unwrap();
     }
 
@@ -193,13 +170,7 @@ fn a_datagram_longer_than_the_interface_takes_is_counted_as_emsgsize() {
     backend.transmit(&mut batch, |tag, error| failures.push((tag, error)));
 
     assert_eq!(failures, [(0, errno(ErrnoClass::MessageTooLong))]);
-    assert_eq!(
-        backend
-            .counters()
-            .send_errors
-            .count(ErrnoClass::MessageTooLong),
-        1
-    );
+    assert_eq!(backend.counters().send_errors.count(ErrnoClass::MessageTooLong), 1);
     assert_eq!(receiver.recv_from(&mut [0; 2_000]).unwrap().0, 1_200);
 }
 
@@ -211,23 +182,14 @@ fn icmp_port_unreachable_is_not_even_seen_by_a_port() {
     let witness = UdpSocket::bind(V4).unwrap();
     witness.connect(closed).unwrap();
     witness.send(b"anyone?").unwrap();
-    assert_eq!(
-        witness.send(b"anyone?").unwrap_err().raw_os_error(),
-        Some(libc::ECONNREFUSED)
-    );
+    assert_eq!(witness.send(b"anyone?").unwrap_err().raw_os_error(), Some(libc::ECONNREFUSED));
 
     for _ in 0..5 {
-        assert_eq!(
-            send(&mut backend, &mut batch, &[closed; 3]),
-            (3, Vec::new())
-        );
+        assert_eq!(send(&mut backend, &mut batch, &[closed; 3]), (3, Vec::new()));
     }
 
     let (live, live_address) = peer(V4);
-    assert_eq!(
-        send(&mut backend, &mut batch, &[live_address]),
-        (1, Vec::new())
-    );
+    assert_eq!(send(&mut backend, &mut batch, &[live_address]), (1, Vec::new()));
     let (_, port) = live.recv_from(&mut [0; 200]).unwrap();
     live.send_to(b"still there", port).unwrap();
     let arrived = round(&mut backend, &mut batch);
@@ -252,33 +214,18 @@ fn a_refusal_that_does_reach_a_port_costs_no_datagram_and_ends_no_stream() {
 
     assert_eq!(send(&mut backend, &mut batch, &[closed]), (1, Vec::new()));
     let destinations = [live_address, live_address, closed];
-    assert_eq!(
-        send(&mut backend, &mut batch, &destinations),
-        (3, Vec::new())
-    );
+    assert_eq!(send(&mut backend, &mut batch, &destinations), (3, Vec::new()));
     assert_eq!(backend.counters().retried_sends, 1);
     for _ in 0..2 {
         assert_eq!(live.recv_from(&mut [0; 200]).unwrap(), (172, local));
     }
 
     // The last of these was refused too, and now it is the receiving side that is told.
-    assert_eq!(
-        backend.receive(&mut batch, Some(Duration::ZERO)).unwrap(),
-        0
-    );
-    assert_eq!(
-        backend
-            .counters()
-            .receive_errors
-            .count(ErrnoClass::ConnectionRefused),
-        1
-    );
+    assert_eq!(backend.receive(&mut batch, Some(Duration::ZERO)).unwrap(), 0);
+    assert_eq!(backend.counters().receive_errors.count(ErrnoClass::ConnectionRefused), 1);
     let opened = UdpSocket::bind(closed).unwrap();
     opened.send_to(b"open now", local).unwrap();
-    assert_eq!(
-        round(&mut backend, &mut batch),
-        [(0, closed, b"open now".to_vec())]
-    );
+    assert_eq!(round(&mut backend, &mut batch), [(0, closed, b"open now".to_vec())]);
 }
 
 #[test]
@@ -290,9 +237,6 @@ fn sends_of_a_port_that_is_gone_are_counted_and_told() {
     let (sent, failures) = send(&mut backend, &mut batch, &[destination; 2]);
 
     assert_eq!(sent, 0);
-    assert_eq!(
-        failures,
-        [(0, SendError::UnknownPort), (1, SendError::UnknownPort)]
-    );
+    assert_eq!(failures, [(0, SendError::UnknownPort), (1, SendError::UnknownPort)]);
     assert_eq!(backend.counters().unknown_port, 2);
 }
