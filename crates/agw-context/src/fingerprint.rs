@@ -48,9 +48,4 @@ impl KeyRegistry {
         }
         self.0.extend(added);
     }
-
-    #[cfg(test)]
-    pub(crate) fn len(&self) -> usize {
-        self.0.len()
-    }
 }

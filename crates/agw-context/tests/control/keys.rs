@@ -1,0 +1,228 @@
+//! Keys: what is installed, refused, staged, and when they may come back.
+
+use crate::support::{World, access, core, crypto, egress, ingress, master, remote};
+use agw_context::{
+    ActivateKey, CancelKey, Command, Configure, ContextChoice, CryptoChange, DirectedKey,
+    Direction, EventKind, KeySlot, Policy, Reason, Refused, StageKey, StreamChange, StreamId,
+    TerminationReply,
+};
+use agw_relay::{Command as Step, IngressCrypto, IngressId, Report};
+use agw_srtp::{EgressKey, IngressKey, KeyEvent, Lifetime, MasterKey, Mki, RocOnRekey, Suite};
+
+/// A call whose access leg opens with key 1 and seals with key 2.
+fn secured_call(world: &mut World) -> TerminationReply {
+    let mut reserve = access(ContextChoice::New);
+    reserve.streams[0].remote = Some(remote("127.0.0.1:5000"));
+    reserve.streams[0].ingress = Some(ingress(1));
+    reserve.streams[0].egress = Some(egress(2));
+    let reply = world.reserve(reserve);
+    world.reserve(core(ContextChoice::Existing(reply.context)));
+    reply
+}
+
+fn change(at: &TerminationReply) -> Configure {
+    let change = StreamChange {
+        id: StreamId(1),
+        remote: None,
+        mode: None,
+        source: None,
+        ingress: CryptoChange::Keep,
+        egress: CryptoChange::Keep,
+    };
+    Configure { context: at.context, termination: at.termination, streams: vec![change] }
+}
+
+fn install_ingress(world: &mut World, at: &TerminationReply, seed: u8) -> Result<(), Refused> {
+    let mut configure = change(at);
+    configure.streams[0].ingress = CryptoChange::Install(ingress(seed));
+    world.transact(vec![Command::Configure(configure)]).map(drop)
+}
+
+fn slot(at: &TerminationReply) -> KeySlot {
+    KeySlot { context: at.context, termination: at.termination, stream: StreamId(1) }
+}
+
+#[test]
+fn the_same_key_for_both_directions_is_refused() {
+    let mut world = World::new(Policy::default());
+    let mut reserve = access(ContextChoice::New);
+    reserve.streams[0].ingress = Some(ingress(1));
+    reserve.streams[0].egress = Some(egress(1));
+    let refused = world.transact(vec![Command::Reserve(reserve)]).unwrap_err();
+    assert_eq!(refused.error.reason(), Reason::KeyReuse);
+    assert_eq!(refused.error.field(), Some("streams[0].egress_crypto.keys[0]"));
+    assert!(world.ports.open.is_empty());
+}
+
+#[test]
+fn the_same_key_under_another_salt_is_the_same_key() {
+    let mut world = World::new(Policy::default());
+    secured_call(&mut world);
+    let mut octets = [1; 30];
+    octets[29] = 9;
+    let suite = Suite::AesCm128HmacSha1_80;
+    let key = IngressKey::new(MasterKey::from_concatenated(suite, &octets).unwrap());
+    let mut other = access(ContextChoice::New);
+    other.streams[0].ingress = Some(crypto(vec![key]));
+    let refused = world.transact(vec![Command::Reserve(other)]).unwrap_err();
+    assert_eq!(refused.error.reason(), Reason::KeyReuse);
+}
+
+#[test]
+fn a_key_of_another_call_is_refused_until_that_call_has_ended() {
+    let mut world = World::new(Policy::default());
+    let first = secured_call(&mut world);
+    let other = || {
+        let mut other = access(ContextChoice::New);
+        other.streams[0].egress = Some(egress(2));
+        vec![Command::Reserve(other)]
+    };
+    assert_eq!(world.transact(other()).unwrap_err().error.reason(), Reason::KeyReuse);
+    let release = agw_context::Release { context: first.context, termination: None };
+    world.transact(vec![Command::Release(release)]).unwrap();
+    world.transact(other()).unwrap();
+}
+
+#[test]
+fn the_key_in_force_may_be_told_again_and_a_replaced_one_never() {
+    let mut world = World::new(Policy::default());
+    let leg = secured_call(&mut world);
+    install_ingress(&mut world, &leg, 1).unwrap();
+    install_ingress(&mut world, &leg, 3).unwrap();
+    let refused = install_ingress(&mut world, &leg, 1).unwrap_err();
+    assert_eq!(refused.error.reason(), Reason::KeyReuse);
+    install_ingress(&mut world, &leg, 3).unwrap();
+}
+
+#[test]
+fn a_moved_peer_needs_a_new_key_and_starts_at_roc_0() {
+    let mut world = World::new(Policy::default());
+    let leg = secured_call(&mut world);
+    let moved = |crypto| {
+        let mut configure = change(&leg);
+        configure.streams[0].remote = Some(remote("127.0.0.1:6000"));
+        configure.streams[0].ingress = crypto;
+        vec![Command::Configure(configure)]
+    };
+    for old_key in [CryptoChange::Keep, CryptoChange::Install(ingress(1))] {
+        let refused = world.transact(moved(old_key)).unwrap_err();
+        assert_eq!(refused.error.reason(), Reason::KeyRequired);
+        assert_eq!(refused.error.field(), Some("streams[0].ingress_crypto"));
+    }
+    let outcome = world.transact(moved(CryptoChange::Install(ingress(3)))).unwrap();
+    let roc = outcome.work[0].steps.iter().find_map(|step| {
+        if let Step::IngressCrypto(_, IngressCrypto::Install { roc, .. }) = step {
+            Some(*roc)
+        } else {
+            None
+        }
+    });
+    assert_eq!(roc, Some(RocOnRekey::Reset));
+}
+
+#[test]
+fn bad_keys_are_refused_by_field_and_reason() {
+    let with_mki = |seed, mki: &[u8]| {
+        let mut key = IngressKey::new(master(seed));
+        key.mki = Some(Mki::new(mki).unwrap());
+        key
+    };
+    let mut short_lived = IngressKey::new(master(4));
+    short_lived.lifetime = Lifetime { srtp: 0, srtcp: 10 };
+    let null = MasterKey::from_concatenated(Suite::NullHmacSha1_80, &[5; 30]).unwrap();
+    let zero = MasterKey::from_concatenated(Suite::AesCm128HmacSha1_80, &[0; 30]).unwrap();
+    let cases: Vec<(Vec<IngressKey>, Reason)> = vec![
+        (vec![], Reason::FieldMissing),
+        (vec![IngressKey::new(master(1)), IngressKey::new(master(2))], Reason::MkiMismatch),
+        (vec![with_mki(1, &[1]), with_mki(2, &[1])], Reason::MkiMismatch),
+        (vec![with_mki(1, &[1]), with_mki(2, &[0, 2])], Reason::MkiMismatch),
+        (vec![with_mki(1, &[1]), with_mki(1, &[2])], Reason::KeyReuse),
+        (vec![short_lived], Reason::LifetimeRange),
+        (vec![IngressKey::new(null)], Reason::SuiteRefused),
+        (vec![IngressKey::new(zero)], Reason::KeyWeak),
+    ];
+    let mut world = World::new(Policy::default());
+    for (keys, reason) in cases {
+        let mut reserve = access(ContextChoice::New);
+        reserve.streams[0].ingress = Some(crypto(keys));
+        let refused = world.transact(vec![Command::Reserve(reserve)]).unwrap_err();
+        assert_eq!(refused.error.reason(), reason, "{refused}");
+        let field = refused.error.field().unwrap();
+        assert!(field.starts_with("streams[0].ingress_crypto"), "{field}");
+    }
+}
+
+#[test]
+fn keys_on_a_plain_leg_and_unencrypted_sessions_are_refused() {
+    let mut world = World::new(Policy::default());
+    let mut plain = core(ContextChoice::New);
+    plain.streams[0].egress = Some(egress(1));
+    let refused = world.transact(vec![Command::Reserve(plain)]).unwrap_err();
+    assert_eq!(refused.error.reason(), Reason::CryptoOnPlainTransport);
+
+    let mut unencrypted = access(ContextChoice::New);
+    let mut context = ingress(1);
+    context.parameters.unencrypted_srtp = true;
+    unencrypted.streams[0].ingress = Some(context);
+    let refused = world.transact(vec![Command::Reserve(unencrypted)]).unwrap_err();
+    assert_eq!(refused.error.reason(), Reason::SessionParameterRefused);
+}
+
+#[test]
+fn a_staged_key_is_activated_once_or_cancelled() {
+    let mut world = World::new(Policy::default());
+    let leg = secured_call(&mut world);
+    let slot = slot(&leg);
+    let stage = |seed| {
+        let key = DirectedKey::Egress(EgressKey::new(master(seed)));
+        vec![Command::StageKey(StageKey { slot, key })]
+    };
+    let direction = Direction::Egress;
+    let activate = || {
+        vec![Command::ActivateKey(ActivateKey {
+            slot,
+            direction,
+            roc: RocOnRekey::Keep,
+            overlap: None,
+        })]
+    };
+    let cancel = || vec![Command::CancelKey(CancelKey { slot, direction })];
+
+    let nothing = world.transact(activate()).unwrap_err();
+    assert_eq!(nothing.error.reason(), Reason::NothingStaged);
+    assert_eq!(world.transact(stage(2)).unwrap_err().error.reason(), Reason::KeyReuse);
+    world.transact(stage(3)).unwrap();
+    world.transact(cancel()).unwrap();
+    assert_eq!(world.transact(cancel()).unwrap_err().error.reason(), Reason::NothingStaged);
+    world.transact(stage(3)).unwrap();
+    world.transact(activate()).unwrap();
+    assert_eq!(world.transact(activate()).unwrap_err().error.reason(), Reason::NothingStaged);
+    assert_eq!(world.transact(stage(2)).unwrap_err().error.reason(), Reason::KeyReuse);
+}
+
+#[test]
+fn a_staged_key_that_its_mki_put_in_force_is_no_longer_staged() {
+    let mut world = World::new(Policy::default());
+    let key = |seed, mki| {
+        let mut key = IngressKey::new(master(seed));
+        key.mki = Some(Mki::new(&[mki]).unwrap());
+        key
+    };
+    let mut reserve = access(ContextChoice::New);
+    reserve.streams[0].ingress = Some(crypto(vec![key(1, 1)]));
+    let leg = world.reserve(reserve);
+    let key = DirectedKey::Ingress(key(2, 2));
+    world.transact(vec![Command::StageKey(StageKey { slot: slot(&leg), key })]).unwrap();
+    let view = |world: &World| {
+        let view = world.gateway.context(&world.controller, leg.context).unwrap();
+        view.terminations[0].streams[0].ingress_key.clone().unwrap()
+    };
+    assert!(view(&world).staged);
+
+    let report = Report::IngressKey(IngressId(0), KeyEvent::Activated);
+    world.gateway.handle_report(report, std::time::SystemTime::UNIX_EPOCH);
+    assert!(!view(&world).staged);
+    assert_eq!(view(&world).mkis, [vec![2]]);
+    let last = world.gateway.events_after(1, 10).unwrap().pop().unwrap();
+    assert_eq!(last.kind, EventKind::KeyActivated { direction: Direction::Ingress });
+}
