@@ -42,10 +42,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> anyhow::Result<()
     let all = targets(&folder)?;
     let chosen = match &options.target {
         Some(target) if all.contains(target) => vec![target.clone()],
-        Some(target) => bail!(
-            "there is no target `{target}`; there are: {}",
-            all.join(", ")
-        ),
+        Some(target) => bail!("there is no target `{target}`; there are: {}", all.join(", ")),
         None => all,
     };
     peers::python::install(workspace)?;
@@ -57,9 +54,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> anyhow::Result<()
 
 fn replay(workspace: &Workspace) -> anyhow::Result<()> {
     let mut command = Command::new("cargo");
-    command
-        .current_dir(workspace.root())
-        .args(["test", "-p", "agw-tests", "--test", "corpus"]);
+    command.current_dir(workspace.root()).args(["test", "-p", "agw-tests", "--test", "corpus"]);
     process::run(&mut command)
 }
 
@@ -71,10 +66,7 @@ fn targets(folder: &Path) -> anyhow::Result<Vec<String>> {
         .exec()
         .context("cannot read the manifest of the fuzz targets")?;
     let packages = metadata.packages.iter();
-    Ok(packages
-        .flat_map(|package| &package.targets)
-        .map(|target| target.name.clone())
-        .collect())
+    Ok(packages.flat_map(|package| &package.targets).map(|target| target.name.clone()).collect())
 }
 
 /// Runs one target; what it finds new goes to the target directory, not among committed files.
@@ -93,10 +85,7 @@ fn discover(
     let mut command = Command::new("cargo");
     command
         .current_dir(workspace.root())
-        .env(
-            "PATH",
-            process::path_with(&workspace.peers_environment().join("bin"))?,
-        )
+        .env("PATH", process::path_with(&workspace.peers_environment().join("bin"))?)
         .args(["+nightly", "fuzz", "run", "--fuzz-dir"])
         .arg(folder)
         .arg(target)

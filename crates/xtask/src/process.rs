@@ -25,10 +25,8 @@ pub(crate) struct Outcome {
 pub(crate) fn run(command: &mut Command) -> anyhow::Result<()> {
     let name = describe(command);
     println!("$ {name}");
-    let status = command
-        .stdin(Stdio::null())
-        .status()
-        .with_context(|| format!("cannot start `{name}`"))?;
+    let status =
+        command.stdin(Stdio::null()).status().with_context(|| format!("cannot start `{name}`"))?;
     if !status.success() {
         bail!("`{name}` ended with {status}");
     }
@@ -59,18 +57,13 @@ pub(crate) fn run_and_keep(command: &mut Command) -> anyhow::Result<Outcome> {
         Err(_) => bail!("the reader of standard error of `{name}` failed"),
     }
     let status = child.wait()?;
-    Ok(Outcome {
-        status,
-        text: without_colours(&text),
-    })
+    Ok(Outcome { status, text: without_colours(&text) })
 }
 
 /// Whether a program of this name stands in the search path.
 pub(crate) fn find_program(name: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH")?;
-    env::split_paths(&path)
-        .map(|directory| directory.join(name))
-        .find(|file| file.is_file())
+    env::split_paths(&path).map(|directory| directory.join(name)).find(|file| file.is_file())
 }
 
 /// The search path with `directory` as its last place.
@@ -93,13 +86,8 @@ fn show(from: impl Read, mut to: impl Write) -> std::io::Result<String> {
 }
 
 fn describe(command: &Command) -> String {
-    let words = [command.get_program()]
-        .into_iter()
-        .chain(command.get_args());
-    words
-        .map(|word| word.to_string_lossy())
-        .collect::<Vec<_>>()
-        .join(" ")
+    let words = [command.get_program()].into_iter().chain(command.get_args());
+    words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
 }
 
 /// Removes terminal colour sequences: ESC `[` ... letter.

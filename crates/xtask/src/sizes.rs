@@ -22,25 +22,16 @@ pub(crate) fn run(workspace: &Workspace) -> anyhow::Result<()> {
     if !long.is_empty() {
         bail!("split what is too long:\n{}", long.join("\n"));
     }
-    println!(
-        "{} files, none longer than {CODE_LINES} lines of code",
-        files.len()
-    );
+    println!("{} files, none longer than {CODE_LINES} lines of code", files.len());
     Ok(())
 }
 
 fn complaint(source: &Source) -> Option<String> {
     let all = source.text.lines().count();
-    let code = source
-        .text
-        .lines()
-        .take_while(|line| *line != "#[cfg(test)]")
-        .count();
+    let code = source.text.lines().take_while(|line| *line != "#[cfg(test)]").count();
     let path = source.path.display();
     if code > CODE_LINES {
-        Some(format!(
-            "  {path}: {code} lines before its tests, at most {CODE_LINES}"
-        ))
+        Some(format!("  {path}: {code} lines before its tests, at most {CODE_LINES}"))
     } else if all > ALL_LINES {
         Some(format!("  {path}: {all} lines, at most {ALL_LINES}"))
     } else {
@@ -66,10 +57,7 @@ mod tests {
         ];
         for (text, refused) in table {
             let lines = text.lines().count();
-            let source = Source {
-                path: PathBuf::from("a.rs"),
-                text,
-            };
+            let source = Source { path: PathBuf::from("a.rs"), text };
             assert_eq!(complaint(&source).is_some(), refused, "{lines} lines");
         }
     }

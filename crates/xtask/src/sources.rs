@@ -73,11 +73,7 @@ fn walk(folder: &Path, found: &mut Vec<PathBuf>) -> anyhow::Result<()> {
         fs::read_dir(folder).with_context(|| format!("cannot list {}", folder.display()))?;
     for entry in entries {
         let path = entry?.path();
-        let name = path
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         if path.is_dir() && !MADE.contains(&name.as_str()) {
             walk(&path, found)?;
         } else if path.is_file() && name.ends_with(".rs") {
@@ -97,11 +93,7 @@ mod tests {
         for folder in ["crates/a/src", "crates/a/target", "deploy"] {
             fs::create_dir_all(root.path().join(folder)).unwrap();
         }
-        for file in [
-            "crates/a/src/lib.rs",
-            "crates/a/src/notes.md",
-            "crates/a/target/made.rs",
-        ] {
+        for file in ["crates/a/src/lib.rs", "crates/a/src/notes.md", "crates/a/target/made.rs"] {
             fs::write(root.path().join(file), "").unwrap();
         }
 

@@ -4,24 +4,16 @@
 pub(super) fn check(package: &str, manifest: &str) -> Vec<String> {
     let mut complaints = Vec::new();
     let mut section = Section::Other;
-    for line in manifest
-        .lines()
-        .map(str::trim)
-        .filter(|line| !line.starts_with('#'))
-    {
+    for line in manifest.lines().map(str::trim).filter(|line| !line.starts_with('#')) {
         if line.starts_with('[') {
             section = section.next(line, package, &mut complaints);
             continue;
         }
         match &mut section {
             Section::List if is_entry(line) && !from_table(line) => {
-                complaints.push(format!(
-                    "{package}: `{line}` is not from the dependency table"
-                ));
+                complaints.push(format!("{package}: `{line}` is not from the dependency table"));
             }
-            Section::Single {
-                from_table: found, ..
-            } => *found |= from_table(line),
+            Section::Single { from_table: found, .. } => *found |= from_table(line),
             Section::List | Section::Other => {}
         }
     }
@@ -47,23 +39,16 @@ impl Section {
         let parts: Vec<&str> = path.rsplitn(3, '.').collect();
         match parts.as_slice() {
             [last, ..] if last.ends_with("dependencies") => Self::List,
-            [last, before, ..] if before.ends_with("dependencies") => Self::Single {
-                name: (*last).to_owned(),
-                from_table: false,
-            },
+            [last, before, ..] if before.ends_with("dependencies") => {
+                Self::Single { name: (*last).to_owned(), from_table: false }
+            }
             _ => Self::Other,
         }
     }
 
     fn end(self, package: &str, complaints: &mut Vec<String>) {
-        if let Self::Single {
-            name,
-            from_table: false,
-        } = self
-        {
-            complaints.push(format!(
-                "{package}: `{name}` is not from the dependency table"
-            ));
+        if let Self::Single { name, from_table: false } = self {
+            complaints.push(format!("{package}: `{name}` is not from the dependency table"));
         }
     }
 }
@@ -72,10 +57,7 @@ impl Section {
 fn is_entry(line: &str) -> bool {
     let name_end = line.find(|c: char| !(c.is_ascii_alphanumeric() || "-_.".contains(c)));
     name_end.is_some_and(|end| {
-        end > 0
-            && line
-                .get(end..)
-                .is_some_and(|rest| rest.trim_start().starts_with('='))
+        end > 0 && line.get(end..).is_some_and(|rest| rest.trim_start().starts_with('='))
     })
 }
 
@@ -100,18 +82,9 @@ mod tests {
     fn a_version_outside_the_table_is_refused_wherever_it_stands() {
         let table = [
             ("[dependencies]\naes = \"0.9\"\n", "aes = \"0.9\""),
-            (
-                "[target.'cfg(unix)'.dependencies]\naes = \"0.9\"\n",
-                "aes = \"0.9\"",
-            ),
-            (
-                "[dev-dependencies]\nb = { path = \"../b\" }\n",
-                "b = { path = \"../b\" }",
-            ),
-            (
-                "[build-dependencies.aes]\nversion = \"0.9\"\n[lints]\n",
-                "aes",
-            ),
+            ("[target.'cfg(unix)'.dependencies]\naes = \"0.9\"\n", "aes = \"0.9\""),
+            ("[dev-dependencies]\nb = { path = \"../b\" }\n", "b = { path = \"../b\" }"),
+            ("[build-dependencies.aes]\nversion = \"0.9\"\n[lints]\n", "aes"),
             ("[dependencies.aes]\nversion = \"0.9\"\n", "aes"),
         ];
         for (manifest, named) in table {

@@ -27,16 +27,9 @@ pub(crate) fn run(workspace: &Workspace) -> anyhow::Result<()> {
         complaints.extend(check_files(workspace.root(), package)?);
     }
     if !complaints.is_empty() {
-        bail!(
-            "{} complaints:\n  {}",
-            complaints.len(),
-            complaints.join("\n  ")
-        );
+        bail!("{} complaints:\n  {}", complaints.len(), complaints.join("\n  "));
     }
-    println!(
-        "{} packages: arrows, unsafe, bans and versions are as agreed",
-        packages.len()
-    );
+    println!("{} packages: arrows, unsafe, bans and versions are as agreed", packages.len());
     Ok(())
 }
 
@@ -56,11 +49,7 @@ fn check_files(root: &Path, package: &Package) -> anyhow::Result<Vec<String>> {
     let manifest = package.manifest_path.as_std_path();
     let mut complaints = manifest::check(name, &sources::read(manifest)?);
     for target in &package.targets {
-        if target
-            .kind
-            .iter()
-            .any(|kind| matches!(kind, TargetKind::Lib | TargetKind::Bin))
-        {
+        if target.kind.iter().any(|kind| matches!(kind, TargetKind::Lib | TargetKind::Bin)) {
             let file = target.src_path.as_std_path();
             complaints.extend(promises::check_root(name, file, &sources::read(file)?));
         }

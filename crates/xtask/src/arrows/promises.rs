@@ -5,13 +5,8 @@ use std::path::Path;
 use crate::sources::Source;
 
 /// Crates without clock, socket, thread, lock and environment.
-pub(super) const SANS_IO: &[&str] = &[
-    "agw-context",
-    "agw-relay",
-    "agw-rtp",
-    "agw-sdes",
-    "agw-srtp",
-];
+pub(super) const SANS_IO: &[&str] =
+    &["agw-context", "agw-relay", "agw-rtp", "agw-sdes", "agw-srtp"];
 
 /// The crate that calls a foreign library, for comparison, from one file.
 pub(super) const ONE_FOREIGN_FILE: &str = "agw-testkit";
@@ -63,10 +58,7 @@ pub(super) fn check_foreign_files(files: &[Source]) -> Vec<String> {
     if foreign.len() <= 1 {
         return Vec::new();
     }
-    vec![format!(
-        "{ONE_FOREIGN_FILE}: unsafe code in more than one file: {}",
-        foreign.join(", ")
-    )]
+    vec![format!("{ONE_FOREIGN_FILE}: unsafe code in more than one file: {}", foreign.join(", "))]
 }
 
 /// What is wrong with the bans of a sans-IO crate; its file replaces the root's thresholds.
@@ -104,11 +96,7 @@ mod tests {
         let file = Path::new("src/lib.rs");
         assert_eq!(check_root("agw-rtp", file, FORBID), Vec::<String>::new());
         assert_eq!(
-            check_root(
-                "agw-rtp",
-                file,
-                "//! `#![forbid(unsafe_code)]` is missing here\n"
-            ),
+            check_root("agw-rtp", file, "//! `#![forbid(unsafe_code)]` is missing here\n"),
             ["agw-rtp: src/lib.rs lacks `#![forbid(unsafe_code)]`"]
         );
     }
@@ -123,41 +111,26 @@ mod tests {
 
     #[test]
     fn foreign_calls_may_stand_in_one_file_only() {
-        let source = |path: &str, text: &str| Source {
-            path: PathBuf::from(path),
-            text: text.to_owned(),
-        };
+        let source =
+            |path: &str, text: &str| Source { path: PathBuf::from(path), text: text.to_owned() };
         let plain = source("a.rs", "// unsafe { } in a comment\nfn f() {}\n");
         let one = source("b.rs", "let x = unsafe { f() };\n");
         let two = source("c.rs", "unsafe extern \"C\" {}\n");
 
         let both = check_foreign_files(&[plain, one, two]);
 
-        assert_eq!(
-            both,
-            ["agw-testkit: unsafe code in more than one file: b.rs, c.rs"]
-        );
+        assert_eq!(both, ["agw-testkit: unsafe code in more than one file: b.rs, c.rs"]);
     }
 
     #[test]
     fn a_missing_ban_and_a_missing_threshold_are_named() {
-        let all: String = BANS
-            .iter()
-            .map(|path| format!("{{ path = \"{path}\" }},\n"))
-            .collect();
+        let all: String = BANS.iter().map(|path| format!("{{ path = \"{path}\" }},\n")).collect();
         let thresholds = "# why\nlines = 60\n";
         let good = format!("lines = 60\n{all}");
 
+        assert_eq!(check_bans("agw-rtp", &good, thresholds), Vec::<String>::new());
         assert_eq!(
-            check_bans("agw-rtp", &good, thresholds),
-            Vec::<String>::new()
-        );
-        assert_eq!(
-            check_bans(
-                "agw-rtp",
-                &good.replace("std::sync::Mutex", "x"),
-                thresholds
-            ),
+            check_bans("agw-rtp", &good.replace("std::sync::Mutex", "x"), thresholds),
             ["agw-rtp: clippy.toml does not ban `std::sync::Mutex`"]
         );
         assert_eq!(

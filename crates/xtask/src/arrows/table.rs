@@ -11,10 +11,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("agw-sdes", &["agw-srtp"]),
     ("agw-relay", &["agw-rtp", "agw-srtp"]),
     ("agw-context", &["agw-relay", "agw-sdes", "agw-srtp"]),
-    (
-        "agw-iq",
-        &["agw-context", "agw-relay", "agw-sdes", "agw-srtp"],
-    ),
+    ("agw-iq", &["agw-context", "agw-relay", "agw-sdes", "agw-srtp"]),
     ("agw-net", &[]),
     ("agwd", PRODUCT),
     ("agwctl", &["agw-iq"]),
@@ -87,20 +84,13 @@ mod tests {
     fn nothing_but_tests_and_benchmarks_may_be_built_on_test_doubles() {
         for (package, _) in ARROWS {
             let allowed = check_one(package, "agw-testkit").is_empty();
-            assert_eq!(
-                allowed,
-                ["agw-tests", "agw-bench"].contains(package),
-                "{package}"
-            );
+            assert_eq!(allowed, ["agw-tests", "agw-bench"].contains(package), "{package}");
         }
     }
 
     #[test]
     fn a_package_without_a_row_is_refused() {
-        assert_eq!(
-            check("agw-new", &[]),
-            ["agw-new has no row in the table of arrows"]
-        );
+        assert_eq!(check("agw-new", &[]), ["agw-new has no row in the table of arrows"]);
     }
 
     #[test]
@@ -109,9 +99,7 @@ mod tests {
         while placed.len() < ARROWS.len() {
             let next = ARROWS.iter().find(|(name, to)| {
                 !placed.contains(name)
-                    && to
-                        .iter()
-                        .all(|one| placed.contains(one) || *one == "agw-simd")
+                    && to.iter().all(|one| placed.contains(one) || *one == "agw-simd")
             });
             let (name, _) = next.expect("an arrow leads back");
             placed.push(name);

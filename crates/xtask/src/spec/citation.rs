@@ -24,13 +24,7 @@ pub(super) struct Citation {
 impl Citation {
     /// What is wrong with the quotation, if anything.
     pub(super) fn complaint(&self, texts: &BTreeMap<String, Text>) -> Option<String> {
-        let Self {
-            place,
-            text,
-            anchor,
-            quote,
-            ..
-        } = self;
+        let Self { place, text, anchor, quote, .. } = self;
         let Some(found) = texts.get(text) else {
             return Some(format!("{place}: there is no {FOLDER}/{text}"));
         };
@@ -89,14 +83,10 @@ fn take_key(
                 Ok(())
             }
             (_, "test") => Err(format!("{place}: `type=test` without a citation before it")),
-            _ => Err(format!(
-                "{place}: `type={kind}` is unknown, only `type=test` is"
-            )),
+            _ => Err(format!("{place}: `type={kind}` is unknown, only `type=test` is")),
         };
     }
-    let target = key
-        .strip_prefix(FOLDER)
-        .and_then(|rest| rest.strip_prefix('/'));
+    let target = key.strip_prefix(FOLDER).and_then(|rest| rest.strip_prefix('/'));
     let Some((text, anchor)) = target.and_then(|rest| rest.split_once('#')) else {
         return Err(format!("{place}: `{key}` is not {FOLDER}/NAME.md#heading"));
     };
@@ -130,10 +120,7 @@ mod tests {
     use super::*;
 
     fn read_text(text: &str) -> (Vec<Citation>, Vec<String>) {
-        read(&Source {
-            path: PathBuf::from("a.rs"),
-            text: text.to_owned(),
-        })
+        read(&Source { path: PathBuf::from("a.rs"), text: text.to_owned() })
     }
 
     fn texts() -> BTreeMap<String, Text> {
@@ -149,9 +136,7 @@ mod tests {
         );
 
         assert_eq!(complaints, Vec::<String>::new());
-        let [citation] = citations.as_slice() else {
-            panic!("{citations:?}")
-        };
+        let [citation] = citations.as_slice() else { panic!("{citations:?}") };
         assert_eq!(citation.place, "a.rs:2");
         assert!(citation.test);
         assert_eq!(citation.complaint(&texts()), None);
@@ -166,30 +151,22 @@ mod tests {
         let (citations, _) = read_text(
             "//= tests/spec/srtp.md#replay\n//# An index\n//= tests/spec/srtp.md#replay\n//# behind\n",
         );
-        let quotes: Vec<_> = citations
-            .iter()
-            .map(|citation| citation.quote.as_str())
-            .collect();
+        let quotes: Vec<_> = citations.iter().map(|citation| citation.quote.as_str()).collect();
         assert_eq!(quotes, ["An index", "behind"]);
     }
 
     #[test]
     fn a_quotation_that_does_not_stand_is_told_with_its_place() {
         let table = [
-            (
-                "srtp.md#replay\n//# An index MAY be.",
-                "not in srtp.md#replay: `An index MAY be.`",
-            ),
+            ("srtp.md#replay\n//# An index MAY be.", "not in srtp.md#replay: `An index MAY be.`"),
             ("srtp.md#nowhere\n//# x", "srtp.md has no heading `nowhere`"),
             ("none.md#replay\n//# x", "there is no tests/spec/none.md"),
             ("srtp.md#replay", "nothing is quoted"),
         ];
         for (text, expected) in table {
             let (citations, _) = read_text(&format!("//= tests/spec/{text}\n"));
-            let complaints: Vec<_> = citations
-                .iter()
-                .filter_map(|citation| citation.complaint(&texts()))
-                .collect();
+            let complaints: Vec<_> =
+                citations.iter().filter_map(|citation| citation.complaint(&texts())).collect();
             assert_eq!(complaints, [format!("a.rs:1: {expected}")]);
         }
     }
@@ -198,14 +175,8 @@ mod tests {
     fn a_malformed_citation_is_told() {
         let table = [
             ("//# words\n", "a quotation without a citation before it"),
-            (
-                "//= type=test\n",
-                "`type=test` without a citation before it",
-            ),
-            (
-                "//= rfc3711#3\n",
-                "`rfc3711#3` is not tests/spec/NAME.md#heading",
-            ),
+            ("//= type=test\n", "`type=test` without a citation before it"),
+            ("//= rfc3711#3\n", "`rfc3711#3` is not tests/spec/NAME.md#heading"),
             (
                 "//= tests/spec/srtp.md#replay\n//= type=todo\n",
                 "`type=todo` is unknown, only `type=test` is",
@@ -213,9 +184,7 @@ mod tests {
         ];
         for (text, expected) in table {
             let (_, complaints) = read_text(text);
-            let [complaint] = complaints.as_slice() else {
-                panic!("{complaints:?}")
-            };
+            let [complaint] = complaints.as_slice() else { panic!("{complaints:?}") };
             assert!(complaint.ends_with(expected), "{complaint}");
         }
     }

@@ -22,11 +22,7 @@ impl Exception {
             text.requirements()
                 .any(|(anchor, sentence)| self.is_about(&self.text, anchor, sentence))
         });
-        let Self {
-            text,
-            anchor,
-            sentence,
-        } = self;
+        let Self { text, anchor, sentence } = self;
         (!found).then(|| format!("exceptions.md: not in {text}#{anchor}: `{sentence}`"))
     }
 
@@ -75,10 +71,7 @@ mod tests {
              - a.md#b-c: Two MUST be.\n  Reason: why.\n- a.md#b-c: One MUST be.\n  Reason:\n",
         );
 
-        let broken: Vec<_> = exceptions
-            .iter()
-            .filter_map(|one| one.complaint(&texts))
-            .collect();
+        let broken: Vec<_> = exceptions.iter().filter_map(|one| one.complaint(&texts)).collect();
 
         assert_eq!(exceptions.len(), 2);
         assert_eq!(broken, ["exceptions.md: not in a.md#b-c: `Two MUST be.`"]);

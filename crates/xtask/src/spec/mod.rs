@@ -51,22 +51,10 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> anyhow::Result<()
     let exceptions_text = sources::read(&root.join(FOLDER).join("exceptions.md"))?;
     let (exceptions, broken) = exceptions::read(&exceptions_text);
     complaints.extend(broken);
-    complaints.extend(
-        citations
-            .iter()
-            .filter_map(|citation| citation.complaint(&texts)),
-    );
-    complaints.extend(
-        exceptions
-            .iter()
-            .filter_map(|exception| exception.complaint(&texts)),
-    );
+    complaints.extend(citations.iter().filter_map(|citation| citation.complaint(&texts)));
+    complaints.extend(exceptions.iter().filter_map(|exception| exception.complaint(&texts)));
     if !complaints.is_empty() {
-        bail!(
-            "{} complaints:\n  {}",
-            complaints.len(),
-            complaints.join("\n  ")
-        );
+        bail!("{} complaints:\n  {}", complaints.len(), complaints.join("\n  "));
     }
     conclude(&Report::new(&texts, &citations, &exceptions), options)
 }
@@ -77,13 +65,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> anyhow::Result<()
 ///
 /// On a broken quotation or exception.
 pub(crate) fn check(workspace: &Workspace) -> anyhow::Result<()> {
-    run(
-        workspace,
-        &Options {
-            strict: false,
-            open: false,
-        },
-    )
+    run(workspace, &Options { strict: false, open: false })
 }
 
 fn conclude(report: &Report, options: &Options) -> anyhow::Result<()> {
@@ -95,10 +77,7 @@ fn conclude(report: &Report, options: &Options) -> anyhow::Result<()> {
         }
     }
     if options.strict && !open.is_empty() {
-        bail!(
-            "{} requirements are neither tested nor excepted",
-            open.len()
-        );
+        bail!("{} requirements are neither tested nor excepted", open.len());
     }
     Ok(())
 }
@@ -109,11 +88,7 @@ fn read_texts(folder: &Path) -> anyhow::Result<BTreeMap<String, Text>> {
         fs::read_dir(folder).with_context(|| format!("cannot list {}", folder.display()))?;
     for entry in entries {
         let path = entry?.path();
-        let name = path
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         if name.ends_with(".md") && !NOT_TEXTS.contains(&name.as_str()) {
             texts.insert(name, Text::parse(&sources::read(&path)?));
         }

@@ -40,19 +40,15 @@ impl Report {
         let mut rows = Vec::new();
         for (text, content) in texts {
             for (anchor, sentence) in content.requirements() {
-                let mut about = citations
-                    .iter()
-                    .filter(|one| one.is_about(text, anchor, sentence))
-                    .peekable();
+                let mut about =
+                    citations.iter().filter(|one| one.is_about(text, anchor, sentence)).peekable();
                 rows.push(Row {
                     text: text.clone(),
                     anchor: anchor.to_owned(),
                     sentence: sentence.to_owned(),
                     cited: about.peek().is_some(),
                     tested: about.any(|one| one.test),
-                    excepted: exceptions
-                        .iter()
-                        .any(|one| one.is_about(text, anchor, sentence)),
+                    excepted: exceptions.iter().any(|one| one.is_about(text, anchor, sentence)),
                 });
             }
         }
@@ -62,8 +58,7 @@ impl Report {
     /// The requirements that are neither tested nor excepted.
     pub(super) fn open(&self) -> Vec<String> {
         let open = self.rows.iter().filter(|row| row.open());
-        open.map(|row| format!("{}#{}: {}", row.text, row.anchor, row.sentence))
-            .collect()
+        open.map(|row| format!("{}#{}: {}", row.text, row.anchor, row.sentence)).collect()
     }
 }
 
@@ -114,20 +109,12 @@ mod tests {
         };
         let (exceptions, _) = super::super::exceptions::read("\n- t.md#h: C MUST. Reason: why.\n");
 
-        let report = Report::new(
-            &texts,
-            &[cite("A MUST.", false), cite("B MUST.", true)],
-            &exceptions,
-        );
+        let report =
+            Report::new(&texts, &[cite("A MUST.", false), cite("B MUST.", true)], &exceptions);
 
         assert_eq!(report.open(), ["t.md#h: A MUST.", "t.md#h: D MUST."]);
         let table = report.to_string();
-        let last: Vec<_> = table
-            .lines()
-            .last()
-            .unwrap_or_default()
-            .split_whitespace()
-            .collect();
+        let last: Vec<_> = table.lines().last().unwrap_or_default().split_whitespace().collect();
         assert_eq!(last, ["all", "4", "2", "1", "1", "2"], "{table}");
     }
 }

@@ -40,18 +40,13 @@ impl Text {
 
     /// Whether these words stand under this heading.
     pub(super) fn contains(&self, anchor: &str, words: &str) -> bool {
-        self.sections
-            .get(anchor)
-            .is_some_and(|section| section.words.contains(words))
+        self.sections.get(anchor).is_some_and(|section| section.words.contains(words))
     }
 
     /// Every requirement with the anchor of its heading, in the order of the anchors.
     pub(super) fn requirements(&self) -> impl Iterator<Item = (&str, &str)> {
         self.sections.iter().flat_map(|(anchor, section)| {
-            section
-                .requirements
-                .iter()
-                .map(move |sentence| (anchor.as_str(), sentence.as_str()))
+            section.requirements.iter().map(move |sentence| (anchor.as_str(), sentence.as_str()))
         })
     }
 }
@@ -74,25 +69,13 @@ pub(super) fn normalise(text: &str) -> String {
 }
 
 fn is_requirement(sentence: &str) -> bool {
-    sentence
-        .split(|c: char| !c.is_alphanumeric())
-        .any(|word| word == "MUST")
+    sentence.split(|c: char| !c.is_alphanumeric()).any(|word| word == "MUST")
 }
 
 /// The anchor of a heading: lower case, `-` for spaces, no punctuation.
 fn anchor_of(heading: &str) -> String {
-    let kept = heading
-        .trim()
-        .chars()
-        .filter(|c| c.is_alphanumeric() || " -".contains(*c));
-    kept.map(|c| {
-        if c == ' ' {
-            '-'
-        } else {
-            c.to_ascii_lowercase()
-        }
-    })
-    .collect()
+    let kept = heading.trim().chars().filter(|c| c.is_alphanumeric() || " -".contains(*c));
+    kept.map(|c| if c == ' ' { '-' } else { c.to_ascii_lowercase() }).collect()
 }
 
 /// Headings, list items and paragraphs, each on one line.
@@ -128,11 +111,7 @@ mod tests {
 
         assert_eq!(
             requirements,
-            [
-                ("e-bit", "One MUST go on."),
-                ("e-bit", "Two MUST NOT."),
-                ("plain", "Four MUST.")
-            ]
+            [("e-bit", "One MUST go on."), ("e-bit", "Two MUST NOT."), ("plain", "Four MUST.")]
         );
     }
 

@@ -24,11 +24,7 @@ impl<'a> Environment<'a> {
     /// A program by its name: the pinned one of the peers' environment, else the machine's.
     pub(super) fn program(&self, name: &str) -> Option<PathBuf> {
         let pinned = self.workspace.peers_environment().join("bin").join(name);
-        if pinned.is_file() {
-            Some(pinned)
-        } else {
-            process::find_program(name)
-        }
+        if pinned.is_file() { Some(pinned) } else { process::find_program(name) }
     }
 
     /// `cargo` with these arguments, in the root of the workspace.
@@ -38,10 +34,7 @@ impl<'a> Environment<'a> {
     pub(super) fn cargo(&self, arguments: &[&str]) -> anyhow::Result<Command> {
         let mut command = Command::new("cargo");
         let path = process::path_with(&self.workspace.peers_environment().join("bin"))?;
-        command
-            .current_dir(self.workspace.root())
-            .env("PATH", path)
-            .args(arguments);
+        command.current_dir(self.workspace.root()).env("PATH", path).args(arguments);
         Ok(command)
     }
 

@@ -65,26 +65,15 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> anyhow::Result<Ex
         if let Verdict::Failed(reason) | Verdict::Skipped(reason) = &outcome.verdict {
             println!("{}: {reason}", step.name);
         }
-        summary.add(Record {
-            name: step.name,
-            outcome,
-            duration: began.elapsed(),
-        });
+        summary.add(Record { name: step.name, outcome, duration: began.elapsed() });
     }
     let deny_skips = options.deny_skips || is_ci();
     print!("{}", summary.text(deny_skips));
-    Ok(if summary.is_good(deny_skips) {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(if summary.is_good(deny_skips) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn chosen(only: &[String]) -> anyhow::Result<Vec<&'static Step>> {
-    if let Some(unknown) = only
-        .iter()
-        .find(|name| STEPS.iter().all(|step| step.name != **name))
-    {
+    if let Some(unknown) = only.iter().find(|name| STEPS.iter().all(|step| step.name != **name)) {
         bail!("there is no step `{unknown}`; see --list");
     }
     let wanted = |step: &&Step| only.is_empty() || only.iter().any(|name| name == step.name);

@@ -7,7 +7,7 @@ use super::environment::Environment;
 use super::peers;
 use super::skips::{self, Skip};
 use super::summary::Verdict;
-use super::tally::Tally;
+use super::tally::{Runner, Tally};
 use crate::{arrows, process, sizes, spec};
 
 /// One step of the test command.
@@ -34,10 +34,7 @@ enum Action {
     /// Runs a tool with these arguments in a folder of the workspace.
     Tool(&'static str, &'static [&'static str], &'static str),
     /// Runs the tests that a nextest filter names, or without nextest those of `cargo test`.
-    Tests {
-        filter: &'static str,
-        without: &'static [&'static str],
-    },
+    Tests { filter: &'static str, without: &'static [&'static str] },
     /// Runs the examples of the documentation, which nextest cannot.
     DocTests,
 }
@@ -45,47 +42,19 @@ enum Action {
 /// The steps, in their order: what is quick and tells most comes first.
 pub(super) const STEPS: &[Step] = &[
     step("peers", "tools and peers that tests need", Action::Peers),
-    step(
-        "fmt",
-        "formatting",
-        Action::Cargo(&["fmt", "--all", "--check"]),
-    ),
-    step(
-        "arrows",
-        "who depends on whom, unsafe, bans, versions",
-        Action::Check(check_arrows),
-    ),
-    step(
-        "sizes",
-        "no file too long to hold one idea",
-        Action::Check(check_sizes),
-    ),
-    step(
-        "spec",
-        "quotations of requirements",
-        Action::Check(check_spec),
-    ),
+    step("fmt", "formatting", Action::Cargo(&["fmt", "--all", "--check"])),
+    step("arrows", "who depends on whom, unsafe, bans, versions", Action::Check(check_arrows)),
+    step("sizes", "no file too long to hold one idea", Action::Check(check_sizes)),
+    step("spec", "quotations of requirements", Action::Check(check_spec)),
     step(
         "deny",
         "bans, licenses and sources of dependencies",
         Action::Tool("cargo-deny", DENY, "."),
     ),
-    step(
-        "proto",
-        "lint of the Iq API",
-        Action::Tool("buf", &["lint"], "proto"),
-    ),
+    step("proto", "lint of the Iq API", Action::Tool("buf", &["lint"], "proto")),
     step("clippy", "lints, warnings denied", Action::Cargo(CLIPPY)),
-    step(
-        "build",
-        "everything that the tests run",
-        Action::Cargo(BUILD),
-    ),
-    after_build(
-        "unit",
-        "unit, property and vector tests of every crate",
-        UNIT,
-    ),
+    step("build", "everything that the tests run", Action::Cargo(BUILD)),
+    after_build("unit", "unit, property and vector tests of every crate", UNIT),
     after_build("e2e", "the daemon end to end", E2E),
     after_build("interop", "the daemon with other software", INTEROP),
     after_build("corpus", "replay of the fuzz corpus", CORPUS),
@@ -97,26 +66,13 @@ pub(super) const STEPS: &[Step] = &[
     },
 ];
 
-const DENY: &[&str] = &[
-    "--workspace",
-    "check",
-    "--hide-inclusion-graph",
-    "bans",
-    "licenses",
-    "sources",
-];
-const CLIPPY: &[&str] = &[
-    "clippy",
-    "--workspace",
-    "--all-targets",
-    "--",
-    "-D",
-    "warnings",
-];
+const DENY: &[&str] =
+    &["--workspace", "check", "--hide-inclusion-graph", "bans", "licenses", "sources"];
+const CLIPPY: &[&str] = &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
 const BUILD: &[&str] = &["build", "--workspace", "--bins", "--tests"];
 const UNIT: Action = Action::Tests {
     filter: "not package(agw-tests)",
-    without: &["--exclude", "agw-tests", "--lib", "--bins", "--tests"],
+    without: &["--exclude", "agw-tests", "--tests"],
 };
 const E2E: Action = Action::Tests {
     filter: "package(agw-tests) and not (binary(interop) or binary(corpus))",
@@ -132,21 +88,11 @@ const CORPUS: Action = Action::Tests {
 };
 
 const fn step(name: &'static str, what: &'static str, action: Action) -> Step {
-    Step {
-        name,
-        what,
-        needs: None,
-        action,
-    }
+    Step { name, what, needs: None, action }
 }
 
 const fn after_build(name: &'static str, what: &'static str, action: Action) -> Step {
-    Step {
-        name,
-        what,
-        needs: Some("build"),
-        action,
-    }
+    Step { name, what, needs: Some("build"), action }
 }
 
 /// What came of a step.
@@ -162,11 +108,7 @@ pub(super) struct Outcome {
 
 impl From<Verdict> for Outcome {
     fn from(verdict: Verdict) -> Self {
-        Self {
-            verdict,
-            tests: None,
-            skips: Vec::new(),
-        }
+        Self { verdict, tests: None, skips: Vec::new() }
     }
 }
 
@@ -179,7 +121,9 @@ impl Step {
             Action::Cargo(arguments) => run_cargo(environment, arguments),
             Action::Tool(name, arguments, folder) => run_tool(environment, name, arguments, folder),
             Action::Tests { filter, without } => run_tests(environment, filter, without),
-            Action::DocTests => run_runner(environment, &["test", "--workspace", "--doc"]),
+            Action::DocTests => {
+                run_runner(environment, Runner::CargoTest, &["test", "--workspace", "--doc"])
+            }
         };
         result.unwrap_or_else(|error| Verdict::Failed(format!("{error:#}")).into())
     }
@@ -223,24 +167,20 @@ fn run_tests(
     without: &[&str],
 ) -> anyhow::Result<Outcome> {
     if environment.program("cargo-nextest").is_some() {
-        let nextest = [
-            "nextest",
-            "run",
-            "--workspace",
-            "--no-fail-fast",
-            "--run-ignored",
-            "all",
-        ];
-        return run_runner(environment, &[&nextest[..], &["-E", filter]].concat());
+        let nextest = ["nextest", "run", "--workspace", "--no-fail-fast", "--run-ignored", "all"];
+        let arguments = [&nextest[..], &["-E", filter]].concat();
+        return run_runner(environment, Runner::Nextest, &arguments);
     }
     let test = ["test", "--workspace", "--no-fail-fast"];
-    run_runner(
-        environment,
-        &[&test[..], without, &["--", "--include-ignored"]].concat(),
-    )
+    let arguments = [&test[..], without, &["--", "--include-ignored"]].concat();
+    run_runner(environment, Runner::CargoTest, &arguments)
 }
 
-fn run_runner(environment: &Environment<'_>, arguments: &[&str]) -> anyhow::Result<Outcome> {
+fn run_runner(
+    environment: &Environment<'_>,
+    runner: Runner,
+    arguments: &[&str],
+) -> anyhow::Result<Outcome> {
     let mut command = environment.cargo(arguments)?;
     environment.describe_peers(&mut command);
     let skip_file = environment.skip_file();
@@ -248,19 +188,17 @@ fn run_runner(environment: &Environment<'_>, arguments: &[&str]) -> anyhow::Resu
     fs::write(&skip_file, "")?;
     let run = process::run_and_keep(&mut command)?;
     let skips = skips::read(&fs::read_to_string(&skip_file)?);
-    let tests = Tally::read(&run.text).without_skips(skips.len());
+    let tests = Tally::read(runner, &run.text).without_skips(skips.len());
     let verdict = if !run.status.success() {
         Verdict::Failed(format!("the test runner ended with {}", run.status))
     } else if tests.failed > 0 {
         Verdict::Failed("the test runner counts failures".to_owned())
+    } else if tests == Tally::default() {
+        Verdict::Failed("no test ran".to_owned())
     } else {
         Verdict::Passed
     };
-    Ok(Outcome {
-        verdict,
-        tests: Some(tests),
-        skips,
-    })
+    Ok(Outcome { verdict, tests: Some(tests), skips })
 }
 
 #[cfg(test)]
@@ -271,17 +209,9 @@ mod tests {
     fn a_step_needs_only_steps_before_it_and_names_are_unique() {
         for (position, step) in STEPS.iter().enumerate() {
             let before = &STEPS[..position];
-            assert!(
-                before.iter().all(|one| one.name != step.name),
-                "{} twice",
-                step.name
-            );
+            assert!(before.iter().all(|one| one.name != step.name), "{} twice", step.name);
             if let Some(needed) = step.needs {
-                assert!(
-                    before.iter().any(|one| one.name == needed),
-                    "{} before",
-                    step.name
-                );
+                assert!(before.iter().any(|one| one.name == needed), "{} before", step.name);
             }
         }
     }

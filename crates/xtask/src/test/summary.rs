@@ -42,9 +42,7 @@ impl Summary {
     /// Whether the step of this name ran and failed.
     pub(super) fn has_failed(&self, name: &str) -> bool {
         let failed = |record: &Record| matches!(record.outcome.verdict, Verdict::Failed(_));
-        self.records
-            .iter()
-            .any(|record| record.name == name && failed(record))
+        self.records.iter().any(|record| record.name == name && failed(record))
     }
 
     /// Whether nothing failed, nor was skipped where that is denied.
@@ -59,34 +57,23 @@ impl Summary {
         for record in &self.records {
             text.push_str(&row(record));
         }
-        for (record, skip) in self
-            .records
-            .iter()
-            .flat_map(|r| r.outcome.skips.iter().map(move |skip| (r, skip)))
+        for (record, skip) in
+            self.records.iter().flat_map(|r| r.outcome.skips.iter().map(move |skip| (r, skip)))
         {
-            let _ = writeln!(
-                text,
-                "SKIPPED {}: {} (without {})",
-                record.name, skip.test, skip.peer
-            );
+            let _ =
+                writeln!(text, "SKIPPED {}: {} (without {})", record.name, skip.test, skip.peer);
         }
         let all = self.counts();
         if deny_skips && all.skipped > 0 {
             text.push_str("a skip is a failure here (CI=true or --deny-skips)\n");
         }
-        let _ = writeln!(
-            text,
-            "{} passed, {} failed, {} skipped",
-            all.passed, all.failed, all.skipped
-        );
+        let _ =
+            writeln!(text, "{} passed, {} failed, {} skipped", all.passed, all.failed, all.skipped);
         text
     }
 
     fn counts(&self) -> Tally {
-        self.records
-            .iter()
-            .map(counts)
-            .fold(Tally::default(), Tally::plus)
+        self.records.iter().map(counts).fold(Tally::default(), Tally::plus)
     }
 }
 
@@ -95,18 +82,9 @@ fn counts(record: &Record) -> Tally {
     let tests = record.outcome.tests.unwrap_or_default();
     match &record.outcome.verdict {
         Verdict::Passed if record.outcome.tests.is_some() => tests,
-        Verdict::Passed => Tally {
-            passed: 1,
-            ..Tally::default()
-        },
-        Verdict::Failed(_) => Tally {
-            failed: tests.failed.max(1),
-            ..tests
-        },
-        Verdict::Skipped(_) => Tally {
-            skipped: tests.skipped + 1,
-            ..tests
-        },
+        Verdict::Passed => Tally { passed: 1, ..Tally::default() },
+        Verdict::Failed(_) => Tally { failed: tests.failed.max(1), ..tests },
+        Verdict::Skipped(_) => Tally { skipped: tests.skipped + 1, ..tests },
     }
 }
 
@@ -117,22 +95,13 @@ fn row(record: &Record) -> String {
         Verdict::Skipped(reason) => ("SKIPPED", reason.lines().next().unwrap_or_default()),
     };
     let tests = record.outcome.tests.map_or_else(String::new, |tests| {
-        let Tally {
-            passed,
-            failed,
-            skipped,
-        } = tests;
+        let Tally { passed, failed, skipped } = tests;
         format!("{passed} passed, {failed} failed, {skipped} skipped")
     });
-    let note = [tests.as_str(), reason]
-        .into_iter()
-        .filter(|part| !part.is_empty());
+    let note = [tests.as_str(), reason].into_iter().filter(|part| !part.is_empty());
     let note = note.collect::<Vec<_>>().join("; ");
-    let row = format!(
-        "{:<9} {result:<8} {:>7.1} s  {note}",
-        record.name,
-        record.duration.as_secs_f64()
-    );
+    let row =
+        format!("{:<9} {result:<8} {:>7.1} s  {note}", record.name, record.duration.as_secs_f64());
     format!("{}\n", row.trim_end())
 }
 
@@ -142,45 +111,22 @@ mod tests {
     use super::*;
 
     fn record(name: &'static str, verdict: Verdict, tests: Option<Tally>) -> Record {
-        let outcome = Outcome {
-            verdict,
-            tests,
-            skips: Vec::new(),
-        };
-        Record {
-            name,
-            outcome,
-            duration: Duration::from_millis(1_500),
-        }
+        let outcome = Outcome { verdict, tests, skips: Vec::new() };
+        Record { name, outcome, duration: Duration::from_millis(1_500) }
     }
 
     fn tests(passed: usize, failed: usize, skipped: usize) -> Option<Tally> {
-        Some(Tally {
-            passed,
-            failed,
-            skipped,
-        })
+        Some(Tally { passed, failed, skipped })
     }
 
     #[test]
     fn the_last_line_counts_tests_and_steps_without_tests() {
         let mut summary = Summary::default();
         summary.add(record("fmt", Verdict::Passed, None));
-        summary.add(record(
-            "deny",
-            Verdict::Skipped("cargo-deny is missing".into()),
-            None,
-        ));
-        summary.add(record(
-            "unit",
-            Verdict::Failed("exit 100".into()),
-            tests(7, 2, 0),
-        ));
+        summary.add(record("deny", Verdict::Skipped("cargo-deny is missing".into()), None));
+        summary.add(record("unit", Verdict::Failed("exit 100".into()), tests(7, 2, 0)));
         let mut interop = record("interop", Verdict::Passed, tests(1, 0, 1));
-        interop.outcome.skips = vec![Skip {
-            peer: "ffmpeg".into(),
-            test: "a_call".into(),
-        }];
+        interop.outcome.skips = vec![Skip { peer: "ffmpeg".into(), test: "a_call".into() }];
         summary.add(interop);
 
         let text = summary.text(true);
@@ -204,16 +150,8 @@ mod tests {
     #[test]
     fn a_runner_that_failed_before_its_tests_counts_as_one_failure() {
         let mut summary = Summary::default();
-        summary.add(record(
-            "e2e",
-            Verdict::Failed("does not build".into()),
-            tests(0, 0, 0),
-        ));
-        assert!(
-            summary
-                .text(false)
-                .ends_with("\n0 passed, 1 failed, 0 skipped\n")
-        );
+        summary.add(record("e2e", Verdict::Failed("does not build".into()), tests(0, 0, 0)));
+        assert!(summary.text(false).ends_with("\n0 passed, 1 failed, 0 skipped\n"));
         assert!(!summary.is_good(false));
     }
 

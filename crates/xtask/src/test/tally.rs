@@ -11,20 +11,32 @@ pub(super) struct Tally {
     pub(super) skipped: usize,
 }
 
+/// Who ran the tests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Runner {
+    /// `cargo nextest run`: one closing line for all binaries.
+    Nextest,
+    /// `cargo test`: a closing line for each binary.
+    CargoTest,
+}
+
 impl Tally {
-    /// Adds up the closing lines of `cargo nextest run` and `cargo test` in `text`.
-    pub(super) fn read(text: &str) -> Self {
-        text.lines().fold(Self::default(), |sum, line| {
-            let line = line.trim();
-            let counts = if line.starts_with("Summary [") {
-                read_nextest(line)
-            } else if line.starts_with("test result: ") {
-                read_libtest(line)
-            } else {
-                Self::default()
-            };
-            sum.plus(counts)
-        })
+    /// Reads the closing lines of `runner` in what it printed.
+    ///
+    /// nextest shows what a failed test's own binary printed, the closing line of that binary
+    /// too; so only the last line of nextest's own form counts.
+    pub(super) fn read(runner: Runner, text: &str) -> Self {
+        let mut lines = text.lines().map(str::trim);
+        match runner {
+            Runner::Nextest => {
+                let closing = lines.rfind(|line| line.starts_with("Summary ["));
+                closing.map(read_nextest).unwrap_or_default()
+            }
+            Runner::CargoTest => lines
+                .filter(|line| line.starts_with("test result: "))
+                .map(read_cargo_test)
+                .fold(Self::default(), Self::plus),
+        }
     }
 
     /// Both together.
@@ -39,11 +51,7 @@ impl Tally {
     /// Moves tests that skipped for want of a peer from those that passed.
     pub(super) fn without_skips(self, skips: usize) -> Self {
         let skips = skips.min(self.passed);
-        Self {
-            passed: self.passed - skips,
-            skipped: self.skipped + skips,
-            ..self
-        }
+        Self { passed: self.passed - skips, skipped: self.skipped + skips, ..self }
     }
 }
 
@@ -54,10 +62,7 @@ impl Tally {
 fn read_nextest(line: &str) -> Tally {
     let counts = line.split_once(" run: ").map_or("", |(_, counts)| counts);
     let mut tally = Tally::default();
-    for (count, word) in without_brackets(counts)
-        .split(',')
-        .filter_map(count_and_word)
-    {
+    for (count, word) in without_brackets(counts).split(',').filter_map(count_and_word) {
         match word {
             "passed" => tally.passed += count,
             "skipped" => {}
@@ -68,7 +73,7 @@ fn read_nextest(line: &str) -> Tally {
 }
 
 /// `test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.1s`
-fn read_libtest(line: &str) -> Tally {
+fn read_cargo_test(line: &str) -> Tally {
     let counts = line.split_once(". ").map_or("", |(_, counts)| counts);
     let mut tally = Tally::default();
     for (count, word) in counts.split(';').filter_map(count_and_word) {
@@ -99,46 +104,39 @@ mod tests {
     use super::*;
 
     fn tally(passed: usize, failed: usize, skipped: usize) -> Tally {
-        Tally {
-            passed,
-            failed,
-            skipped,
-        }
+        Tally { passed, failed, skipped }
     }
 
     #[test]
-    fn closing_lines_of_both_runners_are_read() {
+    fn nextest_counts_what_its_filter_left_out_for_nothing_and_what_is_no_pass_as_a_failure() {
         let table = [
-            (
-                "     Summary [   0.009s] 4 tests run: 4 passed, 7 skipped",
-                tally(4, 0, 0),
-            ),
+            ("     Summary [   0.009s] 4 tests run: 4 passed, 7 skipped", tally(4, 0, 0)),
             (
                 "Summary [  61.2s] 8 tests run: 5 passed (2 slow, 1 leaky), 1 failed, 1 timed out, \
                  1 exec failed, 0 skipped",
                 tally(5, 3, 0),
             ),
-            (
-                "Summary [   0.009s] 1 test run: 1 passed, 0 skipped",
-                tally(1, 0, 0),
-            ),
-            (
-                "test result: FAILED. 3 passed; 2 failed; 1 ignored; 0 measured; 9 filtered out; \
-                 finished in 0.10s",
-                tally(3, 2, 1),
-            ),
-            ("test sentence ... ok", tally(0, 0, 0)),
+            ("Summary [   0.009s] 1 test run: 1 passed, 0 skipped", tally(1, 0, 0)),
+            ("no closing line", tally(0, 0, 0)),
         ];
         for (line, expected) in table {
-            assert_eq!(Tally::read(line), expected, "{line}");
+            assert_eq!(Tally::read(Runner::Nextest, line), expected, "{line}");
         }
     }
 
     #[test]
-    fn the_lines_of_several_binaries_add_up() {
+    fn what_a_failed_test_printed_itself_is_not_counted_again() {
+        let text = "test result: FAILED. 0 passed; 1 failed; 0 ignored; 0 measured\n\
+                    Summary [ 0.1s] 1 test run: 9 passed, 0 skipped\n\
+                    ────\n     Summary [   0.2s] 3 tests run: 2 passed, 1 failed, 0 skipped\n";
+        assert_eq!(Tally::read(Runner::Nextest, text), tally(2, 1, 0));
+    }
+
+    #[test]
+    fn the_binaries_of_cargo_test_add_up() {
         let text = "test result: ok. 3 passed; 0 failed; 0 ignored\nnoise\n\
-                    test result: ok. 2 passed; 0 failed; 0 ignored\n";
-        assert_eq!(Tally::read(text), tally(5, 0, 0));
+                    test result: FAILED. 2 passed; 2 failed; 1 ignored; 0 measured; 9 filtered out\n";
+        assert_eq!(Tally::read(Runner::CargoTest, text), tally(5, 2, 1));
     }
 
     #[test]

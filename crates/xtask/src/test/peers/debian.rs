@@ -17,46 +17,16 @@ pub(crate) struct Package {
 
 /// Every package that a test or a tool of the test command uses.
 const PACKAGES: &[Package] = &[
-    Package {
-        name: "ca-certificates",
-        why: "pip, for the Python packages",
-    },
-    Package {
-        name: "ffmpeg",
-        why: "interop: SRTP with 128-bit keys, its own implementation",
-    },
-    Package {
-        name: "gstreamer1.0-plugins-bad",
-        why: "interop: srtpenc and srtpdec",
-    },
-    Package {
-        name: "gstreamer1.0-plugins-base",
-        why: "interop: test tones and audio conversion",
-    },
-    Package {
-        name: "gstreamer1.0-plugins-good",
-        why: "interop: RTP payloaders, UDP, A-law, WAV",
-    },
-    Package {
-        name: "gstreamer1.0-tools",
-        why: "interop: gst-launch-1.0",
-    },
-    Package {
-        name: "libsrtp2-1",
-        why: "unit: differential tests against libsrtp",
-    },
-    Package {
-        name: "prometheus",
-        why: "e2e: promtool checks the metrics",
-    },
-    Package {
-        name: "python3-venv",
-        why: "the environment of the Python packages",
-    },
-    Package {
-        name: "systemd",
-        why: "e2e: systemd-analyze checks the unit",
-    },
+    Package { name: "ca-certificates", why: "pip, for the Python packages" },
+    Package { name: "ffmpeg", why: "interop: SRTP with 128-bit keys, its own implementation" },
+    Package { name: "gstreamer1.0-plugins-bad", why: "interop: srtpenc and srtpdec" },
+    Package { name: "gstreamer1.0-plugins-base", why: "interop: test tones and audio conversion" },
+    Package { name: "gstreamer1.0-plugins-good", why: "interop: RTP payloaders, UDP, A-law, WAV" },
+    Package { name: "gstreamer1.0-tools", why: "interop: gst-launch-1.0" },
+    Package { name: "libsrtp2-1", why: "unit: differential tests against libsrtp" },
+    Package { name: "prometheus", why: "e2e: promtool checks the metrics" },
+    Package { name: "python3-venv", why: "the environment of the Python packages" },
+    Package { name: "systemd", why: "e2e: systemd-analyze checks the unit" },
 ];
 
 /// The packages that are not installed; all of them on a machine without dpkg.
@@ -89,17 +59,10 @@ pub(crate) fn install() -> anyhow::Result<()> {
         bail!("apt-get is not here");
     }
     if !is_root() {
-        bail!(
-            "as root: apt-get install --no-install-recommends {}",
-            names.join(" ")
-        );
+        bail!("as root: apt-get install --no-install-recommends {}", names.join(" "));
     }
     process::run(apt_get().arg("update"))?;
-    process::run(
-        apt_get()
-            .args(["install", "--yes", "--no-install-recommends"])
-            .args(names),
-    )
+    process::run(apt_get().args(["install", "--yes", "--no-install-recommends"]).args(names))
 }
 
 /// `apt-get` that asks nothing and waits for another one that runs.
@@ -116,14 +79,9 @@ fn is_root() -> bool {
 }
 
 fn missing_from(listed: &str) -> Vec<&'static Package> {
-    let installed: Vec<&str> = listed
-        .lines()
-        .filter_map(|line| line.strip_suffix(" installed"))
-        .collect();
-    PACKAGES
-        .iter()
-        .filter(|package| !installed.contains(&package.name))
-        .collect()
+    let installed: Vec<&str> =
+        listed.lines().filter_map(|line| line.strip_suffix(" installed")).collect();
+    PACKAGES.iter().filter(|package| !installed.contains(&package.name)).collect()
 }
 
 #[cfg(test)]
@@ -132,22 +90,14 @@ mod tests {
 
     #[test]
     fn only_a_package_that_is_installed_whole_is_not_missing() {
-        let all: String = PACKAGES
-            .iter()
-            .map(|package| format!("{} installed\n", package.name))
-            .collect();
+        let all: String =
+            PACKAGES.iter().map(|package| format!("{} installed\n", package.name)).collect();
         let names = |listed: &str| -> Vec<_> {
-            missing_from(listed)
-                .iter()
-                .map(|package| package.name)
-                .collect()
+            missing_from(listed).iter().map(|package| package.name).collect()
         };
 
         assert!(names(&all).is_empty());
-        assert_eq!(
-            names(&all.replace("ffmpeg installed", "ffmpeg config-files")),
-            ["ffmpeg"]
-        );
+        assert_eq!(names(&all.replace("ffmpeg installed", "ffmpeg config-files")), ["ffmpeg"]);
         assert_eq!(names("").len(), PACKAGES.len());
     }
 }

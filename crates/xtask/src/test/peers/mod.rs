@@ -9,10 +9,8 @@ use crate::workspace::Workspace;
 
 /// The peers that are missing, by name.
 pub(crate) fn missing(workspace: &Workspace) -> Vec<String> {
-    let mut missing: Vec<String> = debian::missing()
-        .into_iter()
-        .map(|package| package.name.to_owned())
-        .collect();
+    let mut missing: Vec<String> =
+        debian::missing().into_iter().map(|package| package.name.to_owned()).collect();
     if !python::is_current(workspace) {
         missing.push(format!("the Python packages of {}", python::REQUIREMENTS));
     }

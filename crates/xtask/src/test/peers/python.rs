@@ -18,10 +18,7 @@ const STAMP: &str = "requirements.txt";
 
 /// Whether the environment stands and was made from the requirements as they are now.
 pub(crate) fn is_current(workspace: &Workspace) -> bool {
-    is_made_from(
-        &workspace.peers_environment(),
-        &workspace.root().join(REQUIREMENTS),
-    )
+    is_made_from(&workspace.peers_environment(), &workspace.root().join(REQUIREMENTS))
 }
 
 /// Makes the environment, unless it is current.
@@ -35,20 +32,11 @@ pub(crate) fn install(workspace: &Workspace) -> anyhow::Result<()> {
     }
     let environment = workspace.peers_environment();
     let requirements = workspace.root().join(REQUIREMENTS);
-    process::run(
-        Command::new(system_python())
-            .args(["-m", "venv", "--clear"])
-            .arg(&environment),
-    )?;
+    process::run(Command::new(system_python()).args(["-m", "venv", "--clear"]).arg(&environment))?;
     process::run(
         Command::new(environment.join("bin/python"))
             .args(["-m", "pip", "install", "--quiet", "--no-input"])
-            .args([
-                "--disable-pip-version-check",
-                "--no-deps",
-                "--only-binary",
-                ":all:",
-            ])
+            .args(["--disable-pip-version-check", "--no-deps", "--only-binary", ":all:"])
             .arg("--requirement")
             .arg(&requirements),
     )?;
@@ -60,11 +48,7 @@ pub(crate) fn install(workspace: &Workspace) -> anyhow::Result<()> {
 /// Debian's own Python, which python3-venv belongs to, else the first of the search path.
 fn system_python() -> PathBuf {
     let debian = Path::new("/usr/bin/python3");
-    if debian.is_file() {
-        debian.to_path_buf()
-    } else {
-        PathBuf::from("python3")
-    }
+    if debian.is_file() { debian.to_path_buf() } else { PathBuf::from("python3") }
 }
 
 fn is_made_from(environment: &Path, requirements: &Path) -> bool {
