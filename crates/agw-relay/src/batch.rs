@@ -77,11 +77,11 @@ enum Stage {
     Leaving(EgressId, Route, usize),
 }
 
-/// The whole batch; `None` where no flow is bound to the port.
-type Passages = ArrayVec<Option<Passage>, MAX_BATCH>;
-
-/// What the engine said, by place in the batch.
-type Outcomes = ArrayVec<(usize, Result<usize, CryptoFailure>), MAX_BATCH>;
+/// What the engine said to the packet at one place in the batch.
+struct Outcome {
+    place: usize,
+    result: Result<usize, CryptoFailure>,
+}
 
 impl<E: Engine> Relay<E> {
     /// Takes datagrams through gates, source rules and crypto, in their slots.
@@ -90,7 +90,7 @@ impl<E: Engine> Relay<E> {
     /// reason.
     pub fn handle_batch(&mut self, batch: &mut [Datagram<'_>], now: Instant) {
         for datagrams in batch.chunks_mut(MAX_BATCH) {
-            let mut passages: Passages =
+            let mut passages: ArrayVec<Option<Passage>, MAX_BATCH> =
                 datagrams.iter().map(|datagram| self.admit(datagram, now)).collect();
             self.open(datagrams, &mut passages, now);
             self.route(datagrams, &mut passages, now);
@@ -141,14 +141,19 @@ impl<E: Engine> Relay<E> {
     }
 
     /// Verifies and decrypts what is secured, then remembers what verified.
-    fn open(&mut self, datagrams: &mut [Datagram<'_>], passages: &mut Passages, now: Instant) {
-        for (place, outcome) in self.run_open(datagrams, passages) {
+    fn open(
+        &mut self,
+        datagrams: &mut [Datagram<'_>],
+        passages: &mut [Option<Passage>],
+        now: Instant,
+    ) {
+        for Outcome { place, result } in self.run_open(datagrams, passages) {
             let (Some(datagram), Some(Some(passage))) =
                 (datagrams.get_mut(place), passages.get_mut(place))
             else {
                 continue;
             };
-            passage.stage = match self.settle(datagram, passage, outcome, now) {
+            passage.stage = match self.settle(datagram, passage, result, now) {
                 Ok(len) => Stage::Accepted(len),
                 Err(reason) => Stage::Dropped(reason),
             };
@@ -156,7 +161,11 @@ impl<E: Engine> Relay<E> {
     }
 
     /// One engine call for every packet of the batch that is to be opened.
-    fn run_open(&self, datagrams: &mut [Datagram<'_>], passages: &Passages) -> Outcomes {
+    fn run_open(
+        &self,
+        datagrams: &mut [Datagram<'_>],
+        passages: &[Option<Passage>],
+    ) -> ArrayVec<Outcome, MAX_BATCH> {
         let mut round = Round::new();
         for (place, (datagram, passage)) in datagrams.iter_mut().zip(passages).enumerate() {
             let Some(Passage { ingress, stage: Stage::Opening(ticket), .. }) = passage else {
@@ -220,7 +229,12 @@ impl<E: Engine> Relay<E> {
     }
 
     /// Finds the way out and reserves the index of what is to be sealed.
-    fn route(&mut self, datagrams: &[Datagram<'_>], passages: &mut Passages, now: Instant) {
+    fn route(
+        &mut self,
+        datagrams: &[Datagram<'_>],
+        passages: &mut [Option<Passage>],
+        now: Instant,
+    ) {
         for (datagram, passage) in datagrams.iter().zip(passages.iter_mut().flatten()) {
             let Stage::Accepted(len) = passage.stage else {
                 continue;
@@ -262,24 +276,28 @@ impl<E: Engine> Relay<E> {
     }
 
     /// Seals what leaves on a secured leg.
-    fn seal(&mut self, datagrams: &mut [Datagram<'_>], passages: &mut Passages) {
-        for (place, outcome) in self.run_seal(datagrams, passages) {
+    fn seal(&mut self, datagrams: &mut [Datagram<'_>], passages: &mut [Option<Passage>]) {
+        for Outcome { place, result } in self.run_seal(datagrams, passages) {
             let Some(Some(passage)) = passages.get_mut(place) else {
                 continue;
             };
             let Stage::Sealing(id, route, ..) = passage.stage else {
                 continue;
             };
-            passage.stage = match outcome {
+            passage.stage = match result {
                 Ok(len) => Stage::Leaving(id, route, len),
                 Err(error) => Stage::Dropped(sealing(error.into())),
             };
-            self.stats.protected += u64::from(outcome.is_ok());
+            self.stats.protected += u64::from(result.is_ok());
         }
     }
 
     /// One engine call for every packet of the batch that is to be sealed.
-    fn run_seal(&self, datagrams: &mut [Datagram<'_>], passages: &Passages) -> Outcomes {
+    fn run_seal(
+        &self,
+        datagrams: &mut [Datagram<'_>],
+        passages: &[Option<Passage>],
+    ) -> ArrayVec<Outcome, MAX_BATCH> {
         let mut round = Round::new();
         for (place, (datagram, passage)) in datagrams.iter_mut().zip(passages).enumerate() {
             let Some(Passage { stage: Stage::Sealing(id, _, ticket, len), .. }) = passage else {
@@ -343,8 +361,13 @@ impl<'a, K> Round<'a, K> {
         self.places.push(place);
     }
 
-    fn run<E: Engine<Keys = K>>(mut self, engine: &E) -> Outcomes {
+    fn run<E: Engine<Keys = K>>(mut self, engine: &E) -> ArrayVec<Outcome, MAX_BATCH> {
         engine.run(&mut self.jobs);
-        self.places.into_iter().zip(self.jobs.iter().map(Job::outcome)).collect()
+        let results = self.jobs.iter().map(Job::outcome);
+        self.places
+            .into_iter()
+            .zip(results)
+            .map(|(place, result)| Outcome { place, result })
+            .collect()
     }
 }

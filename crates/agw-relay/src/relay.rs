@@ -78,7 +78,7 @@ impl<E: Engine> Relay<E> {
             ingresses: Table::default(),
             egresses: Table::default(),
             stats: RelayStats::default(),
-            reports: Reports::default(),
+            reports: Reports::new(),
             deadlines: BTreeSet::new(),
         }
     }

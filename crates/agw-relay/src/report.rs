@@ -35,13 +35,18 @@ pub enum Report {
     IndexReused(EgressId),
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Reports {
     waiting: VecDeque<Report>,
     lost: u64,
 }
 
 impl Reports {
+    /// Room for all that may wait is made once, not on the packet path.
+    pub(crate) fn new() -> Self {
+        Self { waiting: VecDeque::with_capacity(CAPACITY), lost: 0 }
+    }
+
     pub(crate) fn push(&mut self, report: Report) {
         if self.waiting.len() < CAPACITY {
             self.waiting.push_back(report);

@@ -1,0 +1,8 @@
+//! The packet path through its public door: datagrams in, verdicts and octets out.
+#![expect(clippy::unwrap_used, reason = "a test may fail")]
+
+mod crypto;
+mod flows;
+mod ledger;
+mod sources;
+mod support;

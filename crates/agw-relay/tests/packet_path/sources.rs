@@ -1,0 +1,106 @@
+//! Who may speak on a leg, and where its packets go.
+
+use std::time::Duration;
+
+use agw_relay::{
+    Command, Component, DropReason, EgressId, IngressId, Report, SourceRule, Transport,
+};
+use agw_srtp::Suite;
+
+use crate::support::{
+    ACCESS, ACCESS_RTP, CORE, CORE_RTP, Call, FAR, UE, at, egress_spec, ingress_spec, rtp,
+};
+
+const MOVED: &str = "203.0.113.9:7000";
+
+#[test]
+fn media_follows_the_phone_to_its_new_address_once_it_has_proved_itself() {
+    let mut call = Call::new(Suite::AesCm128HmacSha1_80);
+    let sealed = call.seal(&rtp(7, 1, b"x"));
+    call.pass(ACCESS_RTP, UE, &sealed).unwrap();
+    let mut forged = call.seal(&rtp(7, 2, b"x"));
+    *forged.last_mut().unwrap() ^= 1;
+    assert!(call.pass(ACCESS_RTP, MOVED, &forged).is_err());
+    assert_eq!(call.learnt(Component::Rtp), Some(at(UE)));
+
+    let sealed = call.seal(&rtp(7, 3, b"x"));
+    call.pass(ACCESS_RTP, MOVED, &sealed).unwrap();
+    assert_eq!(call.pass(CORE_RTP, CORE, &rtp(9, 1, b"x")).unwrap().1, at(MOVED));
+    let reports: Vec<_> = std::iter::from_fn(|| call.relay.poll_report()).collect();
+    let learnt = |address, again| Report::Learnt {
+        ingress: IngressId(ACCESS),
+        reverse: EgressId(ACCESS),
+        component: Component::Rtp,
+        address: at(address),
+        again,
+    };
+    assert_eq!(reports, [learnt(UE, false), learnt(MOVED, true)]);
+}
+
+#[test]
+fn an_old_authentic_packet_from_elsewhere_moves_nothing() {
+    let mut call = Call::new(Suite::AesCm128HmacSha1_80);
+    let held_back = call.seal(&rtp(7, 1, b"x"));
+    let newer = call.seal(&rtp(7, 2, b"x"));
+    call.pass(ACCESS_RTP, UE, &newer).unwrap();
+    call.pass(ACCESS_RTP, MOVED, &held_back).unwrap();
+    assert_eq!(call.learnt(Component::Rtp), Some(at(UE)));
+}
+
+#[test]
+fn with_a_short_tag_the_address_moves_with_the_third_packet() {
+    let mut call = Call::new(Suite::AesCm128HmacSha1_32);
+    let destinations: Vec<_> = (1..=3u16)
+        .map(|sequence| {
+            let sealed = call.seal(&rtp(7, sequence, b"x"));
+            call.pass(ACCESS_RTP, MOVED, &sealed).unwrap();
+            call.learnt(Component::Rtp).unwrap()
+        })
+        .collect();
+    assert_eq!(destinations, [at(UE), at(UE), at(MOVED)]);
+}
+
+#[test]
+fn a_plain_leg_hears_its_signalled_source_only() {
+    let mut call = Call::new(Suite::AesCm128HmacSha1_80);
+    let injected = call.pass(CORE_RTP, MOVED, &rtp(9, 1, b"x"));
+    assert_eq!(injected, Err(DropReason::WrongSource));
+    assert!(call.pass(CORE_RTP, CORE, &rtp(9, 1, b"x")).is_ok());
+}
+
+#[test]
+fn a_plain_leg_that_latches_locks_the_first_source_and_sends_there() {
+    let mut call = Call::new(Suite::AesCm128HmacSha1_80);
+    let mut ingress = ingress_spec(FAR, Transport::Plain);
+    ingress.source = SourceRule::FirstUntil { until: call.now + Duration::from_secs(3) };
+    ingress.signalled_rtp = None;
+    let mut egress = egress_spec(FAR, Transport::Plain);
+    egress.to = None;
+    call.command(Command::SetIngress(IngressId(FAR), ingress.clone()));
+    call.command(Command::SetEgress(EgressId(FAR), egress.clone()));
+    let sealed = call.seal(&rtp(7, 1, b"x"));
+    assert_eq!(call.pass(ACCESS_RTP, UE, &sealed), Err(DropReason::NoDestination));
+
+    call.pass(CORE_RTP, MOVED, &rtp(9, 1, b"x")).unwrap();
+    assert_eq!(call.pass(CORE_RTP, CORE, &rtp(9, 2, b"x")), Err(DropReason::WrongSource));
+    let sealed = call.seal(&rtp(7, 2, b"x"));
+    assert_eq!(call.pass(ACCESS_RTP, UE, &sealed).unwrap().1, at(MOVED));
+
+    // The same spec told again keeps what was learnt; another gate starts anew.
+    call.command(Command::SetIngress(IngressId(FAR), ingress.clone()));
+    assert!(call.pass(CORE_RTP, MOVED, &rtp(9, 3, b"x")).is_ok());
+    ingress.source = SourceRule::FirstUntil { until: call.now + Duration::from_secs(4) };
+    call.command(Command::SetIngress(IngressId(FAR), ingress));
+    assert!(call.pass(CORE_RTP, CORE, &rtp(9, 4, b"x")).is_ok());
+    egress.to = Some(at("198.51.100.7:1234"));
+    call.command(Command::SetEgress(EgressId(FAR), egress));
+    let sealed = call.seal(&rtp(7, 3, b"x"));
+    assert_eq!(call.pass(ACCESS_RTP, UE, &sealed).unwrap().1, at("198.51.100.7:1234"));
+}
+
+#[test]
+fn an_address_learnt_by_another_worker_is_followed() {
+    let mut call = Call::new(Suite::AesCm128HmacSha1_80);
+    call.command(Command::Follow(EgressId(ACCESS), Component::Rtp, at(MOVED)));
+    assert_eq!(call.pass(CORE_RTP, CORE, &rtp(9, 1, b"x")).unwrap().1, at(MOVED));
+}
