@@ -105,24 +105,12 @@ impl<'a, K> Job<'a, K> {
         buffer: &'a mut [u8],
         packet_octets: usize,
     ) -> Self {
-        Self {
-            keys: Some(keys),
-            frame,
-            buffer,
-            packet_octets,
-            outcome: Err(CryptoFailure::NotRun),
-        }
+        Self { keys: Some(keys), frame, buffer, packet_octets, outcome: Err(CryptoFailure::NotRun) }
     }
 
     /// A job whose key is gone: engines pass over it.
     pub(crate) fn stale(frame: Frame<'a>, buffer: &'a mut [u8], packet_octets: usize) -> Self {
-        Self {
-            keys: None,
-            frame,
-            buffer,
-            packet_octets,
-            outcome: Err(CryptoFailure::Stale),
-        }
+        Self { keys: None, frame, buffer, packet_octets, outcome: Err(CryptoFailure::Stale) }
     }
 
     /// The packet's new length in its buffer, in octets, or why nothing was done.

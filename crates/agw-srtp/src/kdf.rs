@@ -100,11 +100,7 @@ impl ProtocolKeys {
 pub(crate) fn expand_label(prf: &AesKey, salt: &[u8; SALT_OCTETS], label: u8, key: &mut [u8]) {
     let mut iv = [0; 16];
     for (position, (to, from)) in iv.iter_mut().zip(salt).enumerate() {
-        *to = if position == LABEL_POSITION {
-            *from ^ label
-        } else {
-            *from
-        };
+        *to = if position == LABEL_POSITION { *from ^ label } else { *from };
     }
     prf.apply_keystream(&iv, key);
     iv.zeroize();

@@ -28,16 +28,10 @@ impl MasterKey {
     /// [`KeyError::KeyLength`] or [`KeyError::SaltLength`] if a length is not the suite's.
     pub fn new(suite: Suite, key: &[u8], salt: &[u8]) -> Result<Self, KeyError> {
         if key.len() != suite.key_len() {
-            return Err(KeyError::KeyLength {
-                expected: suite.key_len(),
-                found: key.len(),
-            });
+            return Err(KeyError::KeyLength { expected: suite.key_len(), found: key.len() });
         }
         if salt.len() != suite.salt_len() {
-            return Err(KeyError::SaltLength {
-                expected: suite.salt_len(),
-                found: salt.len(),
-            });
+            return Err(KeyError::SaltLength { expected: suite.salt_len(), found: salt.len() });
         }
         let mut octets = [0; MAX_KEY_OCTETS + MAX_SALT_OCTETS];
         for (to, from) in octets.iter_mut().zip(key.iter().chain(salt)) {
@@ -57,10 +51,7 @@ impl MasterKey {
         let expected = suite.key_len() + suite.salt_len();
         match key_and_salt.split_at_checked(suite.key_len()) {
             Some((key, salt)) if salt.len() == suite.salt_len() => Self::new(suite, key, salt),
-            Some(_) | None => Err(KeyError::KeyLength {
-                expected,
-                found: key_and_salt.len(),
-            }),
+            Some(_) | None => Err(KeyError::KeyLength { expected, found: key_and_salt.len() }),
         }
     }
 
@@ -134,10 +125,7 @@ impl Mki {
         };
         to.copy_from_slice(octets);
         let len = u8::try_from(octets.len()).map_err(|_| KeyError::MkiLength(octets.len()))?;
-        Ok(Self {
-            octets: padded,
-            len,
-        })
+        Ok(Self { octets: padded, len })
     }
 
     /// The octets as they appear in packets.
@@ -185,11 +173,7 @@ impl IngressKey {
     #[must_use]
     pub fn new(master: MasterKey) -> Self {
         let lifetime = master.suite().default_lifetime();
-        Self {
-            master,
-            mki: None,
-            lifetime,
-        }
+        Self { master, mki: None, lifetime }
     }
 }
 
@@ -209,11 +193,7 @@ impl EgressKey {
     #[must_use]
     pub fn new(master: MasterKey) -> Self {
         let lifetime = master.suite().default_lifetime();
-        Self {
-            master,
-            mki: None,
-            lifetime,
-        }
+        Self { master, mki: None, lifetime }
     }
 }
 
@@ -277,30 +257,12 @@ mod tests {
     fn lengths_are_checked_against_the_suite() {
         let suite = Suite::AesCm128HmacSha1_80;
         let short = MasterKey::new(suite, &[1; 15], &[2; 14]).unwrap_err();
-        assert_eq!(
-            short,
-            KeyError::KeyLength {
-                expected: 16,
-                found: 15
-            }
-        );
+        assert_eq!(short, KeyError::KeyLength { expected: 16, found: 15 });
         let salt = MasterKey::new(suite, &[1; 16], &[2; 12]).unwrap_err();
-        assert_eq!(
-            salt,
-            KeyError::SaltLength {
-                expected: 14,
-                found: 12
-            }
-        );
+        assert_eq!(salt, KeyError::SaltLength { expected: 14, found: 12 });
         for len in (0..64).filter(|len| *len != 30) {
             let error = MasterKey::from_concatenated(suite, &[7; 64][..len]).unwrap_err();
-            assert_eq!(
-                error,
-                KeyError::KeyLength {
-                    expected: 30,
-                    found: len
-                }
-            );
+            assert_eq!(error, KeyError::KeyLength { expected: 30, found: len });
         }
     }
 
@@ -345,11 +307,7 @@ mod tests {
             MasterKey::from_concatenated(Suite::AesCm128HmacSha1_80, octets).unwrap()
         };
         let shown = |octets: &[u8]| {
-            format!(
-                "{:?} {:?}",
-                IngressKey::new(key(octets)),
-                EgressKey::new(key(octets))
-            )
+            format!("{:?} {:?}", IngressKey::new(key(octets)), EgressKey::new(key(octets)))
         };
         assert_eq!(shown(&[0xab; 30]), shown(&[0x17; 30]));
         assert!(shown(&[0xab; 30]).contains("MasterKey(redacted, 30 octets)"));

@@ -46,6 +46,8 @@ mod sources;
 mod suite;
 mod ticket;
 mod unprotector;
+#[cfg(test)]
+mod vectors;
 mod window;
 
 pub use engine::{Engine, Frame, Job, MAX_TRAILER, Operation};

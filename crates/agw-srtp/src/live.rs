@@ -7,7 +7,7 @@ use subtle::{Choice, ConstantTimeEq};
 use crate::engine::Engine;
 use crate::event::KeyEvent;
 use crate::ticket::{KeyId, Protocol};
-use crate::{EgressKey, IngressKey, KeyError, Lifetime, MasterKey, Mki, Suite};
+use crate::{EgressKey, IngressKey, KeyError, Lifetime, MasterKey, Mki, SessionParameters, Suite};
 
 /// Keys that can be installed together.
 pub const MAX_KEYS: usize = 16;
@@ -24,31 +24,15 @@ pub(crate) struct Declared {
 
 impl From<IngressKey> for Declared {
     fn from(key: IngressKey) -> Self {
-        let IngressKey {
-            master,
-            mki,
-            lifetime,
-        } = key;
-        Self {
-            master,
-            mki,
-            lifetime,
-        }
+        let IngressKey { master, mki, lifetime } = key;
+        Self { master, mki, lifetime }
     }
 }
 
 impl From<EgressKey> for Declared {
     fn from(key: EgressKey) -> Self {
-        let EgressKey {
-            master,
-            mki,
-            lifetime,
-        } = key;
-        Self {
-            master,
-            mki,
-            lifetime,
-        }
+        let EgressKey { master, mki, lifetime } = key;
+        Self { master, mki, lifetime }
     }
 }
 
@@ -116,9 +100,21 @@ pub(crate) struct LiveKey<K> {
     pub(crate) fingerprint: Fingerprint,
     pub(crate) usage: Usage,
     pub(crate) expanded: K,
+    unencrypted_srtp: bool,
+    unencrypted_srtcp: bool,
 }
 
 impl<K> LiveKey<K> {
+    /// Whether packets under the key are encrypted. Kept with the key, because an old key that
+    /// overlaps a new one goes on as it was agreed on.
+    pub(crate) fn encrypts(&self, protocol: Protocol) -> bool {
+        let unencrypted = match protocol {
+            Protocol::Srtp => self.unencrypted_srtp,
+            Protocol::Srtcp => self.unencrypted_srtcp,
+        };
+        !self.suite.is_null() && !unencrypted
+    }
+
     /// The identifier as sent; empty without one.
     pub(crate) fn mki_octets(&self) -> &[u8] {
         self.mki.as_ref().map_or(&[], Mki::as_slice)
@@ -136,6 +132,7 @@ impl<K> KeySet<K> {
     pub(crate) fn expand<E: Engine<Keys = K>>(
         engine: &E,
         keys: ValidKeys,
+        parameters: SessionParameters,
         next_id: &mut u32,
     ) -> Result<Self, KeyError> {
         let mut live = keys.keys.into_iter().map(|(fingerprint, key)| {
@@ -148,6 +145,8 @@ impl<K> KeySet<K> {
                 fingerprint,
                 usage: Usage::new(key.lifetime),
                 expanded: engine.expand(&key.master),
+                unencrypted_srtp: parameters.unencrypted_srtp,
+                unencrypted_srtcp: parameters.unencrypted_srtcp,
             }
         });
         let first = live.next().ok_or(KeyError::NoKey)?;
@@ -184,20 +183,20 @@ impl<K> KeySet<K> {
     /// Whether `other` are these keys, as [`KeySet::is_same_material`].
     pub(crate) fn is_same_keys(&self, other: &Self) -> bool {
         let same_count = self.rest.len() == other.rest.len();
-        let same = self
-            .iter()
-            .zip(other.iter())
-            .fold(Choice::from(1), |same, (one, other)| {
-                let public = one.suite == other.suite && one.mki == other.mki;
-                same & one.fingerprint.ct_eq(&other.fingerprint) & Choice::from(u8::from(public))
-            });
+        let same = self.iter().zip(other.iter()).fold(Choice::from(1), |same, (one, other)| {
+            let public = one.suite == other.suite && one.mki == other.mki;
+            same & one.fingerprint.ct_eq(&other.fingerprint) & Choice::from(u8::from(public))
+        });
         same_count && bool::from(same)
     }
 
-    /// Takes the lifetimes of a repeated declaration of the same keys; what is used stays used.
-    pub(crate) fn take_lifetimes(&mut self, keys: &ValidKeys) {
+    /// Takes lifetimes and encryption of a repeated declaration of the same keys; what is used
+    /// stays used.
+    pub(crate) fn redeclare(&mut self, keys: &ValidKeys, parameters: SessionParameters) {
         for (live, (_, key)) in self.iter_mut().zip(&keys.keys) {
             live.usage.set_limit(key.lifetime);
+            live.unencrypted_srtp = parameters.unencrypted_srtp;
+            live.unencrypted_srtcp = parameters.unencrypted_srtcp;
         }
     }
 
@@ -224,7 +223,7 @@ impl<K> KeySet<K> {
 
 /// Identifies key and salt without holding them: HMAC-SHA1 under the key itself. The suite is left
 /// out, since two suites with the same key and salt share a keystream.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub(crate) struct Fingerprint([u8; 20]);
 
 impl Fingerprint {
@@ -258,10 +257,7 @@ impl Spent {
     }
 
     pub(crate) fn max(self, other: Self) -> Self {
-        Self {
-            srtp: self.srtp.max(other.srtp),
-            srtcp: self.srtcp.max(other.srtcp),
-        }
+        Self { srtp: self.srtp.max(other.srtp), srtcp: self.srtcp.max(other.srtcp) }
     }
 }
 
@@ -276,12 +272,7 @@ pub(crate) struct Usage {
 
 impl Usage {
     fn new(limit: Lifetime) -> Self {
-        Self {
-            limit,
-            spent: Spent::default(),
-            warned: false,
-            stopped: false,
-        }
+        Self { limit, spent: Spent::default(), warned: false, stopped: false }
     }
 
     fn set_limit(&mut self, limit: Lifetime) {

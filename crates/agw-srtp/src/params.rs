@@ -37,12 +37,7 @@ impl SessionParameters {
 impl Default for SessionParameters {
     /// Everything encrypted, windows of 128 packets, 8 sources.
     fn default() -> Self {
-        Self {
-            unencrypted_srtp: false,
-            unencrypted_srtcp: false,
-            window: 128,
-            max_sources: 8,
-        }
+        Self { unencrypted_srtp: false, unencrypted_srtcp: false, window: 128, max_sources: 8 }
     }
 }
 

@@ -6,10 +6,12 @@
 mod cm;
 mod gcm;
 
+use zeroize::ZeroizeOnDrop;
+
 pub(crate) use self::cm::AesKey;
 use self::cm::CounterMode;
 use self::gcm::Galois;
-use crate::engine::{Engine, Job, Operation};
+use crate::engine::{Engine, Frame, Job, Operation};
 use crate::kdf::{ProtocolKeys, SessionKeys};
 use crate::{CryptoFailure, MasterKey, Suite};
 
@@ -24,10 +26,12 @@ pub struct PortableKeys {
 }
 
 /// What a suite does to a packet.
-enum Transform {
+pub(crate) enum Transform {
     CounterMode(CounterMode),
     Galois(Galois),
 }
+
+impl ZeroizeOnDrop for PortableKeys {}
 
 impl Engine for Portable {
     type Keys = PortableKeys;
@@ -54,28 +58,66 @@ impl PortableKeys {
     fn run(&self, job: &mut Job<'_, Self>) -> Result<usize, CryptoFailure> {
         let frame = job.frame();
         let octets = job.packet_octets();
-        let buffer = job.buffer();
-        let (transform, seals) = match frame.operation {
-            Operation::ProtectSrtp => (&self.srtp, true),
-            Operation::UnprotectSrtp => (&self.srtp, false),
-            Operation::ProtectSrtcp => (&self.srtcp, true),
-            Operation::UnprotectSrtcp => (&self.srtcp, false),
+        let transform = match frame.operation {
+            Operation::ProtectSrtp | Operation::UnprotectSrtp => &self.srtp,
+            Operation::ProtectSrtcp | Operation::UnprotectSrtcp => &self.srtcp,
         };
-        match (transform, seals) {
-            (Transform::CounterMode(transform), true) => transform.seal(&frame, buffer, octets),
-            (Transform::CounterMode(transform), false) => transform.open(&frame, buffer, octets),
-            (Transform::Galois(transform), true) => transform.seal(&frame, buffer, octets),
-            (Transform::Galois(transform), false) => transform.open(&frame, buffer, octets),
-        }
+        transform.run(&frame, job.buffer(), octets)
     }
 }
 
 impl Transform {
-    fn new(suite: Suite, keys: &ProtocolKeys) -> Self {
+    pub(crate) fn new(suite: Suite, keys: &ProtocolKeys) -> Self {
         if suite.is_aead() {
             Self::Galois(Galois::new(keys))
         } else {
             Self::CounterMode(CounterMode::new(keys))
         }
+    }
+
+    pub(crate) fn run(
+        &self,
+        frame: &Frame<'_>,
+        buffer: &mut [u8],
+        octets: usize,
+    ) -> Result<usize, CryptoFailure> {
+        let seals = match frame.operation {
+            Operation::ProtectSrtp | Operation::ProtectSrtcp => true,
+            Operation::UnprotectSrtp | Operation::UnprotectSrtcp => false,
+        };
+        match (self, seals) {
+            (Self::CounterMode(transform), true) => transform.seal(frame, buffer, octets),
+            (Self::CounterMode(transform), false) => transform.open(frame, buffer, octets),
+            (Self::Galois(transform), true) => transform.seal(frame, buffer, octets),
+            (Self::Galois(transform), false) => transform.open(frame, buffer, octets),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aes::{Aes128Enc, Aes192Enc, Aes256Enc};
+    use aes_gcm::AesGcm;
+    use aes_gcm::aead::consts::U12;
+    use sha1::block_api::Sha1Core;
+    use zeroize::Zeroizing;
+
+    use super::*;
+
+    /// Compiles for types that wipe themselves only.
+    fn wipes<T: ZeroizeOnDrop>() {}
+
+    #[test]
+    fn every_part_that_holds_key_material_wipes_itself() {
+        wipes::<Aes128Enc>();
+        wipes::<Aes192Enc>();
+        wipes::<Aes256Enc>();
+        wipes::<AesGcm<Aes128Enc, U12>>();
+        wipes::<AesGcm<Aes256Enc, U12>>();
+        // Two of these are a keyed HMAC state.
+        wipes::<Sha1Core>();
+        wipes::<Zeroizing<[u8; 14]>>();
+        wipes::<MasterKey>();
+        wipes::<SessionKeys>();
     }
 }

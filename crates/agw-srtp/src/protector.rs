@@ -58,9 +58,11 @@ impl<K> Protector<K> {
     ) -> Result<Self, KeyError> {
         let parameters = parameters.validate()?;
         let mut next_key_id = 0;
+        let keys = ValidKeys::new(keys)?;
+        let current = KeySet::expand(engine, keys, parameters, &mut next_key_id)?;
         Ok(Self {
             parameters,
-            current: KeySet::expand(engine, ValidKeys::new(keys)?, &mut next_key_id)?,
+            current,
             staged: None,
             sources: table(parameters, initial_roc),
             next_srtcp: 1,
@@ -80,12 +82,8 @@ impl<K> Protector<K> {
         if !key.usage.has_room(Protocol::Srtp) {
             return Err(ProtectError::KeyExpired);
         }
-        let index = self
-            .sources
-            .look_srtp(header.ssrc(), header.sequence())?
-            .index;
-        self.sources
-            .remember(header.ssrc(), Protocol::Srtp, index)?;
+        let index = self.sources.look_srtp(header.ssrc(), header.sequence())?.index;
+        self.sources.remember(header.ssrc(), Protocol::Srtp, index)?;
         if let Some(event) = key.usage.record(Protocol::Srtp, index) {
             self.events.push(event);
         }
@@ -95,7 +93,7 @@ impl<K> Protector<K> {
             index,
             key: key.id,
             clear_octets: header.len(),
-            encrypted: !key.suite.is_null() && !self.parameters.unencrypted_srtp,
+            encrypted: key.encrypts(Protocol::Srtp),
         })
     }
 
@@ -120,7 +118,7 @@ impl<K> Protector<K> {
             index,
             key: key.id,
             clear_octets: RtcpHeader::LEN,
-            encrypted: !key.suite.is_null() && !self.parameters.unencrypted_srtcp,
+            encrypted: key.encrypts(Protocol::Srtcp),
         })
     }
 
@@ -249,4 +247,29 @@ impl From<Refusal> for ProtectError {
 fn table(parameters: SessionParameters, initial_roc: u32) -> SourceTable {
     let guard = parameters.window.max(MIN_GUARD);
     SourceTable::new(initial_roc, guard, parameters.max_sources)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{MAX_TRAILER, MasterKey, Portable};
+
+    const REPORT: [u8; 8] = [0x80, 201, 0, 1, 0, 0, 0, 9];
+
+    #[test]
+    fn the_srtcp_index_ends_before_it_would_repeat() {
+        let master = MasterKey::from_concatenated(Suite::AesCm128HmacSha1_80, &[3; 30]).unwrap();
+        let keys = vec![EgressKey::new(master)];
+        let mut egress = Protector::new(&Portable, keys, SessionParameters::default(), 0).unwrap();
+        egress.next_srtcp = SrtcpIndex::MAX.get();
+        let mut buffer = [0; 8 + MAX_TRAILER];
+        buffer[..8].copy_from_slice(&REPORT);
+
+        assert_eq!(egress.protect_srtcp(&Portable, &mut buffer, 8), Ok(8 + 14));
+        assert_eq!(buffer[8..12], [0xff; 4]);
+        assert_eq!(egress.poll_event(), Some(KeyEvent::LifetimeExpired));
+        let refused = egress.begin_srtcp(&REPORT).unwrap_err();
+        assert_eq!(refused, ProtectError::KeyExpired);
+        assert_eq!(egress.srtcp_index(), Some(SrtcpIndex::MAX));
+    }
 }

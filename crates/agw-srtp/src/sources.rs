@@ -75,9 +75,7 @@ impl SourceTable {
         Self {
             initial_roc,
             used: 0,
-            slots: std::iter::repeat_with(vacant)
-                .take(usize::from(max_sources))
-                .collect(),
+            slots: std::iter::repeat_with(vacant).take(usize::from(max_sources)).collect(),
         }
     }
 
@@ -87,10 +85,8 @@ impl SourceTable {
         ssrc: Ssrc,
         sequence: SequenceNumber,
     ) -> Result<Standing, Refusal> {
-        let highest = self
-            .find(ssrc)
-            .and_then(|source| source.srtp.highest())
-            .map(PacketIndex::from_window);
+        let highest =
+            self.find(ssrc).and_then(|source| source.srtp.highest()).map(PacketIndex::from_window);
         let index = match highest {
             Some(highest) => estimate_index(highest, sequence),
             None => PacketIndex::new(self.initial_roc, sequence.0),
@@ -137,11 +133,7 @@ impl SourceTable {
             if self.used == self.slots.len() {
                 return Err(Refusal::Full);
             }
-            return Ok(Standing {
-                index,
-                new_source: true,
-                implausible: false,
-            });
+            return Ok(Standing { index, new_source: true, implausible: false });
         };
         let window = source.window(protocol);
         // Looking only: the index is checked again when it is remembered.
@@ -155,22 +147,12 @@ impl SourceTable {
     }
 
     fn find(&self, ssrc: Ssrc) -> Option<&Source> {
-        self.slots
-            .iter()
-            .take(self.used)
-            .find(|source| source.ssrc == ssrc)
+        self.slots.iter().take(self.used).find(|source| source.ssrc == ssrc)
     }
 
     fn window_mut(&mut self, ssrc: Ssrc, protocol: Protocol) -> Result<&mut ReplayWindow, Refusal> {
-        let known = self
-            .slots
-            .iter()
-            .take(self.used)
-            .position(|source| source.ssrc == ssrc);
-        let slot = self
-            .slots
-            .get_mut(known.unwrap_or(self.used))
-            .ok_or(Refusal::Full)?;
+        let known = self.slots.iter().take(self.used).position(|source| source.ssrc == ssrc);
+        let slot = self.slots.get_mut(known.unwrap_or(self.used)).ok_or(Refusal::Full)?;
         if known.is_none() {
             slot.ssrc = ssrc;
             self.used += 1;

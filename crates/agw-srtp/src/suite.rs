@@ -130,10 +130,7 @@ impl Suite {
     /// The most packets one master key may protect: 2^48 SRTP, 2^31 SRTCP (RFC 3711 §9.2).
     #[must_use]
     pub const fn max_lifetime(self) -> Lifetime {
-        Lifetime {
-            srtp: 1 << 48,
-            srtcp: 1 << 31,
-        }
+        Lifetime { srtp: 1 << 48, srtcp: 1 << 31 }
     }
 
     /// The lifetime of a key declared without one: 2^31 SRTP packets for the suites of RFC 6188
@@ -144,10 +141,7 @@ impl Suite {
             Self::AesCm192HmacSha1_80
             | Self::AesCm192HmacSha1_32
             | Self::AesCm256HmacSha1_80
-            | Self::AesCm256HmacSha1_32 => Lifetime {
-                srtp: 1 << 31,
-                srtcp: 1 << 31,
-            },
+            | Self::AesCm256HmacSha1_32 => Lifetime { srtp: 1 << 31, srtcp: 1 << 31 },
             Self::AesCm128HmacSha1_80
             | Self::AesCm128HmacSha1_32
             | Self::AeadAes128Gcm

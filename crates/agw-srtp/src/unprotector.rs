@@ -63,9 +63,11 @@ impl<K> Unprotector<K> {
     ) -> Result<Self, KeyError> {
         let parameters = parameters.validate()?;
         let mut next_key_id = 0;
+        let keys = ValidKeys::new(keys)?;
+        let current = KeySet::expand(engine, keys, parameters, &mut next_key_id)?;
         Ok(Self {
             parameters,
-            current: KeySet::expand(engine, ValidKeys::new(keys)?, &mut next_key_id)?,
+            current,
             staged: None,
             retired: None,
             sources: table(parameters, initial_roc),
@@ -151,21 +153,9 @@ impl<K> Unprotector<K> {
     /// [`UnprotectError::KeyExpired`] if packets committed since the check, or a re-key, left no
     /// place for it; nothing has changed then.
     pub fn commit(&mut self, ticket: OpenTicket, now: Instant) -> Result<Accepted, UnprotectError> {
-        let OpenTicket {
-            protocol,
-            ssrc,
-            index,
-            key: id,
-            ..
-        } = ticket;
-        let in_staged = self
-            .staged
-            .as_ref()
-            .is_some_and(|keys| keys.find(id).is_some());
-        let in_retired = self
-            .retired
-            .as_ref()
-            .is_some_and(|old| old.keys.find(id).is_some());
+        let OpenTicket { protocol, ssrc, index, key: id, .. } = ticket;
+        let in_staged = self.staged.as_ref().is_some_and(|keys| keys.find(id).is_some());
+        let in_retired = self.retired.as_ref().is_some_and(|old| old.keys.find(id).is_some());
         let shared = &mut self.sources;
         let (keys, sources) = match (&mut self.staged, &mut self.retired) {
             (Some(staged), _) if in_staged => (staged, shared),
@@ -187,11 +177,7 @@ impl<K> Unprotector<K> {
             self.replace(staged, RocOnRekey::Keep, OVERLAP_AFTER_MKI, now);
             self.events.push(KeyEvent::Activated);
         }
-        Ok(Accepted {
-            ssrc,
-            newer,
-            new_source,
-        })
+        Ok(Accepted { ssrc, newer, new_source })
     }
 
     /// Wipes retired keys whose overlap is over.
@@ -224,10 +210,7 @@ impl<K> Unprotector<K> {
     fn find(&self, id: KeyId) -> Option<&LiveKey<K>> {
         let staged = self.staged.iter();
         let retired = self.retired.iter().map(|old| &old.keys);
-        std::iter::once(&self.current)
-            .chain(staged)
-            .chain(retired)
-            .find_map(|keys| keys.find(id))
+        std::iter::once(&self.current).chain(staged).chain(retired).find_map(|keys| keys.find(id))
     }
 }
 
@@ -243,9 +226,7 @@ impl<K> Unprotector<K> {
         packet_octets: usize,
         now: Instant,
     ) -> Result<usize, UnprotectError> {
-        let packet = buffer
-            .get(..packet_octets)
-            .ok_or(UnprotectError::Malformed)?;
+        let packet = buffer.get(..packet_octets).ok_or(UnprotectError::Malformed)?;
         let ticket = self.check_srtp(packet, now)?;
         self.unprotect(engine, ticket, buffer, packet_octets, now)
     }
@@ -261,9 +242,7 @@ impl<K> Unprotector<K> {
         packet_octets: usize,
         now: Instant,
     ) -> Result<usize, UnprotectError> {
-        let packet = buffer
-            .get(..packet_octets)
-            .ok_or(UnprotectError::Malformed)?;
+        let packet = buffer.get(..packet_octets).ok_or(UnprotectError::Malformed)?;
         let ticket = self.check_srtcp(packet, now)?;
         self.unprotect(engine, ticket, buffer, packet_octets, now)
     }
@@ -287,9 +266,7 @@ impl<K> Unprotector<K> {
                 }
                 Err(failure) => failure,
             };
-            let packet = buffer
-                .get(..packet_octets)
-                .ok_or(UnprotectError::Malformed)?;
+            let packet = buffer.get(..packet_octets).ok_or(UnprotectError::Malformed)?;
             ticket = self.retry(&ticket, packet, now).ok_or(failure)?;
         }
     }
@@ -306,4 +283,48 @@ impl<K> fmt::Debug for Unprotector<K> {
 
 fn table(parameters: SessionParameters, initial_roc: u32) -> SourceTable {
     SourceTable::new(initial_roc, parameters.window, parameters.max_sources)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::live::Usage;
+    use crate::{EgressKey, MAX_TRAILER, MasterKey, Portable, PortableKeys, Protector};
+
+    /// Everything that could remember a packet: windows, sources, counts.
+    fn state(ingress: &Unprotector<PortableKeys>) -> (SourceTable, Vec<Usage>) {
+        let usage = ingress.current.iter().map(|key| key.usage).collect();
+        (ingress.sources.clone(), usage)
+    }
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "a test needs some instant to count from")]
+    fn every_bit_of_a_packet_can_be_wrong_without_any_trace() {
+        for suite in Suite::ALL {
+            let octets = vec![5; suite.key_len() + suite.salt_len()];
+            let master = || MasterKey::from_concatenated(suite, &octets).unwrap();
+            let parameters = SessionParameters::default();
+            let keys = vec![EgressKey::new(master())];
+            let mut egress = Protector::new(&Portable, keys, parameters, 0).unwrap();
+            let keys = vec![IngressKey::new(master())];
+            let mut ingress = Unprotector::new(&Portable, keys, parameters, 0).unwrap();
+            let now = Instant::now();
+            let mut sealed = [0; 32 + MAX_TRAILER];
+            sealed[0] = 0x80;
+            let octets = egress.protect_srtp(&Portable, &mut sealed, 32).unwrap();
+            let before = state(&ingress);
+
+            for bit in 0..octets * 8 {
+                let mut forged = sealed;
+                forged[bit / 8] ^= 1 << (bit % 8);
+                let sent = forged;
+                let outcome = ingress.unprotect_srtp(&Portable, &mut forged, octets, now);
+                assert!(outcome.is_err(), "{suite:?} bit {bit}");
+                assert_eq!(forged, sent, "{suite:?} bit {bit}");
+                assert_eq!(state(&ingress), before, "{suite:?} bit {bit}");
+            }
+            assert_eq!(ingress.unprotect_srtp(&Portable, &mut sealed, octets, now), Ok(32));
+            assert_ne!(state(&ingress), before, "{suite:?}");
+        }
+    }
 }

@@ -55,7 +55,7 @@ impl AesKey {
 }
 
 /// Cipher and MAC of SRTP or SRTCP.
-pub(super) struct CounterMode {
+pub(crate) struct CounterMode {
     cipher: AesKey,
     salt: Zeroizing<[u8; 14]>,
     mac: Hmac<Sha1>,
@@ -110,9 +110,7 @@ impl CounterMode {
             .ok_or(CryptoFailure::TooShort)?;
         let sealed = buffer.get_mut(..octets).ok_or(CryptoFailure::TooShort)?;
         let (rest, tag) = sealed.split_at_mut(octets - frame.tag_len());
-        let packet = rest
-            .get_mut(..plain_octets)
-            .ok_or(CryptoFailure::TooShort)?;
+        let packet = rest.get_mut(..plain_octets).ok_or(CryptoFailure::TooShort)?;
         let expected = self.tag(frame, packet);
         let expected = expected.get(..tag.len()).unwrap_or_default();
         if !bool::from(expected.ct_eq(tag)) {

@@ -15,7 +15,7 @@ const WORD_OCTETS: usize = 4;
 const SRTCP_AAD_OCTETS: usize = 12;
 
 /// Cipher of SRTP or SRTCP.
-pub(super) struct Galois {
+pub(crate) struct Galois {
     key: GcmKey,
     salt: Zeroizing<[u8; 12]>,
 }
@@ -31,10 +31,7 @@ impl Galois {
         for (to, from) in salt.iter_mut().zip(keys.salt()) {
             *to = *from;
         }
-        Self {
-            key: GcmKey::new(keys.cipher()),
-            salt,
-        }
+        Self { key: GcmKey::new(keys.cipher()), salt }
     }
 
     /// SRTP: packet, tag, identifier. SRTCP: packet, tag, E flag and index, identifier.
@@ -54,18 +51,13 @@ impl Galois {
         let tag = match frame.operation {
             Operation::ProtectSrtp | Operation::UnprotectSrtp => {
                 let packet = rest.get_mut(..octets).ok_or(CryptoFailure::TooShort)?;
-                let clear = if frame.encrypted {
-                    frame.clear_octets
-                } else {
-                    octets
-                };
+                let clear = if frame.encrypted { frame.clear_octets } else { octets };
                 let (clear, secret) = packet.split_at_mut(clear);
                 self.encrypt(frame, clear, secret)?
             }
             Operation::ProtectSrtcp | Operation::UnprotectSrtcp => {
-                let authentic = rest
-                    .get_mut(..octets + WORD_OCTETS)
-                    .ok_or(CryptoFailure::TooShort)?;
+                let authentic =
+                    rest.get_mut(..octets + WORD_OCTETS).ok_or(CryptoFailure::TooShort)?;
                 let tag = self.seal_srtcp(frame, authentic)?;
                 if let Some(word) = rest.last_chunk_mut::<WORD_OCTETS>() {
                     *word = frame.srtcp_word.to_be_bytes();
@@ -91,17 +83,11 @@ impl Galois {
             .ok_or(CryptoFailure::TooShort)?;
         let sealed = buffer.get_mut(..octets).ok_or(CryptoFailure::TooShort)?;
         let (packet, trailer) = sealed.split_at_mut(plain_octets);
-        let tag_place = trailer
-            .first_chunk_mut::<TAG_OCTETS>()
-            .ok_or(CryptoFailure::TooShort)?;
+        let tag_place = trailer.first_chunk_mut::<TAG_OCTETS>().ok_or(CryptoFailure::TooShort)?;
         let tag = *tag_place;
         match frame.operation {
             Operation::ProtectSrtp | Operation::UnprotectSrtp => {
-                let clear = if frame.encrypted {
-                    frame.clear_octets
-                } else {
-                    plain_octets
-                };
+                let clear = if frame.encrypted { frame.clear_octets } else { plain_octets };
                 let (clear, secret) = packet.split_at_mut(clear);
                 self.decrypt(frame, clear, secret, &tag)?;
             }
@@ -115,13 +101,10 @@ impl Galois {
                 for (to, from) in tag_place.iter_mut().zip(frame.srtcp_word.to_be_bytes()) {
                     *to = from;
                 }
-                let authentic = sealed
-                    .get(..plain_octets + WORD_OCTETS)
-                    .ok_or(CryptoFailure::TooShort)?;
+                let authentic =
+                    sealed.get(..plain_octets + WORD_OCTETS).ok_or(CryptoFailure::TooShort)?;
                 let verdict = self.decrypt(frame, authentic, &mut [], &tag);
-                let place = sealed
-                    .get_mut(plain_octets..)
-                    .and_then(<[u8]>::first_chunk_mut);
+                let place = sealed.get_mut(plain_octets..).and_then(<[u8]>::first_chunk_mut);
                 *place.ok_or(CryptoFailure::TooShort)? = tag;
                 verdict?;
             }
@@ -183,10 +166,7 @@ impl Galois {
     fn nonce(&self, frame: &Frame<'_>) -> [u8; 12] {
         let position = u128::from(frame.ssrc.0) << 48 ^ u128::from(frame.index);
         let mut nonce = *self.salt;
-        for (to, from) in nonce
-            .iter_mut()
-            .zip(position.to_be_bytes().into_iter().skip(4))
-        {
+        for (to, from) in nonce.iter_mut().zip(position.to_be_bytes().into_iter().skip(4)) {
             *to ^= from;
         }
         nonce

@@ -45,13 +45,13 @@ impl<K> Protector<K> {
         let parameters = parameters.validate()?;
         let keys = ValidKeys::new(keys)?;
         if self.current.is_same_material(&keys) {
-            self.current.take_lifetimes(&keys);
+            self.current.redeclare(&keys, parameters);
             self.parameters.unencrypted_srtp = parameters.unencrypted_srtp;
             self.parameters.unencrypted_srtcp = parameters.unencrypted_srtcp;
             return Ok(Rekey::Unchanged);
         }
         self.refuse_reuse(keys.fingerprints(), roc)?;
-        let keys = KeySet::expand(engine, keys, &mut self.next_key_id)?;
+        let keys = KeySet::expand(engine, keys, parameters, &mut self.next_key_id)?;
         self.parameters = parameters;
         self.staged = None;
         self.replace(keys, roc);
@@ -69,7 +69,8 @@ impl<K> Protector<K> {
     ) -> Result<(), KeyError> {
         let keys = ValidKeys::new(vec![key])?;
         self.refuse_reuse(keys.fingerprints(), RocOnRekey::Keep)?;
-        self.staged = Some(KeySet::expand(engine, keys, &mut self.next_key_id)?);
+        let staged = KeySet::expand(engine, keys, self.parameters, &mut self.next_key_id)?;
+        self.staged = Some(staged);
         Ok(())
     }
 
@@ -145,18 +146,12 @@ impl History {
             if self.former.len() == MAX_HISTORY {
                 self.former.remove(0);
             }
-            self.former.push(Former {
-                fingerprint: *fingerprint,
-                spent,
-                counters_lost: false,
-            });
+            self.former.push(Former { fingerprint: *fingerprint, spent, counters_lost: false });
         }
     }
 
     fn spent(&self) -> impl Iterator<Item = (&Fingerprint, Spent)> + Clone {
-        self.former
-            .iter()
-            .map(|former| (&former.fingerprint, former.spent))
+        self.former.iter().map(|former| (&former.fingerprint, former.spent))
     }
 
     fn lose_counters(&mut self) {

@@ -34,12 +34,12 @@ impl<K> Unprotector<K> {
         let parameters = parameters.validate()?;
         let keys = ValidKeys::new(keys)?;
         if self.current.is_same_material(&keys) {
-            self.current.take_lifetimes(&keys);
+            self.current.redeclare(&keys, parameters);
             self.parameters.unencrypted_srtp = parameters.unencrypted_srtp;
             self.parameters.unencrypted_srtcp = parameters.unencrypted_srtcp;
             return Ok(Rekey::Unchanged);
         }
-        let keys = KeySet::expand(engine, keys, &mut self.next_key_id)?;
+        let keys = KeySet::expand(engine, keys, parameters, &mut self.next_key_id)?;
         self.parameters = parameters;
         self.staged = None;
         self.replace(keys, roc, overlap, now);
@@ -64,7 +64,8 @@ impl<K> Unprotector<K> {
         if taken && !self.current.is_same_material(&keys) {
             return Err(KeyError::MkiMismatch);
         }
-        self.staged = Some(KeySet::expand(engine, keys, &mut self.next_key_id)?);
+        let staged = KeySet::expand(engine, keys, self.parameters, &mut self.next_key_id)?;
+        self.staged = Some(staged);
         Ok(())
     }
 
@@ -106,10 +107,7 @@ impl<K> Unprotector<K> {
             .restart()
             .map(|roc| std::mem::replace(&mut self.sources, table(self.parameters, roc)));
         let until = now.checked_add(overlap.min(MAX_OVERLAP)).unwrap_or(now);
-        self.retired = (until > now).then_some(Retired {
-            keys: old_keys,
-            sources: old_sources,
-            until,
-        });
+        self.retired =
+            (until > now).then_some(Retired { keys: old_keys, sources: old_sources, until });
     }
 }

@@ -27,7 +27,12 @@ impl<K> Unprotector<K> {
         packet: &[u8],
         now: Instant,
     ) -> Result<OpenTicket, UnprotectError> {
-        let mut refused = UnprotectError::UnknownMki;
+        let trailer = header.trailer_octets(&self.current.first);
+        let mut refused = if packet.len() < header.clear_octets() + trailer {
+            UnprotectError::Malformed
+        } else {
+            UnprotectError::UnknownMki
+        };
         for (attempt, reading) in self.readings(header, packet, now).enumerate() {
             match reading {
                 Ok(ticket) => return Ok(ticket),
@@ -83,21 +88,17 @@ impl<K> Unprotector<K> {
         if !key.usage.has_room(protocol) {
             return Err(UnprotectError::KeyExpired);
         }
-        let (standing, encrypted, srtcp_word) = match header {
-            Header::Srtp(header) => {
-                let standing = sources.look_srtp(header.ssrc(), header.sequence())?;
-                let encrypted = !key.suite.is_null() && !self.parameters.unencrypted_srtp;
-                (standing, encrypted, 0)
-            }
+        let encrypted = key.encrypts(protocol);
+        let (standing, srtcp_word) = match header {
+            Header::Srtp(header) => (sources.look_srtp(header.ssrc(), header.sequence())?, 0),
             Header::Srtcp(header) => {
                 let word = srtcp_word(packet, key)?;
-                let encrypted = !key.suite.is_null() && !self.parameters.unencrypted_srtcp;
                 // Under a null suite the bit changes nothing and peers disagree about it.
                 if !key.suite.is_null() && encrypted != (word & E_FLAG != 0) {
                     return Err(UnprotectError::Unencrypted);
                 }
-                let standing = sources.look_srtcp(header.ssrc(), SrtcpIndex::from_word(word))?;
-                (standing, encrypted, word)
+                let index = SrtcpIndex::from_word(word);
+                (sources.look_srtcp(header.ssrc(), index)?, word)
             }
         };
         Ok(OpenTicket {
@@ -165,11 +166,7 @@ impl Header {
 /// The word with E flag and index: before the identifier, which is before the tag, except for
 /// AEAD, where the tag belongs to the ciphertext (RFC 3711 §3.4, RFC 7714 §9.1).
 fn srtcp_word<K>(packet: &[u8], key: &LiveKey<K>) -> Result<u32, UnprotectError> {
-    let tag = if key.suite.is_aead() {
-        0
-    } else {
-        key.suite.srtcp_tag_len()
-    };
+    let tag = if key.suite.is_aead() { 0 } else { key.suite.srtcp_tag_len() };
     let end = packet.len().checked_sub(key.mki_octets().len() + tag);
     let word = end
         .and_then(|end| packet.get(..end))
