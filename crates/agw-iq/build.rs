@@ -1,0 +1,37 @@
+//! Compiles `proto/agw/iq/v1` with protox, so that no `protoc` is needed on the machine.
+
+use std::error::Error;
+use std::path::PathBuf;
+
+const FILES: [&str; 7] = [
+    "agw/iq/v1/audit.proto",
+    "agw/iq/v1/command.proto",
+    "agw/iq/v1/crypto.proto",
+    "agw/iq/v1/event.proto",
+    "agw/iq/v1/iq_service.proto",
+    "agw/iq/v1/statistics.proto",
+    "agw/iq/v1/stream.proto",
+];
+
+/// Messages that carry keys: their `Debug` is written by hand, in `src/redact.rs`.
+const SECRET: [&str; 3] =
+    [".agw.iq.v1.CryptoContext", ".agw.iq.v1.MasterKey", ".agw.iq.v1.StagedKey"];
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let root = PathBuf::from(std::env::var("CARGO_MANIFEST_DIR")?).join("../../proto");
+    for file in FILES {
+        println!("cargo::rerun-if-changed={}", root.join(file).display());
+    }
+    let mut compiler = protox::Compiler::new([&root])?;
+    compiler.include_imports(true).include_source_info(true);
+    compiler.open_files(FILES)?;
+
+    // Written by hand: tonic-prost-build writes no descriptor set when it is given one.
+    let descriptors = PathBuf::from(std::env::var("OUT_DIR")?).join("agw_iq_v1.bin");
+    std::fs::write(descriptors, compiler.encode_file_descriptor_set())?;
+
+    tonic_prost_build::configure()
+        .skip_debug(SECRET)
+        .compile_fds(compiler.file_descriptor_set())?;
+    Ok(())
+}

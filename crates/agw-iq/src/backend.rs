@@ -1,0 +1,178 @@
+//! What the service needs of a gateway.
+
+use std::future::Future;
+use std::time::{Duration, SystemTime};
+
+use agw_context::{
+    Capabilities, Command, ContextId, ContextView, Controller, Event, Refused, ReleasedStream,
+    Reply, StreamId, TerminationId,
+};
+use agw_relay::{EgressSnapshot, IngressSnapshot, RelayStats};
+use thiserror::Error;
+use tokio_stream::Stream;
+
+/// The gateway behind the service.
+pub trait Backend: Send + Sync + 'static {
+    /// Events as they happen; the stream ends only with the gateway.
+    type Events: Stream<Item = Result<Event, EventsError>> + Send + 'static;
+
+    /// Carries out all commands, or none.
+    ///
+    /// The call itself puts the transaction in line, so that transactions take effect in the order
+    /// of the calls; the future only waits for the end. When it is ready with `Ok`, the packet path
+    /// works by the commands already. Dropping the future does not take the transaction back.
+    fn transact(
+        &self,
+        controller: Controller,
+        commands: Vec<Command>,
+    ) -> impl Future<Output = Result<Vec<Completed>, TransactError>> + Send + 'static;
+
+    /// Tells contexts that the controller may see, in order of their numbers.
+    fn audit(
+        &self,
+        controller: Controller,
+        query: AuditQuery,
+    ) -> impl Future<Output = Result<AuditPage, TransactError>> + Send;
+
+    /// Tells what the gateway can do.
+    fn capabilities(&self) -> impl Future<Output = Result<Capabilities, Unavailable>> + Send;
+
+    /// Tells version, age, load and counters.
+    fn status(&self) -> impl Future<Output = Result<GatewayStatus, Unavailable>> + Send;
+
+    /// Tells events that the controller may see: those kept after number `after`, then new ones;
+    /// without `after` new ones only.
+    fn events(
+        &self,
+        controller: Controller,
+        after: Option<u64>,
+    ) -> impl Future<Output = Result<Self::Events, EventsError>> + Send;
+
+    /// Takes the gateway out of service; doing so again changes nothing.
+    fn service_change(
+        &self,
+        controller: Controller,
+        method: ServiceChangeMethod,
+    ) -> impl Future<Output = Result<(), Unavailable>> + Send;
+
+    /// The gateway's condition, for every reply: must be cheap.
+    fn condition(&self) -> Condition;
+}
+
+/// One command that was carried out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Completed {
+    /// Its answer.
+    pub reply: Reply,
+    /// The last statistics of the streams that it released; a stream may be missing here.
+    pub statistics: Vec<(ReleasedStream, IngressSnapshot, EgressSnapshot)>,
+}
+
+/// Why a transaction or an audit has no answer.
+#[derive(Debug, Error)]
+pub enum TransactError {
+    /// The gateway refused it and changed nothing.
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    /// The gateway cannot answer now.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+}
+
+/// The gateway stops, or is too busy to take the request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("the gateway cannot answer now")]
+pub struct Unavailable;
+
+/// Why events cannot be told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum EventsError {
+    /// Events after the one asked for are not kept any more, or the subscriber fell behind.
+    #[error("events before number {oldest} are gone")]
+    Gone {
+        /// The first event that is still kept.
+        oldest: u64,
+    },
+    /// The gateway cannot answer now.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+}
+
+/// Which contexts to tell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditQuery {
+    /// Only this one; if it does not exist, the audit is refused.
+    pub context: Option<ContextId>,
+    /// Only those with this correlation.
+    pub correlation: Option<String>,
+    /// Only those with higher numbers.
+    pub after: Option<ContextId>,
+    /// At most so many, 1 to 1,000.
+    pub limit: usize,
+    /// Whether to tell counters.
+    pub statistics: bool,
+}
+
+/// Some contexts.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AuditPage {
+    /// The contexts, in order of their numbers.
+    pub contexts: Vec<AuditedContext>,
+    /// Whether more follow.
+    pub more: bool,
+}
+
+/// A context with the counters of its streams.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditedContext {
+    /// The context.
+    pub view: ContextView,
+    /// Counters by stream, if they were asked for; a stream may be missing here.
+    pub statistics: Vec<(TerminationId, StreamId, IngressSnapshot, EgressSnapshot)>,
+}
+
+/// How to take the gateway out of service (H.248.1 §7.2.8).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ServiceChangeMethod {
+    /// No new contexts; those that exist go on until they are released.
+    Graceful,
+}
+
+/// The gateway's condition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Condition {
+    /// Load: 0 is idle, 100 is no more calls.
+    pub overload_percent: u8,
+    /// A number that is new at every start.
+    pub restart_epoch: u64,
+    /// Whether the gateway drains.
+    pub draining: bool,
+}
+
+/// The gateway as a whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GatewayStatus {
+    /// Its version.
+    pub version: String,
+    /// When it started, by the wall clock.
+    pub started: SystemTime,
+    /// How long it has run.
+    pub uptime: Duration,
+    /// Contexts now, of all controllers.
+    pub contexts: usize,
+    /// Counters of all workers.
+    pub totals: WorkerTotals,
+    /// Counters of each worker, from worker 0.
+    pub workers: Vec<WorkerTotals>,
+}
+
+/// Counters of one worker, or of all together.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct WorkerTotals {
+    /// What the relay counted.
+    pub relay: RelayStats,
+    /// Packets that the kernel refused to send, by class of error, in the words of the metric.
+    pub send_errors: Vec<(&'static str, u64)>,
+    /// Datagrams that the kernel dropped because a receive queue was full.
+    pub kernel_drops: u64,
+}

@@ -1,0 +1,201 @@
+//! Commands.
+
+use std::collections::BTreeSet;
+
+use agw_context::{
+    ActivateKey, CancelKey, ChangeThroughConnection, Command, Configure, ContextChoice, ContextId,
+    DirectedKey, KeySlot, Release, Reserve, SetTopology, StageKey, StreamId, TerminationId,
+};
+use agw_srtp::RocOnRekey;
+
+use super::crypto::{direction, overlap, roc, staged_key};
+use super::stream::{stream, stream_change, stream_id, stream_mode};
+use super::{MAX_ID_OCTETS, MAX_STREAMS, address, correlation_id};
+use crate::invalid::{InvalidRequest, each};
+use crate::pb;
+
+/// Reads a command; the name is that of its field, for paths.
+pub(crate) fn command(command: &pb::Command) -> Result<(&'static str, Command), InvalidRequest> {
+    use pb::command::Command as Kind;
+    let pb::Command { command } = command;
+    let (name, result) = match command {
+        None => return Err(InvalidRequest::missing("command")),
+        Some(Kind::Reserve(command)) => ("reserve", reserve(command)),
+        Some(Kind::Configure(command)) => ("configure", configure(command)),
+        Some(Kind::ChangeThroughConnection(command)) => {
+            ("change_through_connection", change_through_connection(command))
+        }
+        Some(Kind::SetTopology(command)) => ("set_topology", set_topology(command)),
+        Some(Kind::Release(command)) => ("release", release(command)),
+        Some(Kind::StageKey(command)) => ("stage_key", stage_key(command)),
+        Some(Kind::ActivateKey(command)) => ("activate_key", activate_key(command)),
+        Some(Kind::CancelKey(command)) => ("cancel_key", cancel_key(command)),
+    };
+    Ok((name, result.map_err(|error| error.under(name))?))
+}
+
+pub(crate) fn reserve(command: &pb::Reserve) -> Result<Command, InvalidRequest> {
+    let pb::Reserve {
+        context_id,
+        latest_context,
+        correlation_id: correlation,
+        realm,
+        address_family,
+        streams,
+    } = command;
+    let context = match (*context_id, *latest_context) {
+        (0, false) => ContextChoice::New,
+        (0, true) => ContextChoice::Latest,
+        (id, false) => ContextChoice::Existing(ContextId(id)),
+        (_, true) => {
+            let rule = "does not go together with context_id";
+            return Err(InvalidRequest::value("latest_context", rule));
+        }
+    };
+    let correlation = correlation_id(correlation)?;
+    if correlation.is_some() && context != ContextChoice::New {
+        return Err(InvalidRequest::value("correlation_id", "is for a new context only"));
+    }
+    if realm.len() > MAX_ID_OCTETS {
+        return Err(InvalidRequest::value("realm", "has at most 128 octets"));
+    }
+    check_streams(streams.iter().map(|stream| stream.stream_id))?;
+    Ok(Command::Reserve(Reserve {
+        context,
+        correlation,
+        realm: Some(realm.clone()).filter(|realm| !realm.is_empty()),
+        family: address::family("address_family", *address_family)?,
+        streams: each("streams", streams, stream)?,
+    }))
+}
+
+pub(crate) fn configure(command: &pb::Configure) -> Result<Command, InvalidRequest> {
+    let pb::Configure { context_id: context, termination_id: termination, streams } = command;
+    let context = context_id(*context)?;
+    let termination = termination_id("termination_id", *termination)?;
+    check_streams(streams.iter().map(|stream| stream.stream_id))?;
+    let streams = each("streams", streams, stream_change)?;
+    Ok(Command::Configure(Configure { context, termination, streams }))
+}
+
+/// One to 64 streams, each at most once.
+fn check_streams(ids: impl ExactSizeIterator<Item = u32>) -> Result<(), InvalidRequest> {
+    if !(1..=MAX_STREAMS).contains(&ids.len()) {
+        return Err(InvalidRequest::value("streams", "are 1 to 64"));
+    }
+    let mut seen = BTreeSet::new();
+    for (position, id) in ids.enumerate() {
+        if !seen.insert(id) {
+            let field = format!("streams[{position}].stream_id");
+            return Err(InvalidRequest::value(&field, "differs from the others"));
+        }
+    }
+    Ok(())
+}
+
+pub(crate) fn change_through_connection(
+    command: &pb::ChangeThroughConnection,
+) -> Result<Command, InvalidRequest> {
+    let pb::ChangeThroughConnection { context_id: context, termination_id, stream_id, mode } =
+        command;
+    Ok(Command::ChangeThroughConnection(ChangeThroughConnection {
+        context: context_id(*context)?,
+        termination: optional_termination(*termination_id),
+        stream: optional_stream(*stream_id)?,
+        mode: stream_mode(*mode)?.ok_or_else(|| InvalidRequest::missing("mode"))?,
+    }))
+}
+
+pub(crate) fn set_topology(command: &pb::SetTopology) -> Result<Command, InvalidRequest> {
+    let pb::SetTopology { context_id: context, from_termination_id, to_termination_id } = command;
+    if from_termination_id == to_termination_id && *to_termination_id != 0 {
+        let rule = "differs from from_termination_id";
+        return Err(InvalidRequest::value("to_termination_id", rule));
+    }
+    Ok(Command::SetTopology(SetTopology {
+        context: context_id(*context)?,
+        from: termination_id("from_termination_id", *from_termination_id)?,
+        to: termination_id("to_termination_id", *to_termination_id)?,
+    }))
+}
+
+pub(crate) fn release(command: &pb::Release) -> Result<Command, InvalidRequest> {
+    let pb::Release { context_id: context, termination_id } = command;
+    Ok(Command::Release(Release {
+        context: context_id(*context)?,
+        termination: optional_termination(*termination_id),
+    }))
+}
+
+pub(crate) fn stage_key(command: &pb::StageKey) -> Result<Command, InvalidRequest> {
+    use pb::stage_key::Key;
+    let pb::StageKey { context_id, termination_id, stream_id, key } = command;
+    let slot = key_slot(*context_id, *termination_id, *stream_id)?;
+    let key = match key {
+        None => return Err(InvalidRequest::missing("ingress_crypto")),
+        Some(Key::IngressCrypto(key)) => {
+            DirectedKey::Ingress(staged_key(key).map_err(|error| error.under("ingress_crypto"))?)
+        }
+        Some(Key::EgressCrypto(key)) => {
+            DirectedKey::Egress(staged_key(key).map_err(|error| error.under("egress_crypto"))?)
+        }
+    };
+    Ok(Command::StageKey(StageKey { slot, key }))
+}
+
+pub(crate) fn activate_key(command: &pb::ActivateKey) -> Result<Command, InvalidRequest> {
+    let pb::ActivateKey {
+        context_id,
+        termination_id,
+        stream_id,
+        direction: of,
+        roc_on_rekey,
+        initial_roc,
+        overlap_ms,
+    } = command;
+    let direction = direction(*of)?;
+    Ok(Command::ActivateKey(ActivateKey {
+        slot: key_slot(*context_id, *termination_id, *stream_id)?,
+        direction,
+        roc: roc(*roc_on_rekey, *initial_roc)?.unwrap_or(RocOnRekey::Keep),
+        overlap: overlap(direction, *overlap_ms)?,
+    }))
+}
+
+pub(crate) fn cancel_key(command: &pb::CancelKey) -> Result<Command, InvalidRequest> {
+    let pb::CancelKey { context_id, termination_id, stream_id, direction: of } = command;
+    Ok(Command::CancelKey(CancelKey {
+        slot: key_slot(*context_id, *termination_id, *stream_id)?,
+        direction: direction(*of)?,
+    }))
+}
+
+fn key_slot(context: u32, termination: u32, stream: u32) -> Result<KeySlot, InvalidRequest> {
+    Ok(KeySlot {
+        context: context_id(context)?,
+        termination: termination_id("termination_id", termination)?,
+        stream: stream_id(stream)?,
+    })
+}
+
+fn context_id(id: u32) -> Result<ContextId, InvalidRequest> {
+    match id {
+        0 => Err(InvalidRequest::missing("context_id")),
+        id => Ok(ContextId(id)),
+    }
+}
+
+fn termination_id(field: &str, id: u32) -> Result<TerminationId, InvalidRequest> {
+    optional_termination(id).ok_or_else(|| InvalidRequest::missing(field))
+}
+
+fn optional_termination(id: u32) -> Option<TerminationId> {
+    Some(TerminationId(id)).filter(|id| id.0 != 0)
+}
+
+fn optional_stream(id: u32) -> Result<Option<StreamId>, InvalidRequest> {
+    match id {
+        0 => Ok(None),
+        id => stream_id(id).map(Some),
+    }
+}

@@ -1,0 +1,50 @@
+//! From wire messages to the commands of `agw-context`.
+//!
+//! Every message is taken apart without `..`, by reference: whoever owns the request wipes it.
+//! Errors name the field by its path in the request.
+
+mod address;
+mod command;
+mod crypto;
+mod sdes;
+mod stream;
+
+pub(crate) use command::{
+    activate_key, cancel_key, change_through_connection, command, configure, release, reserve,
+    set_topology, stage_key,
+};
+pub(crate) use crypto::suite_to_wire;
+
+use crate::invalid::InvalidRequest;
+
+/// The most commands of a transaction.
+pub(crate) const MAX_COMMANDS: usize = 64;
+/// The most streams of a command.
+const MAX_STREAMS: usize = 64;
+/// The longest identifier of a controller's own, in octets.
+const MAX_ID_OCTETS: usize = 128;
+
+/// Reads a transaction id; `None` if there is none.
+pub(crate) fn transaction_id(id: &str) -> Result<Option<String>, InvalidRequest> {
+    if id.is_empty() {
+        return Ok(None);
+    }
+    let fits = |octet: u8| octet.is_ascii_alphanumeric() || b"._:-".contains(&octet);
+    if id.len() > MAX_ID_OCTETS || !id.bytes().all(fits) {
+        let rule = "has at most 128 octets of A-Z a-z 0-9 . _ : -";
+        return Err(InvalidRequest::value("transaction_id", rule));
+    }
+    Ok(Some(id.to_owned()))
+}
+
+/// Reads a controller's name for a call; `None` if there is none.
+pub(crate) fn correlation_id(id: &str) -> Result<Option<String>, InvalidRequest> {
+    if id.is_empty() {
+        return Ok(None);
+    }
+    if id.len() > MAX_ID_OCTETS || !id.bytes().all(|octet| octet.is_ascii_graphic()) {
+        let rule = "has at most 128 visible ASCII characters";
+        return Err(InvalidRequest::value("correlation_id", rule));
+    }
+    Ok(Some(id.to_owned()))
+}

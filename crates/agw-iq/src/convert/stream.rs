@@ -1,0 +1,122 @@
+//! Streams of a new termination and changes of streams.
+
+use agw_context::{
+    CryptoChange, CryptoContext, Media, RtcpMode, StreamChange, StreamId, StreamMode, StreamSpec,
+};
+use agw_relay::Transport;
+
+use super::address::{remote, source_policy};
+use super::crypto::{DirectionKey, crypto_context};
+use crate::invalid::{InvalidRequest, optional};
+use crate::pb;
+
+pub(super) fn stream(stream: &pb::Stream) -> Result<StreamSpec, InvalidRequest> {
+    let pb::Stream {
+        stream_id: id,
+        media: carries,
+        transport: travels,
+        remote: peer,
+        rtcp,
+        mode,
+        source,
+        ingress_crypto,
+        egress_crypto,
+    } = stream;
+    Ok(StreamSpec {
+        id: stream_id(*id)?,
+        media: media(*carries)?,
+        transport: transport(*travels)?,
+        remote: optional("remote", peer.as_ref(), remote)?,
+        rtcp: rtcp_mode(*rtcp)?,
+        mode: stream_mode(*mode)?.unwrap_or_default(),
+        source: optional("source", source.as_ref(), source_policy)?,
+        ingress: optional("ingress_crypto", ingress_crypto.as_ref(), crypto_context)?,
+        egress: optional("egress_crypto", egress_crypto.as_ref(), crypto_context)?,
+    })
+}
+
+pub(super) fn stream_change(change: &pb::StreamChange) -> Result<StreamChange, InvalidRequest> {
+    let pb::StreamChange {
+        stream_id: id,
+        remote: peer,
+        mode,
+        source,
+        ingress_crypto,
+        egress_crypto,
+        remove_ingress_crypto,
+        remove_egress_crypto,
+    } = change;
+    let ingress = optional("ingress_crypto", ingress_crypto.as_ref(), crypto_context)?;
+    let egress = optional("egress_crypto", egress_crypto.as_ref(), crypto_context)?;
+    Ok(StreamChange {
+        id: stream_id(*id)?,
+        remote: optional("remote", peer.as_ref(), remote)?,
+        mode: stream_mode(*mode)?,
+        source: optional("source", source.as_ref(), source_policy)?,
+        ingress: crypto_change("remove_ingress_crypto", ingress, *remove_ingress_crypto)?,
+        egress: crypto_change("remove_egress_crypto", egress, *remove_egress_crypto)?,
+    })
+}
+
+fn crypto_change<K: DirectionKey>(
+    remove_field: &str,
+    install: Option<CryptoContext<K>>,
+    remove: bool,
+) -> Result<CryptoChange<K>, InvalidRequest> {
+    match (install, remove) {
+        (None, false) => Ok(CryptoChange::Keep),
+        (None, true) => Ok(CryptoChange::Remove),
+        (Some(crypto), false) => Ok(CryptoChange::Install(crypto)),
+        (Some(_), true) => {
+            Err(InvalidRequest::value(remove_field, "does not go together with new keys"))
+        }
+    }
+}
+
+pub(super) fn stream_id(id: u32) -> Result<StreamId, InvalidRequest> {
+    match u16::try_from(id) {
+        Ok(0) => Err(InvalidRequest::missing("stream_id")),
+        Ok(id) => Ok(StreamId(id)),
+        Err(_) => Err(InvalidRequest::value("stream_id", "is 1 to 65535")),
+    }
+}
+
+fn media(media: i32) -> Result<Media, InvalidRequest> {
+    match pb::Media::try_from(media) {
+        Ok(pb::Media::Unspecified | pb::Media::Audio) => Ok(Media::Audio),
+        Ok(pb::Media::Video) => Ok(Media::Video),
+        Ok(pb::Media::Other) => Ok(Media::Other),
+        Err(_) => Err(InvalidRequest::unknown("media", media)),
+    }
+}
+
+fn transport(transport: i32) -> Result<Transport, InvalidRequest> {
+    match pb::Transport::try_from(transport) {
+        Ok(pb::Transport::Unspecified) => Err(InvalidRequest::missing("transport")),
+        Ok(pb::Transport::Plain) => Ok(Transport::Plain),
+        Ok(pb::Transport::Secured) => Ok(Transport::Secured),
+        Ok(pb::Transport::Transparent) => Ok(Transport::Transparent),
+        Err(_) => Err(InvalidRequest::unknown("transport", transport)),
+    }
+}
+
+fn rtcp_mode(mode: i32) -> Result<RtcpMode, InvalidRequest> {
+    match pb::RtcpMode::try_from(mode) {
+        Ok(pb::RtcpMode::Unspecified | pb::RtcpMode::Pair) => Ok(RtcpMode::Pair),
+        Ok(pb::RtcpMode::Mux) => Ok(RtcpMode::Mux),
+        Ok(pb::RtcpMode::Off) => Ok(RtcpMode::Off),
+        Err(_) => Err(InvalidRequest::unknown("rtcp", mode)),
+    }
+}
+
+/// Reads a stream mode; `None` if there is none.
+pub(super) fn stream_mode(mode: i32) -> Result<Option<StreamMode>, InvalidRequest> {
+    match pb::StreamMode::try_from(mode) {
+        Ok(pb::StreamMode::Unspecified) => Ok(None),
+        Ok(pb::StreamMode::Inactive) => Ok(Some(StreamMode::Inactive)),
+        Ok(pb::StreamMode::SendOnly) => Ok(Some(StreamMode::SendOnly)),
+        Ok(pb::StreamMode::ReceiveOnly) => Ok(Some(StreamMode::ReceiveOnly)),
+        Ok(pb::StreamMode::SendReceive) => Ok(Some(StreamMode::SendReceive)),
+        Err(_) => Err(InvalidRequest::unknown("mode", mode)),
+    }
+}

@@ -1,0 +1,212 @@
+//! Contexts, capabilities and the gateway as a whole.
+
+use std::time::{Duration, Instant};
+
+use agw_context::{
+    Capabilities, ContextView, Controller, KeySource, KeyView, Media, RealmView, Remote, RtcpMode,
+    SourcePolicy, StreamMode, StreamView, TerminationView,
+};
+use agw_relay::Transport;
+
+use super::statistics::{stream_statistics, totals};
+use super::{count, milliseconds, small_count, timestamp};
+use crate::backend::{AuditedContext, Condition, GatewayStatus};
+use crate::convert::{MAX_COMMANDS, suite_to_wire};
+use crate::pb;
+use crate::reply::{gateway_state, local_stream, socket_address};
+
+pub(crate) fn context_info(context: AuditedContext, now: Instant) -> pb::ContextInfo {
+    let AuditedContext { view, statistics } = context;
+    let ContextView { id, correlation, controller, created, topology, terminations } = view;
+    let Controller(controller) = controller;
+    let mut info = pb::ContextInfo {
+        context_id: id.0,
+        correlation_id: correlation.unwrap_or_default(),
+        controller,
+        created: Some(timestamp(created)),
+        topology: topology.map(|(from, to)| pb::Topology {
+            from_termination_id: from.0,
+            to_termination_id: to.0,
+        }),
+        terminations: terminations.into_iter().map(termination_info).collect(),
+    };
+    for (termination, stream, ingress, egress) in &statistics {
+        let found = info
+            .terminations
+            .iter_mut()
+            .filter(|info| info.termination_id == termination.0)
+            .flat_map(|info| &mut info.streams)
+            .find(|info| info.stream_id == u32::from(stream.0));
+        if let Some(info) = found {
+            info.statistics = Some(stream_statistics(ingress, egress, now));
+        }
+    }
+    info
+}
+
+fn termination_info(termination: TerminationView) -> pb::TerminationInfo {
+    let TerminationView { id, realm, streams } = termination;
+    pb::TerminationInfo {
+        termination_id: id.0,
+        realm,
+        streams: streams.into_iter().map(stream_info).collect(),
+    }
+}
+
+fn stream_info(stream: StreamView) -> pb::StreamInfo {
+    let StreamView {
+        id,
+        media: carries,
+        transport: travels,
+        mode,
+        rtcp,
+        source,
+        local,
+        remote,
+        ingress_key,
+        egress_key,
+        ingress: _,
+        egress: _,
+    } = stream;
+    pb::StreamInfo {
+        stream_id: id.0.into(),
+        media: media(carries).into(),
+        transport: transport(travels).into(),
+        mode: stream_mode(mode).into(),
+        rtcp: rtcp_mode(rtcp).into(),
+        source: Some(source_policy(source)),
+        local: Some(local_stream(local)),
+        remote: remote.map(remote_address),
+        ingress_key: ingress_key.map(key_info),
+        egress_key: egress_key.map(key_info),
+        statistics: None,
+    }
+}
+
+fn remote_address(remote: Remote) -> pb::RemoteAddress {
+    let Remote { rtp, rtcp } = remote;
+    pb::RemoteAddress { rtp: Some(socket_address(rtp)), rtcp: rtcp.map(socket_address) }
+}
+
+fn key_info(key: KeyView) -> pb::KeyInfo {
+    let KeyView { source, suite, mkis, staged } = key;
+    pb::KeyInfo {
+        source: key_source(source).into(),
+        suite: suite_to_wire(suite).into(),
+        mkis,
+        staged,
+    }
+}
+
+fn source_policy(source: SourcePolicy) -> pb::SourcePolicy {
+    let milliseconds = |gate: Duration| u32::try_from(gate.as_millis()).unwrap_or(u32::MAX);
+    match source {
+        SourcePolicy::Signalled => {
+            pb::SourcePolicy { rule: pb::SourceRule::Signalled.into(), within_ms: None }
+        }
+        SourcePolicy::Latch { within } => pb::SourcePolicy {
+            rule: pb::SourceRule::Latch.into(),
+            within_ms: within.map(milliseconds),
+        },
+    }
+}
+
+fn media(media: Media) -> pb::Media {
+    match media {
+        Media::Audio => pb::Media::Audio,
+        Media::Video => pb::Media::Video,
+        Media::Other => pb::Media::Other,
+    }
+}
+
+fn transport(transport: Transport) -> pb::Transport {
+    match transport {
+        Transport::Plain => pb::Transport::Plain,
+        Transport::Secured => pb::Transport::Secured,
+        Transport::Transparent => pb::Transport::Transparent,
+    }
+}
+
+fn stream_mode(mode: StreamMode) -> pb::StreamMode {
+    match mode {
+        StreamMode::Inactive => pb::StreamMode::Inactive,
+        StreamMode::SendOnly => pb::StreamMode::SendOnly,
+        StreamMode::ReceiveOnly => pb::StreamMode::ReceiveOnly,
+        StreamMode::SendReceive => pb::StreamMode::SendReceive,
+    }
+}
+
+fn rtcp_mode(mode: RtcpMode) -> pb::RtcpMode {
+    match mode {
+        RtcpMode::Pair => pb::RtcpMode::Pair,
+        RtcpMode::Mux => pb::RtcpMode::Mux,
+        RtcpMode::Off => pb::RtcpMode::Off,
+    }
+}
+
+fn key_source(source: KeySource) -> pb::KeySource {
+    match source {
+        KeySource::Sdes => pb::KeySource::Sdes,
+        KeySource::Mikey => pb::KeySource::Mikey,
+        KeySource::AccessSecurityAssociation => pb::KeySource::AccessSecurityAssociation,
+        KeySource::Group => pb::KeySource::Group,
+    }
+}
+
+pub(crate) fn capabilities(capabilities: Capabilities) -> pb::Capabilities {
+    let Capabilities {
+        suites,
+        max_mki_octets,
+        realms,
+        max_contexts,
+        contexts,
+        max_streams,
+        max_terminations,
+        default_overlap,
+        unencrypted_allowed,
+        restart_epoch: _,
+        draining: _,
+    } = capabilities;
+    pb::Capabilities {
+        suites: suites.into_iter().map(|suite| suite_to_wire(suite).into()).collect(),
+        max_mki_octets: max_mki_octets.into(),
+        realms: realms.into_iter().map(realm_info).collect(),
+        max_contexts: count(max_contexts),
+        contexts: count(contexts),
+        max_streams: small_count(max_streams),
+        max_terminations: small_count(max_terminations),
+        default_overlap_ms: milliseconds(default_overlap),
+        unencrypted_allowed,
+        max_commands: small_count(MAX_COMMANDS),
+    }
+}
+
+fn realm_info(realm: RealmView) -> pb::RealmInfo {
+    let RealmView { name, addresses, ports: (lowest, highest), ports_used, ports_resting } = realm;
+    pb::RealmInfo {
+        name,
+        addresses: addresses.into_iter().map(|address| address.to_string()).collect(),
+        lowest_port: lowest.into(),
+        highest_port: highest.into(),
+        ports_used: count(ports_used),
+        ports_resting: count(ports_resting),
+    }
+}
+
+pub(crate) fn gateway_status(
+    status: &GatewayStatus,
+    condition: Condition,
+) -> pb::GetStatusResponse {
+    let GatewayStatus { version, started, uptime, contexts, totals: all, workers } = status;
+    let worker_status =
+        |(worker, of)| pb::WorkerStatus { worker: small_count(worker), totals: Some(totals(of)) };
+    pb::GetStatusResponse {
+        gateway: Some(gateway_state(condition)),
+        version: version.clone(),
+        started: Some(timestamp(*started)),
+        uptime_ms: milliseconds(*uptime),
+        contexts: count(*contexts),
+        totals: Some(totals(all)),
+        workers: workers.iter().enumerate().map(worker_status).collect(),
+    }
+}

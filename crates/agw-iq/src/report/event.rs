@@ -1,0 +1,67 @@
+//! Events.
+
+use std::net::SocketAddr;
+
+use agw_context::{Event, EventKind, Subject};
+use agw_relay::Component;
+
+use super::{direction, timestamp};
+use crate::pb;
+use crate::reply::socket_address;
+
+pub(crate) fn event(event: Event, restart_epoch: u64) -> pb::Event {
+    let Event { sequence, at, subject: about, kind: what } = event;
+    pb::Event {
+        sequence,
+        restart_epoch,
+        at: Some(timestamp(at)),
+        subject: about.map(subject),
+        kind: Some(kind(&what)),
+    }
+}
+
+fn subject(subject: Subject) -> pb::Subject {
+    let Subject { context, correlation, stream } = subject;
+    pb::Subject {
+        context_id: context.0,
+        correlation_id: correlation.unwrap_or_default(),
+        termination_id: stream.map_or(0, |(termination, _)| termination.0),
+        stream_id: stream.map_or(0, |(_, stream)| stream.0.into()),
+    }
+}
+
+fn kind(kind: &EventKind) -> pb::event::Kind {
+    use pb::event::Kind;
+    match kind {
+        EventKind::ContextAdded => Kind::ContextAdded(pb::ContextAdded {}),
+        EventKind::ContextReleased => Kind::ContextReleased(pb::ContextReleased {}),
+        EventKind::Latched { component: of, address } => {
+            Kind::Latched(pb::Latched { component: component(*of), address: learnt(*address) })
+        }
+        EventKind::Relatched { component: of, address } => {
+            Kind::Relatched(pb::Relatched { component: component(*of), address: learnt(*address) })
+        }
+        EventKind::KeyLifetimeWarning { direction: of } => {
+            Kind::KeyLifetimeWarning(pb::KeyLifetimeWarning { direction: direction(*of) })
+        }
+        EventKind::KeyLifetimeExpired { direction: of } => {
+            Kind::KeyLifetimeExpired(pb::KeyLifetimeExpired { direction: direction(*of) })
+        }
+        EventKind::KeyActivated { direction: of } => {
+            Kind::KeyActivated(pb::KeyActivated { direction: direction(*of) })
+        }
+        EventKind::TransmitIndexReused => Kind::TransmitIndexReused(pb::TransmitIndexReused {}),
+        EventKind::Draining => Kind::DrainStarted(pb::DrainStarted {}),
+    }
+}
+
+fn component(component: Component) -> i32 {
+    match component {
+        Component::Rtp => pb::Component::Rtp.into(),
+        Component::Rtcp => pb::Component::Rtcp.into(),
+    }
+}
+
+fn learnt(address: SocketAddr) -> Option<pb::SocketAddress> {
+    Some(socket_address(address))
+}

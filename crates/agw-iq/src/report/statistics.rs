@@ -1,0 +1,151 @@
+//! Counters.
+
+use std::time::Instant;
+
+use agw_relay::{
+    CryptoSnapshot, DropReason, Drops, EgressSnapshot, EgressStats, IngressSnapshot, IngressStats,
+    RelayStats, SourceSnapshot, Traffic,
+};
+
+use super::milliseconds;
+use crate::backend::WorkerTotals;
+use crate::convert::suite_to_wire;
+use crate::pb;
+use crate::reply::socket_address;
+
+pub(crate) fn stream_statistics(
+    ingress: &IngressSnapshot,
+    egress: &EgressSnapshot,
+    now: Instant,
+) -> pb::StreamStatistics {
+    pb::StreamStatistics {
+        ingress: Some(ingress_statistics(ingress, now)),
+        egress: Some(egress_statistics(egress)),
+    }
+}
+
+fn ingress_statistics(snapshot: &IngressSnapshot, now: Instant) -> pb::IngressStatistics {
+    let IngressSnapshot { stats, crypto, learnt_rtp, learnt_rtcp, last_accepted } = snapshot;
+    let IngressStats { received, received_rtcp, forwarded, dropped } = stats;
+    pb::IngressStatistics {
+        received: Some(traffic(received)),
+        received_rtcp: Some(traffic(received_rtcp)),
+        forwarded: Some(traffic(forwarded)),
+        dropped: drops(dropped),
+        crypto: crypto.as_ref().map(crypto_state),
+        learnt_rtp: learnt_rtp.map(socket_address),
+        learnt_rtcp: learnt_rtcp.map(socket_address),
+        accepted_ago_ms: last_accepted.map(|at| milliseconds(now.saturating_duration_since(at))),
+    }
+}
+
+fn egress_statistics(snapshot: &EgressSnapshot) -> pb::EgressStatistics {
+    let EgressSnapshot { stats, crypto, destination_rtp, destination_rtcp } = snapshot;
+    let EgressStats { sent, sent_rtcp, refused } = stats;
+    pb::EgressStatistics {
+        sent: Some(traffic(sent)),
+        sent_rtcp: Some(traffic(sent_rtcp)),
+        refused: *refused,
+        crypto: crypto.as_ref().map(crypto_state),
+        destination_rtp: destination_rtp.map(socket_address),
+        destination_rtcp: destination_rtcp.map(socket_address),
+    }
+}
+
+fn crypto_state(snapshot: &CryptoSnapshot) -> pb::CryptoState {
+    let CryptoSnapshot { suite, sources } = snapshot;
+    let source_state = |source: &SourceSnapshot| {
+        let SourceSnapshot { ssrc, roc, highest_sequence, srtcp_index } = source;
+        pb::SourceState {
+            ssrc: ssrc.0,
+            roc: *roc,
+            highest_sequence: highest_sequence.map(u32::from),
+            srtcp_index: *srtcp_index,
+        }
+    };
+    pb::CryptoState {
+        suite: suite_to_wire(*suite).into(),
+        sources: sources.iter().map(source_state).collect(),
+    }
+}
+
+pub(crate) fn totals(totals: &WorkerTotals) -> pb::Totals {
+    let WorkerTotals { relay, send_errors, kernel_drops } = totals;
+    let RelayStats { received, forwarded, dropped, refused: _, unprotected, protected } = relay;
+    let send_error = |(class, packets): &(&'static str, u64)| pb::SendErrorCount {
+        error_class: (*class).to_owned(),
+        packets: *packets,
+    };
+    pb::Totals {
+        received: Some(traffic(received)),
+        forwarded: Some(traffic(forwarded)),
+        dropped: drops(dropped),
+        send_errors: send_errors.iter().map(send_error).collect(),
+        kernel_drops: *kernel_drops,
+        unprotected: *unprotected,
+        protected: *protected,
+    }
+}
+
+fn traffic(traffic: &Traffic) -> pb::Traffic {
+    let Traffic { packets, octets } = traffic;
+    pb::Traffic { packets: *packets, octets: *octets }
+}
+
+/// The reasons that occurred.
+fn drops(drops: &Drops) -> Vec<pb::DropCount> {
+    let occurred = drops.iter().filter(|(_, packets)| *packets != 0);
+    let count = |(reason, packets)| pb::DropCount { reason: drop_reason(reason).into(), packets };
+    occurred.map(count).collect()
+}
+
+pub(crate) const fn drop_reason(reason: DropReason) -> pb::DropReason {
+    match reason {
+        DropReason::NoFlow => pb::DropReason::NoFlow,
+        DropReason::TooLong => pb::DropReason::TooLong,
+        DropReason::NotMedia => pb::DropReason::NotMedia,
+        DropReason::Malformed => pb::DropReason::Malformed,
+        DropReason::WrongComponent => pb::DropReason::WrongComponent,
+        DropReason::IngressGate => pb::DropReason::IngressGate,
+        DropReason::EgressGate => pb::DropReason::EgressGate,
+        DropReason::WrongSource => pb::DropReason::WrongSource,
+        DropReason::NoIngressKey => pb::DropReason::NoIngressKey,
+        DropReason::UnknownMki => pb::DropReason::UnknownMki,
+        DropReason::Replay => pb::DropReason::Replay,
+        DropReason::TooOld => pb::DropReason::TooOld,
+        DropReason::Implausible => pb::DropReason::Implausible,
+        DropReason::Authentication => pb::DropReason::Authentication,
+        DropReason::Unencrypted => pb::DropReason::Unencrypted,
+        DropReason::SourceLimit => pb::DropReason::SourceLimit,
+        DropReason::IngressKeyExpired => pb::DropReason::IngressKeyExpired,
+        DropReason::NoOutput => pb::DropReason::NoOutput,
+        DropReason::NoDestination => pb::DropReason::NoDestination,
+        DropReason::RtcpOff => pb::DropReason::RtcpOff,
+        DropReason::NoEgressKey => pb::DropReason::NoEgressKey,
+        DropReason::IndexReused => pb::DropReason::IndexReused,
+        DropReason::EgressTooOld => pb::DropReason::EgressTooOld,
+        DropReason::EgressSourceLimit => pb::DropReason::EgressSourceLimit,
+        DropReason::EgressKeyExpired => pb::DropReason::EgressKeyExpired,
+        DropReason::NoRoom => pb::DropReason::NoRoom,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn drop_reasons_have_the_same_words_in_the_api_and_in_metrics() {
+        for reason in DropReason::ALL {
+            let expected = format!("DROP_REASON_{}", reason.name().to_uppercase());
+            assert_eq!(drop_reason(reason).as_str_name(), expected);
+        }
+    }
+
+    #[test]
+    fn suites_have_the_names_of_their_registrations() {
+        for suite in agw_srtp::Suite::ALL {
+            assert_eq!(suite_to_wire(suite).as_str_name(), format!("SUITE_{}", suite.name()));
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! The gRPC service: requests in, commands to the gateway, replies out.
+
+mod pipeline;
+mod procedures;
+mod read;
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use agw_context::Controller;
+use prost::Message;
+use tokio_stream::Stream;
+use tonic::{Request, Status};
+
+use crate::ConnectedPeer;
+use crate::backend::Backend;
+use crate::idempotency::Transactions;
+use crate::pb;
+use crate::reply::gateway_state;
+use crate::status::Failure;
+use crate::transaction::{self, Transaction};
+use crate::wipe::{Wipe, Wiped};
+use read::{Asked, Reading};
+
+/// Answers that come one after the other.
+pub struct Answers<T>(Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>);
+
+impl<T> Answers<T> {
+    fn new(answers: impl Stream<Item = Result<T, Status>> + Send + 'static) -> Self {
+        Self(Box::pin(answers))
+    }
+}
+
+impl<T> Stream for Answers<T> {
+    type Item = Result<T, Status>;
+
+    fn poll_next(
+        mut self: Pin<&mut Self>,
+        context: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Self::Item>> {
+        self.0.as_mut().poll_next(context)
+    }
+}
+
+/// The Iq service before a gateway.
+pub struct Iq<B> {
+    backend: Arc<B>,
+    transactions: Arc<Transactions>,
+}
+
+impl<B> Clone for Iq<B> {
+    fn clone(&self) -> Self {
+        Self { backend: Arc::clone(&self.backend), transactions: Arc::clone(&self.transactions) }
+    }
+}
+
+impl<B: Backend> Iq<B> {
+    /// Makes the service; it remembers transactions for as long as it lives.
+    pub fn new(backend: Arc<B>) -> Self {
+        Self { backend, transactions: Arc::new(Transactions::new()) }
+    }
+
+    fn gateway(&self) -> Option<pb::GatewayState> {
+        Some(gateway_state(self.backend.condition()))
+    }
+
+    fn status(&self, failure: impl Into<Failure>) -> Status {
+        failure.into().into_status(self.backend.condition())
+    }
+
+    /// Reads a transaction; the request is wiped when this returns, read or not.
+    fn read<M: Message + Wipe>(
+        &self,
+        controller: Controller,
+        request: M,
+        reading: Reading<M>,
+    ) -> Result<Transaction, Failure> {
+        let request = Wiped(request);
+        let Asked { id, commands, places } = (reading.read)(&request.0)?;
+        let digest = self.transactions.digest(reading.procedure, &request.0);
+        Ok(Transaction { controller, id, digest, commands, places })
+    }
+
+    /// Carries out a request of any number of commands.
+    async fn several<M: Message + Wipe>(
+        &self,
+        request: Request<M>,
+        reading: Reading<M>,
+    ) -> Result<Vec<pb::CommandReply>, Status> {
+        let controller = ConnectedPeer::controller(request.extensions());
+        let started = self
+            .read(controller, request.into_inner(), reading)
+            .and_then(|read| transaction::start(&self.backend, &self.transactions, read));
+        let outcome = match started {
+            Ok(pending) => transaction::finish(pending).await,
+            Err(failure) => Err(failure),
+        };
+        outcome.map_err(|failure| self.status(failure))
+    }
+
+    /// Carries out a request of one command.
+    async fn single<M: Message + Wipe>(
+        &self,
+        request: Request<M>,
+        reading: Reading<M>,
+    ) -> Result<pb::command_reply::Reply, Status> {
+        let mut replies = self.several(request, reading).await?.into_iter();
+        match (replies.next(), replies.next()) {
+            (Some(pb::CommandReply { reply: Some(reply) }), None) => Ok(reply),
+            (Some(_) | None, _) => Err(self.unfit()),
+        }
+    }
+
+    /// Carries out a request that is answered by a termination.
+    async fn termination<M: Message + Wipe>(
+        &self,
+        request: Request<M>,
+        reading: Reading<M>,
+    ) -> Result<Option<pb::TerminationReply>, Status> {
+        use pb::command_reply::Reply;
+        match self.single(request, reading).await? {
+            Reply::Termination(termination) => Ok(Some(termination)),
+            Reply::Done(_) | Reply::Released(_) => Err(self.unfit()),
+        }
+    }
+
+    /// Carries out a request that is answered by its context.
+    async fn done<M: Message + Wipe>(
+        &self,
+        request: Request<M>,
+        reading: Reading<M>,
+    ) -> Result<u32, Status> {
+        use pb::command_reply::Reply;
+        match self.single(request, reading).await? {
+            Reply::Done(pb::DoneReply { context_id }) => Ok(context_id),
+            Reply::Termination(_) | Reply::Released(_) => Err(self.unfit()),
+        }
+    }
+
+    fn unfit(&self) -> Status {
+        self.status(Failure::internal("the gateway's answer does not fit the request"))
+    }
+}

@@ -1,0 +1,257 @@
+//! The procedures of `IqService`, one by one.
+
+use std::time::Instant;
+
+use agw_context::ContextId;
+use prost::Message;
+use tokio_stream::StreamExt;
+use tonic::{Request, Response, Status, Streaming};
+
+use super::{Answers, Iq, read};
+use crate::ConnectedPeer;
+use crate::backend::{AuditQuery, Backend, EventsError, ServiceChangeMethod};
+use crate::convert;
+use crate::invalid::InvalidRequest;
+use crate::pb;
+use crate::pb::iq_service_server::IqService;
+use crate::report::{audit, event};
+use crate::status::Failure;
+
+/// Contexts of a page unless the request says otherwise.
+const DEFAULT_PAGE: usize = 100;
+/// The most contexts of a page.
+const MAX_PAGE: usize = 1_000;
+/// A page ends early when it is as large as this, well below the 4 MiB that clients take.
+const PAGE_OCTETS: usize = 1 << 20;
+
+#[tonic::async_trait]
+impl<B: Backend> IqService for Iq<B> {
+    type TransactStreamStream = Answers<pb::TransactStreamResponse>;
+    type SubscribeEventsStream = Answers<pb::SubscribeEventsResponse>;
+
+    async fn reserve_connection_point(
+        &self,
+        request: Request<pb::ReserveConnectionPointRequest>,
+    ) -> Result<Response<pb::ReserveConnectionPointResponse>, Status> {
+        let termination = self.termination(request, read::RESERVE).await?;
+        let gateway = self.gateway();
+        Ok(Response::new(pb::ReserveConnectionPointResponse { gateway, termination }))
+    }
+
+    async fn configure_connection_point(
+        &self,
+        request: Request<pb::ConfigureConnectionPointRequest>,
+    ) -> Result<Response<pb::ConfigureConnectionPointResponse>, Status> {
+        let termination = self.termination(request, read::CONFIGURE).await?;
+        let gateway = self.gateway();
+        Ok(Response::new(pb::ConfigureConnectionPointResponse { gateway, termination }))
+    }
+
+    async fn reserve_and_configure_connection_point(
+        &self,
+        request: Request<pb::ReserveAndConfigureConnectionPointRequest>,
+    ) -> Result<Response<pb::ReserveAndConfigureConnectionPointResponse>, Status> {
+        let termination = self.termination(request, read::RESERVE_AND_CONFIGURE).await?;
+        let gateway = self.gateway();
+        Ok(Response::new(pb::ReserveAndConfigureConnectionPointResponse { gateway, termination }))
+    }
+
+    async fn change_through_connection(
+        &self,
+        request: Request<pb::ChangeThroughConnectionRequest>,
+    ) -> Result<Response<pb::ChangeThroughConnectionResponse>, Status> {
+        let context_id = self.done(request, read::CHANGE_THROUGH_CONNECTION).await?;
+        let gateway = self.gateway();
+        Ok(Response::new(pb::ChangeThroughConnectionResponse { gateway, context_id }))
+    }
+
+    async fn set_topology(
+        &self,
+        request: Request<pb::SetTopologyRequest>,
+    ) -> Result<Response<pb::SetTopologyResponse>, Status> {
+        let context_id = self.done(request, read::SET_TOPOLOGY).await?;
+        let gateway = self.gateway();
+        Ok(Response::new(pb::SetTopologyResponse { gateway, context_id }))
+    }
+
+    async fn release(
+        &self,
+        request: Request<pb::ReleaseRequest>,
+    ) -> Result<Response<pb::ReleaseResponse>, Status> {
+        use pb::command_reply::Reply;
+        let released = match self.single(request, read::RELEASE).await? {
+            Reply::Released(released) => Some(released),
+            Reply::Termination(_) | Reply::Done(_) => return Err(self.unfit()),
+        };
+        let gateway = self.gateway();
+        Ok(Response::new(pb::ReleaseResponse { gateway, released }))
+    }
+
+    async fn stage_key(
+        &self,
+        request: Request<pb::StageKeyRequest>,
+    ) -> Result<Response<pb::StageKeyResponse>, Status> {
+        let context_id = self.done(request, read::STAGE_KEY).await?;
+        let gateway = self.gateway();
+        Ok(Response::new(pb::StageKeyResponse { gateway, context_id }))
+    }
+
+    async fn activate_key(
+        &self,
+        request: Request<pb::ActivateKeyRequest>,
+    ) -> Result<Response<pb::ActivateKeyResponse>, Status> {
+        let context_id = self.done(request, read::ACTIVATE_KEY).await?;
+        let gateway = self.gateway();
+        Ok(Response::new(pb::ActivateKeyResponse { gateway, context_id }))
+    }
+
+    async fn cancel_key(
+        &self,
+        request: Request<pb::CancelKeyRequest>,
+    ) -> Result<Response<pb::CancelKeyResponse>, Status> {
+        let context_id = self.done(request, read::CANCEL_KEY).await?;
+        let gateway = self.gateway();
+        Ok(Response::new(pb::CancelKeyResponse { gateway, context_id }))
+    }
+
+    async fn transact(
+        &self,
+        request: Request<pb::TransactRequest>,
+    ) -> Result<Response<pb::TransactResponse>, Status> {
+        let replies = self.several(request, read::TRANSACT).await?;
+        let gateway = self.gateway();
+        Ok(Response::new(pb::TransactResponse { gateway, replies }))
+    }
+
+    async fn transact_stream(
+        &self,
+        request: Request<Streaming<pb::TransactStreamRequest>>,
+    ) -> Result<Response<Self::TransactStreamStream>, Status> {
+        let controller = ConnectedPeer::controller(request.extensions());
+        Ok(Response::new(self.pipeline(controller, request.into_inner())))
+    }
+
+    async fn audit_value(
+        &self,
+        request: Request<pb::AuditValueRequest>,
+    ) -> Result<Response<pb::AuditValueResponse>, Status> {
+        let controller = ConnectedPeer::controller(request.extensions());
+        let query = audit_query(request.get_ref()).map_err(|invalid| self.status(invalid))?;
+        let page = self.backend.audit(controller, query).await;
+        let page = page.map_err(|error| self.status(Failure::audit(&error)))?;
+        let now = Instant::now();
+        let (mut contexts, mut octets, mut more) = (Vec::new(), 0, page.more);
+        for context in page.contexts {
+            if octets > PAGE_OCTETS {
+                more = true;
+                break;
+            }
+            let info = audit::context_info(context, now);
+            octets += info.encoded_len();
+            contexts.push(info);
+        }
+        let last = contexts.last().filter(|_| more);
+        Ok(Response::new(pb::AuditValueResponse {
+            gateway: self.gateway(),
+            next_page_token: last.map(|last| last.context_id.to_string()).unwrap_or_default(),
+            contexts,
+        }))
+    }
+
+    async fn audit_capabilities(
+        &self,
+        request: Request<pb::AuditCapabilitiesRequest>,
+    ) -> Result<Response<pb::AuditCapabilitiesResponse>, Status> {
+        let pb::AuditCapabilitiesRequest {} = request.into_inner();
+        let capabilities = self.backend.capabilities().await;
+        let capabilities = capabilities.map_err(|_| self.status(Failure::unavailable()))?;
+        Ok(Response::new(pb::AuditCapabilitiesResponse {
+            gateway: self.gateway(),
+            capabilities: Some(audit::capabilities(capabilities)),
+        }))
+    }
+
+    async fn subscribe_events(
+        &self,
+        request: Request<pb::SubscribeEventsRequest>,
+    ) -> Result<Response<Self::SubscribeEventsStream>, Status> {
+        let controller = ConnectedPeer::controller(request.extensions());
+        let pb::SubscribeEventsRequest { after_sequence, restart_epoch } = request.into_inner();
+        let epoch = self.backend.condition().restart_epoch;
+        if restart_epoch != 0 && restart_epoch != epoch {
+            return Err(self.status(Failure::events(EventsError::Gone { oldest: 1 }, epoch)));
+        }
+        let events = self.backend.events(controller, after_sequence).await;
+        let events = events.map_err(|error| self.status(Failure::events(error, epoch)))?;
+        let teller = self.clone();
+        Ok(Response::new(Answers::new(events.map(move |told| match told {
+            Ok(told) => Ok(pb::SubscribeEventsResponse {
+                event: Some(event::event(told, epoch)),
+                gateway: teller.gateway(),
+            }),
+            Err(error) => Err(teller.status(Failure::events(error, epoch))),
+        }))))
+    }
+
+    async fn service_change(
+        &self,
+        request: Request<pb::ServiceChangeRequest>,
+    ) -> Result<Response<pb::ServiceChangeResponse>, Status> {
+        let controller = ConnectedPeer::controller(request.extensions());
+        let method = service_change(request.get_ref()).map_err(|invalid| self.status(invalid))?;
+        let changed = self.backend.service_change(controller, method).await;
+        changed.map_err(|_| self.status(Failure::unavailable()))?;
+        Ok(Response::new(pb::ServiceChangeResponse { gateway: self.gateway() }))
+    }
+
+    async fn get_status(
+        &self,
+        request: Request<pb::GetStatusRequest>,
+    ) -> Result<Response<pb::GetStatusResponse>, Status> {
+        let pb::GetStatusRequest {} = request.into_inner();
+        let status = self.backend.status().await;
+        let status = status.map_err(|_| self.status(Failure::unavailable()))?;
+        Ok(Response::new(audit::gateway_status(&status, self.backend.condition())))
+    }
+}
+
+fn audit_query(request: &pb::AuditValueRequest) -> Result<AuditQuery, InvalidRequest> {
+    let pb::AuditValueRequest {
+        context_id,
+        correlation_id,
+        include_statistics,
+        page_size,
+        page_token,
+    } = request;
+    let limit = match usize::try_from(*page_size) {
+        Ok(0) => DEFAULT_PAGE,
+        Ok(size) if size <= MAX_PAGE => size,
+        Ok(_) | Err(_) => return Err(InvalidRequest::value("page_size", "is 1 to 1000")),
+    };
+    let after = match page_token.as_str() {
+        "" => None,
+        token => Some(ContextId(token.parse().map_err(|_| {
+            InvalidRequest::value("page_token", "is next_page_token of the reply before")
+        })?)),
+    };
+    Ok(AuditQuery {
+        context: Some(ContextId(*context_id)).filter(|id| id.0 != 0),
+        correlation: convert::correlation_id(correlation_id)?,
+        after,
+        limit,
+        statistics: *include_statistics,
+    })
+}
+
+fn service_change(
+    request: &pb::ServiceChangeRequest,
+) -> Result<ServiceChangeMethod, InvalidRequest> {
+    let pb::ServiceChangeRequest { transaction_id, method } = request;
+    // Draining twice is draining: the id has nothing to protect, but must be well-formed.
+    convert::transaction_id(transaction_id)?;
+    match pb::ServiceChangeMethod::try_from(*method) {
+        Ok(pb::ServiceChangeMethod::Unspecified) => Err(InvalidRequest::missing("method")),
+        Ok(pb::ServiceChangeMethod::Graceful) => Ok(ServiceChangeMethod::Graceful),
+        Err(_) => Err(InvalidRequest::unknown("method", *method)),
+    }
+}

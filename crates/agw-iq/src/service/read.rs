@@ -1,0 +1,150 @@
+//! How each procedure's request becomes commands.
+
+use agw_context::Command;
+
+use crate::convert::{self, MAX_COMMANDS};
+use crate::invalid::{InvalidRequest, each, required};
+use crate::pb;
+use crate::status::Places;
+
+/// What a request asks for.
+pub(super) struct Asked {
+    /// Its transaction id, if it has one.
+    pub(super) id: Option<String>,
+    /// Its commands.
+    pub(super) commands: Vec<Command>,
+    /// Where they stand in it.
+    pub(super) places: Places,
+}
+
+/// How to read a request.
+pub(super) struct Reading<M> {
+    /// The procedure, so that requests to two of them never count as the same.
+    pub(super) procedure: &'static str,
+    /// Takes the request apart.
+    pub(super) read: fn(&M) -> Result<Asked, InvalidRequest>,
+}
+
+/// A request of one command.
+fn one<C>(
+    transaction_id: &str,
+    field: &'static str,
+    command: Option<&C>,
+    convert: impl FnOnce(&C) -> Result<Command, InvalidRequest>,
+) -> Result<Asked, InvalidRequest> {
+    let id = convert::transaction_id(transaction_id)?;
+    let commands = vec![required(field, command, convert)?];
+    Ok(Asked { id, commands, places: Places::Single(field) })
+}
+
+/// A request of several commands.
+fn many(transaction_id: &str, commands: &[pb::Command]) -> Result<Asked, InvalidRequest> {
+    let id = convert::transaction_id(transaction_id)?;
+    if !(1..=MAX_COMMANDS).contains(&commands.len()) {
+        return Err(InvalidRequest::value("commands", "are 1 to 64"));
+    }
+    let named = each("commands", commands, convert::command)?;
+    let (names, commands) = named.into_iter().unzip();
+    Ok(Asked { id, commands, places: Places::Several(names) })
+}
+
+pub(super) const RESERVE: Reading<pb::ReserveConnectionPointRequest> = Reading {
+    procedure: "ReserveConnectionPoint",
+    read: |pb::ReserveConnectionPointRequest { transaction_id, reserve }| {
+        one(transaction_id, "reserve", reserve.as_ref(), |reserve| {
+            check_latest(reserve)?;
+            let known = reserve.streams.iter().position(|stream| stream.remote.is_some());
+            if let Some(position) = known {
+                let rule = "is for ReserveAndConfigureConnectionPoint";
+                return Err(InvalidRequest::value(&format!("streams[{position}].remote"), rule));
+            }
+            convert::reserve(reserve)
+        })
+    },
+};
+
+pub(super) const RESERVE_AND_CONFIGURE: Reading<pb::ReserveAndConfigureConnectionPointRequest> =
+    Reading {
+        procedure: "ReserveAndConfigureConnectionPoint",
+        read: |pb::ReserveAndConfigureConnectionPointRequest { transaction_id, reserve }| {
+            one(transaction_id, "reserve", reserve.as_ref(), |reserve| {
+                check_latest(reserve)?;
+                let unknown = reserve.streams.iter().position(|stream| stream.remote.is_none());
+                if let Some(position) = unknown {
+                    return Err(InvalidRequest::missing(&format!("streams[{position}].remote")));
+                }
+                convert::reserve(reserve)
+            })
+        },
+    };
+
+fn check_latest(reserve: &pb::Reserve) -> Result<(), InvalidRequest> {
+    if reserve.latest_context {
+        let rule = "is for Transact and TransactStream";
+        return Err(InvalidRequest::value("latest_context", rule));
+    }
+    Ok(())
+}
+
+pub(super) const CONFIGURE: Reading<pb::ConfigureConnectionPointRequest> = Reading {
+    procedure: "ConfigureConnectionPoint",
+    read: |pb::ConfigureConnectionPointRequest { transaction_id, configure }| {
+        one(transaction_id, "configure", configure.as_ref(), convert::configure)
+    },
+};
+
+pub(super) const CHANGE_THROUGH_CONNECTION: Reading<pb::ChangeThroughConnectionRequest> = Reading {
+    procedure: "ChangeThroughConnection",
+    read: |pb::ChangeThroughConnectionRequest { transaction_id, change_through_connection }| {
+        let change = change_through_connection.as_ref();
+        let convert = convert::change_through_connection;
+        one(transaction_id, "change_through_connection", change, convert)
+    },
+};
+
+pub(super) const SET_TOPOLOGY: Reading<pb::SetTopologyRequest> = Reading {
+    procedure: "SetTopology",
+    read: |pb::SetTopologyRequest { transaction_id, set_topology }| {
+        one(transaction_id, "set_topology", set_topology.as_ref(), convert::set_topology)
+    },
+};
+
+pub(super) const RELEASE: Reading<pb::ReleaseRequest> = Reading {
+    procedure: "Release",
+    read: |pb::ReleaseRequest { transaction_id, release }| {
+        one(transaction_id, "release", release.as_ref(), convert::release)
+    },
+};
+
+pub(super) const STAGE_KEY: Reading<pb::StageKeyRequest> = Reading {
+    procedure: "StageKey",
+    read: |pb::StageKeyRequest { transaction_id, stage_key }| {
+        one(transaction_id, "stage_key", stage_key.as_ref(), convert::stage_key)
+    },
+};
+
+pub(super) const ACTIVATE_KEY: Reading<pb::ActivateKeyRequest> = Reading {
+    procedure: "ActivateKey",
+    read: |pb::ActivateKeyRequest { transaction_id, activate_key }| {
+        one(transaction_id, "activate_key", activate_key.as_ref(), convert::activate_key)
+    },
+};
+
+pub(super) const CANCEL_KEY: Reading<pb::CancelKeyRequest> = Reading {
+    procedure: "CancelKey",
+    read: |pb::CancelKeyRequest { transaction_id, cancel_key }| {
+        one(transaction_id, "cancel_key", cancel_key.as_ref(), convert::cancel_key)
+    },
+};
+
+pub(super) const TRANSACT: Reading<pb::TransactRequest> = Reading {
+    procedure: "Transact",
+    read: |pb::TransactRequest { transaction_id, commands }| many(transaction_id, commands),
+};
+
+// A transaction may be tried on a stream and, after the stream broke, by a call of its own: both
+// count as the same procedure, and their messages have the same fields.
+pub(super) const TRANSACT_STREAM: Reading<pb::TransactStreamRequest> = Reading {
+    procedure: TRANSACT.procedure,
+    read: |pb::TransactStreamRequest { transaction_id, commands }| many(transaction_id, commands),
+};

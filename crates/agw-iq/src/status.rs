@@ -1,0 +1,242 @@
+//! Refusals: one place that maps them to gRPC codes, reasons, H.248 codes and field paths.
+
+use std::collections::HashMap;
+
+use agw_context::{Reason, Refused};
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt};
+
+use crate::backend::{Condition, EventsError, TransactError, Unavailable};
+use crate::invalid::{InvalidRequest, Word};
+use crate::pb;
+
+/// The domain of the `ErrorInfo` detail.
+pub(crate) const DOMAIN: &str = "agw.iq.v1";
+
+/// Why a call has no answer; never with key material.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Failure {
+    message: String,
+    reason: Word,
+    h248_code: Option<u16>,
+    command: Option<usize>,
+    field: Option<String>,
+    /// What a reason has to say beyond the common facts.
+    extra: Vec<(&'static str, String)>,
+}
+
+/// Where the commands of a transaction stand in its request, for paths.
+#[derive(Debug, Clone)]
+pub(crate) enum Places {
+    /// The one command of a call of its own, by its field.
+    Single(&'static str),
+    /// The repeated field `commands`, by the field of each.
+    Several(Vec<&'static str>),
+}
+
+impl Places {
+    /// The path of a command, and its position where there can be several.
+    fn of(&self, command: usize) -> (String, Option<usize>) {
+        match self {
+            Self::Single(name) => ((*name).to_owned(), None),
+            Self::Several(names) => {
+                let name = names.get(command).copied().unwrap_or_default();
+                (format!("commands[{command}].{name}"), Some(command))
+            }
+        }
+    }
+}
+
+impl Failure {
+    fn new(reason: Word, message: String) -> Self {
+        let h248_code = h248_code(reason);
+        Self { message, reason, h248_code, command: None, field: None, extra: Vec::new() }
+    }
+
+    /// The gateway refused a command.
+    pub(crate) fn refused(refused: &Refused, places: &Places) -> Self {
+        let Refused { command, error } = refused;
+        let (place, command) = places.of(*command);
+        Self {
+            message: format!("{place}: {error}"),
+            reason: Word::Gateway(error.reason()),
+            h248_code: Some(error.h248_code()),
+            command,
+            field: error.field().map(|field| format!("{place}.{field}")),
+            extra: Vec::new(),
+        }
+    }
+
+    /// A transaction has no answer.
+    pub(crate) fn transact(error: &TransactError, places: &Places) -> Self {
+        match error {
+            TransactError::Refused(refused) => Self::refused(refused, places),
+            TransactError::Unavailable(Unavailable) => Self::unavailable(),
+        }
+    }
+
+    /// An audit has no answer; its request is flat.
+    pub(crate) fn audit(error: &TransactError) -> Self {
+        match error {
+            TransactError::Refused(Refused { command: _, error }) => Self {
+                message: error.to_string(),
+                reason: Word::Gateway(error.reason()),
+                h248_code: Some(error.h248_code()),
+                command: None,
+                field: error.field().map(str::to_owned),
+                extra: Vec::new(),
+            },
+            TransactError::Unavailable(Unavailable) => Self::unavailable(),
+        }
+    }
+
+    /// Events cannot be told.
+    pub(crate) fn events(error: EventsError, restart_epoch: u64) -> Self {
+        match error {
+            EventsError::Gone { oldest } => {
+                let mut failure = Self::new(Word::EventsGone, error.to_string());
+                failure.extra = vec![
+                    ("oldest_sequence", oldest.to_string()),
+                    ("restart_epoch", restart_epoch.to_string()),
+                ];
+                failure
+            }
+            EventsError::Unavailable(Unavailable) => Self::unavailable(),
+        }
+    }
+
+    /// The transaction id was used before with other content.
+    pub(crate) fn transaction_id_reused() -> Self {
+        let rule = "was used within the last 10 minutes with other content";
+        let mut failure = Self::new(Word::TransactionIdReused, format!("transaction_id: {rule}"));
+        failure.field = Some("transaction_id".to_owned());
+        failure
+    }
+
+    /// The gateway cannot answer now.
+    pub(crate) fn unavailable() -> Self {
+        Self::new(Word::Unavailable, Unavailable.to_string())
+    }
+
+    /// The gateway's answer does not fit the request.
+    pub(crate) fn internal(what: &str) -> Self {
+        Self::new(Word::Internal, what.to_owned())
+    }
+
+    /// Whether the same request gets the same answer later: what the gateway decided, and not
+    /// what it could not decide.
+    pub(crate) fn is_final(&self) -> bool {
+        match self.reason {
+            Word::Unavailable | Word::Internal => false,
+            Word::Gateway(_) | Word::SdesLine | Word::TransactionIdReused | Word::EventsGone => {
+                true
+            }
+        }
+    }
+
+    /// The octets that it takes to keep.
+    pub(crate) fn octets(&self) -> usize {
+        size_of::<Self>() + self.message.len() + self.field.as_ref().map_or(0, String::len)
+    }
+
+    /// The failure as a gRPC status with details.
+    pub(crate) fn into_status(self, condition: Condition) -> Status {
+        let Self { message, reason, h248_code, command, field, extra } = self;
+        let overload = condition.overload_percent.to_string();
+        let mut metadata = HashMap::from([("overload_percent".to_owned(), overload)]);
+        let facts = [
+            ("h248_code", h248_code.map(|code| code.to_string())),
+            ("command", command.map(|position| position.to_string())),
+            ("field", field.clone()),
+        ];
+        for (key, value) in facts {
+            metadata.extend(value.map(|value| (key.to_owned(), value)));
+        }
+        metadata.extend(extra.into_iter().map(|(key, value)| (key.to_owned(), value)));
+        let mut details = ErrorDetails::with_error_info(reason.name(), DOMAIN, metadata);
+        if let Some(field) = field {
+            details.add_bad_request_violation(field, message.clone());
+        }
+        Status::with_error_details(code(reason), message, details)
+    }
+
+    /// The failure as an answer on a stream of transactions.
+    pub(crate) fn into_refusal(self) -> pb::Refusal {
+        let Self { message, reason, h248_code, command, field, extra: _ } = self;
+        pb::Refusal {
+            code: i32::from(code(reason)).unsigned_abs(),
+            message,
+            reason: reason.name().to_owned(),
+            h248_code: h248_code.map_or(0, u32::from),
+            command: command.and_then(|position| u32::try_from(position).ok()),
+            field: field.unwrap_or_default(),
+        }
+    }
+}
+
+impl From<InvalidRequest> for Failure {
+    fn from(invalid: InvalidRequest) -> Self {
+        let message = invalid.to_string();
+        let InvalidRequest { field, rule: _, reason } = invalid;
+        let mut failure = Self::new(reason, message);
+        failure.command = position_in(&field);
+        failure.field = Some(field);
+        failure
+    }
+}
+
+/// The position in a path that starts with `commands[position]`.
+fn position_in(field: &str) -> Option<usize> {
+    let (position, _) = field.strip_prefix("commands[")?.split_once(']')?;
+    position.parse().ok()
+}
+
+/// The gRPC code of a reason, as listed at the top of `iq_service.proto`.
+const fn code(reason: Word) -> Code {
+    match reason {
+        Word::Gateway(reason) => gateway_code(reason),
+        Word::SdesLine => Code::InvalidArgument,
+        Word::TransactionIdReused => Code::FailedPrecondition,
+        Word::EventsGone => Code::OutOfRange,
+        Word::Unavailable => Code::Unavailable,
+        Word::Internal => Code::Internal,
+    }
+}
+
+const fn gateway_code(reason: Reason) -> Code {
+    match reason {
+        Reason::UnknownContext | Reason::UnknownTermination | Reason::UnknownStream => {
+            Code::NotFound
+        }
+        Reason::UnknownRealm
+        | Reason::FieldMissing
+        | Reason::FieldValue
+        | Reason::KeyLength
+        | Reason::SaltLength
+        | Reason::MkiMismatch
+        | Reason::LifetimeRange
+        | Reason::KeyReuse
+        | Reason::KeyWeak
+        | Reason::CryptoOnPlainTransport
+        | Reason::AddressRefused => Code::InvalidArgument,
+        Reason::KeyRequired
+        | Reason::SuiteRefused
+        | Reason::SessionParameterRefused
+        | Reason::NothingStaged => Code::FailedPrecondition,
+        Reason::StreamExists => Code::AlreadyExists,
+        Reason::Exhausted => Code::ResourceExhausted,
+        Reason::Draining => Code::Unavailable,
+        Reason::System => Code::Internal,
+    }
+}
+
+/// The nearest error code of H.248.8 for what this layer refuses by itself.
+const fn h248_code(reason: Word) -> Option<u16> {
+    match reason {
+        Word::Gateway(Reason::FieldMissing) => Some(441),
+        Word::Gateway(_) | Word::SdesLine => Some(449),
+        Word::Unavailable => Some(503),
+        Word::Internal => Some(500),
+        Word::TransactionIdReused | Word::EventsGone => None,
+    }
+}
