@@ -37,13 +37,11 @@ impl SessionKeys {
     #[must_use]
     pub fn derive(master: &MasterKey) -> Self {
         let prf = AesKey::new(master.key());
-        let mut salt = master.padded_salt();
-        let keys = Self {
+        let salt = master.padded_salt();
+        Self {
             srtp: ProtocolKeys::derive(&prf, &salt, master.suite(), 0),
             srtcp: ProtocolKeys::derive(&prf, &salt, master.suite(), 3),
-        };
-        salt.zeroize();
-        keys
+        }
     }
 }
 

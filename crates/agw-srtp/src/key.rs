@@ -3,22 +3,22 @@
 use std::fmt;
 
 use subtle::{Choice, ConstantTimeEq};
-use zeroize::{Zeroize, ZeroizeOnDrop};
+use zeroize::{ZeroizeOnDrop, Zeroizing};
 
 use crate::Suite;
 
-const MAX_KEY_OCTETS: usize = 32;
 const MAX_SALT_OCTETS: usize = 14;
 const MAX_MKI_OCTETS: usize = 128;
 
 /// A master key and its master salt (RFC 3711 §3.2.1).
 ///
-/// Wiped on drop, neither cloned nor printed nor compared but in constant time.
-#[derive(Zeroize, ZeroizeOnDrop)]
+/// Wiped on drop, neither cloned nor printed nor compared but in constant time. The octets stay
+/// in one place for life: moving the key moves a pointer and leaves no copy behind.
+#[derive(ZeroizeOnDrop)]
 pub struct MasterKey {
     #[zeroize(skip)]
     suite: Suite,
-    octets: [u8; MAX_KEY_OCTETS + MAX_SALT_OCTETS],
+    key_and_salt: Box<[u8]>,
 }
 
 impl MasterKey {
@@ -33,13 +33,11 @@ impl MasterKey {
         if salt.len() != suite.salt_len() {
             return Err(KeyError::SaltLength { expected: suite.salt_len(), found: salt.len() });
         }
-        let mut octets = [0; MAX_KEY_OCTETS + MAX_SALT_OCTETS];
-        for (to, from) in octets.iter_mut().zip(key.iter().chain(salt)) {
+        let mut key_and_salt = vec![0; key.len() + salt.len()].into_boxed_slice();
+        for (to, from) in key_and_salt.iter_mut().zip(key.iter().chain(salt)) {
             *to = *from;
         }
-        let master = Self { suite, octets };
-        octets.zeroize();
-        Ok(master)
+        Ok(Self { suite, key_and_salt })
     }
 
     /// Takes key and salt as they stand in an `inline:` field, one after the other
@@ -64,31 +62,31 @@ impl MasterKey {
     /// Whether suite, key and salt are the same, in time that does not depend on the octets.
     #[must_use]
     pub fn ct_eq(&self, other: &Self) -> Choice {
-        self.octets.ct_eq(&other.octets) & Choice::from(u8::from(self.suite == other.suite))
+        self.key_and_salt.ct_eq(&other.key_and_salt)
+            & Choice::from(u8::from(self.suite == other.suite))
     }
 
     /// Whether key and salt are all zero, in time that does not depend on the octets.
     #[must_use]
     pub fn is_all_zero(&self) -> Choice {
-        self.octets.ct_eq(&[0; MAX_KEY_OCTETS + MAX_SALT_OCTETS])
+        self.key_and_salt.iter().fold(Choice::from(1), |zero, octet| zero & octet.ct_eq(&0))
     }
 
     /// Lends key and salt, one after the other, for printing `a=crypto` and for fingerprints.
     pub fn expose<R>(&self, read: impl FnOnce(&[u8]) -> R) -> R {
-        let octets = self.suite.key_len() + self.suite.salt_len();
-        read(self.octets.get(..octets).unwrap_or_default())
+        read(&self.key_and_salt)
     }
 
     /// Lends the key.
     pub(crate) fn key(&self) -> &[u8] {
-        self.octets.get(..self.suite.key_len()).unwrap_or_default()
+        self.key_and_salt.get(..self.suite.key_len()).unwrap_or_default()
     }
 
     /// Lends the salt, padded on the right with zeros to 112 bits as RFC 7714 §11 leaves unsaid
     /// and every implementation does.
-    pub(crate) fn padded_salt(&self) -> [u8; MAX_SALT_OCTETS] {
-        let mut salt = [0; MAX_SALT_OCTETS];
-        let octets = self.octets.iter().skip(self.suite.key_len());
+    pub(crate) fn padded_salt(&self) -> Zeroizing<[u8; MAX_SALT_OCTETS]> {
+        let mut salt = Zeroizing::new([0; MAX_SALT_OCTETS]);
+        let octets = self.key_and_salt.iter().skip(self.suite.key_len());
         for (to, from) in salt.iter_mut().zip(octets) {
             *to = *from;
         }
@@ -98,8 +96,7 @@ impl MasterKey {
 
 impl fmt::Debug for MasterKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let octets = self.suite.key_len() + self.suite.salt_len();
-        write!(f, "MasterKey(redacted, {octets} octets)")
+        write!(f, "MasterKey(redacted, {} octets)", self.key_and_salt.len())
     }
 }
 

@@ -233,7 +233,7 @@ impl Fingerprint {
         };
         mac.update(b"agw master key");
         mac.update(&[master.key().len() as u8]);
-        mac.update(&master.padded_salt());
+        mac.update(&*master.padded_salt());
         Self(mac.finalize().into_bytes().into())
     }
 }

@@ -20,7 +20,13 @@ use crate::{CryptoFailure, MasterKey, Suite};
 pub struct Portable;
 
 /// Session keys as [`Portable`] works with them. Wiped on drop: every part wipes itself.
+///
+/// They stay in one place for life: moving a session moves a pointer and leaves no copy behind.
 pub struct PortableKeys {
+    transforms: Box<Transforms>,
+}
+
+struct Transforms {
     srtp: Transform,
     srtcp: Transform,
 }
@@ -38,10 +44,11 @@ impl Engine for Portable {
 
     fn expand(&self, master: &MasterKey) -> PortableKeys {
         let keys = SessionKeys::derive(master);
-        PortableKeys {
+        let transforms = Box::new(Transforms {
             srtp: Transform::new(master.suite(), &keys.srtp),
             srtcp: Transform::new(master.suite(), &keys.srtcp),
-        }
+        });
+        PortableKeys { transforms }
     }
 
     fn run(&self, jobs: &mut [Job<'_, PortableKeys>]) {
@@ -59,8 +66,8 @@ impl PortableKeys {
         let frame = job.frame();
         let octets = job.packet_octets();
         let transform = match frame.operation {
-            Operation::ProtectSrtp | Operation::UnprotectSrtp => &self.srtp,
-            Operation::ProtectSrtcp | Operation::UnprotectSrtcp => &self.srtcp,
+            Operation::ProtectSrtp | Operation::UnprotectSrtp => &self.transforms.srtp,
+            Operation::ProtectSrtcp | Operation::UnprotectSrtcp => &self.transforms.srtcp,
         };
         transform.run(&frame, job.buffer(), octets)
     }

@@ -106,7 +106,7 @@ pub struct Accepted {
     /// The packet's source; of a compound, the first packet's.
     pub ssrc: Ssrc,
     /// The index is above every index accepted from the source before: only such a packet may
-    /// move a latch.
+    /// move a latch. Never true under an old key whose counters were reset by a re-key.
     pub newer: bool,
     /// The first packet of this protocol from the source.
     pub new_source: bool,

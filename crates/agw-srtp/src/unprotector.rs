@@ -157,9 +157,11 @@ impl<K> Unprotector<K> {
         let in_staged = self.staged.as_ref().is_some_and(|keys| keys.find(id).is_some());
         let in_retired = self.retired.as_ref().is_some_and(|old| old.keys.find(id).is_some());
         let shared = &mut self.sources;
+        let mut superseded = false;
         let (keys, sources) = match (&mut self.staged, &mut self.retired) {
             (Some(staged), _) if in_staged => (staged, shared),
             (_, Some(Retired { keys, sources, .. })) if in_retired => {
+                superseded = sources.is_some();
                 (keys, sources.as_mut().unwrap_or(shared))
             }
             (_, _) => (&mut self.current, shared),
@@ -177,7 +179,7 @@ impl<K> Unprotector<K> {
             self.replace(staged, RocOnRekey::Keep, OVERLAP_AFTER_MKI, now);
             self.events.push(KeyEvent::Activated);
         }
-        Ok(Accepted { ssrc, newer, new_source })
+        Ok(Accepted { ssrc, newer: newer && !superseded, new_source })
     }
 
     /// Wipes retired keys whose overlap is over.

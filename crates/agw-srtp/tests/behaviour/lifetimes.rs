@@ -85,6 +85,19 @@ fn forged_and_refused_packets_use_nothing_up() {
 }
 
 #[test]
+fn a_batch_does_not_outrun_the_lifetime() {
+    let ingress = IngressKey { lifetime: lifetime(2), ..ingress_key(1) };
+    let mut pair = Pair::new(egress_key(1), ingress);
+    let tickets = [1, 2].map(|sequence| {
+        let sealed = pair.seal(&rtp(SSRC, sequence)).unwrap();
+        pair.ingress.check_srtp(&sealed, pair.now).unwrap()
+    });
+    let committed = tickets.map(|ticket| pair.ingress.commit(ticket, pair.now).map(drop));
+    assert_eq!(committed, [Ok(()), Err(UnprotectError::KeyExpired)]);
+    assert_eq!(pair.ingress.sources().count(), 1);
+}
+
+#[test]
 fn a_used_up_key_is_replaced_by_a_new_one() {
     let mut pair = Pair::new(limited_egress(1), limited_ingress(1));
     for sequence in 1..=99 {
@@ -117,6 +130,53 @@ fn what_a_key_has_used_stays_used_when_it_comes_back() {
     let sealed =
         (61..=200).take_while(|sequence| seal(&mut egress, &rtp(SSRC, *sequence)).is_ok()).count();
     assert_eq!(sealed, 39);
+}
+
+#[test]
+fn an_ingress_key_that_comes_back_during_its_overlap_goes_on_counting() {
+    let mut pair = Pair::new(egress_key(1), limited_ingress(1));
+    for sequence in 1..=60 {
+        let sealed = pair.seal(&rtp(SSRC, sequence)).unwrap();
+        pair.open(&sealed).unwrap();
+    }
+    for key in [limited_ingress(2), limited_ingress(1)] {
+        let (parameters, now) = (SessionParameters::default(), pair.now);
+        let roc = RocOnRekey::Keep;
+        pair.ingress.rekey(&Portable, vec![key], parameters, roc, OVERLAP, now).unwrap();
+    }
+    for sequence in 61..=99 {
+        let sealed = pair.seal(&rtp(SSRC, sequence)).unwrap();
+        pair.open(&sealed).unwrap();
+    }
+    // The overlapping key 2 is tried next, in vain.
+    let sealed = pair.seal(&rtp(SSRC, 100)).unwrap();
+    assert!(pair.open(&sealed).is_err());
+    assert_eq!(pair.ingress.poll_event(), Some(KeyEvent::LifetimeWarning));
+    assert_eq!(pair.ingress.poll_event(), Some(KeyEvent::LifetimeExpired));
+}
+
+#[test]
+fn an_earlier_identifier_set_hands_its_counts_on() {
+    let with = |seed: u8| IngressKey {
+        lifetime: lifetime(PACKETS),
+        ..crate::support::ingress_key_with_mki(seed, &[seed])
+    };
+    let mut pair = Pair::new(crate::support::egress_key_with_mki(1, &[1]), with(1));
+    for sequence in 1..=60 {
+        let sealed = pair.seal(&rtp(SSRC, sequence)).unwrap();
+        pair.open(&sealed).unwrap();
+    }
+    let (parameters, now) = (SessionParameters::default(), pair.now);
+    let keys = vec![with(1), with(2)];
+    let roc = RocOnRekey::Keep;
+    pair.ingress.rekey(&Portable, keys, parameters, roc, std::time::Duration::ZERO, now).unwrap();
+    let opened = (61..=200)
+        .map(|sequence| pair.seal(&rtp(SSRC, sequence)).unwrap())
+        .collect::<Vec<_>>()
+        .iter()
+        .take_while(|sealed| pair.open(sealed).is_ok())
+        .count();
+    assert_eq!(opened, 39);
 }
 
 #[test]

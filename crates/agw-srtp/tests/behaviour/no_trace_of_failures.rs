@@ -1,6 +1,6 @@
 //! A packet that is refused leaves nothing behind.
 
-use agw_srtp::{SourceState, Suite};
+use agw_srtp::{SourceState, Suite, UnprotectError};
 use proptest::prelude::*;
 
 use crate::support::{Pair, rtcp, rtp};
@@ -87,6 +87,28 @@ proptest! {
             prop_assert!(refused);
             prop_assert_eq!(state(&pair), before);
         }
+    }
+}
+
+#[test]
+fn what_cannot_be_accepted_dies_before_any_mac() {
+    for suite in Suite::ALL {
+        let mut pair = Pair::of(suite);
+        let old = pair.seal(&rtp(1, 1)).unwrap();
+        let media = pair.seal(&rtp(1, 500)).unwrap();
+        let report = pair.seal_rtcp(&rtcp(1)).unwrap();
+        pair.open(&media).unwrap();
+        pair.open_rtcp(&report).unwrap();
+
+        let check = |packet: &[u8]| pair.ingress.check_srtp(packet, pair.now).map(drop);
+        assert_eq!(check(&media), Err(UnprotectError::Replay), "{suite:?}");
+        assert_eq!(check(&old), Err(UnprotectError::TooOld), "{suite:?}");
+        let shortest = 12 + suite.srtp_tag_len();
+        assert_eq!(check(&media[..shortest - 1]), Err(UnprotectError::Malformed), "{suite:?}");
+        let check = |packet: &[u8]| pair.ingress.check_srtcp(packet, pair.now).map(drop);
+        assert_eq!(check(&report), Err(UnprotectError::Replay), "{suite:?}");
+        let shortest = 8 + 4 + suite.srtcp_tag_len();
+        assert_eq!(check(&report[..shortest - 1]), Err(UnprotectError::Malformed), "{suite:?}");
     }
 }
 

@@ -267,6 +267,17 @@ fn during_an_overlap_the_old_key_goes_on_encrypted_or_not_as_it_was() {
 }
 
 #[test]
+fn after_a_reset_no_packet_under_the_old_key_is_newer() {
+    for (roc, newer) in [(RocOnRekey::Keep, true), (RocOnRekey::Reset, false)] {
+        let (mut pair, _, [late, _]) = pair_after_a_wrap();
+        rekey_ingress(&mut pair, vec![ingress_key(2)], roc);
+        let first = pair.ingress.check_srtp(&late, pair.now).unwrap();
+        let ticket = pair.ingress.retry(&first, &late, pair.now).unwrap();
+        assert_eq!(pair.ingress.commit(ticket, pair.now).unwrap().newer, newer, "{roc:?}");
+    }
+}
+
+#[test]
 fn agreed_encryption_changes_with_a_repeated_key() {
     let (mut pair, ..) = pair_after_a_wrap();
     let parameters = SessionParameters { unencrypted_srtp: true, ..PARAMETERS };

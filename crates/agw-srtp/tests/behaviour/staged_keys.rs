@@ -113,6 +113,15 @@ fn an_egress_key_is_staged_activated_and_cancelled_by_command() {
 }
 
 #[test]
+fn a_rekey_of_an_egress_drops_the_staged_key() {
+    let mut pair = Pair::new(egress_key(1), ingress_key(1));
+    pair.egress.stage(&Portable, egress_key(2)).unwrap();
+    let parameters = SessionParameters::default();
+    pair.egress.rekey(&Portable, vec![egress_key(3)], parameters, RocOnRekey::Keep).unwrap();
+    assert!(!pair.egress.cancel_staged());
+}
+
+#[test]
 fn a_staged_egress_key_that_would_repeat_indices_is_not_activated_and_stays() {
     let mut pair = Pair::new(egress_key(1), ingress_key(1));
     pair.seal(&rtp(SSRC, 1)).unwrap();
