@@ -142,14 +142,14 @@ impl Transactions {
         };
         let key = Key { controller: controller.clone(), id };
         let mut kept = self.kept();
-        kept.forget(now, self.max_entries);
+        kept.forget_old(now);
         if let Some(entry) = kept.entries.get(&key) {
             if entry.digest != digest {
                 return Begun::Reused;
             }
             return Begun::Again(Pending(entry.outcome.clone()));
         }
-        if kept.entries.len() >= self.max_entries {
+        if !kept.make_room(self.max_entries) {
             return Begun::Full;
         }
         let entry = Entry { digest, outcome: receiver.clone() };
@@ -164,18 +164,32 @@ impl Transactions {
 }
 
 impl Kept {
-    /// Forgets what is too old, and the oldest of what is too much.
-    fn forget(&mut self, now: Instant, max_entries: usize) {
-        while let Some(oldest) = self.over.front() {
-            let is_old = now.saturating_duration_since(oldest.at) >= KEPT;
-            if !is_old && self.entries.len() < max_entries && self.octets <= MAX_OCTETS {
-                return;
-            }
-            if let Some(Over { key, octets, .. }) = self.over.pop_front() {
-                self.entries.remove(&key);
-                self.octets -= octets;
+    /// Forgets what is too old.
+    fn forget_old(&mut self, now: Instant) {
+        let is_old = |over: &Over| now.saturating_duration_since(over.at) >= KEPT;
+        while self.over.front().is_some_and(is_old) {
+            self.forget_oldest();
+        }
+    }
+
+    /// Forgets the oldest to make room for one more; tells whether there is.
+    fn make_room(&mut self, max_entries: usize) -> bool {
+        while self.entries.len() >= max_entries || self.octets > MAX_OCTETS {
+            if !self.forget_oldest() {
+                return false;
             }
         }
+        true
+    }
+
+    /// Forgets the oldest that is over, if there is one.
+    fn forget_oldest(&mut self) -> bool {
+        let Some(Over { key, octets, .. }) = self.over.pop_front() else {
+            return false;
+        };
+        self.entries.remove(&key);
+        self.octets -= octets;
+        true
     }
 }
 
@@ -212,5 +226,84 @@ impl Ticket {
 impl Drop for Ticket {
     fn drop(&mut self) {
         self.give_up();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outcome() -> Outcome {
+        Outcome(Ok(vec![pb::CommandReply::default()]))
+    }
+
+    fn begin(transactions: &Arc<Transactions>, id: &str, now: Instant) -> Begun {
+        let digest = transactions.digest("P", &pb::ReleaseRequest::default());
+        let controller = Controller("alg".to_owned());
+        transactions.begin(&controller, Some(id.to_owned()), digest, now)
+    }
+
+    fn carry_out(transactions: &Arc<Transactions>, id: &str, now: Instant) {
+        let Begun::First(ticket, _) = begin(transactions, id, now) else {
+            panic!("{id} is not new");
+        };
+        ticket.finish(outcome(), now);
+    }
+
+    #[test]
+    fn an_answer_is_kept_for_ten_minutes_and_no_longer() {
+        let transactions = Arc::new(Transactions::new());
+        let start = Instant::now();
+        carry_out(&transactions, "t", start);
+        let last = start + KEPT - Duration::from_nanos(1);
+        assert!(matches!(begin(&transactions, "t", last), Begun::Again(_)));
+        assert!(matches!(begin(&transactions, "t", start + KEPT), Begun::First(..)));
+        assert_eq!(transactions.kept().octets, 0);
+    }
+
+    #[test]
+    fn the_oldest_answer_makes_room_and_what_is_under_way_does_not() {
+        let transactions = Arc::new(Transactions::with_room(2));
+        let now = Instant::now();
+        let Begun::First(under_way, _) = begin(&transactions, "under way", now) else {
+            panic!("not new");
+        };
+        carry_out(&transactions, "a", now);
+        carry_out(&transactions, "b", now);
+        assert!(matches!(begin(&transactions, "b", now), Begun::Again(_)));
+        assert!(matches!(begin(&transactions, "under way", now), Begun::Again(_)));
+        assert!(matches!(begin(&transactions, "a", now), Begun::First(..)));
+        drop(under_way);
+    }
+
+    #[test]
+    fn more_under_way_than_there_is_room_for_are_turned_away() {
+        let transactions = Arc::new(Transactions::with_room(1));
+        let now = Instant::now();
+        let first = begin(&transactions, "a", now);
+        assert!(matches!(begin(&transactions, "b", now), Begun::Full));
+        drop(first);
+        assert!(matches!(begin(&transactions, "b", now), Begun::First(..)));
+    }
+
+    #[test]
+    fn a_transaction_that_was_given_up_is_as_if_it_had_never_been() {
+        let transactions = Arc::new(Transactions::new());
+        let now = Instant::now();
+        drop(begin(&transactions, "t", now));
+        assert!(matches!(begin(&transactions, "t", now), Begun::First(..)));
+    }
+
+    #[test]
+    fn digests_tell_procedures_and_contents_apart_and_differ_between_processes() {
+        let transactions = Transactions::new();
+        let (one, other) = (
+            pb::ReleaseRequest::default(),
+            pb::ReleaseRequest { transaction_id: "t".to_owned(), release: None },
+        );
+        assert_eq!(transactions.digest("P", &one), transactions.digest("P", &one));
+        assert_ne!(transactions.digest("P", &one), transactions.digest("P", &other));
+        assert_ne!(transactions.digest("P", &one), transactions.digest("Q", &one));
+        assert_ne!(transactions.digest("P", &one), Transactions::new().digest("P", &one));
     }
 }

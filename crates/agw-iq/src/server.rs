@@ -43,12 +43,13 @@ impl Health {
     }
 }
 
-/// Makes the services of a gateway; health starts as not serving.
+/// Makes the services of a gateway, with or without reflection; health starts as not serving.
 ///
 /// # Errors
 /// If the descriptors compiled into this crate cannot be read.
 pub async fn services<B: Backend>(
     backend: Arc<B>,
+    with_reflection: bool,
 ) -> Result<Services, tonic_reflection::server::Error> {
     let (reporter, health_service) = tonic_health::server::health_reporter();
     let health = Health(reporter);
@@ -59,9 +60,10 @@ pub async fn services<B: Backend>(
             .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
     };
-    let routes = Routes::new(iq)
-        .add_service(health_service)
-        .add_service(reflection().build_v1()?)
-        .add_service(reflection().build_v1alpha()?);
+    let mut routes = Routes::new(iq).add_service(health_service);
+    if with_reflection {
+        routes =
+            routes.add_service(reflection().build_v1()?).add_service(reflection().build_v1alpha()?);
+    }
     Ok(Services { routes, health })
 }

@@ -32,8 +32,12 @@ pub struct CallError {
 
 impl CallError {
     /// Whether the connection failed, so that nobody knows what became of the request.
+    ///
+    /// The gateway gives a reason with whatever it refuses; a broken connection gives none, and
+    /// comes as unavailable, cancelled or unknown, by the moment at which it broke.
     pub fn is_of_connection(&self) -> bool {
-        self.code == Code::Unavailable && self.reason.is_none()
+        let codes = [Code::Unavailable, Code::Cancelled, Code::Unknown];
+        self.reason.is_none() && codes.contains(&self.code)
     }
 
     /// The answer lacks what it must have.

@@ -1,0 +1,137 @@
+//! Events are numbered and can be resumed.
+
+use std::time::{Duration, SystemTime};
+
+use agw_context::{
+    ContextId, Controller, Direction, Event, EventKind, StreamId, Subject, TerminationId,
+};
+use agw_relay::Component;
+use prost_types::Timestamp;
+use tonic::Code;
+
+use agw_iq::backend::EventsError;
+use agw_iq::client::CallError;
+use agw_iq::pb;
+use agw_iq::pb::event::Kind;
+
+use crate::fake::{EPOCH, Rig, from, gateway, rig};
+use crate::sent::address;
+
+fn event(sequence: u64, kind: EventKind) -> Event {
+    let subject = Subject {
+        context: ContextId(7),
+        correlation: Some("call-1".to_owned()),
+        stream: Some((TerminationId(2), StreamId(1))),
+    };
+    let at = SystemTime::UNIX_EPOCH + Duration::from_secs(sequence);
+    Event { sequence, at, subject: Some(subject), kind }
+}
+
+async fn told(rig: &Rig, after: Option<u64>) -> Vec<Result<pb::Event, CallError>> {
+    let mut events = rig.client.events(after, EPOCH).await.unwrap();
+    let mut told = Vec::new();
+    loop {
+        match events.message().await {
+            Ok(Some(answer)) => {
+                assert_eq!(answer.gateway, gateway());
+                told.push(Ok(answer.event.unwrap()));
+            }
+            Ok(None) => return told,
+            Err(status) => {
+                told.push(Err(CallError::from(status)));
+                return told;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_kind_of_event_is_told_with_its_facts() {
+    let rig = rig().await;
+    let (component, direction) = (Component::Rtcp, Direction::Egress);
+    let learnt = "198.51.100.1:9".parse().unwrap();
+    let kinds = [
+        EventKind::ContextAdded,
+        EventKind::ContextReleased,
+        EventKind::Latched { component: Component::Rtp, address: learnt },
+        EventKind::Relatched { component, address: learnt },
+        EventKind::KeyLifetimeWarning { direction },
+        EventKind::KeyLifetimeExpired { direction },
+        EventKind::KeyActivated { direction: Direction::Ingress },
+        EventKind::TransmitIndexReused,
+        EventKind::Draining,
+    ];
+    let events = (1..).zip(kinds).map(|(sequence, kind)| Ok(event(sequence, kind))).collect();
+    rig.fake.state().events = Some(Ok(events));
+
+    let told: Vec<pb::Event> =
+        self::told(&rig, Some(0)).await.into_iter().map(Result::unwrap).collect();
+
+    let (egress, address) = (pb::Direction::Egress.into(), Some(address("198.51.100.1", 9)));
+    let latched = pb::Latched { component: pb::Component::Rtp.into(), address: address.clone() };
+    let relatched = pb::Relatched { component: pb::Component::Rtcp.into(), address };
+    let ingress = pb::Direction::Ingress.into();
+    let expected = [
+        Kind::ContextAdded(pb::ContextAdded {}),
+        Kind::ContextReleased(pb::ContextReleased {}),
+        Kind::Latched(latched),
+        Kind::Relatched(relatched),
+        Kind::KeyLifetimeWarning(pb::KeyLifetimeWarning { direction: egress }),
+        Kind::KeyLifetimeExpired(pb::KeyLifetimeExpired { direction: egress }),
+        Kind::KeyActivated(pb::KeyActivated { direction: ingress }),
+        Kind::TransmitIndexReused(pb::TransmitIndexReused {}),
+        Kind::DrainStarted(pb::DrainStarted {}),
+    ];
+    let kinds: Vec<Kind> = told.iter().map(|event| event.kind.clone().unwrap()).collect();
+    assert_eq!(kinds, expected);
+    assert_eq!((told[0].sequence, told[0].restart_epoch), (1, EPOCH));
+    assert_eq!(told[8].at, Some(Timestamp { seconds: 9, nanos: 0 }));
+    let subject = pb::Subject {
+        context_id: 7,
+        correlation_id: "call-1".to_owned(),
+        termination_id: 2,
+        stream_id: 1,
+    };
+    assert_eq!(told[0].subject, Some(subject));
+}
+
+#[tokio::test]
+async fn a_subscription_starts_where_the_controller_says() {
+    let rig = rig().await;
+    for after in [None, Some(0), Some(41)] {
+        told(&rig, after).await;
+    }
+    let request = pb::SubscribeEventsRequest::default();
+    rig.client.service().subscribe_events(from("alg-1", request)).await.unwrap();
+    let asked = [("local", None), ("local", Some(0)), ("local", Some(41)), ("alg-1", None)]
+        .map(|(peer, after)| (Controller(peer.to_owned()), after));
+    assert_eq!(rig.fake.state().subscriptions, asked);
+}
+
+#[tokio::test]
+async fn events_that_are_gone_are_said_to_be_with_the_oldest_that_is_not() {
+    let rig = rig().await;
+    rig.fake.state().events = Some(Err(EventsError::Gone { oldest: 900 }));
+    let error = rig.client.events(Some(5), 0).await.unwrap_err();
+    assert_eq!((error.code, error.oldest_sequence), (Code::OutOfRange, Some(900)));
+    assert_eq!(error.reason.as_deref(), Some("EVENTS_GONE"));
+}
+
+#[tokio::test]
+async fn numbers_of_another_life_are_not_resumed() {
+    let rig = rig().await;
+    let error = rig.client.events(Some(5), EPOCH + 1).await.unwrap_err();
+    assert_eq!((error.code, error.oldest_sequence), (Code::OutOfRange, Some(1)));
+    assert!(rig.fake.state().subscriptions.is_empty());
+}
+
+#[tokio::test]
+async fn a_subscriber_that_falls_behind_is_told_and_cut_off() {
+    let rig = rig().await;
+    let behind = EventsError::Gone { oldest: 60 };
+    rig.fake.state().events = Some(Ok(vec![Ok(event(3, EventKind::ContextAdded)), Err(behind)]));
+    let told = told(&rig, Some(2)).await;
+    let [Ok(first), Err(error)] = told.as_slice() else { panic!("{told:?}") };
+    assert_eq!(first.sequence, 3);
+    assert_eq!((error.code, error.oldest_sequence), (Code::OutOfRange, Some(60)));
+}

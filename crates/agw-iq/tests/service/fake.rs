@@ -1,0 +1,296 @@
+//! A gateway that does what a test says, and the loopback connection to it.
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant, SystemTime};
+
+use agw_context::{
+    Capabilities, Command, ContextChoice, ContextId, Controller, Event, LocalStream, RealmView,
+    ReleaseReply, ReleasedStream, Reply, StreamId, TerminationId, TerminationReply,
+};
+use agw_relay::{EgressId, EgressSnapshot, IngressId, IngressSnapshot, Traffic};
+use agw_srtp::Suite;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio_stream::wrappers::TcpListenerStream;
+use tokio_stream::{Iter, iter};
+use tonic::service::InterceptorLayer;
+use tonic::transport::Server;
+use tonic::{Request, Status};
+
+use agw_iq::backend::{
+    AuditPage, AuditQuery, Backend, Completed, Condition, EventsError, GatewayStatus,
+    ServiceChangeMethod, TransactError, Unavailable, WorkerTotals,
+};
+use agw_iq::client::IqClient;
+use agw_iq::server::{Health, services};
+use agw_iq::{ConnectedPeer, pb};
+
+pub(crate) const EPOCH: u64 = 0x1234_5678_9abc_def0;
+
+/// The scripted gateway.
+pub(crate) struct Fake {
+    state: Mutex<State>,
+    /// Each transaction takes one permit before it ends.
+    pub(crate) turns: Arc<Semaphore>,
+}
+
+#[derive(Default)]
+pub(crate) struct State {
+    /// Transactions in the order in which they were put in line.
+    pub(crate) transactions: Vec<(Controller, Vec<Command>)>,
+    /// What the next transactions end with, instead of success.
+    pub(crate) errors: VecDeque<TransactError>,
+    /// What the next audits end with.
+    pub(crate) pages: VecDeque<Result<AuditPage, TransactError>>,
+    pub(crate) queries: Vec<(Controller, AuditQuery)>,
+    /// What the next subscription tells.
+    pub(crate) events: Option<Result<Vec<Result<Event, EventsError>>, EventsError>>,
+    pub(crate) subscriptions: Vec<(Controller, Option<u64>)>,
+    pub(crate) status: Option<GatewayStatus>,
+    pub(crate) draining: bool,
+}
+
+impl Fake {
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+
+    pub(crate) fn transactions(&self) -> usize {
+        self.state().transactions.len()
+    }
+
+    /// The only command of the only transaction.
+    pub(crate) fn command(&self) -> Command {
+        let (_, mut commands) = self.state().transactions.pop().expect("a transaction");
+        assert_eq!(commands.len(), 1);
+        commands.pop().expect("a command")
+    }
+}
+
+impl Backend for Fake {
+    type Events = Iter<std::vec::IntoIter<Result<Event, EventsError>>>;
+
+    fn transact(
+        &self,
+        controller: Controller,
+        commands: Vec<Command>,
+    ) -> impl Future<Output = Result<Vec<Completed>, TransactError>> + Send + 'static {
+        let completed: Vec<Completed> = commands.iter().map(carried_out).collect();
+        let mut state = self.state();
+        state.transactions.push((controller, commands));
+        let result = match state.errors.pop_front() {
+            Some(error) => Err(error),
+            None => Ok(completed),
+        };
+        let turns = Arc::clone(&self.turns);
+        async move {
+            turns.acquire().await.expect("open").forget();
+            result
+        }
+    }
+
+    async fn audit(
+        &self,
+        controller: Controller,
+        query: AuditQuery,
+    ) -> Result<AuditPage, TransactError> {
+        let mut state = self.state();
+        state.queries.push((controller, query));
+        state.pages.pop_front().unwrap_or_else(|| Ok(AuditPage::default()))
+    }
+
+    async fn capabilities(&self) -> Result<Capabilities, Unavailable> {
+        let realm = RealmView {
+            name: "access".to_owned(),
+            addresses: vec!["2001:db8::1".parse().unwrap()],
+            ports: (20_000, 29_999),
+            ports_used: 4,
+            ports_resting: 2,
+        };
+        Ok(Capabilities {
+            suites: Suite::ALL.to_vec(),
+            max_mki_octets: 128,
+            realms: vec![realm],
+            max_contexts: 10_000,
+            contexts: 3,
+            max_streams: 64,
+            max_terminations: 8,
+            default_overlap: Duration::from_millis(2_500),
+            unencrypted_allowed: true,
+            restart_epoch: EPOCH,
+            draining: false,
+        })
+    }
+
+    async fn status(&self) -> Result<GatewayStatus, Unavailable> {
+        self.state().status.clone().ok_or(Unavailable)
+    }
+
+    async fn events(
+        &self,
+        controller: Controller,
+        after: Option<u64>,
+    ) -> Result<Self::Events, EventsError> {
+        let mut state = self.state();
+        state.subscriptions.push((controller, after));
+        Ok(iter(state.events.take().unwrap_or_else(|| Ok(Vec::new()))?))
+    }
+
+    async fn service_change(
+        &self,
+        _controller: Controller,
+        method: ServiceChangeMethod,
+    ) -> Result<(), Unavailable> {
+        match method {
+            ServiceChangeMethod::Graceful => self.state().draining = true,
+        }
+        Ok(())
+    }
+
+    fn condition(&self) -> Condition {
+        let draining = self.state().draining;
+        Condition { overload_percent: 42, restart_epoch: EPOCH, draining }
+    }
+}
+
+fn carried_out(command: &Command) -> Completed {
+    let termination = |context, termination, streams: Vec<StreamId>| {
+        let streams = streams.into_iter().map(local).collect();
+        Reply::Termination(TerminationReply { context, termination, streams })
+    };
+    let reply = match command {
+        Command::Reserve(reserve) => {
+            let context = match reserve.context {
+                ContextChoice::Existing(context) => context,
+                ContextChoice::New | ContextChoice::Latest => ContextId(7),
+            };
+            let streams = reserve.streams.iter().map(|stream| stream.id).collect();
+            termination(context, TerminationId(1), streams)
+        }
+        Command::Configure(configure) => {
+            let streams = configure.streams.iter().map(|stream| stream.id).collect();
+            termination(configure.context, configure.termination, streams)
+        }
+        Command::ChangeThroughConnection(change) => Reply::Done { context: change.context },
+        Command::SetTopology(topology) => Reply::Done { context: topology.context },
+        Command::StageKey(stage) => Reply::Done { context: stage.slot.context },
+        Command::ActivateKey(activate) => Reply::Done { context: activate.slot.context },
+        Command::CancelKey(cancel) => Reply::Done { context: cancel.slot.context },
+        Command::Release(release) => return released(release.context),
+    };
+    Completed { reply, statistics: Vec::new() }
+}
+
+fn local(id: StreamId) -> LocalStream {
+    let port = 40_000 + 2 * (id.0 % 100);
+    LocalStream {
+        id,
+        rtp: SocketAddr::new([127, 0, 0, 1].into(), port),
+        rtcp: Some(SocketAddr::new([127, 0, 0, 1].into(), port + 1)),
+    }
+}
+
+fn released(context: ContextId) -> Completed {
+    let (ingress, egress) = (IngressId(3), EgressId(3));
+    let stream =
+        ReleasedStream { termination: TerminationId(2), stream: StreamId(1), ingress, egress };
+    let (mut received, sent) = snapshots();
+    received.stats.received = Traffic { packets: 500, octets: 91_000 };
+    Completed {
+        reply: Reply::Released(ReleaseReply {
+            context,
+            context_ended: true,
+            streams: vec![stream],
+        }),
+        statistics: vec![(stream, received, sent)],
+    }
+}
+
+/// Snapshots of a leg that saw nothing.
+pub(crate) fn snapshots() -> (IngressSnapshot, EgressSnapshot) {
+    let ingress = IngressSnapshot {
+        stats: Default::default(),
+        crypto: None,
+        learnt_rtp: None,
+        learnt_rtcp: None,
+        last_accepted: None,
+    };
+    let egress = EgressSnapshot {
+        stats: Default::default(),
+        crypto: None,
+        destination_rtp: None,
+        destination_rtcp: None,
+    };
+    (ingress, egress)
+}
+
+/// A status with counters to recognise.
+pub(crate) fn status(totals: WorkerTotals) -> GatewayStatus {
+    GatewayStatus {
+        version: "0.1.0".to_owned(),
+        started: SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000),
+        uptime: Duration::from_millis(61_500),
+        contexts: 3,
+        workers: vec![WorkerTotals::default(), totals.clone()],
+        totals,
+    }
+}
+
+/// A gateway with a client connected to it.
+pub(crate) struct Rig {
+    pub(crate) fake: Arc<Fake>,
+    pub(crate) client: IqClient,
+    pub(crate) address: String,
+    pub(crate) health: Health,
+}
+
+/// Starts a gateway whose transactions end at once.
+pub(crate) async fn rig() -> Rig {
+    let rig = held_rig().await;
+    rig.fake.turns.add_permits(1_000_000);
+    rig
+}
+
+/// Starts a gateway whose transactions end only when a permit is added to its turns.
+pub(crate) async fn held_rig() -> Rig {
+    let fake = Arc::new(Fake { state: Mutex::default(), turns: Arc::new(Semaphore::new(0)) });
+    let services = services(Arc::clone(&fake), true).await.expect("descriptors");
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = format!("http://{}", listener.local_addr().expect("bound"));
+    let server = Server::builder()
+        .layer(InterceptorLayer::new(name_the_peer))
+        .add_routes(services.routes)
+        .serve_with_incoming(TcpListenerStream::new(listener));
+    tokio::spawn(server);
+    let client = IqClient::connect(&address, None).await.expect("connected");
+    Rig { fake, client, address, health: services.health }
+}
+
+/// Stands for authentication: the peer is whoever the metadata `peer` says.
+fn name_the_peer(mut request: Request<()>) -> Result<Request<()>, Status> {
+    let peer = request.metadata().get("peer").and_then(|peer| peer.to_str().ok());
+    if let Some(peer) = peer.map(str::to_owned) {
+        request.extensions_mut().insert(ConnectedPeer { controller: Controller(peer) });
+    }
+    Ok(request)
+}
+
+/// A request of another controller than the one at this machine.
+pub(crate) fn from<M>(peer: &'static str, message: M) -> Request<M> {
+    let mut request = Request::new(message);
+    request.metadata_mut().insert("peer", peer.parse().unwrap());
+    request
+}
+
+/// The gateway's condition as every reply has it.
+pub(crate) fn gateway() -> Option<pb::GatewayState> {
+    Some(pb::GatewayState { overload_percent: 42, restart_epoch: EPOCH, draining: false })
+}
+
+/// A moment ago.
+pub(crate) fn ago(duration: Duration) -> Instant {
+    Instant::now().checked_sub(duration).expect("the clock is older")
+}

@@ -1,0 +1,15 @@
+//! The Iq service over a real connection, with a scripted gateway behind it.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests may panic as tests may")]
+#![expect(clippy::type_complexity, reason = "tables of cases with a function each")]
+
+mod discovery;
+mod events;
+mod fake;
+mod procedures;
+mod refusals;
+mod reports;
+mod retries;
+mod secrets;
+mod sent;
+mod stream;

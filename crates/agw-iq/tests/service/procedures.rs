@@ -1,0 +1,317 @@
+//! Each procedure reaches the gateway as its command, with every field, and is answered.
+
+use std::time::Duration;
+
+use agw_context::{
+    ActivateKey, CancelKey, ChangeThroughConnection, Command, ContextChoice, ContextId,
+    CryptoChange, DirectedKey, Direction, Family, KeySlot, KeySource, Media, Release, Remote,
+    RtcpMode, SetTopology, SourcePolicy, StreamId, StreamMode, TerminationId,
+};
+use agw_relay::Transport;
+use agw_srtp::{MasterKey, RocOnRekey, SessionParameters, Suite};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+
+use agw_iq::client::IqClient;
+use agw_iq::pb;
+
+use crate::fake::{gateway, rig};
+use crate::sent;
+
+#[path = "../../examples/originating_e2ae.rs"]
+#[expect(dead_code, reason = "its main is not called here")]
+mod originating_e2ae;
+
+const SLOT: KeySlot =
+    KeySlot { context: ContextId(7), termination: TerminationId(2), stream: StreamId(1) };
+
+fn octets(master: &MasterKey) -> Vec<u8> {
+    master.expose(<[u8]>::to_vec)
+}
+
+/// Every field of a stream set to something that is not its default.
+fn full_stream() -> pb::Stream {
+    let crypto = pb::CryptoContext {
+        suite: pb::Suite::AeadAes256Gcm.into(),
+        keys: vec![pb::MasterKey {
+            key: vec![9; 32],
+            salt: vec![8; 12],
+            mki: vec![0, 1],
+            srtp_lifetime: 1 << 20,
+            srtcp_lifetime: 77,
+        }],
+        parameters: Some(pb::SessionParameters {
+            unencrypted_srtp: true,
+            unencrypted_srtcp: true,
+            window: 64,
+            max_sources: 3,
+        }),
+        source: pb::KeySource::Mikey.into(),
+        roc_on_rekey: pb::RocOnRekey::Value.into(),
+        initial_roc: Some(5),
+        overlap_ms: Some(700),
+        ..pb::CryptoContext::default()
+    };
+    pb::Stream {
+        stream_id: 65_535,
+        media: pb::Media::Video.into(),
+        transport: pb::Transport::Secured.into(),
+        remote: Some(pb::RemoteAddress {
+            rtp: Some(sent::address("2001:db8::7", 1)),
+            rtcp: Some(sent::address("2001:db8::8", 65_535)),
+        }),
+        rtcp: pb::RtcpMode::Mux.into(),
+        mode: pb::StreamMode::ReceiveOnly.into(),
+        source: Some(pb::SourcePolicy {
+            rule: pb::SourceRule::Latch.into(),
+            within_ms: Some(1_500),
+        }),
+        ingress_crypto: Some(crypto),
+        egress_crypto: Some(sent::sdes(sent::LINE)),
+    }
+}
+
+#[tokio::test]
+async fn a_reservation_reaches_the_gateway_with_every_field() {
+    let rig = rig().await;
+    let request = pb::Reserve {
+        correlation_id: "call-9@ue".to_owned(),
+        realm: "access".to_owned(),
+        address_family: pb::AddressFamily::Ipv6.into(),
+        streams: vec![full_stream()],
+        ..pb::Reserve::default()
+    };
+
+    let reply = rig.client.reserve_and_configure(request).await.unwrap();
+
+    assert_eq!((reply.context_id, reply.termination_id, reply.streams.len()), (7, 1, 1));
+    let Command::Reserve(reserve) = rig.fake.command() else { panic!("not a reservation") };
+    assert_eq!(reserve.context, ContextChoice::New);
+    assert_eq!(reserve.correlation.as_deref(), Some("call-9@ue"));
+    assert_eq!(reserve.realm.as_deref(), Some("access"));
+    assert_eq!(reserve.family, Some(Family::V6));
+    let stream = &reserve.streams[0];
+    assert_eq!((stream.id, stream.media), (StreamId(65_535), Media::Video));
+    assert_eq!((stream.transport, stream.rtcp), (Transport::Secured, RtcpMode::Mux));
+    let remote = Remote {
+        rtp: "[2001:db8::7]:1".parse().unwrap(),
+        rtcp: Some("[2001:db8::8]:65535".parse().unwrap()),
+    };
+    assert_eq!(stream.remote, Some(remote));
+    assert_eq!(stream.mode, StreamMode::ReceiveOnly);
+    let within = Some(Duration::from_millis(1_500));
+    assert_eq!(stream.source, Some(SourcePolicy::Latch { within }));
+}
+
+#[tokio::test]
+async fn keys_reach_the_gateway_by_direction_with_all_that_goes_with_them() {
+    let rig = rig().await;
+    let request = pb::Reserve { streams: vec![full_stream()], ..pb::Reserve::default() };
+    rig.client.reserve_and_configure(request).await.unwrap();
+
+    let Command::Reserve(mut reserve) = rig.fake.command() else { panic!("not a reservation") };
+    let stream = reserve.streams.remove(0);
+    let ingress = stream.ingress.unwrap();
+    assert_eq!((ingress.source, ingress.roc), (KeySource::Mikey, Some(RocOnRekey::Set(5))));
+    assert_eq!(ingress.overlap, Some(Duration::from_millis(700)));
+    let parameters = SessionParameters {
+        unencrypted_srtp: true,
+        unencrypted_srtcp: true,
+        window: 64,
+        max_sources: 3,
+    };
+    assert_eq!(ingress.parameters, parameters);
+    let key = &ingress.keys[0];
+    assert_eq!(key.master.suite(), Suite::AeadAes256Gcm);
+    assert_eq!(octets(&key.master), [vec![9; 32], vec![8; 12]].concat());
+    assert_eq!(key.mki.unwrap().as_slice(), [0, 1]);
+    assert_eq!((key.lifetime.srtp, key.lifetime.srtcp), (1 << 20, 77));
+
+    // The text between `inline:` and the first bar, read by another decoder than ours.
+    let inline = sent::LINE.split_once("inline:").unwrap().1.split('|').next().unwrap();
+    let egress = stream.egress.unwrap();
+    let key = &egress.keys[0];
+    assert_eq!(octets(&key.master), BASE64_STANDARD.decode(inline).unwrap());
+    assert_eq!(key.mki.unwrap().as_slice(), [0, 0, 0, 1]);
+    assert_eq!(key.lifetime.srtp, 1 << 20);
+    assert_eq!(egress.parameters, SessionParameters::default());
+    assert_eq!((egress.source, egress.roc, egress.overlap), (KeySource::Sdes, None, None));
+}
+
+#[tokio::test]
+async fn what_a_reservation_leaves_out_takes_the_safe_default() {
+    let rig = rig().await;
+    let stream = pb::Stream {
+        stream_id: 1,
+        transport: pb::Transport::Plain.into(),
+        ..pb::Stream::default()
+    };
+    let request = pb::Reserve { context_id: 7, streams: vec![stream], ..pb::Reserve::default() };
+    rig.client.reserve(request).await.unwrap();
+
+    let Command::Reserve(reserve) = rig.fake.command() else { panic!("not a reservation") };
+    assert_eq!(reserve.context, ContextChoice::Existing(ContextId(7)));
+    assert_eq!((reserve.correlation, reserve.realm, reserve.family), (None, None, None));
+    let stream = &reserve.streams[0];
+    assert_eq!((stream.media, stream.mode), (Media::Audio, StreamMode::Inactive));
+    assert_eq!((stream.rtcp, stream.source, stream.remote), (RtcpMode::Pair, None, None));
+    assert!(stream.ingress.is_none() && stream.egress.is_none());
+}
+
+#[tokio::test]
+async fn a_configuration_changes_what_it_names_and_keeps_the_rest() {
+    let rig = rig().await;
+    let keys = pb::StreamChange {
+        stream_id: 1,
+        ingress_crypto: Some(sent::crypto()),
+        ..pb::StreamChange::default()
+    };
+    let wipe = pb::StreamChange {
+        stream_id: 2,
+        remove_ingress_crypto: true,
+        remove_egress_crypto: true,
+        mode: pb::StreamMode::SendOnly.into(),
+        remote: Some(sent::remote()),
+        ..pb::StreamChange::default()
+    };
+    let request = pb::Configure { context_id: 7, termination_id: 2, streams: vec![keys, wipe] };
+
+    let reply = rig.client.configure(request).await.unwrap();
+
+    assert_eq!((reply.context_id, reply.termination_id), (7, 2));
+    let Command::Configure(configure) = rig.fake.command() else { panic!("not a change") };
+    assert_eq!((configure.context, configure.termination), (ContextId(7), TerminationId(2)));
+    let [keys, wipe] = configure.streams.as_slice() else { panic!("not two streams") };
+    assert!(matches!(keys.ingress, CryptoChange::Install(_)));
+    assert!(matches!(keys.egress, CryptoChange::Keep));
+    assert_eq!((keys.mode, keys.remote, keys.source), (None, None, None));
+    assert!(matches!(wipe.ingress, CryptoChange::Remove));
+    assert!(matches!(wipe.egress, CryptoChange::Remove));
+    assert_eq!(wipe.mode, Some(StreamMode::SendOnly));
+    let rtp = "192.0.2.1:4000".parse().unwrap();
+    assert_eq!(wipe.remote, Some(Remote { rtp, rtcp: None }));
+}
+
+#[tokio::test]
+async fn gates_topology_and_release_reach_the_gateway() {
+    let rig = rig().await;
+    rig.client.change_through_connection(sent::gates()).await.unwrap();
+    let Command::ChangeThroughConnection(change) = rig.fake.command() else { panic!("gates") };
+    let expected = ChangeThroughConnection {
+        context: ContextId(7),
+        termination: None,
+        stream: None,
+        mode: StreamMode::SendReceive,
+    };
+    assert_eq!(change, expected);
+
+    let topology = pb::SetTopology { context_id: 7, from_termination_id: 3, to_termination_id: 2 };
+    rig.client.set_topology(topology).await.unwrap();
+    let Command::SetTopology(topology) = rig.fake.command() else { panic!("topology") };
+    let (from, to) = (TerminationId(3), TerminationId(2));
+    assert_eq!(topology, SetTopology { context: ContextId(7), from, to });
+
+    let release = pb::Release { context_id: 7, termination_id: 2 };
+    let reply = rig.client.release(release).await.unwrap();
+    let Command::Release(release) = rig.fake.command() else { panic!("release") };
+    let termination = Some(TerminationId(2));
+    assert_eq!(release, Release { context: ContextId(7), termination });
+    assert!(reply.context_ended);
+    let statistics = reply.streams[0].statistics.as_ref().unwrap();
+    let received = statistics.ingress.as_ref().unwrap().received;
+    assert_eq!(received, Some(pb::Traffic { packets: 500, octets: 91_000 }));
+}
+
+#[tokio::test]
+async fn a_key_is_staged_activated_and_cancelled() {
+    let rig = rig().await;
+    rig.client.stage_key(sent::stage_key()).await.unwrap();
+    let Command::StageKey(stage) = rig.fake.command() else { panic!("stage") };
+    let DirectedKey::Ingress(key) = stage.key else { panic!("egress") };
+    assert_eq!(stage.slot, SLOT);
+    assert_eq!(octets(&key.master), [sent::KEY.as_slice(), &sent::SALT].concat());
+
+    let line = pb::StagedKey { sdes_line: sent::LINE.to_owned(), ..pb::StagedKey::default() };
+    let key = Some(pb::stage_key::Key::EgressCrypto(line));
+    rig.client.stage_key(pb::StageKey { key, ..sent::stage_key() }).await.unwrap();
+    let Command::StageKey(stage) = rig.fake.command() else { panic!("stage") };
+    assert!(matches!(stage.key, DirectedKey::Egress(_)));
+
+    let activate = pb::ActivateKey {
+        context_id: 7,
+        termination_id: 2,
+        stream_id: 1,
+        direction: pb::Direction::Ingress.into(),
+        roc_on_rekey: pb::RocOnRekey::Reset.into(),
+        initial_roc: None,
+        overlap_ms: Some(0),
+    };
+    rig.client.activate_key(activate).await.unwrap();
+    let Command::ActivateKey(activate) = rig.fake.command() else { panic!("activate") };
+    let (direction, overlap) = (Direction::Ingress, Some(Duration::ZERO));
+    assert_eq!(activate, ActivateKey { slot: SLOT, direction, roc: RocOnRekey::Reset, overlap });
+
+    let cancel = pb::CancelKey {
+        context_id: 7,
+        termination_id: 2,
+        stream_id: 1,
+        direction: pb::Direction::Egress.into(),
+    };
+    rig.client.cancel_key(cancel).await.unwrap();
+    let Command::CancelKey(cancel) = rig.fake.command() else { panic!("cancel") };
+    assert_eq!(cancel, CancelKey { slot: SLOT, direction: Direction::Egress });
+}
+
+#[tokio::test]
+async fn a_transaction_carries_a_whole_call_and_answers_in_order() {
+    use pb::command::Command as Kind;
+    use pb::command_reply::Reply;
+    let rig = rig().await;
+    let second = pb::Reserve { latest_context: true, ..sent::reserve() };
+    let commands = [
+        Kind::Reserve(sent::reserve()),
+        Kind::Reserve(second),
+        Kind::ChangeThroughConnection(sent::gates()),
+        Kind::Release(pb::Release { context_id: 7, termination_id: 0 }),
+    ];
+    let request = pb::TransactRequest {
+        commands: commands.map(sent::command).into(),
+        ..pb::TransactRequest::default()
+    };
+
+    let answer = rig.client.service().transact(request).await.unwrap().into_inner();
+
+    assert_eq!(answer.gateway, gateway());
+    let replies: Vec<Reply> = answer.replies.into_iter().map(|r| r.reply.unwrap()).collect();
+    assert!(matches!(
+        replies.as_slice(),
+        [Reply::Termination(_), Reply::Termination(_), Reply::Done(_), Reply::Released(_)]
+    ));
+    let (_, commands) = rig.fake.state().transactions.pop().unwrap();
+    let Command::Reserve(second) = &commands[1] else { panic!("not a reservation") };
+    assert_eq!(second.context, ContextChoice::Latest);
+}
+
+#[tokio::test]
+async fn the_example_of_an_originating_call_opens_the_gates_last() {
+    let rig = rig().await;
+    let client = IqClient::connect(&rig.address, None).await.unwrap();
+
+    let line_with_k12 = originating_e2ae::set_up(&client).await.unwrap();
+
+    let transactions = std::mem::take(&mut rig.fake.state().transactions);
+    let commands: Vec<Command> = transactions.into_iter().flat_map(|(_, c)| c).collect();
+    let [Command::Reserve(access), Command::Reserve(core), Command::Configure(_), keys, gates] =
+        commands.as_slice()
+    else {
+        panic!("{commands:?}");
+    };
+    assert_eq!(access.streams[0].transport, Transport::Secured);
+    assert_eq!(core.context, ContextChoice::Existing(ContextId(7)));
+    assert!(matches!(gates, Command::ChangeThroughConnection(_)));
+    let Command::Configure(keys) = keys else { panic!("{keys:?}") };
+    let CryptoChange::Install(egress) = &keys.streams[0].egress else { panic!("no K12") };
+    let inline = line_with_k12.split_once("inline:").unwrap().1;
+    let k12 = BASE64_STANDARD.decode(inline.split('|').next().unwrap()).unwrap();
+    assert_eq!(octets(&egress.keys[0].master), k12);
+}

@@ -1,0 +1,263 @@
+//! What the gateway tells of itself.
+
+use std::time::{Duration, SystemTime};
+
+use agw_context::{
+    CommandError, ContextId, ContextView, Controller, KeySource, KeyView, LocalStream, Media,
+    Refused, Remote, RtcpMode, SourcePolicy, StreamId, StreamMode, StreamView, TerminationId,
+    TerminationView,
+};
+use agw_relay::{
+    CryptoSnapshot, EgressId, IngressId, RelayStats, SourceSnapshot, Traffic, Transport,
+};
+use agw_rtp::Ssrc;
+use agw_srtp::Suite;
+use prost_types::Timestamp;
+use tonic::Code;
+
+use agw_iq::backend::{AuditPage, AuditQuery, AuditedContext, TransactError, WorkerTotals};
+use agw_iq::pb;
+
+use crate::fake::{ago, from, gateway, rig, snapshots, status};
+use crate::sent::address;
+
+fn context(id: u32) -> AuditedContext {
+    let stream = StreamView {
+        id: StreamId(1),
+        media: Media::Audio,
+        transport: Transport::Secured,
+        mode: StreamMode::SendOnly,
+        rtcp: RtcpMode::Pair,
+        source: SourcePolicy::Latch { within: Some(Duration::from_secs(3)) },
+        local: LocalStream {
+            id: StreamId(1),
+            rtp: "192.0.2.9:20000".parse().unwrap(),
+            rtcp: Some("192.0.2.9:20001".parse().unwrap()),
+        },
+        remote: Some(Remote { rtp: "192.0.2.1:4000".parse().unwrap(), rtcp: None }),
+        ingress_key: Some(KeyView {
+            source: KeySource::Sdes,
+            suite: Suite::AesCm256HmacSha1_32,
+            mkis: vec![vec![0, 9]],
+            staged: true,
+        }),
+        egress_key: None,
+        ingress: IngressId(1),
+        egress: EgressId(1),
+    };
+    let realm = "access".to_owned();
+    let view = ContextView {
+        id: ContextId(id),
+        correlation: Some("call-1".to_owned()),
+        controller: Controller("alg-1".to_owned()),
+        created: SystemTime::UNIX_EPOCH + Duration::from_millis(1_500),
+        topology: Some((TerminationId(1), TerminationId(2))),
+        terminations: vec![TerminationView { id: TerminationId(1), realm, streams: vec![stream] }],
+    };
+    AuditedContext { view, statistics: Vec::new() }
+}
+
+#[tokio::test]
+async fn an_audit_passes_on_its_filter_and_tells_every_value() {
+    let rig = rig().await;
+    let page = AuditPage { contexts: vec![context(4)], more: false };
+    rig.fake.state().pages.push_back(Ok(page));
+    let request = pb::AuditValueRequest {
+        context_id: 4,
+        correlation_id: "call-1".to_owned(),
+        include_statistics: true,
+        page_size: 10,
+        page_token: "3".to_owned(),
+    };
+
+    let request = from("alg-1", request);
+    let answer = rig.client.service().audit_value(request).await.unwrap().into_inner();
+
+    let query = AuditQuery {
+        context: Some(ContextId(4)),
+        correlation: Some("call-1".to_owned()),
+        after: Some(ContextId(3)),
+        limit: 10,
+        statistics: true,
+    };
+    assert_eq!(rig.fake.state().queries, [(Controller("alg-1".to_owned()), query)]);
+    assert_eq!((answer.gateway, answer.next_page_token.as_str()), (gateway(), ""));
+    let info = &answer.contexts[0];
+    assert_eq!((info.context_id, info.correlation_id.as_str()), (4, "call-1"));
+    assert_eq!(info.controller, "alg-1");
+    assert_eq!(info.created, Some(Timestamp { seconds: 1, nanos: 500_000_000 }));
+    let topology = pb::Topology { from_termination_id: 1, to_termination_id: 2 };
+    assert_eq!(info.topology, Some(topology));
+    let stream = &info.terminations[0].streams[0];
+    let expected = pb::StreamInfo {
+        stream_id: 1,
+        media: pb::Media::Audio.into(),
+        transport: pb::Transport::Secured.into(),
+        mode: pb::StreamMode::SendOnly.into(),
+        rtcp: pb::RtcpMode::Pair.into(),
+        source: Some(pb::SourcePolicy {
+            rule: pb::SourceRule::Latch.into(),
+            within_ms: Some(3_000),
+        }),
+        local: Some(pb::LocalStream {
+            stream_id: 1,
+            rtp: Some(address("192.0.2.9", 20_000)),
+            rtcp: Some(address("192.0.2.9", 20_001)),
+        }),
+        remote: Some(pb::RemoteAddress { rtp: Some(address("192.0.2.1", 4_000)), rtcp: None }),
+        ingress_key: Some(pb::KeyInfo {
+            source: pb::KeySource::Sdes.into(),
+            suite: pb::Suite::Aes256CmHmacSha132.into(),
+            mkis: vec![vec![0, 9]],
+            staged: true,
+        }),
+        egress_key: None,
+        statistics: None,
+    };
+    assert_eq!(*stream, expected);
+}
+
+#[tokio::test]
+async fn counters_stand_at_the_stream_they_are_of() {
+    let rig = rig().await;
+    let mut audited = context(4);
+    let (mut ingress, mut egress) = snapshots();
+    ingress.stats.received = Traffic { packets: 10, octets: 1_720 };
+    ingress.last_accepted = Some(ago(Duration::from_secs(60)));
+    ingress.learnt_rtp = Some("198.51.100.1:9".parse().unwrap());
+    let source = SourceSnapshot {
+        ssrc: Ssrc(0xdead_beef),
+        roc: 3,
+        highest_sequence: Some(65_535),
+        srtcp_index: Some(12),
+    };
+    ingress.crypto = Some(CryptoSnapshot { suite: Suite::AeadAes128Gcm, sources: vec![source] });
+    egress.stats.refused = 2;
+    audited.statistics = vec![(TerminationId(1), StreamId(1), ingress, egress)];
+    rig.fake.state().pages.push_back(Ok(AuditPage { contexts: vec![audited], more: false }));
+
+    let contexts = rig.client.contexts(true).await.unwrap();
+
+    let statistics = contexts[0].terminations[0].streams[0].statistics.clone().unwrap();
+    let ingress = statistics.ingress.unwrap();
+    assert_eq!(ingress.received, Some(pb::Traffic { packets: 10, octets: 1_720 }));
+    assert!(ingress.accepted_ago_ms.unwrap() >= 60_000);
+    assert_eq!(ingress.learnt_rtp, Some(address("198.51.100.1", 9)));
+    let crypto = ingress.crypto.unwrap();
+    assert_eq!(crypto.suite(), pb::Suite::AeadAes128Gcm);
+    let source = pb::SourceState {
+        ssrc: 0xdead_beef,
+        roc: 3,
+        highest_sequence: Some(65_535),
+        srtcp_index: Some(12),
+    };
+    assert_eq!(crypto.sources, [source]);
+    assert_eq!(statistics.egress.unwrap().refused, 2);
+}
+
+#[tokio::test]
+async fn an_audit_of_all_goes_from_page_to_page() {
+    let rig = rig().await;
+    let first = AuditPage { contexts: vec![context(1), context(5)], more: true };
+    let last = AuditPage { contexts: vec![context(9)], more: false };
+    rig.fake.state().pages.extend([Ok(first), Ok(last)]);
+
+    let contexts = rig.client.contexts(false).await.unwrap();
+
+    let ids: Vec<u32> = contexts.iter().map(|context| context.context_id).collect();
+    assert_eq!(ids, [1, 5, 9]);
+    let after: Vec<_> = rig.fake.state().queries.iter().map(|(_, query)| query.after).collect();
+    assert_eq!(after, [None, Some(ContextId(5))]);
+}
+
+#[tokio::test]
+async fn a_page_that_grows_too_large_ends_early_and_loses_nothing() {
+    let rig = rig().await;
+    let large = |id| {
+        let mut large = context(id);
+        let termination = large.view.terminations[0].clone();
+        large.view.terminations = vec![termination; 16_000];
+        large
+    };
+    let all = AuditPage { contexts: (1..=3).map(large).collect(), more: false };
+    rig.fake.state().pages.push_back(Ok(all));
+
+    let page = rig.client.audit(pb::AuditValueRequest::default()).await.unwrap();
+
+    let ids: Vec<u32> = page.contexts.iter().map(|context| context.context_id).collect();
+    assert_eq!((ids, page.next_page_token.as_str()), (vec![1], "1"));
+}
+
+#[tokio::test]
+async fn an_audit_of_an_unknown_context_is_refused_by_name() {
+    let rig = rig().await;
+    let error = CommandError::UnknownContext(ContextId(77));
+    let refused = TransactError::Refused(Refused { command: 0, error });
+    rig.fake.state().pages.push_back(Err(refused));
+
+    let request = pb::AuditValueRequest { context_id: 77, ..Default::default() };
+    let error = rig.client.audit(request).await.unwrap_err();
+
+    assert_eq!((error.code, error.h248_code), (Code::NotFound, Some(411)));
+    assert_eq!(error.reason.as_deref(), Some("UNKNOWN_CONTEXT"));
+    assert_eq!((error.field.as_deref(), error.command), (Some("context_id"), None));
+}
+
+#[tokio::test]
+async fn capabilities_are_told_in_full() {
+    let rig = rig().await;
+    let capabilities = rig.client.capabilities().await.unwrap();
+
+    let numbers: Vec<i32> = (1..=10).collect();
+    assert_eq!(capabilities.suites, numbers);
+    assert_eq!((capabilities.max_mki_octets, capabilities.max_contexts), (128, 10_000));
+    assert_eq!((capabilities.contexts, capabilities.max_streams), (3, 64));
+    assert_eq!((capabilities.max_terminations, capabilities.max_commands), (8, 64));
+    assert_eq!(capabilities.default_overlap_ms, 2_500);
+    assert!(capabilities.unencrypted_allowed);
+    let realm = pb::RealmInfo {
+        name: "access".to_owned(),
+        addresses: vec!["2001:db8::1".to_owned()],
+        lowest_port: 20_000,
+        highest_port: 29_999,
+        ports_used: 4,
+        ports_resting: 2,
+    };
+    assert_eq!(capabilities.realms, [realm]);
+}
+
+#[tokio::test]
+async fn the_status_has_totals_and_workers() {
+    let rig = rig().await;
+    let relay = RelayStats {
+        received: Traffic { packets: 9, octets: 900 },
+        unprotected: 5,
+        protected: 4,
+        ..RelayStats::default()
+    };
+    let totals = WorkerTotals { relay, send_errors: vec![("unreachable", 3)], kernel_drops: 8 };
+    rig.fake.state().status = Some(status(totals));
+
+    let answer = rig.client.status().await.unwrap();
+
+    assert_eq!((answer.version.as_str(), answer.uptime_ms, answer.contexts), ("0.1.0", 61_500, 3));
+    assert_eq!(answer.started, Some(Timestamp { seconds: 1_700_000_000, nanos: 0 }));
+    assert_eq!(answer.gateway, gateway());
+    let totals = answer.totals.unwrap();
+    assert_eq!(totals.received, Some(pb::Traffic { packets: 9, octets: 900 }));
+    assert_eq!((totals.unprotected, totals.protected, totals.kernel_drops), (5, 4, 8));
+    assert_eq!(totals.send_errors[0].error_class, "unreachable");
+    let workers: Vec<u32> = answer.workers.iter().map(|worker| worker.worker).collect();
+    assert_eq!(workers, [0, 1]);
+    assert_eq!(answer.workers[1].totals, Some(totals));
+}
+
+#[tokio::test]
+async fn a_gateway_that_drains_says_so_in_every_reply() {
+    let rig = rig().await;
+    assert!(rig.client.drain().await.unwrap().draining);
+    assert!(rig.client.drain().await.unwrap().draining);
+    let request = crate::sent::reserve_request("");
+    let answer = rig.client.service().reserve_connection_point(request).await.unwrap();
+    assert!(answer.into_inner().gateway.unwrap().draining);
+}
