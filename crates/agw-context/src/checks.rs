@@ -2,9 +2,11 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use agw_srtp::{EgressKey, IngressKey, KeyError, Lifetime, MAX_KEYS, MasterKey, Mki};
+use agw_srtp::{
+    EgressKey, IngressKey, KeyError, Lifetime, MAX_KEYS, MasterKey, Mki, SessionParameters,
+};
 
-use crate::command::{CryptoContext, Family, Remote};
+use crate::command::{CryptoContext, Direction, Family, Remote};
 use crate::error::{CommandError, Reason};
 use crate::fingerprint::{Fingerprint, Fingerprinter};
 use crate::policy::Policy;
@@ -12,12 +14,17 @@ use crate::realm::Realm;
 
 /// What keys of both directions have in common.
 pub(crate) trait Key {
+    /// The direction that the key is for.
+    const DIRECTION: Direction;
+
     fn master(&self) -> &MasterKey;
     fn mki(&self) -> Option<&Mki>;
     fn lifetime(&self) -> Lifetime;
 }
 
 impl Key for IngressKey {
+    const DIRECTION: Direction = Direction::Ingress;
+
     fn master(&self) -> &MasterKey {
         &self.master
     }
@@ -32,6 +39,8 @@ impl Key for IngressKey {
 }
 
 impl Key for EgressKey {
+    const DIRECTION: Direction = Direction::Egress;
+
     fn master(&self) -> &MasterKey {
         &self.master
     }
@@ -69,7 +78,8 @@ pub(crate) fn crypto_context<K: Key>(
         let rule = "must be 64 to 4096 packets";
         return Err(invalid(format!("{field}.window"), rule, Reason::FieldValue));
     }
-    if !(1..=policy.max_sources).contains(&parameters.max_sources) {
+    let most_sources = policy.max_sources.min(SessionParameters::MAX_SOURCES);
+    if !(1..=most_sources).contains(&parameters.max_sources) {
         let rule = "must be 1 to the most sources that policy allows";
         return Err(invalid(format!("{field}.max_sources"), rule, Reason::FieldValue));
     }

@@ -142,7 +142,7 @@ pub enum SourcePolicy {
     /// Secured legs: follow authenticated packets with a newer index (their default).  Plain
     /// legs: the first source within the time gate, then locked (TS 23.334 §5.4).
     Latch {
-        /// The time gate of plain legs; `None` takes the gateway's default of 3 s.
+        /// The time gate of plain legs, at most 600 s; `None` takes the gateway's default of 3 s.
         within: Option<Duration>,
     },
 }

@@ -147,7 +147,7 @@ impl Transaction<'_, '_> {
         if context_ended {
             self.end_context(context);
         } else {
-            self.connect_when_two(context)?;
+            self.reconnect(context)?;
         }
         Ok(Reply::Released(ReleaseReply { context, context_ended, streams }))
     }

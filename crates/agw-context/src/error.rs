@@ -57,8 +57,9 @@ pub enum CommandError {
         /// The suite.
         suite: Suite,
     },
-    /// The key is in use in the other direction, on another stream, or elsewhere in the request.
-    #[error("{field}: the key is in use already (RFC 3711 §9.1, RFC 4568 §7.1.2)")]
+    /// The key is in use in the other direction, on another stream, or elsewhere in the request;
+    /// or it was in force before, on this stream, or on an ended one and is now to seal.
+    #[error("{field}: the key is or was in use already (RFC 3711 §9.1, RFC 4568 §7.1.2)")]
     KeyReuse {
         /// The field's path below the command, as in the proto.
         field: String,

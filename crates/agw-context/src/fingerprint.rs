@@ -1,10 +1,17 @@
 //! Knowing a key again without keeping it.
 
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::{Duration, Instant};
+
 use agw_srtp::MasterKey;
 use hmac::{Hmac, KeyInit, Mac};
 use sha1::Sha1;
-use std::collections::BTreeSet;
 use zeroize::Zeroizing;
+
+/// Keys of ended streams are remembered for so long,
+const REMEMBERED_FOR: Duration = Duration::from_secs(24 * 3600);
+/// and at most so many of them, the newest.
+const MOST_REMEMBERED: usize = 262_144;
 
 /// What a master key hashes to under a secret that lives as long as this process: tells equal
 /// keys, tells nothing about them, and cannot be compared across restarts.
@@ -23,29 +30,110 @@ impl Fingerprinter {
     /// still be the same key (RFC 3711 §9.1).
     pub(crate) fn of(&self, master: &MasterKey) -> Fingerprint {
         let key_len = master.suite().key_len();
-        master.expose(|key_and_salt| {
-            let key = key_and_salt.get(..key_len).unwrap_or(key_and_salt);
-            let mut mac = <Hmac<Sha1> as KeyInit>::new(&(*self.0).into());
-            mac.update(key);
-            Fingerprint(mac.finalize().into_bytes().into())
-        })
+        master.expose(|key_and_salt| self.digest(key_and_salt.get(..key_len).unwrap_or_default()))
+    }
+
+    /// The fingerprint of a key together with its salt.
+    pub(crate) fn of_key_and_salt(&self, master: &MasterKey) -> Fingerprint {
+        master.expose(|key_and_salt| self.digest(key_and_salt))
+    }
+
+    fn digest(&self, octets: &[u8]) -> Fingerprint {
+        let mut mac = <Hmac<Sha1> as KeyInit>::new(&(*self.0).into());
+        mac.update(octets);
+        Fingerprint(mac.finalize().into_bytes().into())
     }
 }
 
-/// The keys in use anywhere in the gateway.
+/// The keys in use anywhere in the gateway, and those that were in force until a while ago.
+///
+/// Who sealed under a key of an ended stream has forgotten the indices, so the key must not seal
+/// again (RFC 3711 §9.1). It may open again: a peer that tries its call once more repeats its offer.
 #[derive(Debug, Default)]
-pub(crate) struct KeyRegistry(BTreeSet<Fingerprint>);
+pub(crate) struct KeyRegistry {
+    in_use: BTreeSet<Fingerprint>,
+    spent: BTreeMap<Fingerprint, Instant>,
+    oldest_spent: VecDeque<(Instant, Fingerprint)>,
+}
+
+/// What a transaction does to the keys.
+#[derive(Debug, Default)]
+pub(crate) struct KeyChanges {
+    pub(crate) added: BTreeSet<Fingerprint>,
+    pub(crate) removed: BTreeSet<Fingerprint>,
+    pub(crate) spent: BTreeSet<Fingerprint>,
+}
 
 impl KeyRegistry {
     pub(crate) fn contains(&self, key: Fingerprint) -> bool {
-        self.0.contains(&key)
+        self.in_use.contains(&key)
     }
 
-    /// Takes over what a transaction added and removed.
-    pub(crate) fn apply(&mut self, added: &BTreeSet<Fingerprint>, removed: &BTreeSet<Fingerprint>) {
+    /// Whether the key was in force on a stream that has ended.
+    pub(crate) fn is_spent(&self, key: Fingerprint) -> bool {
+        self.spent.contains_key(&key)
+    }
+
+    /// Takes over what a transaction changed.
+    pub(crate) fn apply(&mut self, changes: &KeyChanges, now: Instant) {
+        let KeyChanges { added, removed, spent } = changes;
         for key in removed {
-            self.0.remove(key);
+            self.in_use.remove(key);
         }
-        self.0.extend(added);
+        self.in_use.extend(added);
+        for &key in spent {
+            self.spent.insert(key, now);
+            self.oldest_spent.push_back((now, key));
+        }
+        while let Some(&(at, key)) = self.oldest_spent.front() {
+            let is_old = now.saturating_duration_since(at) >= REMEMBERED_FOR;
+            if !is_old && self.oldest_spent.len() <= MOST_REMEMBERED {
+                return;
+            }
+            self.oldest_spent.pop_front();
+            // Spent once more since then, it stays for longer.
+            if self.spent.get(&key) == Some(&at) {
+                self.spent.remove(&key);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::epoch;
+
+    fn spend(registry: &mut KeyRegistry, keys: impl Iterator<Item = u32>, now: Instant) {
+        let spent = keys.map(key).collect();
+        registry.apply(&KeyChanges { spent, ..KeyChanges::default() }, now);
+    }
+
+    fn key(number: u32) -> Fingerprint {
+        let mut octets = [0; 20];
+        octets[..4].copy_from_slice(&number.to_be_bytes());
+        Fingerprint(octets)
+    }
+
+    #[test]
+    fn a_spent_key_is_remembered_for_a_day_since_it_was_last_in_force() {
+        let (start, mut registry) = (epoch(), KeyRegistry::default());
+        spend(&mut registry, [1, 2].into_iter(), start);
+        spend(&mut registry, [1].into_iter(), start + Duration::from_secs(1));
+        spend(&mut registry, std::iter::empty(), start + REMEMBERED_FOR);
+        assert!(registry.is_spent(key(1)) && !registry.is_spent(key(2)));
+        spend(&mut registry, std::iter::empty(), start + REMEMBERED_FOR * 2);
+        assert!(registry.spent.is_empty() && registry.oldest_spent.is_empty());
+    }
+
+    #[test]
+    fn the_oldest_spent_keys_make_room() {
+        let (start, mut registry) = (epoch(), KeyRegistry::default());
+        let most = u32::try_from(MOST_REMEMBERED).unwrap();
+        for number in 0..most + 10 {
+            spend(&mut registry, [number].into_iter(), start);
+        }
+        assert_eq!(registry.spent.len(), MOST_REMEMBERED);
+        assert!(!registry.is_spent(key(9)) && registry.is_spent(key(10)));
     }
 }

@@ -50,16 +50,15 @@ impl Transaction<'_, '_> {
                 let keys = self.checked(&crypto, &field)?;
                 let natural = if moved { RocOnRekey::Reset } else { RocOnRekey::Keep };
                 let roc = crypto.roc.unwrap_or(natural);
-                let is_new = self.install_keys(&mut stream.ingress_keys, keys, roc, &field)?;
-                if moved && !is_new {
-                    let rule = "a new key is needed because the peer's address changes \
+                let held = &mut stream.ingress_keys;
+                let are_new = self.install_keys(held, keys, Direction::Ingress, roc, &field)?;
+                if moved && !are_new {
+                    let rule = "new keys only are needed because the peer's address changes \
                                 (RFC 4568 §7.1.4)";
                     return Err(invalid(field, rule, Reason::KeyRequired));
                 }
-                let CryptoContext { keys, parameters, roc, overlap, source: _ } = crypto;
-                let natural = if moved { RocOnRekey::Reset } else { RocOnRekey::Keep };
+                let CryptoContext { keys, parameters, roc: _, overlap, source: _ } = crypto;
                 let overlap = overlap.unwrap_or(self.gateway.policy.default_overlap);
-                let roc = roc.unwrap_or(natural);
                 IngressCrypto::Install { keys, parameters, roc, overlap }
             }
         };
@@ -85,7 +84,8 @@ impl Transaction<'_, '_> {
             CryptoChange::Install(crypto) => {
                 let keys = self.checked(&crypto, &field)?;
                 let roc = crypto.roc.unwrap_or_default();
-                self.install_keys(&mut stream.egress_keys, keys, roc, &field)?;
+                let held = &mut stream.egress_keys;
+                self.install_keys(held, keys, Direction::Egress, roc, &field)?;
                 let CryptoContext { keys, parameters, roc: _, overlap: _, source: _ } = crypto;
                 EgressCrypto::Install { keys, parameters, roc }
             }
@@ -154,6 +154,7 @@ impl Transaction<'_, '_> {
     ) -> Result<Installed, CommandError> {
         let (policy, fingerprinter) = (&self.gateway.policy, &self.gateway.fingerprinter);
         let fingerprints = checks::crypto_context(crypto, field, policy, fingerprinter)?;
+        let with_salt = |key: &K| fingerprinter.of_key_and_salt(key.master());
         let suite = crypto.keys.first().map(|key| key.master().suite());
         let no_key = CommandError::Key { field: field.to_owned(), error: KeyError::NoKey };
         Ok(Installed {
@@ -161,10 +162,11 @@ impl Transaction<'_, '_> {
             suite: suite.ok_or(no_key)?,
             mkis: crypto.keys.iter().filter_map(|key| key.mki().copied()).collect(),
             fingerprints,
+            with_salts: crypto.keys.iter().map(with_salt).collect(),
         })
     }
 
-    /// Puts keys in force; tells whether any of them was not in force before.
+    /// Puts keys in force; tells whether none of them was in force before.
     ///
     /// A key that was replaced does not come back, and one that stays does not start its counters
     /// anew: either could seal an index twice (RFC 3711 §9.1).
@@ -172,13 +174,14 @@ impl Transaction<'_, '_> {
         &mut self,
         keys: &mut Keys,
         installed: Installed,
+        direction: Direction,
         roc: RocOnRekey,
         field: &str,
     ) -> Result<bool, CommandError> {
         let new = installed.fingerprints.clone();
         let before: Vec<Fingerprint> = keys.in_force().collect();
         let waiting = keys.staged.as_ref().map(|staged| staged.fingerprint);
-        let is_same = new.len() == before.len() && new.iter().all(|key| before.contains(key));
+        let is_same = keys.installed.as_ref().is_some_and(|old| old.is_same_material(&installed));
         for (position, &key) in new.iter().enumerate() {
             let field = format!("{field}.keys[{position}]");
             let stays = before.contains(&key);
@@ -186,7 +189,7 @@ impl Transaction<'_, '_> {
                 return Err(CommandError::KeyReuse { field });
             }
             if !stays && waiting != Some(key) {
-                self.add_key(key, &field)?;
+                self.add_key(key, direction, &field)?;
             }
         }
         // Keys that are merely told again leave the one that waits waiting.
@@ -197,7 +200,8 @@ impl Transaction<'_, '_> {
             self.remove_key(staged.fingerprint);
         }
         keys.put_in_force(Some(installed));
-        Ok(!is_same)
+        keys.forget_oldest().into_iter().for_each(|key| self.spend_key(key));
+        Ok(!new.iter().any(|key| before.contains(key)))
     }
 
     fn take_keys_away(&mut self, keys: &mut Keys) {
@@ -223,8 +227,10 @@ impl Transaction<'_, '_> {
         if let Some(waiting) = keys.staged.take() {
             self.remove_key(waiting.fingerprint);
         }
-        self.add_key(fingerprint, "key")?;
-        keys.staged = Some(Staged { mki: key.mki().copied(), fingerprint });
+        self.add_key(fingerprint, K::DIRECTION, "key")?;
+        let with_salt = self.gateway.fingerprinter.of_key_and_salt(key.master());
+        keys.staged = Some(Staged { mki: key.mki().copied(), fingerprint, with_salt });
+        keys.forget_oldest().into_iter().for_each(|key| self.spend_key(key));
         Ok(())
     }
 

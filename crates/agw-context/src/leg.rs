@@ -1,7 +1,7 @@
 //! What reservations and configurations share: addresses, ports and topology of one leg.
 
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use agw_relay::{PortId, Transport};
 
@@ -16,6 +16,9 @@ use crate::transaction::Transaction;
 
 /// Pairs that are tried before a realm counts as out of them.
 const PAIR_ATTEMPTS: usize = 32;
+
+/// No time gate is longer, whatever is asked for.
+const MAX_LATCH_GATE: Duration = Duration::from_secs(600);
 
 /// Where a termination stands.
 pub(crate) struct Place {
@@ -121,8 +124,17 @@ impl Transaction<'_, '_> {
         match source {
             SourcePolicy::Signalled => None,
             SourcePolicy::Latch { within } => {
-                Some(self.around.now + within.unwrap_or(self.gateway.policy.latch_gate))
+                let within = within.unwrap_or(self.gateway.policy.latch_gate);
+                Some(self.around.now + within.min(MAX_LATCH_GATE))
             }
+        }
+    }
+
+    /// As [`Self::connect_when_two`] after a release: what does not fit together stays apart.
+    pub(crate) fn reconnect(&mut self, context: ContextId) -> Result<(), CommandError> {
+        match self.connect_when_two(context) {
+            Err(CommandError::Invalid { .. }) => Ok(()),
+            outcome => outcome,
         }
     }
 

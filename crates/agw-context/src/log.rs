@@ -42,7 +42,7 @@ impl EventLog {
     /// The events after number `after`, at most `limit`.
     pub(crate) fn after(&self, after: u64, limit: usize) -> Result<Vec<Event>, EventsGone> {
         let oldest = self.next - self.events.len() as u64;
-        let skip = (after + 1).checked_sub(oldest).ok_or(EventsGone { oldest })?;
+        let skip = after.saturating_add(1).checked_sub(oldest).ok_or(EventsGone { oldest })?;
         let skip = usize::try_from(skip).unwrap_or(usize::MAX);
         Ok(self.events.iter().skip(skip).take(limit).cloned().collect())
     }

@@ -74,12 +74,15 @@ pub(crate) struct Installed {
     pub(crate) suite: Suite,
     pub(crate) mkis: Vec<Mki>,
     pub(crate) fingerprints: Vec<Fingerprint>,
+    /// The same keys, each together with its salt.
+    pub(crate) with_salts: Vec<Fingerprint>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Staged {
     pub(crate) mki: Option<Mki>,
     pub(crate) fingerprint: Fingerprint,
+    pub(crate) with_salt: Fingerprint,
 }
 
 impl Context {
@@ -205,11 +208,23 @@ impl Stream {
     }
 }
 
+impl Installed {
+    /// Whether these are the very same keys, as the packet path sees it: the same keys and salts
+    /// of the same suite, in the same order, under the same identifiers.
+    pub(crate) fn is_same_material(&self, other: &Self) -> bool {
+        self.suite == other.suite && self.mkis == other.mkis && self.with_salts == other.with_salts
+    }
+}
+
 impl Keys {
     /// Every key of this direction: in force, waiting, or used before.
     pub(crate) fn fingerprints(&self) -> impl Iterator<Item = Fingerprint> {
-        let former = self.former.iter().copied();
-        self.in_force().chain(self.staged.iter().map(|key| key.fingerprint)).chain(former)
+        self.used().chain(self.staged.iter().map(|key| key.fingerprint))
+    }
+
+    /// The keys in force, now or before.
+    pub(crate) fn used(&self) -> impl Iterator<Item = Fingerprint> {
+        self.in_force().chain(self.former.iter().copied())
     }
 
     /// The keys in force.
@@ -229,9 +244,13 @@ impl Keys {
                 self.former.push_back(key);
             }
         }
-        while self.former.len() > MAX_FORMER {
-            self.former.pop_front();
-        }
+    }
+
+    /// Forgets former keys that are too many, and tells which.
+    #[must_use]
+    pub(crate) fn forget_oldest(&mut self) -> Vec<Fingerprint> {
+        let too_many = self.former.len().saturating_sub(MAX_FORMER);
+        self.former.drain(..too_many).collect()
     }
 
     /// Puts the waiting key in force; tells whether there was one.
@@ -241,8 +260,8 @@ impl Keys {
         };
         let Installed { source, suite, .. } = *installed;
         let mkis = staged.mki.into_iter().collect();
-        let fingerprints = vec![staged.fingerprint];
-        self.put_in_force(Some(Installed { source, suite, mkis, fingerprints }));
+        let (fingerprints, with_salts) = (vec![staged.fingerprint], vec![staged.with_salt]);
+        self.put_in_force(Some(Installed { source, suite, mkis, fingerprints, with_salts }));
         true
     }
 

@@ -9,9 +9,10 @@ use std::time::{Instant, SystemTime};
 
 use agw_relay::{Command as Step, EgressId, IngressId, PortId};
 
+use crate::command::Direction;
 use crate::error::{CommandError, Resource};
 use crate::event::{EventKind, Subject};
-use crate::fingerprint::Fingerprint;
+use crate::fingerprint::{Fingerprint, KeyChanges};
 use crate::gateway::Gateway;
 use crate::id::{ContextId, Controller, TerminationId};
 use crate::leg::Place;
@@ -42,8 +43,7 @@ pub(crate) struct Transaction<'a, 'c> {
     opened: Vec<PortId>,
     taken: Vec<Taken>,
     legs: Vec<u32>,
-    keys_added: BTreeSet<Fingerprint>,
-    keys_removed: BTreeSet<Fingerprint>,
+    keys: KeyChanges,
     crypto: Vec<(ContextId, Step)>,
 }
 
@@ -74,8 +74,7 @@ impl<'a, 'c> Transaction<'a, 'c> {
             opened: Vec::new(),
             taken: Vec::new(),
             legs: Vec::new(),
-            keys_added: BTreeSet::new(),
-            keys_removed: BTreeSet::new(),
+            keys: KeyChanges::default(),
             crypto: Vec::new(),
         }
     }
@@ -129,27 +128,41 @@ impl<'a, 'c> Transaction<'a, 'c> {
         self.changed.insert(id, None);
     }
 
-    /// Takes a key into use; refuses one that is in use anywhere.
-    pub(crate) fn add_key(&mut self, key: Fingerprint, field: &str) -> Result<(), CommandError> {
-        let in_use = self.gateway.keys.contains(key) && !self.keys_removed.contains(&key);
-        if in_use || self.keys_added.contains(&key) {
+    /// Takes a key into use; refuses one that is in use anywhere, and to seal with, one that was.
+    pub(crate) fn add_key(
+        &mut self,
+        key: Fingerprint,
+        direction: Direction,
+        field: &str,
+    ) -> Result<(), CommandError> {
+        let in_use = self.gateway.keys.contains(key) && !self.keys.removed.contains(&key);
+        let is_spent = self.gateway.keys.is_spent(key) || self.keys.spent.contains(&key);
+        let seals_again = direction == Direction::Egress && is_spent;
+        if in_use || self.keys.added.contains(&key) || seals_again {
             return Err(CommandError::KeyReuse { field: field.to_owned() });
         }
-        self.keys_removed.remove(&key);
-        self.keys_added.insert(key);
+        self.keys.removed.remove(&key);
+        self.keys.added.insert(key);
         Ok(())
     }
 
-    /// Takes a key out of use.
+    /// Takes a key out of use that was never in force.
     pub(crate) fn remove_key(&mut self, key: Fingerprint) {
-        self.keys_added.remove(&key);
-        self.keys_removed.insert(key);
+        self.keys.added.remove(&key);
+        self.keys.removed.insert(key);
+    }
+
+    /// Takes a key out of use that was in force.
+    pub(crate) fn spend_key(&mut self, key: Fingerprint) {
+        self.remove_key(key);
+        self.keys.spent.insert(key);
     }
 
     /// Takes all keys of a stream out of use.
     pub(crate) fn remove_keys_of(&mut self, stream: &Stream) {
-        for key in stream.ingress_keys.fingerprints().chain(stream.egress_keys.fingerprints()) {
-            self.remove_key(key);
+        for keys in [&stream.ingress_keys, &stream.egress_keys] {
+            keys.fingerprints().for_each(|key| self.remove_key(key));
+            keys.used().for_each(|key| self.spend_key(key));
         }
     }
 
@@ -194,7 +207,7 @@ impl<'a, 'c> Transaction<'a, 'c> {
 
     /// Makes everything true and tells what the packet path must do.
     pub(crate) fn commit(mut self) -> Vec<Work> {
-        self.gateway.keys.apply(&self.keys_added, &self.keys_removed);
+        self.gateway.keys.apply(&self.keys, self.around.now);
         let mut crypto: BTreeMap<ContextId, Vec<Step>> = BTreeMap::new();
         for (context, step) in self.crypto.drain(..) {
             crypto.entry(context).or_default().push(step);

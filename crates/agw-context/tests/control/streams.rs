@@ -212,3 +212,33 @@ fn unknown_streams_and_empty_changes_are_refused() {
     assert_eq!(configure(context, 1, vec![unchanged(9)]), (Reason::UnknownStream, 444));
     assert_eq!(configure(context, 1, vec![]), (Reason::FieldMissing, 441));
 }
+
+#[test]
+fn a_release_is_never_refused_for_what_stays_behind() {
+    let mut world = World::new(Policy::default());
+    let first = world.reserve(reserve(ContextChoice::New, "access", Transport::Transparent));
+    let existing = ContextChoice::Existing(first.context);
+    let second = world.reserve(reserve(existing, "core", Transport::Transparent));
+    world.reserve(core(existing));
+    let release = Release { context: first.context, termination: Some(second.termination) };
+    world.transact(vec![Command::Release(release)]).unwrap();
+    let view = world.gateway.context(&world.controller, first.context).unwrap();
+    assert_eq!((view.terminations.len(), view.topology), (2, None));
+}
+
+#[test]
+fn the_longest_time_gate_is_no_end_of_time() {
+    let mut world = World::new(Policy::default());
+    let mut reserve = core(ContextChoice::New);
+    reserve.streams[0].source = Some(SourcePolicy::Latch { within: Some(Duration::MAX) });
+    let outcome = world.transact(vec![Command::Reserve(reserve)]).unwrap();
+    let specs = specs(&outcome.work);
+    let until = world.now + Duration::from_secs(600);
+    assert_eq!(specs[&0].0.as_ref().unwrap().source, SourceRule::FirstUntil { until });
+}
+
+#[test]
+fn events_after_the_last_possible_number_are_none() {
+    let world = World::new(Policy::default());
+    assert_eq!(world.gateway.events_after(u64::MAX, 1), Ok(vec![]));
+}

@@ -9,8 +9,8 @@ use agw_context::{
     KeySource, LocalPort, Media, Outcome, Policy, PortError, Ports, RealmAddress, RealmConfig,
     Refused, Remote, Reply, Reserve, RtcpMode, StreamId, StreamMode, StreamSpec, TerminationReply,
 };
-use agw_relay::{PortId, Transport};
-use agw_srtp::{EgressKey, IngressKey, MasterKey, SessionParameters, Suite};
+use agw_relay::{PortId, Relay, Transport};
+use agw_srtp::{EgressKey, IngressKey, MasterKey, Portable, SessionParameters, Suite};
 
 pub(crate) struct World {
     pub(crate) gateway: Gateway,
@@ -101,6 +101,29 @@ impl World {
 
     pub(crate) fn later(&mut self, by: Duration) {
         self.now += by;
+    }
+}
+
+/// Control and the packet path together: what control orders is done at once, by a real relay.
+pub(crate) struct Plane {
+    pub(crate) world: World,
+    pub(crate) relay: Relay<Portable>,
+}
+
+impl Plane {
+    pub(crate) fn new(policy: Policy) -> Self {
+        Self { world: World::new(policy), relay: Relay::new(Portable) }
+    }
+
+    /// Carries out a transaction; control must not order what the packet path refuses.
+    pub(crate) fn transact(&mut self, commands: Vec<Command>) -> Result<Vec<Reply>, Refused> {
+        let Outcome { replies, work } = self.world.transact(commands)?;
+        for step in work.into_iter().flat_map(|work| work.steps) {
+            let told = format!("{step:?}");
+            let done = self.relay.handle_command(step, self.world.now);
+            assert!(done.is_ok(), "{:?} to {told}", done.unwrap_err());
+        }
+        Ok(replies)
     }
 }
 
