@@ -76,16 +76,16 @@ pub(crate) fn crypto_context<K: Key>(
     }
     if !(64..=4096).contains(&parameters.window) {
         let rule = "must be 64 to 4096 packets";
-        return Err(invalid(format!("{field}.window"), rule, Reason::FieldValue));
+        return Err(invalid(format!("{field}.parameters.window"), rule, Reason::FieldValue));
     }
     let most_sources = policy.max_sources.min(SessionParameters::MAX_SOURCES);
     if !(1..=most_sources).contains(&parameters.max_sources) {
         let rule = "must be 1 to the most sources that policy allows";
-        return Err(invalid(format!("{field}.max_sources"), rule, Reason::FieldValue));
+        return Err(invalid(format!("{field}.parameters.max_sources"), rule, Reason::FieldValue));
     }
     if context.overlap.is_some_and(|overlap| overlap > policy.max_overlap) {
         let rule = "is longer than policy allows";
-        return Err(invalid(format!("{field}.overlap"), rule, Reason::FieldValue));
+        return Err(invalid(format!("{field}.overlap_ms"), rule, Reason::FieldValue));
     }
     let key_error = |error| CommandError::Key { field: format!("{field}.keys"), error };
     if context.keys.len() > MAX_KEYS {

@@ -99,7 +99,7 @@ impl Transaction<'_, '_> {
         let mut stream = self.slot(slot)?;
         if stream.transport != Transport::Secured {
             let rule = "keys are for secured streams only";
-            return Err(invalid("key", rule, Reason::CryptoOnPlainTransport));
+            return Err(invalid("transport", rule, Reason::CryptoOnPlainTransport));
         }
         let step = match key {
             DirectedKey::Ingress(key) => {
@@ -212,9 +212,13 @@ impl Transaction<'_, '_> {
     }
 
     fn stage<K: Key>(&mut self, keys: &mut Keys, key: &K) -> Result<(), CommandError> {
+        let field = match K::DIRECTION {
+            Direction::Ingress => "ingress_crypto.key",
+            Direction::Egress => "egress_crypto.key",
+        };
         let (policy, fingerprinter) = (&self.gateway.policy, &self.gateway.fingerprinter);
-        let fingerprint = checks::single_key(key, "key", policy, fingerprinter)?;
-        let error = |error| CommandError::Key { field: "key".to_owned(), error };
+        let fingerprint = checks::single_key(key, field, policy, fingerprinter)?;
+        let error = |error| CommandError::Key { field: field.to_owned(), error };
         let installed = keys.installed.as_ref().ok_or(error(KeyError::NoKey))?;
         if installed.suite != key.master().suite() {
             return Err(error(KeyError::SuiteMismatch));
@@ -227,7 +231,7 @@ impl Transaction<'_, '_> {
         if let Some(waiting) = keys.staged.take() {
             self.remove_key(waiting.fingerprint);
         }
-        self.add_key(fingerprint, K::DIRECTION, "key")?;
+        self.add_key(fingerprint, K::DIRECTION, field)?;
         let with_salt = self.gateway.fingerprinter.of_key_and_salt(key.master());
         keys.staged = Some(Staged { mki: key.mki().copied(), fingerprint, with_salt });
         keys.forget_oldest().into_iter().for_each(|key| self.spend_key(key));
@@ -238,7 +242,7 @@ impl Transaction<'_, '_> {
         let policy = &self.gateway.policy;
         let overlap = overlap.unwrap_or(policy.default_overlap);
         if overlap > policy.max_overlap {
-            return Err(invalid("overlap", "is longer than policy allows", Reason::FieldValue));
+            return Err(invalid("overlap_ms", "is longer than policy allows", Reason::FieldValue));
         }
         Ok(overlap)
     }

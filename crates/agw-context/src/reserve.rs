@@ -89,7 +89,7 @@ impl Transaction<'_, '_> {
             ContextChoice::Existing(id) => id,
             ContextChoice::Latest => self.latest.ok_or_else(|| {
                 let rule = "no earlier command of the transaction created a context";
-                invalid("context", rule, Reason::FieldValue)
+                invalid("latest_context", rule, Reason::FieldValue)
             })?,
         };
         if correlation.is_some() {

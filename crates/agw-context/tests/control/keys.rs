@@ -356,7 +356,7 @@ fn a_policy_beyond_the_crypto_layers_limits_does_not_mislead_control() {
     context.parameters.max_sources = SessionParameters::MAX_SOURCES + 1;
     reserve.streams[0].ingress = Some(context);
     let refused = plane.transact(vec![Command::Reserve(reserve)]).unwrap_err();
-    assert_eq!(refused.error.field(), Some("streams[0].ingress_crypto.max_sources"));
+    assert_eq!(refused.error.field(), Some("streams[0].ingress_crypto.parameters.max_sources"));
 }
 
 #[test]
