@@ -129,7 +129,7 @@ impl<E: Engine> Relay<E> {
                 match ingress.admit(component, datagram.source, packet, now) {
                     Ok(Admission::Open(ticket)) => Stage::Opening(ticket),
                     Ok(Admission::Accepted(moved)) => {
-                        self.follow(binding.ingress, component, moved);
+                        self.follow(binding.ingress, component, moved, now);
                         Stage::Accepted(datagram.len)
                     }
                     Err(reason) => Stage::Dropped(reason),
@@ -209,23 +209,23 @@ impl<E: Engine> Relay<E> {
         report_ingress_keys(passage.ingress, ingress, &mut self.reports);
         let is_open = ingress.is_open(passage.component);
         self.watch_deadline(passage.ingress);
-        self.follow(passage.ingress, passage.component, moved);
+        self.follow(passage.ingress, passage.component, moved, now);
         if is_open { Ok(len) } else { Err(DropReason::IngressGate) }
     }
 
     /// Tells the leg's other half, and control, that the peer's address moved.
-    fn follow(&mut self, id: IngressId, component: Component, moved: Option<Move>) {
-        let Some(Move { to, again }) = moved else {
-            return;
-        };
-        let Some(ingress) = self.ingresses.at(id.0) else {
+    fn follow(&mut self, id: IngressId, component: Component, moved: Option<Move>, now: Instant) {
+        let (Some(moved), Some(ingress)) = (moved, self.ingresses.at_mut(id.0)) else {
             return;
         };
         let (reverse, component) = (ingress.spec.reverse, ingress.spec.learning(component));
+        let Move { to: address, again } = moved;
         if let Some(egress) = self.egresses.at_mut(reverse.0) {
-            egress.follow(component, to);
+            egress.follow(component, address);
         }
-        self.reports.push(Report::Learnt { ingress: id, reverse, component, address: to, again });
+        if ingress.tells(moved, now) {
+            self.reports.push(Report::Learnt { ingress: id, reverse, component, address, again });
+        }
     }
 
     /// Finds the way out and reserves the index of what is to be sealed.

@@ -61,6 +61,12 @@ impl<K> Egress<K> {
         }
     }
 
+    /// Sends to the signalled addresses again, until others are learnt.
+    pub(crate) fn unlearn(&mut self) {
+        self.learnt_rtp = None;
+        self.learnt_rtcp = None;
+    }
+
     /// Changes the keys.
     pub(crate) fn change_crypto<E: Engine<Keys = K>>(
         &mut self,

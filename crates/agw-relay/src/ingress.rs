@@ -18,12 +18,20 @@ use crate::stats::{CryptoSnapshot, IngressSnapshot, IngressStats, SourceSnapshot
 const IMPLAUSIBLE_INTERVAL: Duration = Duration::from_millis(50);
 const IMPLAUSIBLE_BURST: u32 = 128;
 
+/// Further moves of the peer's address are told at most so often, so that a peer that moves with
+/// every packet does not push the events of others out of control's log.
+const MOVE_TOLD_INTERVAL: Duration = Duration::from_secs(1);
+const MOVES_TOLD_AT_ONCE: u32 = 8;
+
 pub(crate) struct Ingress<K> {
     pub(crate) spec: IngressSpec,
     pub(crate) stats: IngressStats,
     pub(crate) crypto: Option<Unprotector<K>>,
+    /// The deadline under which the relay watches the keys.
+    pub(crate) watched: Option<Instant>,
     latch: Latch,
     limiter: Limiter,
+    moves_told: Limiter,
     last_accepted: Option<Instant>,
 }
 
@@ -41,14 +49,17 @@ impl<K> Ingress<K> {
             spec,
             stats: IngressStats::default(),
             crypto: None,
+            watched: None,
             latch: Latch::default(),
             limiter: Limiter::new(IMPLAUSIBLE_INTERVAL, IMPLAUSIBLE_BURST),
+            moves_told: Limiter::new(MOVE_TOLD_INTERVAL, MOVES_TOLD_AT_ONCE),
             last_accepted: None,
         }
     }
 
     /// Takes a new spec; what was learnt about the source stays unless its rule or address changed.
-    pub(crate) fn change(&mut self, spec: IngressSpec) {
+    /// Tells whether it stays.
+    pub(crate) fn change(&mut self, spec: IngressSpec) -> bool {
         let same_source = spec.source == self.spec.source
             && spec.signalled_rtp == self.spec.signalled_rtp
             && spec.signalled_rtcp == self.spec.signalled_rtcp;
@@ -56,6 +67,12 @@ impl<K> Ingress<K> {
             self.latch = Latch::default();
         }
         self.spec = spec;
+        same_source
+    }
+
+    /// Whether control is told of a move now; it is always told of the first address.
+    pub(crate) fn tells(&mut self, moved: Move, now: Instant) -> bool {
+        !moved.again || self.moves_told.take(now)
     }
 
     /// Changes the keys.

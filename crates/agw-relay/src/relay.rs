@@ -122,11 +122,13 @@ impl<E: Engine> Relay<E> {
                 return;
             }
             self.deadlines.pop_first();
-            let crypto = self.ingresses.at_mut(id.0).and_then(|ingress| ingress.crypto.as_mut());
-            if let Some(crypto) = crypto {
-                crypto.handle_timeout(now);
-                self.watch_deadline(id);
+            if let Some(ingress) = self.ingresses.at_mut(id.0) {
+                ingress.watched = None;
+                if let Some(crypto) = &mut ingress.crypto {
+                    crypto.handle_timeout(now);
+                }
             }
+            self.watch_deadline(id);
         }
     }
 
@@ -178,9 +180,14 @@ impl<E: Engine> Relay<E> {
         for (port, carries) in bindings(&spec) {
             self.ports.insert(port.0, Binding { ingress: id, carries });
         }
-        match self.ingresses.at_mut(id.0) {
-            Some(ingress) => ingress.change(spec),
-            None => self.ingresses.insert(id.0, Ingress::new(spec)),
+        let Some(ingress) = self.ingresses.at_mut(id.0) else {
+            self.ingresses.insert(id.0, Ingress::new(spec));
+            return;
+        };
+        let reverse = spec.reverse;
+        let keeps_what_it_learnt = ingress.change(spec);
+        if let (false, Some(egress)) = (keeps_what_it_learnt, self.egresses.at_mut(reverse.0)) {
+            egress.unlearn();
         }
     }
 
@@ -196,7 +203,9 @@ impl<E: Engine> Relay<E> {
         for (port, _) in bindings(&ingress.spec) {
             self.ports.remove(port.0);
         }
-        self.deadlines.retain(|&(_, of)| of != id);
+        if let Some(deadline) = ingress.watched {
+            self.deadlines.remove(&(deadline, id));
+        }
         Ok(Removed::Ingress(id, Box::new(ingress.snapshot())))
     }
 
@@ -215,10 +224,18 @@ impl<E: Engine> Relay<E> {
 
     /// Keeps the ordered set of deadlines true for one ingress.
     pub(crate) fn watch_deadline(&mut self, id: IngressId) {
-        let crypto = self.ingresses.at(id.0).and_then(|ingress| ingress.crypto.as_ref());
-        if let Some(deadline) = crypto.and_then(agw_srtp::Unprotector::poll_timeout) {
-            self.deadlines.insert((deadline, id));
+        let Some(ingress) = self.ingresses.at_mut(id.0) else {
+            return;
+        };
+        let due = ingress.crypto.as_ref().and_then(agw_srtp::Unprotector::poll_timeout);
+        if ingress.watched == due {
+            return;
         }
+        let before = std::mem::replace(&mut ingress.watched, due);
+        if let Some(deadline) = before {
+            self.deadlines.remove(&(deadline, id));
+        }
+        self.deadlines.extend(due.map(|deadline| (deadline, id)));
     }
 }
 

@@ -14,7 +14,8 @@ const CAPACITY: usize = 4096;
 /// Something that control wants to know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Report {
-    /// The peer's address was learnt, or learnt anew.
+    /// The peer's address was learnt, or learnt anew. Further moves of one ingress are told eight
+    /// at once and then one a second; a snapshot has the address in any case.
     Learnt {
         /// Where it was learnt.
         ingress: IngressId,

@@ -193,7 +193,8 @@ pub enum EgressCrypto {
 /// One step that control asks of the packet path; steps are applied between two batches.
 #[derive(Debug)]
 pub enum Command {
-    /// Creates or changes an ingress; keys, replay state and counters stay.
+    /// Creates or changes an ingress; keys, replay state and counters stay. With another source
+    /// rule or signalled source, what was learnt is forgotten on both halves of the leg.
     SetIngress(IngressId, IngressSpec),
     /// Removes an ingress and wipes its keys.
     RemoveIngress(IngressId),

@@ -207,3 +207,19 @@ fn keys_that_do_not_fit_leave_those_in_force() {
     let sealed = call.seal(&rtp(7, 0x9001, b"x"));
     assert!(call.pass(ACCESS_RTP, UE, &sealed).is_ok());
 }
+
+#[test]
+fn nothing_is_due_once_the_keys_that_were_to_be_wiped_are_gone() {
+    for gone in [
+        Command::IngressCrypto(IngressId(ACCESS), IngressCrypto::Remove),
+        Command::RemoveIngress(IngressId(ACCESS)),
+    ] {
+        let mut call = Call::new(SUITE);
+        call.command(install_ingress(ACCESS, SUITE, 3));
+        call.now += Duration::from_secs(1);
+        call.command(install_ingress(ACCESS, SUITE, 4));
+        assert_eq!(call.relay.poll_timeout(), Some(call.now + Duration::from_secs(2)));
+        call.command(gone);
+        assert_eq!(call.relay.poll_timeout(), None);
+    }
+}

@@ -104,3 +104,36 @@ fn an_address_learnt_by_another_worker_is_followed() {
     call.command(Command::Follow(EgressId(ACCESS), Component::Rtp, at(MOVED)));
     assert_eq!(call.pass(CORE_RTP, CORE, &rtp(9, 1, b"x")).unwrap().1, at(MOVED));
 }
+
+#[test]
+fn a_new_source_rule_takes_back_what_was_learnt_under_the_old_one() {
+    let mut call = Call::new(Suite::AesCm128HmacSha1_80);
+    let mut ingress = ingress_spec(FAR, Transport::Plain);
+    ingress.source = SourceRule::FirstUntil { until: call.now + Duration::from_secs(3) };
+    call.command(Command::SetIngress(IngressId(FAR), ingress.clone()));
+    call.pass(CORE_RTP, MOVED, &rtp(9, 1, b"x")).unwrap();
+    let sealed = call.seal(&rtp(7, 1, b"x"));
+    assert_eq!(call.pass(ACCESS_RTP, UE, &sealed).unwrap().1, at(MOVED));
+
+    ingress.source = SourceRule::Signalled;
+    call.command(Command::SetIngress(IngressId(FAR), ingress));
+    let sealed = call.seal(&rtp(7, 2, b"x"));
+    assert_eq!(call.pass(ACCESS_RTP, UE, &sealed).unwrap().1, at(CORE));
+}
+
+#[test]
+fn a_peer_that_moves_with_every_packet_does_not_flood_control() {
+    let mut call = Call::new(Suite::AesCm128HmacSha1_80);
+    for sequence in 1..=1000u16 {
+        let sealed = call.seal(&rtp(7, sequence, b"x"));
+        let source = format!("203.0.113.9:{}", 10_000 + sequence);
+        call.pass(ACCESS_RTP, &source, &sealed).unwrap();
+        assert_eq!(call.learnt(Component::Rtp), Some(at(&source)));
+    }
+    let reports = std::iter::from_fn(|| call.relay.poll_report()).count();
+    assert!(reports <= 10, "{reports}");
+    call.now += Duration::from_secs(1);
+    let sealed = call.seal(&rtp(7, 1001, b"x"));
+    call.pass(ACCESS_RTP, UE, &sealed).unwrap();
+    assert_eq!(std::iter::from_fn(|| call.relay.poll_report()).count(), 1);
+}
