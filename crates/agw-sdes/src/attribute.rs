@@ -27,11 +27,7 @@ pub struct CryptoAttribute {
 /// What follows the suite, as far as the suite is understood.
 #[derive(Debug)]
 enum Body {
-    Keyed {
-        suite: Suite,
-        keys: Vec<InlineKey>,
-        parameters: Vec<SessionParameter>,
-    },
+    Keyed { suite: Suite, keys: Vec<InlineKey>, parameters: Vec<SessionParameter> },
     Opaque(OpaqueText),
 }
 
@@ -54,9 +50,7 @@ impl CryptoAttribute {
     /// The first field that breaks a rule of RFC 4568, and the rule.
     pub fn parse(line: &str, mode: Mode) -> Result<Self, SdesError> {
         let mut fields = Fields::open(line, mode)?;
-        let tag = fields
-            .take()
-            .ok_or(SdesError::new(Field::Tag, Rule::Missing))?;
+        let tag = fields.take().ok_or(SdesError::new(Field::Tag, Rule::Missing))?;
         let tag = CryptoTag::parse(tag, mode)?;
         let name = fields.take_suite()?;
         let name = SuiteName::parse(name).ok_or(SdesError::new(Field::Suite, Rule::SuiteForm))?;
@@ -68,16 +62,9 @@ impl CryptoAttribute {
             }
             SuiteName::Unsupported(_) => {
                 let missing = SdesError::new(Field::KeyMethod, Rule::Missing);
-                let text = fields
-                    .take_rest()
-                    .filter(|text| text.contains(':'))
-                    .ok_or(missing)?;
+                let text = fields.take_rest().filter(|text| text.contains(':')).ok_or(missing)?;
                 let body = Body::Opaque(OpaqueText(Zeroizing::new(text.to_owned())));
-                Ok(Self {
-                    tag,
-                    suite: name,
-                    body,
-                })
+                Ok(Self { tag, suite: name, body })
             }
         }
     }
@@ -94,23 +81,11 @@ impl CryptoAttribute {
     ) -> Result<Self, SdesError> {
         check_keys(&keys, suite)?;
         check_parameters(&parameters, suite)?;
-        let body = Body::Keyed {
-            suite,
-            keys,
-            parameters,
-        };
-        let attribute = Self {
-            tag,
-            suite: SuiteName::Known(suite),
-            body,
-        };
+        let body = Body::Keyed { suite, keys, parameters };
+        let attribute = Self { tag, suite: SuiteName::Known(suite), body };
         let keys: Vec<&InlineKey> = attribute.all_keys().collect();
         for (position, key) in keys.iter().enumerate() {
-            if keys
-                .iter()
-                .skip(position + 1)
-                .any(|other| key.is_same_key(other))
-            {
+            if keys.iter().skip(position + 1).any(|other| key.is_same_key(other)) {
                 return Err(SdesError::new(Field::KeyInfo, Rule::KeyRepeated));
             }
         }
@@ -128,12 +103,7 @@ impl CryptoAttribute {
         suite: Suite,
         random: &mut impl FnMut(&mut [u8]),
     ) -> Result<Self, SdesError> {
-        Self::new(
-            tag,
-            suite,
-            vec![InlineKey::generate(suite, random)?],
-            Vec::new(),
-        )
+        Self::new(tag, suite, vec![InlineKey::generate(suite, random)?], Vec::new())
     }
 
     /// The tag.
@@ -191,9 +161,7 @@ impl CryptoAttribute {
         line.push(' ');
         match &self.body {
             Body::Opaque(text) => line.push_str(&text.0),
-            Body::Keyed {
-                keys, parameters, ..
-            } => {
+            Body::Keyed { keys, parameters, .. } => {
                 expose_keys(keys, &mut line);
                 for parameter in parameters {
                     line.push(' ');
@@ -213,10 +181,7 @@ impl CryptoAttribute {
     /// An unsupported suite, or a parameter that no gateway policy can allow.
     pub fn into_ingress(self) -> Result<(Vec<IngressKey>, SessionParameters), Refusal> {
         let (keys, parameters) = self.into_parts()?;
-        Ok((
-            keys.into_iter().map(InlineKey::into_ingress).collect(),
-            parameters,
-        ))
+        Ok((keys.into_iter().map(InlineKey::into_ingress).collect(), parameters))
     }
 
     /// The keys and parameters that seal what this gateway, as author of this line, sends.
@@ -225,10 +190,7 @@ impl CryptoAttribute {
     /// As [`Self::into_ingress`].
     pub fn into_egress(self) -> Result<(Vec<EgressKey>, SessionParameters), Refusal> {
         let (keys, parameters) = self.into_parts()?;
-        Ok((
-            keys.into_iter().map(InlineKey::into_egress).collect(),
-            parameters,
-        ))
+        Ok((keys.into_iter().map(InlineKey::into_egress).collect(), parameters))
     }
 
     pub(crate) fn has_key(&self, key: &InlineKey) -> bool {
@@ -243,9 +205,7 @@ impl CryptoAttribute {
     fn into_parts(self) -> Result<(Vec<InlineKey>, SessionParameters), Refusal> {
         refuse_impossible(&self)?;
         match self.body {
-            Body::Keyed {
-                keys, parameters, ..
-            } => Ok((keys, for_engine(&parameters))),
+            Body::Keyed { keys, parameters, .. } => Ok((keys, for_engine(&parameters))),
             Body::Opaque(_) => Err(Refusal::UnsupportedSuite),
         }
     }
@@ -255,9 +215,7 @@ impl CryptoAttribute {
         let head = PRINTED_HEAD + self.suite.as_str().len();
         let body = match &self.body {
             Body::Opaque(text) => text.0.len(),
-            Body::Keyed {
-                keys, parameters, ..
-            } => {
+            Body::Keyed { keys, parameters, .. } => {
                 let parameters: usize = parameters.iter().map(|p| 1 + p.printed_bound()).sum();
                 keys.len() * MAX_PRINTED_KEY + parameters
             }
@@ -277,10 +235,7 @@ fn parse_parameters(
         let reading = Reading::parse(text, suite, mode)?;
         if let Some(name) = reading.name() {
             if seen.contains(&name) {
-                return Err(SdesError::new(
-                    Field::SessionParameter,
-                    Rule::RepeatedParameter,
-                ));
+                return Err(SdesError::new(Field::SessionParameter, Rule::RepeatedParameter));
             }
             seen.push(name);
         }

@@ -19,9 +19,7 @@ impl<'a> Fields<'a> {
     pub(crate) fn open(line: &'a str, mode: Mode) -> Result<Self, SdesError> {
         let refused = |rule| Err(SdesError::new(Field::Attribute, rule));
         if line.len() > MAX_LINE_OCTETS {
-            return refused(Rule::LineTooLong {
-                limit: MAX_LINE_OCTETS,
-            });
+            return refused(Rule::LineTooLong { limit: MAX_LINE_OCTETS });
         }
         let line = line.strip_suffix('\n').unwrap_or(line);
         let line = line.strip_suffix('\r').unwrap_or(line);
@@ -33,10 +31,7 @@ impl<'a> Fields<'a> {
         let Some(value) = name_and_value.strip_prefix("crypto:") else {
             return refused(Rule::NotCrypto);
         };
-        if !value
-            .bytes()
-            .all(|c| c.is_ascii_graphic() || c == b' ' || c == b'\t')
-        {
+        if !value.bytes().all(|c| c.is_ascii_graphic() || c == b' ' || c == b'\t') {
             return refused(Rule::NotVisible);
         }
         let rest = match mode {
@@ -45,9 +40,7 @@ impl<'a> Fields<'a> {
             }
             Mode::Strict => value,
             // TS 34.229-1 clause 12.12a closes one of its lines with a quotation mark.
-            Mode::Tolerant => value
-                .trim_start_matches(BLANKS)
-                .trim_end_matches([' ', '\t', '"']),
+            Mode::Tolerant => value.trim_start_matches(BLANKS).trim_end_matches([' ', '\t', '"']),
         };
         Ok(Self { rest, mode })
     }
@@ -73,8 +66,7 @@ impl<'a> Fields<'a> {
             }
             (Some(inline), Mode::Tolerant) => inline,
         };
-        self.cut(end)
-            .ok_or(SdesError::new(Field::Suite, Rule::Missing))
+        self.cut(end).ok_or(SdesError::new(Field::Suite, Rule::Missing))
     }
 
     /// The key parameters; `…|1:4FEC_ORDER=…` of TS 34.229-1 is two fields when tolerant.
@@ -85,8 +77,7 @@ impl<'a> Fields<'a> {
             Mode::Strict => end,
             Mode::Tolerant => end_of_last_mki(field).unwrap_or(end),
         };
-        self.cut(end)
-            .ok_or(SdesError::new(Field::KeyMethod, Rule::Missing))
+        self.cut(end).ok_or(SdesError::new(Field::KeyMethod, Rule::Missing))
     }
 
     /// All that is left, blanks included.

@@ -23,10 +23,8 @@ pub(crate) const MAX_PRINTED_KEY: usize = 8 + MAX_KEY_CHARACTERS + 21 + 1 + 309 
 const PADDING_MAY_LACK: GeneralPurposeConfig =
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
 const STRICT: GeneralPurpose = GeneralPurpose::new(&STANDARD, PADDING_MAY_LACK);
-const TOLERANT: GeneralPurpose = GeneralPurpose::new(
-    &STANDARD,
-    PADDING_MAY_LACK.with_decode_allow_trailing_bits(true),
-);
+const TOLERANT: GeneralPurpose =
+    GeneralPurpose::new(&STANDARD, PADDING_MAY_LACK.with_decode_allow_trailing_bits(true));
 
 /// A master key with salt, and optionally its lifetime and master key identifier
 /// (RFC 4568 §6.1).
@@ -40,11 +38,7 @@ pub struct InlineKey {
 impl InlineKey {
     /// A key with the suite's default lifetime and no MKI.
     pub const fn new(master: MasterKey) -> Self {
-        Self {
-            master,
-            lifetime: None,
-            mki: None,
-        }
+        Self { master, lifetime: None, mki: None }
     }
 
     /// Makes a fresh key; `random` fills a buffer with unpredictable octets.
@@ -71,10 +65,7 @@ impl InlineKey {
             return Err(SdesError::new(Field::Lifetime, Rule::LifetimeForm));
         }
         if packets > maximum {
-            return Err(SdesError::new(
-                Field::Lifetime,
-                Rule::LifetimeTooLong { maximum },
-            ));
+            return Err(SdesError::new(Field::Lifetime, Rule::LifetimeTooLong { maximum }));
         }
         self.lifetime = Some(packets);
         Ok(self)
@@ -104,17 +95,12 @@ impl InlineKey {
 
     /// Whether both have the same master key, whatever suite or salt; in constant time.
     pub fn is_same_key(&self, other: &Self) -> bool {
-        let (ours, theirs) = (
-            self.master.suite().key_len(),
-            other.master.suite().key_len(),
-        );
+        let (ours, theirs) = (self.master.suite().key_len(), other.master.suite().key_len());
         self.master.expose(|a| {
-            other
-                .master
-                .expose(|b| match (a.get(..ours), b.get(..theirs)) {
-                    (Some(a), Some(b)) => bool::from(a.ct_eq(b)),
-                    (None, _) | (_, None) => false,
-                })
+            other.master.expose(|b| match (a.get(..ours), b.get(..theirs)) {
+                (Some(a), Some(b)) => bool::from(a.ct_eq(b)),
+                (None, _) | (_, None) => false,
+            })
         })
     }
 
@@ -153,11 +139,7 @@ impl InlineKey {
         });
         let encoded = written.ok().and_then(|length| text.get(..length));
         line.push_str("inline:");
-        line.push_str(
-            encoded
-                .and_then(|text| str::from_utf8(text).ok())
-                .unwrap_or_default(),
-        );
+        line.push_str(encoded.and_then(|text| str::from_utf8(text).ok()).unwrap_or_default());
         if let Some(packets) = self.lifetime {
             line.push('|');
             line.push_str(&print_lifetime(packets));
@@ -170,20 +152,12 @@ impl InlineKey {
 
     pub(crate) fn into_ingress(self) -> IngressKey {
         let lifetime = self.effective_lifetime();
-        IngressKey {
-            master: self.master,
-            mki: self.mki,
-            lifetime,
-        }
+        IngressKey { master: self.master, mki: self.mki, lifetime }
     }
 
     pub(crate) fn into_egress(self) -> EgressKey {
         let lifetime = self.effective_lifetime();
-        EgressKey {
-            master: self.master,
-            mki: self.mki,
-            lifetime,
-        }
+        EgressKey { master: self.master, mki: self.mki, lifetime }
     }
 
     /// SRTP and SRTCP are counted apart, each up to the value on the line (RFC 4568 §6.1).
@@ -192,10 +166,7 @@ impl InlineKey {
             return self.master.suite().default_lifetime();
         };
         let maximum = self.master.suite().max_lifetime();
-        Lifetime {
-            srtp: maximum.srtp.min(packets),
-            srtcp: maximum.srtcp.min(packets),
-        }
+        Lifetime { srtp: maximum.srtp.min(packets), srtcp: maximum.srtcp.min(packets) }
     }
 }
 
@@ -223,19 +194,14 @@ pub(crate) fn check_keys(keys: &[InlineKey], suite: Suite) -> Result<(), SdesErr
         return Err(SdesError::new(Field::KeyMethod, Rule::Missing));
     }
     if keys.len() > MAX_KEYS {
-        return Err(SdesError::new(
-            Field::KeyInfo,
-            Rule::TooManyKeys { limit: MAX_KEYS },
-        ));
+        return Err(SdesError::new(Field::KeyInfo, Rule::TooManyKeys { limit: MAX_KEYS }));
     }
     if keys.iter().any(|key| key.master.suite() != suite) {
         return Err(SdesError::new(Field::KeyInfo, Rule::SuiteMismatch));
     }
     let mut earlier: Vec<Mki> = Vec::with_capacity(keys.len());
     for key in keys.iter().filter(|_| keys.len() > 1) {
-        let mki = key
-            .mki
-            .ok_or(SdesError::new(Field::Mki, Rule::MkiMissing))?;
+        let mki = key.mki.ok_or(SdesError::new(Field::Mki, Rule::MkiMissing))?;
         let length = mki.as_slice().len();
         if earlier.iter().any(|other| other.as_slice().len() != length) {
             return Err(SdesError::new(Field::Mki, Rule::MkiLengthsDiffer));

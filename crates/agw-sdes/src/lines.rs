@@ -60,16 +60,9 @@ impl CryptoLines {
                 return Err(StreamRejected::TooManyLines { limit: MAX_LINES });
             }
             results.push(CryptoAttribute::parse(line, mode).and_then(|attribute| {
-                let repeated = results
-                    .iter()
-                    .flatten()
-                    .any(|r| r.shares_key_with(&attribute));
+                let repeated = results.iter().flatten().any(|r| r.shares_key_with(&attribute));
                 let refused = SdesError::new(Field::KeyInfo, Rule::KeyRepeated);
-                if repeated {
-                    Err(refused)
-                } else {
-                    Ok(attribute)
-                }
+                if repeated { Err(refused) } else { Ok(attribute) }
             }));
         }
         let lines = Self { results };
@@ -114,28 +107,18 @@ impl CryptoLines {
 
     /// Takes the line with this tag out, and wipes the keys of the others.
     pub fn into_chosen(self, tag: CryptoTag) -> Option<CryptoAttribute> {
-        self.results
-            .into_iter()
-            .flatten()
-            .find(|attribute| attribute.tag() == tag)
+        self.results.into_iter().flatten().find(|attribute| attribute.tag() == tag)
     }
 
     /// Whether any master key here is one of `other`, which is another media line of the same
     /// session description, or the peer's list (RFC 4568 §6.1, §7.1.2).
     pub fn shares_key_with(&self, other: &Self) -> bool {
-        self.attributes().any(|ours| {
-            other
-                .attributes()
-                .any(|theirs| ours.shares_key_with(theirs))
-        })
+        self.attributes().any(|ours| other.attributes().any(|theirs| ours.shares_key_with(theirs)))
     }
 
     fn refuse_duplicate_tags(&self) -> Result<(), StreamRejected> {
         let mut seen = BTreeSet::new();
-        match self
-            .attributes()
-            .find(|attribute| !seen.insert(attribute.tag()))
-        {
+        match self.attributes().find(|attribute| !seen.insert(attribute.tag())) {
             Some(attribute) => Err(StreamRejected::DuplicateTag(attribute.tag())),
             None => Ok(()),
         }

@@ -56,11 +56,8 @@ pub enum AnswerError {
 
 impl Negotiated {
     /// All of them.
-    pub const ALL: [Self; 3] = [
-        Self::UnencryptedSrtp,
-        Self::UnencryptedSrtcp,
-        Self::UnauthenticatedSrtp,
-    ];
+    pub const ALL: [Self; 3] =
+        [Self::UnencryptedSrtp, Self::UnencryptedSrtcp, Self::UnauthenticatedSrtp];
 
     /// The name as it is registered.
     pub fn name(self) -> &'static str {
@@ -76,10 +73,7 @@ impl Negotiated {
     }
 
     fn is_in(self, attribute: &CryptoAttribute) -> bool {
-        attribute
-            .parameters()
-            .iter()
-            .any(|parameter| parameter.name() == self.name())
+        attribute.parameters().iter().any(|parameter| parameter.name() == self.name())
     }
 }
 
@@ -90,18 +84,14 @@ impl CryptoAttribute {
     /// # Errors
     /// An unsupported suite, a key of another suite, or a key that is the offer's.
     pub fn answer(&self, key: InlineKey) -> Result<Self, AnswerError> {
-        let suite: Suite = self
-            .known_suite()
-            .ok_or(AnswerError::UnsupportedSuite(self.tag()))?;
+        let suite: Suite = self.known_suite().ok_or(AnswerError::UnsupportedSuite(self.tag()))?;
         if key.master().suite() != suite {
             return Err(AnswerError::SuiteChanged(self.tag()));
         }
         if self.has_key(&key) {
             return Err(AnswerError::KeyReflected);
         }
-        let repeated = Negotiated::ALL
-            .into_iter()
-            .filter(|negotiated| negotiated.is_in(self));
+        let repeated = Negotiated::ALL.into_iter().filter(|negotiated| negotiated.is_in(self));
         let parameters = repeated.map(Negotiated::parameter).collect();
         Self::new(self.tag(), suite, vec![key], parameters).map_err(AnswerError::Invalid)
     }
@@ -117,9 +107,7 @@ impl CryptoLines {
         if self.attributes().any(|offered| offered.has_key(&key)) {
             return Err(AnswerError::KeyReflected);
         }
-        self.find(tag)
-            .ok_or(AnswerError::TagNotOffered(tag))?
-            .answer(key)
+        self.find(tag).ok_or(AnswerError::TagNotOffered(tag))?.answer(key)
     }
 
     /// Checks a parsed answer against these offered lines, and says which one it accepts.
@@ -128,13 +116,9 @@ impl CryptoLines {
     /// The rule that the answer breaks; nothing of it may be used then.
     pub fn verify_answer(&self, answer: &Self) -> Result<&CryptoAttribute, AnswerError> {
         let [answer] = answer.results() else {
-            return Err(AnswerError::NotOneLine {
-                found: answer.results().len(),
-            });
+            return Err(AnswerError::NotOneLine { found: answer.results().len() });
         };
-        let answer = answer
-            .as_ref()
-            .map_err(|error| AnswerError::Invalid(*error))?;
+        let answer = answer.as_ref().map_err(|error| AnswerError::Invalid(*error))?;
         let tag = answer.tag();
         let offered = self.find(tag).ok_or(AnswerError::TagNotOffered(tag))?;
         if offered.suite() != answer.suite() {

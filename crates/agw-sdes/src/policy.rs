@@ -53,24 +53,18 @@ impl Policy {
         if suite.is_null() && !self.allow_null {
             return Err(Refusal::NullSuite);
         }
-        let unencrypted = attribute
-            .parameters()
-            .iter()
-            .any(|parameter| match parameter {
-                SessionParameter::UnencryptedSrtp | SessionParameter::UnencryptedSrtcp => true,
-                SessionParameter::KeyDerivationRate(_)
-                | SessionParameter::UnauthenticatedSrtp
-                | SessionParameter::FecOrder(_)
-                | SessionParameter::FecKey(_)
-                | SessionParameter::WindowSizeHint(_) => false,
-            });
+        let unencrypted = attribute.parameters().iter().any(|parameter| match parameter {
+            SessionParameter::UnencryptedSrtp | SessionParameter::UnencryptedSrtcp => true,
+            SessionParameter::KeyDerivationRate(_)
+            | SessionParameter::UnauthenticatedSrtp
+            | SessionParameter::FecOrder(_)
+            | SessionParameter::FecKey(_)
+            | SessionParameter::WindowSizeHint(_) => false,
+        });
         if unencrypted && !self.allow_unencrypted {
             return Err(Refusal::Unencrypted);
         }
-        let zero = attribute
-            .keys()
-            .iter()
-            .any(|key| bool::from(key.master().is_all_zero()));
+        let zero = attribute.keys().iter().any(|key| bool::from(key.master().is_all_zero()));
         if zero { Err(Refusal::ZeroKey) } else { Ok(()) }
     }
 }

@@ -49,10 +49,7 @@ impl SuiteName {
         if text.is_empty() || !well_formed {
             return None;
         }
-        let canonical = Suite::ALL
-            .iter()
-            .copied()
-            .map(|suite| (suite.name(), suite));
+        let canonical = Suite::ALL.iter().copied().map(|suite| (suite.name(), suite));
         let known = canonical
             .chain(ALIASES)
             .find(|(name, _)| name.eq_ignore_ascii_case(text))
@@ -102,11 +99,7 @@ impl UnsupportedSuite {
 
 impl fmt::Display for UnsupportedSuite {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown = if self.0.contains('_') {
-            self.0.as_str()
-        } else {
-            "(unknown word)"
-        };
+        let shown = if self.0.contains('_') { self.0.as_str() } else { "(unknown word)" };
         f.write_str(shown)
     }
 }

@@ -30,14 +30,8 @@ fn the_key_has_exactly_the_length_of_its_suite() {
             assert_eq!(result.is_ok(), fits, "{suite:?} with {length} characters");
         }
     }
-    assert_eq!(
-        refused("inline:QUJD"),
-        (Field::KeyInfo, Rule::KeyLength { expected: 30 })
-    );
-    assert_eq!(
-        refused("inline:"),
-        (Field::KeyInfo, Rule::KeyLength { expected: 30 })
-    );
+    assert_eq!(refused("inline:QUJD"), (Field::KeyInfo, Rule::KeyLength { expected: 30 }));
+    assert_eq!(refused("inline:"), (Field::KeyInfo, Rule::KeyLength { expected: 30 }));
     let long = "QUJD".repeat(500);
     let long = refused(&format!("inline:{long}"));
     assert_eq!(long, (Field::KeyInfo, Rule::KeyLength { expected: 30 }));
@@ -47,10 +41,7 @@ fn the_key_has_exactly_the_length_of_its_suite() {
 fn the_key_is_base64() {
     for character in ['-', '_', '=', '!', '.', ':'] {
         let text = KEY_A.replace('D', &character.to_string());
-        assert_eq!(
-            refused(&format!("inline:{text}")),
-            (Field::KeyInfo, Rule::Base64)
-        );
+        assert_eq!(refused(&format!("inline:{text}")), (Field::KeyInfo, Rule::Base64));
     }
 }
 
@@ -58,10 +49,7 @@ fn the_key_is_base64() {
 fn set_bits_beyond_the_key_need_the_tolerant_mode() {
     let text = "a=crypto:1 AEAD_AES_128_GCM inline:bQJXGzEPXJPClrd78xwALdaZDs/dLttBLfLE5R==";
     assert_eq!(strict(text).unwrap_err().rule, Rule::Base64);
-    assert_eq!(
-        printed(&tolerant(text).unwrap()),
-        text.replace("5R==", "5Q==")
-    );
+    assert_eq!(printed(&tolerant(text).unwrap()), text.replace("5R==", "5Q=="));
 }
 
 #[test]
@@ -70,14 +58,8 @@ fn only_the_method_inline_exists() {
         let error = refused(&format!("{method}:{KEY_A}"));
         assert_eq!(error.0, Field::KeyMethod, "{method}");
     }
-    assert_eq!(
-        refused(&format!("inline:{KEY_A};")),
-        (Field::KeyMethod, Rule::Missing)
-    );
-    assert_eq!(
-        refused(&format!("inline:{KEY_A}|1:1;{KEY_B}|2:1")).0,
-        Field::KeyMethod
-    );
+    assert_eq!(refused(&format!("inline:{KEY_A};")), (Field::KeyMethod, Rule::Missing));
+    assert_eq!(refused(&format!("inline:{KEY_A}|1:1;{KEY_B}|2:1")).0, Field::KeyMethod);
 }
 
 #[test]
@@ -94,29 +76,16 @@ fn a_lifetime_is_a_number_or_a_power_of_two_up_to_the_maximum() {
     ] {
         let attribute = strict(&line(&format!("inline:{KEY_A}|{text}"))).unwrap();
         assert_eq!(attribute.keys()[0].lifetime(), Some(packets));
-        assert_eq!(
-            printed(&attribute),
-            line(&format!("inline:{KEY_A}|{shown}"))
-        );
+        assert_eq!(printed(&attribute), line(&format!("inline:{KEY_A}|{shown}")));
     }
     let too_long = (Field::Lifetime, Rule::LifetimeTooLong { maximum: 1 << 48 });
-    for text in [
-        "2^49",
-        "2^63",
-        "2^64",
-        "2^999999999999",
-        "281474976710657",
-        "99999999999999999999999",
-    ] {
-        assert_eq!(
-            refused(&format!("inline:{KEY_A}|{text}")),
-            too_long,
-            "{text}"
-        );
+    for text in
+        ["2^49", "2^63", "2^64", "2^999999999999", "281474976710657", "99999999999999999999999"]
+    {
+        assert_eq!(refused(&format!("inline:{KEY_A}|{text}")), too_long, "{text}");
     }
-    for text in [
-        "0", "00", "010", "2^", "2^01", "2^-1", "2^1.5", "3^4", "-5", "+5", "1e6", "", "x",
-    ] {
+    for text in ["0", "00", "010", "2^", "2^01", "2^-1", "2^1.5", "3^4", "-5", "+5", "1e6", "", "x"]
+    {
         let error = refused(&format!("inline:{KEY_A}|{text}"));
         assert_eq!(error, (Field::Lifetime, Rule::LifetimeForm), "{text}");
     }
@@ -124,23 +93,15 @@ fn a_lifetime_is_a_number_or_a_power_of_two_up_to_the_maximum() {
 
 #[test]
 fn srtp_and_srtcp_each_get_the_lifetime_of_the_line() {
-    for (text, srtp, srtcp) in [
-        ("|2^20", 1 << 20, 1 << 20),
-        ("|2^40", 1_u64 << 40, 1 << 31),
-        ("", 1 << 48, 1 << 31),
-    ] {
+    for (text, srtp, srtcp) in
+        [("|2^20", 1 << 20, 1 << 20), ("|2^40", 1_u64 << 40, 1 << 31), ("", 1 << 48, 1 << 31)]
+    {
         let attribute = strict(&line(&format!("inline:{KEY_A}{text}"))).unwrap();
         let (keys, _) = attribute.into_ingress().unwrap();
-        assert_eq!(
-            (keys[0].lifetime.srtp, keys[0].lifetime.srtcp),
-            (srtp, srtcp)
-        );
+        assert_eq!((keys[0].lifetime.srtp, keys[0].lifetime.srtcp), (srtp, srtcp));
         let attribute = strict(&line(&format!("inline:{KEY_A}{text}"))).unwrap();
         let (keys, _) = attribute.into_egress().unwrap();
-        assert_eq!(
-            (keys[0].lifetime.srtp, keys[0].lifetime.srtcp),
-            (srtp, srtcp)
-        );
+        assert_eq!((keys[0].lifetime.srtp, keys[0].lifetime.srtcp), (srtp, srtcp));
     }
 }
 
@@ -153,9 +114,7 @@ fn a_colon_tells_an_mki_from_a_lifetime() {
         ("|9|7:1", Some(9), Some([7])),
     ] {
         let attribute = strict(&line(&format!("inline:{KEY_A}{text}"))).unwrap();
-        let [key] = attribute.keys() else {
-            panic!("one key")
-        };
+        let [key] = attribute.keys() else { panic!("one key") };
         assert_eq!(key.lifetime(), lifetime);
         assert_eq!(key.mki(), mki.map(|octets| Mki::new(&octets).unwrap()));
     }
@@ -163,14 +122,8 @@ fn a_colon_tells_an_mki_from_a_lifetime() {
     assert_eq!(refused(&format!("inline:{KEY_A}|7:1|9")), disordered);
     assert_eq!(refused(&format!("inline:{KEY_A}|7:1|8:1")), disordered);
     assert_eq!(refused(&format!("inline:{KEY_A}|9|7:1|")), disordered);
-    assert_eq!(
-        refused(&format!("inline:{KEY_A}|9|9")),
-        (Field::Mki, Rule::MkiForm)
-    );
-    assert_eq!(
-        refused(&format!("inline:{KEY_A}||7:1")),
-        (Field::Lifetime, Rule::LifetimeForm)
-    );
+    assert_eq!(refused(&format!("inline:{KEY_A}|9|9")), (Field::Mki, Rule::MkiForm));
+    assert_eq!(refused(&format!("inline:{KEY_A}||7:1")), (Field::Lifetime, Rule::LifetimeForm));
 }
 
 #[test]
@@ -217,11 +170,7 @@ fn an_mki_fits_its_length_and_the_length_its_limits() {
         ("0x1:4", Rule::MkiForm),
         ("2^4:4", Rule::MkiForm),
     ] {
-        assert_eq!(
-            refused(&format!("inline:{KEY_A}|{text}")),
-            (Field::Mki, rule),
-            "{text}"
-        );
+        assert_eq!(refused(&format!("inline:{KEY_A}|{text}")), (Field::Mki, rule), "{text}");
     }
 }
 
@@ -240,25 +189,13 @@ fn several_keys_are_told_apart_by_mkis_of_one_length() {
     for mode in BOTH_MODES {
         let attribute = CryptoAttribute::parse(&line(&three), mode).unwrap();
         assert_eq!(attribute.keys().len(), 3);
-        assert_eq!(
-            printed(&attribute),
-            line(&three.replace("INLINE", "inline"))
-        );
+        assert_eq!(printed(&attribute), line(&three.replace("INLINE", "inline")));
     }
     for (rest, rule) in [
         (format!("inline:{KEY_A};inline:{KEY_B}"), Rule::MkiMissing),
-        (
-            format!("inline:{KEY_A}|1:1;inline:{KEY_B}"),
-            Rule::MkiMissing,
-        ),
-        (
-            format!("inline:{KEY_A}|1:1;inline:{KEY_B}|2:2"),
-            Rule::MkiLengthsDiffer,
-        ),
-        (
-            format!("inline:{KEY_A}|1:1;inline:{KEY_B}|1:1"),
-            Rule::MkiRepeated,
-        ),
+        (format!("inline:{KEY_A}|1:1;inline:{KEY_B}"), Rule::MkiMissing),
+        (format!("inline:{KEY_A}|1:1;inline:{KEY_B}|2:2"), Rule::MkiLengthsDiffer),
+        (format!("inline:{KEY_A}|1:1;inline:{KEY_B}|1:1"), Rule::MkiRepeated),
     ] {
         assert_eq!(refused(&rest), (Field::Mki, rule));
     }
@@ -270,21 +207,15 @@ fn several_keys_are_told_apart_by_mkis_of_one_length() {
 fn a_line_has_at_most_16_keys() {
     let keys = |count: u8| {
         let key = |n: u8| {
-            let text = format!(
-                "{}{}",
-                KEY_A.get(..38).unwrap(),
-                char::from(b'A' + n).to_string() + "A"
-            );
+            let text =
+                format!("{}{}", KEY_A.get(..38).unwrap(), char::from(b'A' + n).to_string() + "A");
             format!("inline:{text}|{}:1", n + 1)
         };
         line(&(0..count).map(key).collect::<Vec<_>>().join(";"))
     };
     // Only the salts differ here, which does not make the master keys unique.
     assert_eq!(strict(&keys(16)).unwrap_err().rule, Rule::KeyRepeated);
-    assert_eq!(
-        strict(&keys(17)).unwrap_err().rule,
-        Rule::TooManyKeys { limit: 16 }
-    );
+    assert_eq!(strict(&keys(17)).unwrap_err().rule, Rule::TooManyKeys { limit: 16 });
 }
 
 #[test]
@@ -311,8 +242,5 @@ fn made_lines_keep_the_same_rules() {
     let line = CryptoAttribute::generate(tag, suite, &mut random).unwrap();
     // 44 octets of value 4, encoded with Python's `base64` module.
     let expected = "BAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQ=";
-    assert_eq!(
-        printed(&line),
-        format!("a=crypto:5 AEAD_AES_256_GCM inline:{expected}")
-    );
+    assert_eq!(printed(&line), format!("a=crypto:5 AEAD_AES_256_GCM inline:{expected}"));
 }

@@ -11,35 +11,17 @@ fn parse(lines: &[&str]) -> Result<CryptoLines, StreamRejected> {
 #[test]
 fn an_invalid_line_leaves_the_others_usable() {
     let broken = RTPENGINE_OFFER[0].replace("inline:c", "inline:");
-    let lines = parse(&[
-        &broken,
-        RTPENGINE_OFFER[1],
-        "a=crypto:x",
-        RTPENGINE_OFFER[3],
-    ])
-    .unwrap();
-    let rules: Vec<_> = lines
-        .results()
-        .iter()
-        .map(|r| r.as_ref().err().map(|e| e.rule))
-        .collect();
+    let lines = parse(&[&broken, RTPENGINE_OFFER[1], "a=crypto:x", RTPENGINE_OFFER[3]]).unwrap();
+    let rules: Vec<_> = lines.results().iter().map(|r| r.as_ref().err().map(|e| e.rule)).collect();
     assert_eq!(rules, [Some(Rule::Base64), None, Some(Rule::TagForm), None]);
-    assert_eq!(
-        lines
-            .attributes()
-            .map(|line| line.tag().get())
-            .collect::<Vec<_>>(),
-        [2, 4]
-    );
+    assert_eq!(lines.attributes().map(|line| line.tag().get()).collect::<Vec<_>>(), [2, 4]);
 }
 
 #[test]
 fn a_stream_without_any_valid_line_is_rejected() {
     assert_eq!(parse(&[]).unwrap_err(), StreamRejected::NoLine);
     let rejected = parse(&["a=crypto:x", "a=crypto:1"]).unwrap_err();
-    let StreamRejected::NoneValid(first) = rejected else {
-        panic!("{rejected:?}")
-    };
+    let StreamRejected::NoneValid(first) = rejected else { panic!("{rejected:?}") };
     assert_eq!((first.field, first.rule), (Field::Tag, Rule::TagForm));
 }
 
@@ -51,37 +33,21 @@ fn a_tag_twice_rejects_the_stream() {
         assert_eq!(error, rejected);
     }
     let unsupported = RFC_7_1_5_OFFER[1].replace("crypto:2", "crypto:1");
-    assert_eq!(
-        parse(&[RFC_7_1_5_OFFER[0], &unsupported]).unwrap_err(),
-        rejected
-    );
+    assert_eq!(parse(&[RFC_7_1_5_OFFER[0], &unsupported]).unwrap_err(), rejected);
 }
 
 #[test]
 fn an_invalid_line_does_not_occupy_its_tag() {
-    assert!(
-        parse(&[
-            "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:x",
-            PJSUA_LOWER_CASE
-        ])
-        .is_ok()
-    );
+    assert!(parse(&["a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:x", PJSUA_LOWER_CASE]).is_ok());
 }
 
 #[test]
 fn a_line_that_repeats_a_key_is_invalid_and_the_earlier_one_is_not() {
-    let again = RTPENGINE_OFFER[0]
-        .replace("crypto:1", "crypto:7")
-        .replace("_80", "_32");
+    let again = RTPENGINE_OFFER[0].replace("crypto:1", "crypto:7").replace("_80", "_32");
     let lines = parse(&[RTPENGINE_OFFER[0], &again]).unwrap();
-    let [Ok(first), Err(second)] = lines.results() else {
-        panic!("{lines:?}")
-    };
+    let [Ok(first), Err(second)] = lines.results() else { panic!("{lines:?}") };
     assert_eq!(first.tag().get(), 1);
-    assert_eq!(
-        (second.field, second.rule),
-        (Field::KeyInfo, Rule::KeyRepeated)
-    );
+    assert_eq!((second.field, second.rule), (Field::KeyInfo, Rule::KeyRepeated));
 
     let as_fec_key =
         format!("a=crypto:8 AES_CM_128_HMAC_SHA1_80 inline:{KEY_A} FEC_KEY=inline:{KEY_C}");
@@ -94,9 +60,7 @@ fn keys_are_compared_between_media_lines() {
     let audio = parse(&RTPENGINE_OFFER).unwrap();
     let video = parse(&TELEKOM_OFFER).unwrap();
     assert!(!audio.shares_key_with(&video));
-    let copied = RTPENGINE_OFFER[2]
-        .replace("crypto:3", "crypto:1")
-        .replace("_80", "_32");
+    let copied = RTPENGINE_OFFER[2].replace("crypto:3", "crypto:1").replace("_80", "_32");
     let video = parse(&[&copied, TELEKOM_OFFER[1]]).unwrap();
     assert!(audio.shares_key_with(&video));
     assert!(video.shares_key_with(&audio));
@@ -115,10 +79,7 @@ fn a_line_is_found_and_taken_by_its_tag() {
     let tag = CryptoTag::new(3).unwrap();
     assert_eq!(printed(lines.find(tag).unwrap()), RTPENGINE_OFFER[2]);
     assert!(lines.find(CryptoTag::new(9).unwrap()).is_none());
-    assert_eq!(
-        printed(&lines.into_chosen(tag).unwrap()),
-        RTPENGINE_OFFER[2]
-    );
+    assert_eq!(printed(&lines.into_chosen(tag).unwrap()), RTPENGINE_OFFER[2]);
 }
 
 #[test]

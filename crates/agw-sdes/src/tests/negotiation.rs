@@ -15,9 +15,7 @@ fn lines(text: &[String]) -> CryptoLines {
 /// Offered under the tags 1 and 2; both lines have `parameters`.
 fn offer(parameters: &str) -> CryptoLines {
     lines(&[
-        format!("a=crypto:1 {SUITE} inline:{KEY_A} {parameters}")
-            .trim_end()
-            .to_owned(),
+        format!("a=crypto:1 {SUITE} inline:{KEY_A} {parameters}").trim_end().to_owned(),
         format!("a=crypto:2 AES_CM_128_HMAC_SHA1_32 inline:{KEY_B} {parameters}")
             .trim_end()
             .to_owned(),
@@ -54,9 +52,7 @@ fn an_answer_is_not_made_with_a_key_of_the_offer() {
     let reflected = |text: &str| {
         let mut octets = Vec::new();
         let line = strict(&format!("a=crypto:1 {SUITE} inline:{text}")).unwrap();
-        line.keys()[0]
-            .master()
-            .expose(|key| octets.extend_from_slice(key));
+        line.keys()[0].master().expose(|key| octets.extend_from_slice(key));
         let mut fill = |to: &mut [u8]| to.copy_from_slice(&octets);
         InlineKey::generate(Suite::AesCm128HmacSha1_80, &mut fill).unwrap()
     };
@@ -86,34 +82,16 @@ fn an_answer_is_verified_line_by_line() {
     let offer = offer("");
     for (text, expected) in [
         (format!("a=crypto:1 {SUITE} inline:{KEY_C}"), None),
-        (
-            format!("a=crypto:1 {SUITE} inline:{KEY_C} WSH=64 FEC_ORDER=FEC_SRTP"),
-            None,
-        ),
-        (
-            format!("a=crypto:3 {SUITE} inline:{KEY_C}"),
-            Some(AnswerError::TagNotOffered(tag(3))),
-        ),
-        (
-            format!("a=crypto:2 {SUITE} inline:{KEY_C}"),
-            Some(AnswerError::SuiteChanged(tag(2))),
-        ),
-        (
-            format!("a=crypto:1 {SUITE} inline:{KEY_A}"),
-            Some(AnswerError::KeyReflected),
-        ),
-        (
-            format!("a=crypto:1 {SUITE} inline:{KEY_B}"),
-            Some(AnswerError::KeyReflected),
-        ),
+        (format!("a=crypto:1 {SUITE} inline:{KEY_C} WSH=64 FEC_ORDER=FEC_SRTP"), None),
+        (format!("a=crypto:3 {SUITE} inline:{KEY_C}"), Some(AnswerError::TagNotOffered(tag(3)))),
+        (format!("a=crypto:2 {SUITE} inline:{KEY_C}"), Some(AnswerError::SuiteChanged(tag(2)))),
+        (format!("a=crypto:1 {SUITE} inline:{KEY_A}"), Some(AnswerError::KeyReflected)),
+        (format!("a=crypto:1 {SUITE} inline:{KEY_B}"), Some(AnswerError::KeyReflected)),
         (
             format!("a=crypto:1 {SUITE} inline:{KEY_C}|1:1;inline:{KEY_A}|2:1"),
             Some(AnswerError::KeyReflected),
         ),
-        (
-            format!("a=crypto:1 F8_80 inline:{KEY_C}"),
-            Some(AnswerError::SuiteChanged(tag(1))),
-        ),
+        (format!("a=crypto:1 F8_80 inline:{KEY_C}"), Some(AnswerError::SuiteChanged(tag(1)))),
     ] {
         assert_eq!(offer.verify_answer(&lines(&[text])).err(), expected);
     }
@@ -158,10 +136,7 @@ fn an_unsupported_suite_that_was_offered_cannot_be_accepted() {
 #[test]
 fn errors_say_which_parameter_and_which_clause() {
     let text = AnswerError::NotRepeated(Negotiated::UnencryptedSrtcp).to_string();
-    assert_eq!(
-        text,
-        "the answer does not repeat UNENCRYPTED_SRTCP (RFC 4568 §6.3)"
-    );
+    assert_eq!(text, "the answer does not repeat UNENCRYPTED_SRTCP (RFC 4568 §6.3)");
     let SdesError { field, rule } = strict("a=crypto:1").unwrap_err();
     assert_eq!((field.name(), rule), ("suite", Rule::Missing));
 }

@@ -33,10 +33,7 @@ fn every_parameter_is_read_and_printed() {
     assert!(matches!(srtp, SessionParameter::UnencryptedSrtp));
     assert!(matches!(srtcp, SessionParameter::UnencryptedSrtcp));
     assert!(matches!(tags, SessionParameter::UnauthenticatedSrtp));
-    assert!(matches!(
-        order,
-        SessionParameter::FecOrder(FecOrder::SrtpFec)
-    ));
+    assert!(matches!(order, SessionParameter::FecOrder(FecOrder::SrtpFec)));
     assert!(matches!(fec, SessionParameter::FecKey(keys) if keys.len() == 2));
     assert!(matches!(window, SessionParameter::WindowSizeHint(512)));
 }
@@ -67,23 +64,8 @@ fn a_key_derivation_rate_is_1_to_24_and_0_means_none() {
         let text = with(&format!("KDR={exponent}"));
         assert_eq!(printed(&strict(&text).unwrap()), text);
     }
-    for value in [
-        "25",
-        "256",
-        "999",
-        "01",
-        "00",
-        "-1",
-        "",
-        "x",
-        "1.0",
-        "99999999999",
-    ] {
-        assert_eq!(
-            refused(&format!("KDR={value}")),
-            Rule::KeyDerivationRate,
-            "{value}"
-        );
+    for value in ["25", "256", "999", "01", "00", "-1", "", "x", "1.0", "99999999999"] {
+        assert_eq!(refused(&format!("KDR={value}")), Rule::KeyDerivationRate, "{value}");
     }
 }
 
@@ -99,27 +81,16 @@ fn a_window_hint_is_at_least_64_and_raised_to_it_when_tolerant() {
         assert_eq!(printed(&tolerant(&text).unwrap()), with("WSH=64"));
     }
     for value in ["", "064", "-64", "many", "9999999999"] {
-        assert_eq!(
-            refused(&format!("WSH={value}")),
-            Rule::WindowSizeHint,
-            "{value}"
-        );
+        assert_eq!(refused(&format!("WSH={value}")), Rule::WindowSizeHint, "{value}");
     }
 }
 
 #[test]
 fn the_engine_gets_a_window_between_64_and_4096() {
-    for (parameters, window) in [
-        ("", 128),
-        ("WSH=64", 64),
-        ("WSH=300", 300),
-        ("WSH=4096", 4096),
-        ("WSH=999999999", 4096),
-    ] {
-        let (_, session) = strict(with(parameters).trim_end())
-            .unwrap()
-            .into_ingress()
-            .unwrap();
+    for (parameters, window) in
+        [("", 128), ("WSH=64", 64), ("WSH=300", 300), ("WSH=4096", 4096), ("WSH=999999999", 4096)]
+    {
+        let (_, session) = strict(with(parameters).trim_end()).unwrap().into_ingress().unwrap();
         assert_eq!(session.window, window, "{parameters}");
     }
 }
@@ -133,21 +104,14 @@ fn the_engine_is_told_what_is_unencrypted() {
         ("UNENCRYPTED_SRTCP UNENCRYPTED_SRTP", true, true),
     ] {
         let (_, session) = strict(&with(parameters)).unwrap().into_egress().unwrap();
-        assert_eq!(
-            (session.unencrypted_srtp, session.unencrypted_srtcp),
-            (srtp, srtcp)
-        );
+        assert_eq!((session.unencrypted_srtp, session.unencrypted_srtcp), (srtp, srtcp));
     }
 }
 
 #[test]
 fn fec_order_has_two_values() {
     for value in ["", "FEC", "SRTP", "FEC_SRTP_FEC"] {
-        assert_eq!(
-            refused(&format!("FEC_ORDER={value}")),
-            Rule::FecOrder,
-            "{value}"
-        );
+        assert_eq!(refused(&format!("FEC_ORDER={value}")), Rule::FecOrder, "{value}");
     }
 }
 
@@ -163,10 +127,7 @@ fn fec_keys_keep_the_rules_of_keys() {
         assert_eq!(refused(&format!("FEC_KEY={value}")), rule);
     }
     let error = strict(&with(&format!("FEC_KEY=inline:{KEY_A}"))).unwrap_err();
-    assert_eq!(
-        (error.field, error.rule),
-        (Field::KeyInfo, Rule::KeyRepeated)
-    );
+    assert_eq!((error.field, error.rule), (Field::KeyInfo, Rule::KeyRepeated));
 }
 
 #[test]

@@ -4,19 +4,11 @@ use super::fixtures::{KEY_A, KEY_B, RFC_7_1_5_OFFER};
 use super::{line, strict};
 use crate::{CryptoLines, Mode, Policy, Refusal, StreamRejected};
 
-const CLOSED: Policy = Policy {
-    allow_unencrypted: false,
-    allow_null: false,
-};
-const OPEN: Policy = Policy {
-    allow_unencrypted: true,
-    allow_null: true,
-};
+const CLOSED: Policy = Policy { allow_unencrypted: false, allow_null: false };
+const OPEN: Policy = Policy { allow_unencrypted: true, allow_null: true };
 
 fn with(parameters: &str) -> String {
-    line(&format!("inline:{KEY_A} {parameters}"))
-        .trim_end()
-        .to_owned()
+    line(&format!("inline:{KEY_A} {parameters}")).trim_end().to_owned()
 }
 
 #[test]
@@ -38,10 +30,7 @@ fn harmless_parameters_pass_every_policy() {
 #[test]
 fn what_the_gateway_cannot_do_is_refused_by_every_policy_and_never_installed() {
     for (parameters, refusal) in [
-        (
-            "UNAUTHENTICATED_SRTP".to_owned(),
-            Refusal::UnauthenticatedSrtp,
-        ),
+        ("UNAUTHENTICATED_SRTP".to_owned(), Refusal::UnauthenticatedSrtp),
         ("KDR=10".to_owned(), Refusal::KeyDerivationRate),
         ("FEC_ORDER=SRTP_FEC".to_owned(), Refusal::SrtpThenFec),
         (format!("FEC_KEY=inline:{KEY_B}"), Refusal::FecKey),
@@ -55,10 +44,7 @@ fn what_the_gateway_cannot_do_is_refused_by_every_policy_and_never_installed() {
     }
     let unsupported = strict(RFC_7_1_5_OFFER[1]).unwrap();
     assert_eq!(OPEN.check(&unsupported), Err(Refusal::UnsupportedSuite));
-    assert_eq!(
-        unsupported.into_ingress().unwrap_err(),
-        Refusal::UnsupportedSuite
-    );
+    assert_eq!(unsupported.into_ingress().unwrap_err(), Refusal::UnsupportedSuite);
 }
 
 #[test]
@@ -67,26 +53,17 @@ fn lines_without_encryption_need_their_own_permission() {
         (
             with("UNENCRYPTED_SRTP"),
             Refusal::Unencrypted,
-            Policy {
-                allow_unencrypted: true,
-                ..CLOSED
-            },
+            Policy { allow_unencrypted: true, ..CLOSED },
         ),
         (
             with("UNENCRYPTED_SRTCP"),
             Refusal::Unencrypted,
-            Policy {
-                allow_unencrypted: true,
-                ..CLOSED
-            },
+            Policy { allow_unencrypted: true, ..CLOSED },
         ),
         (
             with("").replace("AES_CM_128", "NULL"),
             Refusal::NullSuite,
-            Policy {
-                allow_null: true,
-                ..CLOSED
-            },
+            Policy { allow_null: true, ..CLOSED },
         ),
     ] {
         let attribute = strict(&text).unwrap();

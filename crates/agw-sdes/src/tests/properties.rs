@@ -14,19 +14,14 @@ use crate::{
 fn identifiers() -> impl Strategy<Value = Vec<Vec<u8>>> {
     (1_usize..=128).prop_flat_map(|length| {
         btree_set(vec(any::<u8>(), length), 1..4).prop_map(|set| {
-            set.into_iter()
-                .filter(|octets| octets.iter().any(|o| *o != 0))
-                .collect()
+            set.into_iter().filter(|octets| octets.iter().any(|o| *o != 0)).collect()
         })
     })
 }
 
 fn parameters() -> impl Strategy<Value = Vec<SessionParameter>> {
-    let optional = (
-        any::<[bool; 4]>(),
-        prop::option::of(1_u8..=24),
-        prop::option::of(64..999_999_999_u32),
-    );
+    let optional =
+        (any::<[bool; 4]>(), prop::option::of(1_u8..=24), prop::option::of(64..999_999_999_u32));
     optional.prop_map(|([srtp, srtcp, tags, order], kdr, window)| {
         [
             kdr.map(SessionParameter::KeyDerivationRate),
@@ -74,10 +69,7 @@ prop_compose! {
 /// A real line with some characters cut out, repeated or replaced.
 fn damaged_line() -> impl Strategy<Value = String> {
     let sources = [RFC_7_1_5_OFFER[0], RFC_7_1_5_OFFER[1], TS_34_229_1_INVITE];
-    let edits = vec(
-        (any::<prop::sample::Index>(), 0..3_usize, "[ -~\t\r\n]{0,3}"),
-        0..6,
-    );
+    let edits = vec((any::<prop::sample::Index>(), 0..3_usize, "[ -~\t\r\n]{0,3}"), 0..6);
     (prop::sample::select(sources.to_vec()), edits).prop_map(|(source, edits)| {
         let mut characters: Vec<char> = source.chars().collect();
         for (at, removed, inserted) in edits {
@@ -98,21 +90,11 @@ fn exercise(line: &str) {
         let printed = attribute.expose_line();
         let again = CryptoAttribute::parse(&printed, mode).unwrap();
         assert_eq!(*again.expose_line(), *printed, "canonical text is stable");
-        let installable = Policy {
-            allow_unencrypted: true,
-            allow_null: true,
-        }
-        .check(&attribute);
+        let installable = Policy { allow_unencrypted: true, allow_null: true }.check(&attribute);
         let _ = format!("{attribute:?} {installable:?}");
         let lines = CryptoLines::parse([line, &printed], mode);
-        assert!(
-            lines.is_err() || attribute.known_suite().is_some(),
-            "repeated tag or key"
-        );
-        assert_eq!(
-            attribute.shares_key_with(&again),
-            attribute.known_suite().is_some()
-        );
+        assert!(lines.is_err() || attribute.known_suite().is_some(), "repeated tag or key");
+        assert_eq!(attribute.shares_key_with(&again), attribute.known_suite().is_some());
         if installable.is_ok() {
             let count = attribute.keys().len();
             assert_eq!(attribute.into_ingress().unwrap().0.len(), count);

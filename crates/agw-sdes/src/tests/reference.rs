@@ -44,22 +44,15 @@ fn the_rfc_offer_and_answer_fit_together() {
         assert_eq!(offer.attributes().count(), 2);
         let accepted = offer.verify_answer(&answer).unwrap();
         assert_eq!(printed(accepted), RFC_7_1_5_OFFER[0]);
-        let [parameter] = accepted.parameters() else {
-            panic!("one parameter")
-        };
-        assert!(matches!(
-            parameter,
-            SessionParameter::FecOrder(FecOrder::FecSrtp)
-        ));
+        let [parameter] = accepted.parameters() else { panic!("one parameter") };
+        assert!(matches!(parameter, SessionParameter::FecOrder(FecOrder::FecSrtp)));
     }
 }
 
 #[test]
 fn the_rfc_offer_with_two_keys_of_another_suite_stays_a_valid_line() {
     let second = strict(RFC_7_1_5_OFFER[1]).unwrap();
-    let SuiteName::Unsupported(name) = second.suite() else {
-        panic!("F8 is not supported")
-    };
+    let SuiteName::Unsupported(name) = second.suite() else { panic!("F8 is not supported") };
     assert_eq!(name.as_str(), "F8_128_HMAC_SHA1_80");
     assert!(name.is_recognised());
     assert_eq!(printed(&second), RFC_7_1_5_OFFER[1]);
@@ -69,10 +62,7 @@ fn the_rfc_offer_with_two_keys_of_another_suite_stays_a_valid_line() {
 fn the_two_keys_of_the_rfc_offer_work_under_a_supported_suite() {
     let line = RFC_7_1_5_OFFER[1].replace("F8_128", "AES_CM_128");
     let attribute = strict(&line).unwrap();
-    let identifiers = attribute
-        .keys()
-        .iter()
-        .map(|key| key.mki().unwrap().as_slice()[3]);
+    let identifiers = attribute.keys().iter().map(|key| key.mki().unwrap().as_slice()[3]);
     assert_eq!(identifiers.collect::<Vec<_>>(), [1, 2]);
     let (ingress, _) = attribute.into_ingress().unwrap();
     assert_eq!(ingress.len(), 2);
@@ -87,10 +77,7 @@ fn the_conformance_lines_need_the_tolerant_mode() {
 
     for line in [TS_34_229_1_INVITE, TS_34_229_1_PROGRESS] {
         let error = strict(line).unwrap_err();
-        assert_eq!(
-            (error.field, error.rule),
-            (Field::Suite, Rule::MissingBlank)
-        );
+        assert_eq!((error.field, error.rule), (Field::Suite, Rule::MissingBlank));
     }
 }
 
@@ -117,10 +104,7 @@ fn the_rtpengine_offer_reads_the_same_with_and_without_padding() {
             assert_eq!(printed(&bare), line);
         }
     }
-    assert_eq!(
-        hex(&strict(RTPENGINE_OFFER[2]).unwrap()),
-        RTPENGINE_THIRD_OCTETS
-    );
+    assert_eq!(hex(&strict(RTPENGINE_OFFER[2]).unwrap()), RTPENGINE_THIRD_OCTETS);
 }
 
 #[test]
@@ -142,19 +126,10 @@ fn the_pjsua_line_in_lower_case_is_printed_in_upper_case() {
 fn the_invalid_lines_of_resiprocate_are_invalid() {
     for mode in BOTH_MODES {
         let error = CryptoAttribute::parse(RESIP_MKI_LENGTHS, mode).unwrap_err();
-        assert_eq!(
-            (error.field, error.rule),
-            (Field::Mki, Rule::MkiLengthsDiffer)
-        );
+        assert_eq!((error.field, error.rule), (Field::Mki, Rule::MkiLengthsDiffer));
     }
     let error = strict(RESIP_FEC_KEY).unwrap_err();
-    assert_eq!(
-        (error.field, error.rule),
-        (Field::SessionParameter, Rule::WindowSizeHint)
-    );
+    assert_eq!((error.field, error.rule), (Field::SessionParameter, Rule::WindowSizeHint));
     let error = tolerant(RESIP_FEC_KEY).unwrap_err();
-    assert_eq!(
-        (error.field, error.rule),
-        (Field::KeyInfo, Rule::KeyRepeated)
-    );
+    assert_eq!((error.field, error.rule), (Field::KeyInfo, Rule::KeyRepeated));
 }

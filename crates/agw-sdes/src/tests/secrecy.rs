@@ -8,24 +8,18 @@ use crate::{CryptoLines, Mode};
 fn leaks(text: &str, key: &str) -> bool {
     (0..=key.len() - 8).any(|start| {
         let part = key.get(start..start + 8).unwrap();
-        text.to_ascii_uppercase()
-            .contains(&part.to_ascii_uppercase())
+        text.to_ascii_uppercase().contains(&part.to_ascii_uppercase())
     })
 }
 
 #[test]
 fn debug_output_has_no_key() {
-    let text = line(&format!(
-        "inline:{KEY_A}|2^20|1:4;inline:{KEY_B}|2:4 FEC_KEY=inline:{KEY_C} WSH=64"
-    ));
+    let text =
+        line(&format!("inline:{KEY_A}|2^20|1:4;inline:{KEY_B}|2:4 FEC_KEY=inline:{KEY_C} WSH=64"));
     let known = strict(&text).unwrap();
     let unsupported = strict(&text.replace("AES_CM", "F8")).unwrap();
     let lines = CryptoLines::parse([text.as_str()], Mode::Strict).unwrap();
-    for shown in [
-        format!("{known:#?}"),
-        format!("{unsupported:?}"),
-        format!("{lines:?}"),
-    ] {
+    for shown in [format!("{known:#?}"), format!("{unsupported:?}"), format!("{lines:?}")] {
         for key in [KEY_A, KEY_B, KEY_C] {
             assert!(!leaks(&shown, key), "{shown}");
         }
@@ -89,9 +83,5 @@ fn printing_never_grows_its_buffer_and_so_leaves_no_copy() {
     assert_eq!(exposed.len(), text.len());
     // A buffer that had grown would have doubled.
     let allowed = 21 + 23 + 16 * 407 + 7 * 33;
-    assert!(
-        exposed.capacity() <= allowed,
-        "{} of {allowed}",
-        exposed.capacity()
-    );
+    assert!(exposed.capacity() <= allowed, "{} of {allowed}", exposed.capacity());
 }

@@ -19,22 +19,12 @@ fn the_envelope_may_be_a_whole_sdp_line_or_the_attribute_alone() {
 
 #[test]
 fn another_attribute_is_no_crypto_line() {
-    for text in [
-        "",
-        "a=",
-        "a=rtpmap:0 PCMU/8000",
-        "A=crypto:1",
-        "a=Crypto:1",
-        "a=crypto",
-        "b=crypto:",
-    ] {
+    for text in
+        ["", "a=", "a=rtpmap:0 PCMU/8000", "A=crypto:1", "a=Crypto:1", "a=crypto", "b=crypto:"]
+    {
         for mode in BOTH_MODES {
             let error = CryptoAttribute::parse(text, mode).unwrap_err();
-            assert_eq!(
-                (error.field, error.rule),
-                (Field::Attribute, Rule::NotCrypto),
-                "{text}"
-            );
+            assert_eq!((error.field, error.rule), (Field::Attribute, Rule::NotCrypto), "{text}");
         }
     }
 }
@@ -51,10 +41,7 @@ fn blanks_around_the_value_need_the_tolerant_mode() {
     let at_the_end = format!("{RFC_6_1_FIRST} \r\n");
     for text in [after_colon, at_the_end] {
         let error = strict(&text).unwrap_err();
-        assert_eq!(
-            (error.field, error.rule),
-            (Field::Attribute, Rule::StrayBlank)
-        );
+        assert_eq!((error.field, error.rule), (Field::Attribute, Rule::StrayBlank));
         assert_eq!(printed(&tolerant(&text).unwrap()), RFC_6_1_FIRST);
     }
 }
@@ -65,48 +52,31 @@ fn control_characters_and_other_alphabets_are_refused() {
         for mode in BOTH_MODES {
             let text = RFC_6_1_FIRST.replace("inline", &format!("in{inserted}line"));
             let error = CryptoAttribute::parse(&text, mode).unwrap_err();
-            assert_eq!(
-                (error.field, error.rule),
-                (Field::Attribute, Rule::NotVisible)
-            );
+            assert_eq!((error.field, error.rule), (Field::Attribute, Rule::NotVisible));
         }
     }
 }
 
 #[test]
 fn everything_but_the_key_is_case_insensitive() {
-    let lower = line(&format!(
-        "inline:{KEY_A} unencrypted_srtp fec_order=fec_srtp kdr=3 wsh=70"
-    ));
-    let lower = lower.replace(
-        "AES_CM_128_HMAC_SHA1_80 inline",
-        "aEs_cM_128_hmac_sha1_80 InLine",
-    );
-    let upper = line(&format!(
-        "inline:{KEY_A} UNENCRYPTED_SRTP FEC_ORDER=FEC_SRTP KDR=3 WSH=70"
-    ));
+    let lower = line(&format!("inline:{KEY_A} unencrypted_srtp fec_order=fec_srtp kdr=3 wsh=70"));
+    let lower = lower.replace("AES_CM_128_HMAC_SHA1_80 inline", "aEs_cM_128_hmac_sha1_80 InLine");
+    let upper = line(&format!("inline:{KEY_A} UNENCRYPTED_SRTP FEC_ORDER=FEC_SRTP KDR=3 WSH=70"));
     assert_eq!(printed(&strict(&lower).unwrap()), upper);
 }
 
 #[test]
 fn a_tag_is_one_to_nine_digits() {
     let with = |tag: &str| RFC_6_1_FIRST.replace("crypto:1", &format!("crypto:{tag}"));
-    for (tag, number) in [
-        ("1", 1),
-        ("9", 9),
-        ("123456789", 123_456_789),
-        ("999999999", 999_999_999),
-    ] {
+    for (tag, number) in
+        [("1", 1), ("9", 9), ("123456789", 123_456_789), ("999999999", 999_999_999)]
+    {
         assert_eq!(strict(&with(tag)).unwrap().tag().get(), number);
     }
     for tag in ["1000000000", "-1", "+1", "1a", "0x1", "1,", "½"] {
         for mode in BOTH_MODES {
             let error = CryptoAttribute::parse(&with(tag), mode).unwrap_err();
-            let expected = if tag == "½" {
-                Rule::NotVisible
-            } else {
-                Rule::TagForm
-            };
+            let expected = if tag == "½" { Rule::NotVisible } else { Rule::TagForm };
             assert_eq!(error.rule, expected, "{tag}");
         }
     }
@@ -129,26 +99,10 @@ fn missing_fields_are_named() {
     for (text, field, rule) in [
         ("a=crypto:", Field::Tag, Rule::Missing),
         ("a=crypto:1", Field::Suite, Rule::Missing),
-        (
-            "a=crypto:1 AES_CM_128_HMAC_SHA1_80",
-            Field::KeyMethod,
-            Rule::Missing,
-        ),
-        (
-            "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline",
-            Field::KeyMethod,
-            Rule::Missing,
-        ),
-        (
-            "a=crypto:1 F8_128_HMAC_SHA1_80",
-            Field::KeyMethod,
-            Rule::Missing,
-        ),
-        (
-            "a=crypto:1 F8_128_HMAC_SHA1_80 inline",
-            Field::KeyMethod,
-            Rule::Missing,
-        ),
+        ("a=crypto:1 AES_CM_128_HMAC_SHA1_80", Field::KeyMethod, Rule::Missing),
+        ("a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline", Field::KeyMethod, Rule::Missing),
+        ("a=crypto:1 F8_128_HMAC_SHA1_80", Field::KeyMethod, Rule::Missing),
+        ("a=crypto:1 F8_128_HMAC_SHA1_80 inline", Field::KeyMethod, Rule::Missing),
         ("a=crypto:1 AES-CM inline:x", Field::Suite, Rule::SuiteForm),
     ] {
         for mode in BOTH_MODES {
@@ -169,9 +123,7 @@ fn aliases_come_in_and_canonical_names_go_out() {
         ("NULL_HMAC_SHA1_32", Suite::NullHmacSha1_32),
     ] {
         let key = "A".repeat((suite.key_len() + suite.salt_len()) * 4 / 3 + 1);
-        let key = key
-            .get(..((suite.key_len() + suite.salt_len()) * 8).div_ceil(6))
-            .unwrap();
+        let key = key.get(..((suite.key_len() + suite.salt_len()) * 8).div_ceil(6)).unwrap();
         let attribute = strict(&format!("a=crypto:1 {alias} inline:{key}")).unwrap();
         assert_eq!(attribute.suite(), &SuiteName::Known(suite));
         assert_eq!(printed(&attribute).split(' ').nth(1), Some(suite.name()));
@@ -194,17 +146,12 @@ fn other_suites_make_an_unsupported_line_and_not_an_invalid_one() {
         for mode in BOTH_MODES {
             let text = format!("a=crypto:7 {name} inline:whatever|this;is  -OPT MANDATORY");
             let attribute = CryptoAttribute::parse(&text, mode).unwrap();
-            let SuiteName::Unsupported(unsupported) = attribute.suite() else {
-                panic!("{name}")
-            };
+            let SuiteName::Unsupported(unsupported) = attribute.suite() else { panic!("{name}") };
             assert_eq!(unsupported.as_str(), name.to_ascii_uppercase());
             assert_eq!(unsupported.is_recognised(), recognised);
             assert_eq!(attribute.known_suite(), None);
             assert!(attribute.keys().is_empty() && attribute.parameters().is_empty());
-            assert_eq!(
-                printed(&attribute),
-                text.replace(name, unsupported.as_str())
-            );
+            assert_eq!(printed(&attribute), text.replace(name, unsupported.as_str()));
         }
     }
 }
@@ -213,8 +160,5 @@ fn other_suites_make_an_unsupported_line_and_not_an_invalid_one() {
 fn a_line_is_not_read_beyond_8192_octets() {
     let text = line(&format!("inline:{KEY_A}{}", " -X".repeat(3000)));
     let error = strict(&text).unwrap_err();
-    assert_eq!(
-        (error.field, error.rule),
-        (Field::Attribute, Rule::LineTooLong { limit: 8192 })
-    );
+    assert_eq!((error.field, error.rule), (Field::Attribute, Rule::LineTooLong { limit: 8192 }));
 }
