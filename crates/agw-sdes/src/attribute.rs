@@ -60,6 +60,8 @@ impl CryptoAttribute {
                 let parameters = parse_parameters(fields, suite, mode)?;
                 Self::new(tag, suite, keys, parameters)
             }
+            //= tests/spec/sdes.md#names-of-suites
+            //# A line with an unknown suite MUST NOT make the description invalid.
             SuiteName::Unsupported(_) => {
                 let missing = SdesError::new(Field::KeyMethod, Rule::Missing);
                 let text = fields.take_rest().filter(|text| text.contains(':')).ok_or(missing)?;

@@ -8,12 +8,16 @@ use crate::error::Rule;
 /// The longest MKI of RFC 4568 §6.1, in octets.
 const MAX_MKI_OCTETS: usize = 128;
 
+//= tests/spec/sdes.md#mki
+//# An MKI MUST be read as a decimal integer of any size that fits its length.
 /// Reads `value:length`: a decimal number of any size, big-endian in `length` octets (§6.1).
 pub(crate) fn parse_mki(text: &str, mode: Mode) -> Result<Mki, Rule> {
     let Some((value, length)) = text.split_once(':') else {
         return Err(Rule::MkiForm);
     };
     let length = match number(length) {
+        //= tests/spec/sdes.md#mki
+        //# The length of an MKI MUST be 1 to 128 octets.
         Some(length @ 1..=128) => usize::try_from(length).map_err(|_| Rule::MkiLength)?,
         Some(_) | None => return Err(Rule::MkiLength),
     };
@@ -25,6 +29,8 @@ pub(crate) fn parse_mki(text: &str, mode: Mode) -> Result<Mki, Rule> {
     let octets = octets.get_mut(..length).ok_or(Rule::MkiLength)?;
     for digit in value.bytes() {
         // Without leading zeros the value outgrows 128 octets after 309 digits: this is bounded.
+        //= tests/spec/sdes.md#mki
+        //# A value that does not fit the length MUST make the line invalid.
         if push_digit(octets, digit - b'0') != 0 {
             return Err(Rule::MkiTooWide);
         }
@@ -51,6 +57,8 @@ pub(crate) fn print_mki(mki: &Mki) -> String {
     format!("{value}:{length}")
 }
 
+//= tests/spec/sdes.md#lifetime
+//# A lifetime MUST be accepted as a decimal number and as a power of two.
 /// Reads a lifetime in packets: a positive number or a power of two (§6.1).
 pub(crate) fn parse_lifetime(text: &str) -> Result<u64, Rule> {
     let Some(exponent) = text.strip_prefix("2^") else {

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+//= tests/spec/sdes.md#grammar
+//# An error MUST name the field that is wrong.
 /// An `a=crypto` line that breaks a rule: the line is invalid, the session description is not
 /// (RFC 4568 §5.1.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -87,6 +87,8 @@ impl<'a> Fields<'a> {
 
     fn cut(&mut self, end: usize) -> Option<&'a str> {
         let (field, rest) = self.rest.split_at_checked(end)?;
+        //= tests/spec/sdes.md#grammar
+        //# One or more blanks or tabs between fields MUST be accepted.
         self.rest = rest.trim_start_matches(BLANKS);
         (!field.is_empty()).then_some(field)
     }

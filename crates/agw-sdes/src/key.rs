@@ -20,6 +20,8 @@ const MAX_KEY_CHARACTERS: usize = 64;
 /// `;inline:`, key, `|`, twenty digits, `|`, 309 digits, `:128`.
 pub(crate) const MAX_PRINTED_KEY: usize = 8 + MAX_KEY_CHARACTERS + 21 + 1 + 309 + 4;
 
+//= tests/spec/sdes.md#keys
+//# Base64 with and without padding MUST be accepted.
 const PADDING_MAY_LACK: GeneralPurposeConfig =
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
 const STRICT: GeneralPurpose = GeneralPurpose::new(&STANDARD, PADDING_MAY_LACK);
@@ -61,9 +63,13 @@ impl InlineKey {
     /// [`Rule::LifetimeForm`] for zero, [`Rule::LifetimeTooLong`] beyond the suite's maximum.
     pub fn with_lifetime(mut self, packets: u64) -> Result<Self, SdesError> {
         let maximum = self.master.suite().max_lifetime().srtp;
+        //= tests/spec/sdes.md#lifetime
+        //# A lifetime of zero MUST be refused.
         if packets == 0 {
             return Err(SdesError::new(Field::Lifetime, Rule::LifetimeForm));
         }
+        //= tests/spec/sdes.md#lifetime
+        //# A lifetime above the maximum of the suite MUST make the line invalid.
         if packets > maximum {
             return Err(SdesError::new(Field::Lifetime, Rule::LifetimeTooLong { maximum }));
         }
@@ -116,6 +122,8 @@ impl InlineKey {
         let mut key = Self::new(decode(key_salt, suite, mode)?);
         // A lifetime has no colon and an MKI always has one: either may stand alone.
         let mut next = parts.next();
+        //= tests/spec/sdes.md#lifetime
+        //# The first optional field MUST be read as an MKI when it has a colon.
         if let Some(text) = next.filter(|text| !text.contains(':')) {
             let refused = |rule| SdesError::new(Field::Lifetime, rule);
             key = key.with_lifetime(parse_lifetime(text).map_err(refused)?)?;
@@ -135,6 +143,8 @@ impl InlineKey {
     pub(crate) fn expose_on(&self, line: &mut String) {
         let mut text = Zeroizing::new([0_u8; MAX_KEY_CHARACTERS]);
         let written = self.master.expose(|octets| {
+            //= tests/spec/sdes.md#keys
+            //# Base64 MUST be printed with padding.
             base64::engine::general_purpose::STANDARD.encode_slice(octets, text.as_mut_slice())
         });
         let encoded = written.ok().and_then(|length| text.get(..length));
@@ -204,6 +214,8 @@ pub(crate) fn check_keys(keys: &[InlineKey], suite: Suite) -> Result<(), SdesErr
         let mki = key.mki.ok_or(SdesError::new(Field::Mki, Rule::MkiMissing))?;
         let length = mki.as_slice().len();
         if earlier.iter().any(|other| other.as_slice().len() != length) {
+            //= tests/spec/sdes.md#mki
+            //# With several keys every key MUST have an MKI of the same length.
             return Err(SdesError::new(Field::Mki, Rule::MkiLengthsDiffer));
         }
         if earlier.contains(&mki) {
@@ -229,5 +241,7 @@ fn decode(text: &str, suite: Suite, mode: Mode) -> Result<MasterKey, SdesError> 
         .decode_slice(text, buffer.as_mut_slice())
         .map_err(|_| SdesError::new(Field::KeyInfo, Rule::Base64))?;
     let octets = buffer.get(..length).unwrap_or_default();
+    //= tests/spec/sdes.md#keys
+    //# The decoded length MUST equal key plus salt of the suite.
     MasterKey::from_concatenated(suite, octets).map_err(|_| wrong_length)
 }

@@ -59,12 +59,16 @@ impl CryptoLines {
             if results.len() == MAX_LINES {
                 return Err(StreamRejected::TooManyLines { limit: MAX_LINES });
             }
+            //= tests/spec/sdes.md#keys
+            //# A master key MUST stand only once in a session description.
             results.push(CryptoAttribute::parse(line, mode).and_then(|attribute| {
                 let repeated = results.iter().flatten().any(|r| r.shares_key_with(&attribute));
                 let refused = SdesError::new(Field::KeyInfo, Rule::KeyRepeated);
                 if repeated { Err(refused) } else { Ok(attribute) }
             }));
         }
+        //= tests/spec/sdes.md#offer-and-answer
+        //# An invalid line MUST NOT make the other lines invalid.
         let lines = Self { results };
         let first = lines.results.first().ok_or(StreamRejected::NoLine)?;
         if let (Err(error), None) = (first, lines.attributes().next()) {
@@ -94,9 +98,13 @@ impl CryptoLines {
         for attribute in self.attributes() {
             match policy.check(attribute) {
                 Ok(()) => return Ok(attribute),
+                //= tests/spec/sdes.md#names-of-suites
+                //# A line with an unknown suite MUST be skipped.
                 Err(refusal) => first_refusal = first_refusal.or(Some(refusal)),
             }
         }
+        //= tests/spec/sdes.md#offer-and-answer
+        //# When no line is acceptable the stream MUST be rejected.
         Err(first_refusal.map_or(StreamRejected::NoLine, StreamRejected::NoneAcceptable))
     }
 
@@ -118,6 +126,8 @@ impl CryptoLines {
 
     fn refuse_duplicate_tags(&self) -> Result<(), StreamRejected> {
         let mut seen = BTreeSet::new();
+        //= tests/spec/sdes.md#grammar
+        //# A tag MUST stand only once in a media description.
         match self.attributes().find(|attribute| !seen.insert(attribute.tag())) {
             Some(attribute) => Err(StreamRejected::DuplicateTag(attribute.tag())),
             None => Ok(()),

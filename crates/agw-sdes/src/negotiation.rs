@@ -88,6 +88,8 @@ impl CryptoAttribute {
         if key.master().suite() != suite {
             return Err(AnswerError::SuiteChanged(self.tag()));
         }
+        //= tests/spec/sdes.md#keys
+        //# The key of an answer MUST differ from the key of the offer.
         if self.has_key(&key) {
             return Err(AnswerError::KeyReflected);
         }
@@ -120,6 +122,8 @@ impl CryptoLines {
         };
         let answer = answer.as_ref().map_err(|error| AnswerError::Invalid(*error))?;
         let tag = answer.tag();
+        //= tests/spec/sdes.md#offer-and-answer
+        //# An answer MUST carry tag and suite of one offered line.
         let offered = self.find(tag).ok_or(AnswerError::TagNotOffered(tag))?;
         if offered.suite() != answer.suite() {
             return Err(AnswerError::SuiteChanged(tag));
@@ -129,6 +133,8 @@ impl CryptoLines {
         }
         for negotiated in Negotiated::ALL {
             match (negotiated.is_in(offered), negotiated.is_in(answer)) {
+                //= tests/spec/sdes.md#offer-and-answer
+                //# An answer MUST repeat the negotiated session parameters of the offered line.
                 (true, false) => return Err(AnswerError::NotRepeated(negotiated)),
                 (false, true) => return Err(AnswerError::Added(negotiated)),
                 (true, true) | (false, false) => {}

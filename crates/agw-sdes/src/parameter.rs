@@ -139,6 +139,8 @@ impl Reading {
 
     pub(crate) fn parse(text: &str, suite: Suite, mode: Mode) -> Result<Self, SdesError> {
         if text.starts_with('-') {
+            //= tests/spec/sdes.md#session-parameters
+            //# An unknown session parameter that starts with a hyphen MUST be ignored.
             return Ok(Self::Ignored);
         }
         let (name, value) = match text.split_once('=') {
@@ -161,6 +163,8 @@ impl Reading {
             Some(value) if is("WSH") => {
                 SessionParameter::WindowSizeHint(window_size_hint(value, mode)?)
             }
+            //= tests/spec/sdes.md#session-parameters
+            //# An unknown session parameter MUST make the line invalid.
             None | Some(_) => return Err(refused(Rule::UnknownParameter)),
         };
         Ok(Self::Parameter(parameter))
@@ -231,6 +235,8 @@ fn window_size_hint(value: &str, mode: Mode) -> Result<u32, SdesError> {
     match (number(value), mode) {
         (Some(packets), _) if packets >= MIN_WINDOW => Ok(packets),
         (Some(_), Mode::Tolerant) => Ok(MIN_WINDOW),
+        //= tests/spec/sdes.md#session-parameters
+        //# In strict mode a window size hint below 64 MUST make the line invalid.
         (Some(_), Mode::Strict) | (None, _) => Err(refused(Rule::WindowSizeHint)),
     }
 }

@@ -50,6 +50,8 @@ impl Policy {
     /// The first rule that refuses it.
     pub fn check(&self, attribute: &CryptoAttribute) -> Result<(), Refusal> {
         let suite = refuse_impossible(attribute)?;
+        //= tests/spec/srtp.md#suites
+        //# The NULL cipher MUST be refused unless policy allows it.
         if suite.is_null() && !self.allow_null {
             return Err(Refusal::NullSuite);
         }
@@ -61,6 +63,8 @@ impl Policy {
             | SessionParameter::FecKey(_)
             | SessionParameter::WindowSizeHint(_) => false,
         });
+        //= tests/spec/sdes.md#session-parameters
+        //# UNENCRYPTED_SRTP and UNENCRYPTED_SRTCP MUST be refused unless policy allows them.
         if unencrypted && !self.allow_unencrypted {
             return Err(Refusal::Unencrypted);
         }
@@ -74,7 +78,11 @@ pub(crate) fn refuse_impossible(attribute: &CryptoAttribute) -> Result<Suite, Re
     let suite = attribute.known_suite().ok_or(Refusal::UnsupportedSuite)?;
     for parameter in attribute.parameters() {
         match parameter {
+            //= tests/spec/sdes.md#session-parameters
+            //# UNAUTHENTICATED_SRTP MUST be refused.
             SessionParameter::UnauthenticatedSrtp => return Err(Refusal::UnauthenticatedSrtp),
+            //= tests/spec/sdes.md#session-parameters
+            //# A key derivation rate other than zero MUST be refused by policy.
             SessionParameter::KeyDerivationRate(_) => return Err(Refusal::KeyDerivationRate),
             SessionParameter::FecOrder(FecOrder::SrtpFec) => return Err(Refusal::SrtpThenFec),
             SessionParameter::FecKey(_) => return Err(Refusal::FecKey),

@@ -4,6 +4,8 @@ use std::fmt;
 
 use agw_srtp::Suite;
 
+//= tests/spec/sdes.md#names-of-suites
+//# Known aliases of a suite MUST be accepted.
 /// Spellings seen in products for suites that this gateway has; they are read, never written.
 const ALIASES: [(&str, Suite); 4] = [
     // The order of words that RFC 4568 has for 128 bits; RFC 6188 turned it round.
@@ -52,6 +54,8 @@ impl SuiteName {
         let canonical = Suite::ALL.iter().copied().map(|suite| (suite.name(), suite));
         let known = canonical
             .chain(ALIASES)
+            //= tests/spec/sdes.md#grammar
+            //# Names MUST be compared without regard to case.
             .find(|(name, _)| name.eq_ignore_ascii_case(text))
             .map(|(_, suite)| Self::Known(suite));
         Some(
@@ -62,6 +66,8 @@ impl SuiteName {
     /// The canonical name, in upper case.
     pub fn as_str(&self) -> &str {
         match self {
+            //= tests/spec/sdes.md#names-of-suites
+            //# Under an alias the registered name of the suite MUST be printed.
             Self::Known(suite) => suite.name(),
             Self::Unsupported(name) => name.as_str(),
         }

@@ -37,6 +37,8 @@ impl CryptoTag {
         if text.is_empty() || text.len() > 9 || !text.bytes().all(|c| c.is_ascii_digit()) {
             return Err(refused);
         }
+        //= tests/spec/sdes.md#grammar
+        //# In strict mode the tag MUST be a decimal number of 1 to 9 digits without a leading zero.
         if mode == Mode::Strict && text.starts_with('0') {
             return Err(refused);
         }

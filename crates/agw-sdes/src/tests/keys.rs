@@ -17,6 +17,9 @@ fn refused(rest: &str) -> (Field, Rule) {
     (field, rule)
 }
 
+//= tests/spec/sdes.md#keys
+//= type=test
+//# The decoded length MUST equal key plus salt of the suite.
 #[test]
 fn the_key_has_exactly_the_length_of_its_suite() {
     for suite in Suite::ALL {
@@ -62,6 +65,15 @@ fn only_the_method_inline_exists() {
     assert_eq!(refused(&format!("inline:{KEY_A}|1:1;{KEY_B}|2:1")).0, Field::KeyMethod);
 }
 
+//= tests/spec/sdes.md#lifetime
+//= type=test
+//# A lifetime MUST be accepted as a decimal number and as a power of two.
+//= tests/spec/sdes.md#lifetime
+//= type=test
+//# A lifetime of zero MUST be refused.
+//= tests/spec/sdes.md#lifetime
+//= type=test
+//# A lifetime above the maximum of the suite MUST make the line invalid.
 #[test]
 fn a_lifetime_is_a_number_or_a_power_of_two_up_to_the_maximum() {
     for (text, packets, shown) in [
@@ -105,6 +117,9 @@ fn srtp_and_srtcp_each_get_the_lifetime_of_the_line() {
     }
 }
 
+//= tests/spec/sdes.md#lifetime
+//= type=test
+//# The first optional field MUST be read as an MKI when it has a colon.
 #[test]
 fn a_colon_tells_an_mki_from_a_lifetime() {
     for (text, lifetime, mki) in [
@@ -126,6 +141,9 @@ fn a_colon_tells_an_mki_from_a_lifetime() {
     assert_eq!(refused(&format!("inline:{KEY_A}||7:1")), (Field::Lifetime, Rule::LifetimeForm));
 }
 
+//= tests/spec/sdes.md#mki
+//= type=test
+//# An MKI MUST be read as a decimal integer of any size that fits its length.
 #[test]
 fn an_mki_is_a_decimal_number_sent_big_endian() {
     for (text, octets) in [
@@ -147,6 +165,12 @@ fn an_mki_is_a_decimal_number_sent_big_endian() {
     }
 }
 
+//= tests/spec/sdes.md#mki
+//= type=test
+//# The length of an MKI MUST be 1 to 128 octets.
+//= tests/spec/sdes.md#mki
+//= type=test
+//# A value that does not fit the length MUST make the line invalid.
 #[test]
 fn an_mki_fits_its_length_and_the_length_its_limits() {
     let wider = WIDEST_MKI.replace("7215", "7216");
@@ -183,6 +207,9 @@ fn an_mki_of_zero_needs_the_tolerant_mode() {
     assert_eq!(printed(&attribute), text);
 }
 
+//= tests/spec/sdes.md#mki
+//= type=test
+//# With several keys every key MUST have an MKI of the same length.
 #[test]
 fn several_keys_are_told_apart_by_mkis_of_one_length() {
     let three = format!("inline:{KEY_A}|1:1;inline:{KEY_B}|2^20|2:1;INLINE:{KEY_C}|3:1");

@@ -8,6 +8,9 @@ fn parse(lines: &[&str]) -> Result<CryptoLines, StreamRejected> {
     CryptoLines::parse(lines.iter().copied(), Mode::Strict)
 }
 
+//= tests/spec/sdes.md#offer-and-answer
+//= type=test
+//# An invalid line MUST NOT make the other lines invalid.
 #[test]
 fn an_invalid_line_leaves_the_others_usable() {
     let broken = RTPENGINE_OFFER[0].replace("inline:c", "inline:");
@@ -17,6 +20,9 @@ fn an_invalid_line_leaves_the_others_usable() {
     assert_eq!(lines.attributes().map(|line| line.tag().get()).collect::<Vec<_>>(), [2, 4]);
 }
 
+//= tests/spec/sdes.md#offer-and-answer
+//= type=test
+//# When no line is acceptable the stream MUST be rejected.
 #[test]
 fn a_stream_without_any_valid_line_is_rejected() {
     assert_eq!(parse(&[]).unwrap_err(), StreamRejected::NoLine);
@@ -25,6 +31,9 @@ fn a_stream_without_any_valid_line_is_rejected() {
     assert_eq!((first.field, first.rule), (Field::Tag, Rule::TagForm));
 }
 
+//= tests/spec/sdes.md#grammar
+//= type=test
+//# A tag MUST stand only once in a media description.
 #[test]
 fn a_tag_twice_rejects_the_stream() {
     let rejected = StreamRejected::DuplicateTag(CryptoTag::new(1).unwrap());
@@ -41,6 +50,9 @@ fn an_invalid_line_does_not_occupy_its_tag() {
     assert!(parse(&["a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:x", PJSUA_LOWER_CASE]).is_ok());
 }
 
+//= tests/spec/sdes.md#keys
+//= type=test
+//# A master key MUST stand only once in a session description.
 #[test]
 fn a_line_that_repeats_a_key_is_invalid_and_the_earlier_one_is_not() {
     let again = RTPENGINE_OFFER[0].replace("crypto:1", "crypto:7").replace("_80", "_32");

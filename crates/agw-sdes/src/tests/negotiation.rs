@@ -30,6 +30,12 @@ fn tag(number: u32) -> CryptoTag {
     CryptoTag::new(number).unwrap()
 }
 
+//= tests/spec/sdes.md#offer-and-answer
+//= type=test
+//# An answer MUST carry tag and suite of one offered line.
+//= tests/spec/sdes.md#offer-and-answer
+//= type=test
+//# An answer MUST repeat the negotiated session parameters of the offered line.
 #[test]
 fn an_answer_has_the_tag_the_suite_and_the_negotiated_parameters_of_the_offer() {
     let offer = offer("UNENCRYPTED_SRTCP WSH=256 UNENCRYPTED_SRTP FEC_ORDER=FEC_SRTP");
@@ -46,6 +52,9 @@ fn an_answer_has_the_tag_the_suite_and_the_negotiated_parameters_of_the_offer() 
     assert_eq!(offer.verify_answer(&parsed).unwrap().tag(), tag(2));
 }
 
+//= tests/spec/sdes.md#keys
+//= type=test
+//# The key of an answer MUST differ from the key of the offer.
 #[test]
 fn an_answer_is_not_made_with_a_key_of_the_offer() {
     let offer = offer("");
@@ -77,6 +86,12 @@ fn an_answer_is_not_made_for_another_tag_or_suite() {
     assert_eq!(error, AnswerError::UnsupportedSuite(tag(4)));
 }
 
+//= tests/spec/sdes.md#keys
+//= type=test
+//# The key of an answer MUST differ from the key of the offer.
+//= tests/spec/sdes.md#offer-and-answer
+//= type=test
+//# An answer MUST carry tag and suite of one offered line.
 #[test]
 fn an_answer_is_verified_line_by_line() {
     let offer = offer("");
@@ -97,6 +112,9 @@ fn an_answer_is_verified_line_by_line() {
     }
 }
 
+//= tests/spec/sdes.md#offer-and-answer
+//= type=test
+//# An answer MUST repeat the negotiated session parameters of the offered line.
 #[test]
 fn negotiated_parameters_are_repeated_and_not_added() {
     for negotiated in Negotiated::ALL {

@@ -38,6 +38,12 @@ fn every_parameter_is_read_and_printed() {
     assert!(matches!(window, SessionParameter::WindowSizeHint(512)));
 }
 
+//= tests/spec/sdes.md#session-parameters
+//= type=test
+//# An unknown session parameter MUST make the line invalid.
+//= tests/spec/sdes.md#session-parameters
+//= type=test
+//# An unknown session parameter that starts with a hyphen MUST be ignored.
 #[test]
 fn an_unknown_parameter_makes_the_line_invalid_unless_it_may_be_ignored() {
     for unknown in [
@@ -69,6 +75,9 @@ fn a_key_derivation_rate_is_1_to_24_and_0_means_none() {
     }
 }
 
+//= tests/spec/sdes.md#session-parameters
+//= type=test
+//# In strict mode a window size hint below 64 MUST make the line invalid.
 #[test]
 fn a_window_hint_is_at_least_64_and_raised_to_it_when_tolerant() {
     for value in ["64", "65", "128", "999999999"] {

@@ -27,6 +27,12 @@ fn harmless_parameters_pass_every_policy() {
     }
 }
 
+//= tests/spec/sdes.md#session-parameters
+//= type=test
+//# UNAUTHENTICATED_SRTP MUST be refused.
+//= tests/spec/sdes.md#session-parameters
+//= type=test
+//# A key derivation rate other than zero MUST be refused by policy.
 #[test]
 fn what_the_gateway_cannot_do_is_refused_by_every_policy_and_never_installed() {
     for (parameters, refusal) in [
@@ -47,6 +53,12 @@ fn what_the_gateway_cannot_do_is_refused_by_every_policy_and_never_installed() {
     assert_eq!(unsupported.into_ingress().unwrap_err(), Refusal::UnsupportedSuite);
 }
 
+//= tests/spec/sdes.md#session-parameters
+//= type=test
+//# UNENCRYPTED_SRTP and UNENCRYPTED_SRTCP MUST be refused unless policy allows them.
+//= tests/spec/srtp.md#suites
+//= type=test
+//# The NULL cipher MUST be refused unless policy allows it.
 #[test]
 fn lines_without_encryption_need_their_own_permission() {
     for (text, refusal, allowing) in [
@@ -78,6 +90,12 @@ fn a_key_of_zeros_is_refused() {
     assert_eq!(OPEN.check(&zeros), Err(Refusal::ZeroKey));
 }
 
+//= tests/spec/sdes.md#names-of-suites
+//= type=test
+//# A line with an unknown suite MUST be skipped.
+//= tests/spec/sdes.md#offer-and-answer
+//= type=test
+//# When no line is acceptable the stream MUST be rejected.
 #[test]
 fn the_first_acceptable_line_is_chosen() {
     let offer = [

@@ -132,6 +132,9 @@ proptest! {
         }
     }
 
+    //= tests/spec/sdes.md#grammar
+    //= type=test
+    //# Any text MUST be answered without a panic.
     #[test]
     fn no_text_panics(text in any::<String>(), rest in "\\PC{0,80}") {
         exercise(&text);

@@ -94,6 +94,12 @@ fn the_telekom_offer_has_two_plain_lines() {
     }
 }
 
+//= tests/spec/sdes.md#keys
+//= type=test
+//# Base64 with and without padding MUST be accepted.
+//= tests/spec/sdes.md#keys
+//= type=test
+//# Base64 MUST be printed with padding.
 #[test]
 fn the_rtpengine_offer_reads_the_same_with_and_without_padding() {
     for line in RTPENGINE_OFFER {

@@ -29,6 +29,9 @@ fn another_attribute_is_no_crypto_line() {
     }
 }
 
+//= tests/spec/sdes.md#grammar
+//= type=test
+//# One or more blanks or tabs between fields MUST be accepted.
 #[test]
 fn any_number_of_blanks_and_tabs_separates_fields() {
     let spaced = RFC_6_1_FIRST.replace(' ', "  \t ") + "\t KDR=0";
@@ -57,6 +60,12 @@ fn control_characters_and_other_alphabets_are_refused() {
     }
 }
 
+//= tests/spec/sdes.md#grammar
+//= type=test
+//# Names MUST be compared without regard to case.
+//= tests/spec/sdes.md#grammar
+//= type=test
+//# The text of a key MUST be taken with regard to case.
 #[test]
 fn everything_but_the_key_is_case_insensitive() {
     let lower = line(&format!("inline:{KEY_A} unencrypted_srtp fec_order=fec_srtp kdr=3 wsh=70"));
@@ -65,6 +74,9 @@ fn everything_but_the_key_is_case_insensitive() {
     assert_eq!(printed(&strict(&lower).unwrap()), upper);
 }
 
+//= tests/spec/sdes.md#grammar
+//= type=test
+//# In strict mode the tag MUST be a decimal number of 1 to 9 digits without a leading zero.
 #[test]
 fn a_tag_is_one_to_nine_digits() {
     let with = |tag: &str| RFC_6_1_FIRST.replace("crypto:1", &format!("crypto:{tag}"));
@@ -94,6 +106,9 @@ fn a_made_tag_is_never_zero() {
     assert_eq!(CryptoTag::new(999_999_999).unwrap().get(), CryptoTag::MAX);
 }
 
+//= tests/spec/sdes.md#grammar
+//= type=test
+//# An error MUST name the field that is wrong.
 #[test]
 fn missing_fields_are_named() {
     for (text, field, rule) in [
@@ -112,6 +127,12 @@ fn missing_fields_are_named() {
     }
 }
 
+//= tests/spec/sdes.md#names-of-suites
+//= type=test
+//# Known aliases of a suite MUST be accepted.
+//= tests/spec/sdes.md#names-of-suites
+//= type=test
+//# Under an alias the registered name of the suite MUST be printed.
 #[test]
 fn aliases_come_in_and_canonical_names_go_out() {
     for (alias, suite) in [
@@ -130,6 +151,9 @@ fn aliases_come_in_and_canonical_names_go_out() {
     }
 }
 
+//= tests/spec/sdes.md#names-of-suites
+//= type=test
+//# A line with an unknown suite MUST NOT make the description invalid.
 #[test]
 fn other_suites_make_an_unsupported_line_and_not_an_invalid_one() {
     for (name, recognised) in [
