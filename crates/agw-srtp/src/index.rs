@@ -82,9 +82,14 @@ impl SrtcpIndex {
 #[must_use]
 pub const fn estimate_index(highest: PacketIndex, sequence: SequenceNumber) -> PacketIndex {
     const HALF: i32 = 0x8000;
+    //= tests/spec/srtp.md#packet-index
+    //# The estimated rollover counter MUST be the one of the three candidates that brings the index
+    //# nearest to the highest authenticated one.
     let ahead = sequence.0 as i32 - highest.sequence().0 as i32;
     let roc = highest.roc();
     let roc = if ahead > HALF {
+        //= tests/spec/srtp.md#packet-index
+        //# The rollover counter MUST NOT go below 0.
         roc.saturating_sub(1)
     } else if ahead < -HALF {
         roc.saturating_add(1)

@@ -9,6 +9,8 @@ const MAX_KEY_OCTETS: usize = 32;
 const SALT_OCTETS: usize = 14;
 const AUTH_OCTETS: usize = 20;
 
+//= tests/spec/srtp.md#key-derivation
+//# The label MUST land in octet 7 of the 14-octet salt.
 /// Where the label lands in the 112-bit salt when the key derivation rate is 0: byte 7, because
 /// the index that follows it has 48 bits. SRTCP keeps the place although its index is shorter.
 const LABEL_POSITION: usize = 7;
@@ -36,9 +38,13 @@ impl SessionKeys {
     /// long as the suite's (RFC 6188 §3.1).
     #[must_use]
     pub fn derive(master: &MasterKey) -> Self {
+        //= tests/spec/srtp.md#key-derivation
+        //# A suite with 192-bit or 256-bit keys MUST derive with AES of that key length.
         let prf = AesKey::new(master.key());
         let salt = master.padded_salt();
         Self {
+            //= tests/spec/srtp.md#key-derivation
+            //# Session keys MUST be derived with labels 0 to 2 for SRTP and 3 to 5 for SRTCP.
             srtp: ProtocolKeys::derive(&prf, &salt, master.suite(), 0),
             srtcp: ProtocolKeys::derive(&prf, &salt, master.suite(), 3),
         }

@@ -10,6 +10,8 @@ use crate::Suite;
 const MAX_SALT_OCTETS: usize = 14;
 const MAX_MKI_OCTETS: usize = 128;
 
+//= tests/spec/srtp.md#key-material
+//# Key material MUST be wiped when it is released.
 /// A master key and its master salt (RFC 3711 §3.2.1).
 ///
 /// Wiped on drop, neither cloned nor printed nor compared but in constant time. The octets stay
@@ -82,6 +84,8 @@ impl MasterKey {
         self.key_and_salt.get(..self.suite.key_len()).unwrap_or_default()
     }
 
+    //= tests/spec/srtp.md#key-derivation
+    //# A 96-bit master salt MUST be padded on the right to 112 bits before derivation.
     /// Lends the salt, padded on the right with zeros to 112 bits as RFC 7714 §11 leaves unsaid
     /// and every implementation does.
     pub(crate) fn padded_salt(&self) -> Zeroizing<[u8; MAX_SALT_OCTETS]> {
@@ -94,6 +98,8 @@ impl MasterKey {
     }
 }
 
+//= tests/spec/srtp.md#key-material
+//# Key material MUST NOT appear in debug output.
 impl fmt::Debug for MasterKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "MasterKey(redacted, {} octets)", self.key_and_salt.len())
@@ -111,6 +117,8 @@ impl Mki {
     /// The longest identifier, in octets.
     pub const MAX_LEN: usize = MAX_MKI_OCTETS;
 
+    //= tests/spec/srtp.md#mki
+    //# An MKI of 1 to 128 octets MUST be accepted.
     /// Takes the octets as they appear in packets, most significant first.
     ///
     /// # Errors
@@ -298,6 +306,9 @@ mod tests {
         assert!(!bool::from(other.is_all_zero()));
     }
 
+    //= tests/spec/srtp.md#key-material
+    //= type=test
+    //# Key material MUST NOT appear in debug output.
     #[test]
     fn debug_shows_no_octet_of_the_key() {
         let key = |octets: &[u8]| {
@@ -310,6 +321,9 @@ mod tests {
         assert!(shown(&[0xab; 30]).contains("MasterKey(redacted, 30 octets)"));
     }
 
+    //= tests/spec/srtp.md#mki
+    //= type=test
+    //# An MKI of 1 to 128 octets MUST be accepted.
     #[test]
     fn an_mki_has_1_to_128_octets() {
         assert_eq!(Mki::new(&[]), Err(KeyError::MkiLength(0)));

@@ -63,6 +63,8 @@ impl ValidKeys {
             !(1..=max.srtp).contains(&life.srtp) || !(1..=max.srtcp).contains(&life.srtcp)
         };
         if keys.iter().any(|(_, key)| too_long(key.lifetime)) {
+            //= tests/spec/srtp.md#key-lifetime
+            //# A lifetime above the maximum of the suite MUST be refused.
             return Err(KeyError::Lifetime);
         }
         let mkis: Vec<Option<Mki>> = keys.iter().map(|(_, key)| key.mki).collect();
@@ -98,6 +100,8 @@ pub(crate) struct LiveKey<K> {
     pub(crate) suite: Suite,
     pub(crate) mki: Option<Mki>,
     pub(crate) fingerprint: Fingerprint,
+    //= tests/spec/srtp.md#key-lifetime
+    //# The packets of all SSRCs under one key MUST be counted together.
     pub(crate) usage: Usage,
     pub(crate) expanded: K,
     unencrypted_srtp: bool,
@@ -244,6 +248,8 @@ impl ConstantTimeEq for Fingerprint {
     }
 }
 
+//= tests/spec/srtp.md#key-lifetime
+//# SRTP and SRTCP packets MUST be counted separately against the lifetime.
 /// Packets that passed under a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Spent {
@@ -290,6 +296,8 @@ impl Usage {
     /// Whether one more packet may pass: counts have to stay below the lifetime.
     pub(crate) fn has_room(&self, protocol: Protocol) -> bool {
         let (spent, limit) = self.count(protocol);
+        //= tests/spec/srtp.md#key-lifetime
+        //# A key MUST NOT protect or open packets beyond its lifetime.
         spent + 1 < limit
     }
 
@@ -314,6 +322,8 @@ impl Usage {
             self.warned = true;
             return Some(KeyEvent::LifetimeExpired);
         }
+        //= tests/spec/srtp.md#key-lifetime
+        //# A warning MUST be given once when 90 % of a lifetime is used.
         if warn && !self.warned {
             self.warned = true;
             return Some(KeyEvent::LifetimeWarning);

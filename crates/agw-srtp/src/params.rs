@@ -24,6 +24,8 @@ impl SessionParameters {
     pub const MAX_SOURCES: u8 = 64;
 
     pub(crate) fn validate(self) -> Result<Self, KeyError> {
+        //= tests/spec/srtp.md#replay
+        //# The window MUST hold at least 64 packets.
         if !(Self::MIN_WINDOW..=Self::MAX_WINDOW).contains(&self.window) {
             return Err(KeyError::Window(self.window));
         }
@@ -86,6 +88,9 @@ pub enum Rekey {
 mod tests {
     use super::*;
 
+    //= tests/spec/srtp.md#replay
+    //= type=test
+    //# The window MUST hold at least 64 packets.
     #[test]
     fn window_and_sources_have_limits() {
         let with = |window, max_sources| SessionParameters {

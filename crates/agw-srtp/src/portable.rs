@@ -37,6 +37,8 @@ pub(crate) enum Transform {
     Galois(Galois),
 }
 
+//= tests/spec/srtp.md#key-material
+//# Key material MUST be wiped when it is released.
 impl ZeroizeOnDrop for PortableKeys {}
 
 impl Engine for Portable {
@@ -114,6 +116,9 @@ mod tests {
     /// Compiles for types that wipe themselves only.
     fn wipes<T: ZeroizeOnDrop>() {}
 
+    //= tests/spec/srtp.md#key-material
+    //= type=test
+    //# Key material MUST be wiped when it is released.
     #[test]
     fn every_part_that_holds_key_material_wipes_itself() {
         wipes::<Aes128Enc>();

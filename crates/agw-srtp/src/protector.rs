@@ -82,7 +82,11 @@ impl<K> Protector<K> {
         if !key.usage.has_room(Protocol::Srtp) {
             return Err(ProtectError::KeyExpired);
         }
+        //= tests/spec/srtp.md#transmit-guard
+        //# A packet behind the transmit window MUST NOT be protected.
         let index = self.sources.look_srtp(header.ssrc(), header.sequence())?.index;
+        //= tests/spec/srtp.md#transmit-guard
+        //# Two packets MUST NOT be protected with the same key, SSRC and index.
         self.sources.remember(header.ssrc(), Protocol::Srtp, index)?;
         if let Some(event) = key.usage.record(Protocol::Srtp, index) {
             self.events.push(event);
@@ -108,6 +112,9 @@ impl<K> Protector<K> {
             return Err(ProtectError::KeyExpired);
         }
         let index = u64::from(self.next_srtcp);
+        //= tests/spec/srtp.md#srtcp-index
+        //# The SRTCP index MUST start at 1 and grow by one with each SRTCP packet sent, whatever
+        //# its SSRC.
         self.next_srtcp += 1;
         if let Some(event) = key.usage.record(Protocol::Srtcp, index) {
             self.events.push(event);
@@ -135,6 +142,8 @@ impl<K> Protector<K> {
         let (operation, srtcp_word) = match ticket.protocol {
             Protocol::Srtp => (Operation::ProtectSrtp, 0),
             Protocol::Srtcp => {
+                //= tests/spec/srtp.md#e-bit
+                //# The E bit MUST be set on every encrypted SRTCP packet sent and on no other.
                 let flag = if ticket.encrypted { E_FLAG } else { 0 };
                 let index = SrtcpIndex::from_word(ticket.index as u32);
                 (Operation::ProtectSrtcp, flag | index.get())
@@ -252,7 +261,7 @@ fn table(parameters: SessionParameters, initial_roc: u32) -> SourceTable {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{MAX_TRAILER, MasterKey, Portable};
+    use crate::{IngressKey, MAX_TRAILER, MasterKey, Portable, Unprotector};
 
     const REPORT: [u8; 8] = [0x80, 201, 0, 1, 0, 0, 0, 9];
 
@@ -271,5 +280,31 @@ mod tests {
         let refused = egress.begin_srtcp(&REPORT).unwrap_err();
         assert_eq!(refused, ProtectError::KeyExpired);
         assert_eq!(egress.srtcp_index(), Some(SrtcpIndex::MAX));
+    }
+
+    //= tests/spec/srtp.md#srtcp-index
+    //= type=test
+    //# A received SRTCP index of 0 or of 1 MUST be accepted as the first.
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "a test needs some instant to count from")]
+    fn a_sender_may_count_srtcp_from_0_or_from_1() {
+        for first in [0, 1] {
+            let suite = Suite::AesCm128HmacSha1_80;
+            let master = || MasterKey::from_concatenated(suite, &[3; 30]).unwrap();
+            let parameters = SessionParameters::default();
+            let keys = vec![EgressKey::new(master())];
+            let mut egress = Protector::new(&Portable, keys, parameters, 0).unwrap();
+            egress.next_srtcp = first;
+            let keys = vec![IngressKey::new(master())];
+            let mut ingress = Unprotector::new(&Portable, keys, parameters, 0).unwrap();
+            let mut buffer = [0; 8 + MAX_TRAILER];
+            buffer[..8].copy_from_slice(&REPORT);
+
+            let octets = egress.protect_srtcp(&Portable, &mut buffer, 8).unwrap();
+            assert_eq!(buffer[8..12], (0x8000_0000 | first).to_be_bytes());
+            let opened =
+                ingress.unprotect_srtcp(&Portable, &mut buffer, octets, std::time::Instant::now());
+            assert_eq!(opened, Ok(8), "{first}");
+        }
     }
 }

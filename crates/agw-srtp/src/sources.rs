@@ -35,6 +35,10 @@ pub(crate) struct SourceTable {
     slots: Vec<Source>,
 }
 
+//= tests/spec/srtp.md#replay
+//# Each SSRC MUST have a window of its own.
+//= tests/spec/srtp.md#replay
+//# SRTP and SRTCP MUST have separate windows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Source {
     ssrc: Ssrc,
@@ -131,6 +135,8 @@ impl SourceTable {
     fn look(&self, ssrc: Ssrc, protocol: Protocol, index: u64) -> Result<Standing, Refusal> {
         let Some(source) = self.find(ssrc) else {
             if self.used == self.slots.len() {
+                //= tests/spec/srtp.md#order-of-checks
+                //# The number of SSRCs in a crypto context MUST be bounded.
                 return Err(Refusal::Full);
             }
             return Ok(Standing { index, new_source: true, implausible: false });

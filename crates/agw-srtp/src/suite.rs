@@ -31,6 +31,12 @@ pub enum Suite {
 }
 
 impl Suite {
+    //= tests/spec/srtp.md#suites
+    //# A gateway MUST offer AES_CM_128_HMAC_SHA1_80 and AES_CM_128_HMAC_SHA1_32.
+    //= tests/spec/srtp.md#suites
+    //# A gateway MUST offer AES_192_CM and AES_256_CM with tags of 80 and of 32 bits.
+    //= tests/spec/srtp.md#suites
+    //# A gateway MUST offer AEAD_AES_128_GCM and AEAD_AES_256_GCM.
     /// Every suite.
     pub const ALL: [Self; 10] = [
         Self::AesCm128HmacSha1_80,
@@ -102,6 +108,8 @@ impl Suite {
     /// (RFC 4568 §6.2.2).
     #[must_use]
     pub const fn srtcp_tag_len(self) -> usize {
+        //= tests/spec/srtp.md#suites
+        //# A suite with a 32-bit SRTP tag MUST still use an 80-bit tag on SRTCP.
         if self.is_aead() { 16 } else { 10 }
     }
 
@@ -130,6 +138,8 @@ impl Suite {
     /// The most packets one master key may protect: 2^48 SRTP, 2^31 SRTCP (RFC 3711 §9.2).
     #[must_use]
     pub const fn max_lifetime(self) -> Lifetime {
+        //= tests/spec/srtp.md#key-lifetime
+        //# A lifetime above the maximum of the suite MUST be refused.
         Lifetime { srtp: 1 << 48, srtcp: 1 << 31 }
     }
 
@@ -156,6 +166,9 @@ impl Suite {
 mod tests {
     use super::*;
 
+    //= tests/spec/srtp.md#suites
+    //= type=test
+    //# A suite with a 32-bit SRTP tag MUST still use an 80-bit tag on SRTCP.
     #[test]
     fn lengths_are_those_of_the_registrations() {
         // suite, key, salt, SRTP tag, SRTCP tag: RFC 4568 §6.2 table, RFC 6188 tables 1-4, RFC 7714 §12.

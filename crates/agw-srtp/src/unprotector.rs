@@ -168,13 +168,23 @@ impl<K> Unprotector<K> {
         };
         let key = keys
             .iter_mut()
+            //= tests/spec/srtp.md#key-lifetime
+            //# A key MUST NOT protect or open packets beyond its lifetime.
             .find(|key| key.id == id && key.usage.has_room(protocol))
             .ok_or(UnprotectError::KeyExpired)?;
+        //= tests/spec/srtp.md#replay
+        //# A window MUST remember an index only after its packet was authenticated.
+        //= tests/spec/srtp.md#order-of-checks
+        //# An SSRC MUST NOT be remembered before one of its packets is authenticated.
+        //= tests/spec/srtp.md#packet-index
+        //# The highest index MUST NOT advance before the packet is authenticated.
         let Remembered { newer, new_source } = sources.remember(ssrc, protocol, index)?;
         let event = key.usage.record(protocol, index);
         if let (Some(event), false) = (event, in_retired) {
             self.events.push(event);
         }
+        //= tests/spec/srtp.md#new-keys
+        //# A staged key MUST come in force at the first authenticated packet with its MKI.
         if in_staged && let Some(staged) = self.staged.take() {
             self.replace(staged, RocOnRekey::Keep, OVERLAP_AFTER_MKI, now);
             self.events.push(KeyEvent::Activated);
@@ -261,6 +271,8 @@ impl<K> Unprotector<K> {
             let mut jobs = [self.job(&ticket, buffer, packet_octets)];
             engine.run(&mut jobs);
             let [job] = jobs;
+            //= tests/spec/srtp.md#order-of-checks
+            //# A packet that fails authentication MUST leave the crypto context as it was.
             let failure = match job.outcome() {
                 Ok(octets) => {
                     self.commit(ticket, now)?;
@@ -299,6 +311,18 @@ mod tests {
         (ingress.sources.clone(), usage)
     }
 
+    //= tests/spec/srtp.md#order-of-checks
+    //= type=test
+    //# A packet that fails authentication MUST leave the crypto context as it was.
+    //= tests/spec/srtp.md#packet-index
+    //= type=test
+    //# The highest index MUST NOT advance before the packet is authenticated.
+    //= tests/spec/srtp.md#replay
+    //= type=test
+    //# A window MUST remember an index only after its packet was authenticated.
+    //= tests/spec/srtp.md#order-of-checks
+    //= type=test
+    //# Plaintext MUST NOT be released before the tag is verified.
     #[test]
     #[expect(clippy::disallowed_methods, reason = "a test needs some instant to count from")]
     fn every_bit_of_a_packet_can_be_wrong_without_any_trace() {

@@ -42,6 +42,15 @@ fn counter_mode_keystreams_are_those_of_rfc_3711_b2_and_rfc_6188() {
     }
 }
 
+//= tests/spec/srtp.md#key-derivation
+//= type=test
+//# Session keys MUST be derived with labels 0 to 2 for SRTP and 3 to 5 for SRTCP.
+//= tests/spec/srtp.md#key-derivation
+//= type=test
+//# The label MUST land in octet 7 of the 14-octet salt.
+//= tests/spec/srtp.md#key-derivation
+//= type=test
+//# A suite with 192-bit or 256-bit keys MUST derive with AES of that key length.
 #[test]
 fn session_keys_are_those_of_rfc_3711_b3_and_rfc_6188() {
     // suite, master key, master salt, k_e, k_s, k_a
@@ -91,6 +100,9 @@ fn all_94_octets_of_the_authentication_key_of_rfc_3711_b3_follow() {
     assert_eq!(key[..], hex(expected));
 }
 
+//= tests/spec/srtp.md#key-derivation
+//= type=test
+//# Session keys MUST be derived with labels 0 to 2 for SRTP and 3 to 5 for SRTCP.
 #[test]
 fn srtcp_session_keys_of_the_rfc_3711_b3_master_use_labels_3_to_5() {
     // In no RFC; computed by an independent implementation.
@@ -194,6 +206,12 @@ fn frame(vector: &Gcm, operation: Operation) -> Frame<'static> {
     }
 }
 
+//= tests/spec/srtp.md#e-bit
+//= type=test
+//# Unencrypted SRTCP under GCM MUST carry a tag over the whole packet.
+//= tests/spec/srtp.md#order-of-checks
+//= type=test
+//# Plaintext MUST NOT be released before the tag is verified.
 #[test]
 fn galois_packets_are_those_of_rfc_7714_both_ways_and_survive_a_wrong_tag() {
     for vector in gcm_vectors() {

@@ -72,14 +72,20 @@ impl ReplayWindow {
         match self.highest {
             Some(highest) if index <= highest => {
                 if highest - index >= self.size() {
+                    //= tests/spec/srtp.md#replay
+                    //# An index behind the window MUST be discarded.
                     return Err(Stale::TooOld);
                 }
                 let (word, mask) = self.position(index);
                 let seen = self.words().get(word).is_none_or(|word| word & mask != 0);
                 if seen {
+                    //= tests/spec/srtp.md#replay
+                    //# An index that was received before MUST be discarded.
                     return Err(Stale::Replay);
                 }
             }
+            //= tests/spec/srtp.md#replay
+            //# Packets before the first one MUST be accepted while they are inside the window.
             Some(_) | None => {}
         }
         Ok(Fresh { index })
@@ -92,6 +98,8 @@ impl ReplayWindow {
     pub fn commit(&mut self, fresh: Fresh) -> Result<bool, Stale> {
         let Fresh { index } = self.check(fresh.index)?;
         let newer = self.highest.is_none_or(|highest| index > highest);
+        //= tests/spec/srtp.md#packet-index
+        //# A packet estimated one rollover behind MUST NOT change the rollover counter.
         if newer {
             self.forget_between(self.highest, index);
             self.highest = Some(index);

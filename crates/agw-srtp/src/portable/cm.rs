@@ -111,8 +111,14 @@ impl CounterMode {
         let sealed = buffer.get_mut(..octets).ok_or(CryptoFailure::TooShort)?;
         let (rest, tag) = sealed.split_at_mut(octets - frame.tag_len());
         let packet = rest.get_mut(..plain_octets).ok_or(CryptoFailure::TooShort)?;
+        //= tests/spec/srtp.md#suites
+        //# SRTCP MUST always be authenticated.
         let expected = self.tag(frame, packet);
         let expected = expected.get(..tag.len()).unwrap_or_default();
+        //= tests/spec/srtp.md#order-of-checks
+        //# Plaintext MUST NOT be released before the tag is verified.
+        //= tests/spec/srtp.md#order-of-checks
+        //# Tags MUST be compared in constant time.
         if !bool::from(expected.ct_eq(tag)) {
             return Err(CryptoFailure::Authentication);
         }
@@ -122,6 +128,8 @@ impl CounterMode {
 
     /// Encrypts or decrypts what is not in the clear.
     fn cipher(&self, frame: &Frame<'_>, packet: &mut [u8]) {
+        //= tests/spec/srtp.md#packet-forms
+        //# Padding MUST be inside the encrypted part.
         if let (true, Some(octets)) = (frame.encrypted, packet.get_mut(frame.clear_octets..)) {
             self.cipher.apply_keystream(&self.iv(frame), octets);
         }
@@ -144,6 +152,8 @@ impl CounterMode {
             Operation::ProtectSrtp | Operation::UnprotectSrtp => frame.roc(),
             Operation::ProtectSrtcp | Operation::UnprotectSrtcp => frame.srtcp_word,
         };
+        //= tests/spec/srtp.md#packet-forms
+        //# The authentication tag MUST NOT cover the MKI.
         let mut mac = self.mac.clone();
         mac.update(packet);
         mac.update(&appendix.to_be_bytes());

@@ -89,6 +89,8 @@ impl Galois {
             Operation::ProtectSrtp | Operation::UnprotectSrtp => {
                 let clear = if frame.encrypted { frame.clear_octets } else { plain_octets };
                 let (clear, secret) = packet.split_at_mut(clear);
+                //= tests/spec/srtp.md#order-of-checks
+                //# Plaintext MUST NOT be released before the tag is verified.
                 self.decrypt(frame, clear, secret, &tag)?;
             }
             Operation::ProtectSrtcp | Operation::UnprotectSrtcp if frame.encrypted => {
@@ -122,6 +124,8 @@ impl Galois {
             *word = frame.srtcp_word.to_be_bytes();
         }
         if !frame.encrypted {
+            //= tests/spec/srtp.md#e-bit
+            //# Unencrypted SRTCP under GCM MUST carry a tag over the whole packet.
             return self.encrypt(frame, authentic, &mut []);
         }
         let octets = authentic.len() - WORD_OCTETS;

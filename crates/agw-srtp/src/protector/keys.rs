@@ -44,6 +44,8 @@ impl<K> Protector<K> {
     ) -> Result<Rekey, KeyError> {
         let parameters = parameters.validate()?;
         let keys = ValidKeys::new(keys)?;
+        //= tests/spec/srtp.md#new-keys
+        //# Installing the key that is in force MUST change nothing.
         if self.current.is_same_material(&keys) {
             self.current.redeclare(&keys, parameters);
             self.parameters.unencrypted_srtp = parameters.unencrypted_srtp;
@@ -115,6 +117,8 @@ impl<K> Protector<K> {
             former || current
         };
         if fingerprints.any(repeats) {
+            //= tests/spec/srtp.md#transmit-guard
+            //# Two packets MUST NOT be protected with the same key, SSRC and index.
             return Err(KeyError::KeyReused);
         }
         Ok(())
@@ -124,6 +128,9 @@ impl<K> Protector<K> {
         self.history.add(self.current.spent());
         keys.carry_usage(self.history.spent());
         self.current = keys;
+        //= tests/spec/srtp.md#srtcp-index
+        //# A new key for the same crypto context MUST NOT set the SRTCP index back when the
+        //# rollover counter is kept.
         if let Some(roc) = roc.restart() {
             self.history.lose_counters();
             self.sources = table(self.parameters, roc);

@@ -33,6 +33,8 @@ impl<K> Unprotector<K> {
     ) -> Result<Rekey, KeyError> {
         let parameters = parameters.validate()?;
         let keys = ValidKeys::new(keys)?;
+        //= tests/spec/srtp.md#new-keys
+        //# Installing the key that is in force MUST change nothing.
         if self.current.is_same_material(&keys) {
             self.current.redeclare(&keys, parameters);
             self.parameters.unencrypted_srtp = parameters.unencrypted_srtp;
@@ -103,10 +105,15 @@ impl<K> Unprotector<K> {
             keys.carry_usage(retired.keys.spent());
         }
         let old_keys = std::mem::replace(&mut self.current, keys);
+        //= tests/spec/srtp.md#new-keys
+        //# With a new key the rollover counter MUST be kept, reset or set as the controller says.
         let old_sources = roc
             .restart()
             .map(|roc| std::mem::replace(&mut self.sources, table(self.parameters, roc)));
         let until = now.checked_add(overlap.min(MAX_OVERLAP)).unwrap_or(now);
+        //= tests/spec/srtp.md#new-keys
+        //# A replaced ingress key MUST open packets until its overlap ends and MUST NOT open any
+        //# later.
         self.retired =
             (until > now).then_some(Retired { keys: old_keys, sources: old_sources, until });
     }

@@ -31,6 +31,8 @@ impl<K> Unprotector<K> {
         let mut refused = if packet.len() < header.clear_octets() + trailer {
             UnprotectError::Malformed
         } else {
+            //= tests/spec/srtp.md#mki
+            //# A packet whose MKI names no live key MUST be discarded.
             UnprotectError::UnknownMki
         };
         for (attempt, reading) in self.readings(header, packet, now).enumerate() {
@@ -51,6 +53,8 @@ impl<K> Unprotector<K> {
         packet: &[u8],
         now: Instant,
     ) -> impl Iterator<Item = Result<OpenTicket, UnprotectError>> {
+        //= tests/spec/srtp.md#mki
+        //# With an MKI the key MUST be chosen by the MKI alone.
         let identified = self
             .live(now)
             .filter(move |(key, _)| key.mki.is_some() && header.carries_mki(key, packet));
@@ -63,6 +67,9 @@ impl<K> Unprotector<K> {
     /// The keys that open packets now, each with its table.
     fn live(&self, now: Instant) -> impl Iterator<Item = (&LiveKey<K>, &SourceTable)> {
         let staged = self.staged.iter().flat_map(KeySet::iter);
+        //= tests/spec/srtp.md#new-keys
+        //# A replaced ingress key MUST open packets until its overlap ends and MUST NOT open any
+        //# later.
         let retired = self.retired.iter().filter(move |old| now < old.until);
         self.current
             .iter()
@@ -82,6 +89,8 @@ impl<K> Unprotector<K> {
         sources: &SourceTable,
     ) -> Result<OpenTicket, UnprotectError> {
         let protocol = header.protocol();
+        //= tests/spec/srtp.md#order-of-checks
+        //# Any octets of any length MUST be answered without a panic.
         if packet.len() < header.clear_octets() + header.trailer_octets(key) {
             return Err(UnprotectError::Malformed);
         }
@@ -95,6 +104,9 @@ impl<K> Unprotector<K> {
                 let word = srtcp_word(packet, key)?;
                 // Under a null suite the bit changes nothing and peers disagree about it.
                 if !key.suite.is_null() && encrypted != (word & E_FLAG != 0) {
+                    //= tests/spec/srtp.md#e-bit
+                    //# An SRTCP packet whose E bit is not as agreed MUST be discarded under a suite
+                    //# that encrypts.
                     return Err(UnprotectError::Unencrypted);
                 }
                 let index = SrtcpIndex::from_word(word);
@@ -133,6 +145,8 @@ impl Header {
 
     fn clear_octets(&self) -> usize {
         match self {
+            //= tests/spec/srtp.md#packet-forms
+            //# CSRC list and header extension MUST NOT be encrypted.
             Self::Srtp(header) => header.len(),
             Self::Srtcp(_) => RtcpHeader::LEN,
         }
@@ -167,6 +181,8 @@ impl Header {
 /// AEAD, where the tag belongs to the ciphertext (RFC 3711 §3.4, RFC 7714 §9.1).
 fn srtcp_word<K>(packet: &[u8], key: &LiveKey<K>) -> Result<u32, UnprotectError> {
     let tag = if key.suite.is_aead() { 0 } else { key.suite.srtcp_tag_len() };
+    //= tests/spec/srtp.md#mki
+    //# In SRTCP the MKI MUST stand after the word with the index.
     let end = packet.len().checked_sub(key.mki_octets().len() + tag);
     let word = end
         .and_then(|end| packet.get(..end))

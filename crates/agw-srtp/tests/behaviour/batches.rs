@@ -50,6 +50,9 @@ fn run_one(
     pair.ingress.commit(ticket, pair.now)
 }
 
+//= tests/spec/srtp.md#replay
+//= type=test
+//# An index that was received before MUST be discarded.
 #[test]
 fn the_second_of_two_copies_in_one_batch_is_a_replay() {
     for suite in Suite::ALL {

@@ -19,6 +19,12 @@ fn pair(suite: Suite, egress_unencrypted: bool, ingress_unencrypted: bool) -> Pa
     pair
 }
 
+//= tests/spec/srtp.md#e-bit
+//= type=test
+//# An SRTCP packet whose E bit is not as agreed MUST be discarded under a suite that encrypts.
+//= tests/spec/srtp.md#e-bit
+//= type=test
+//# The E bit MUST be set on every encrypted SRTCP packet sent and on no other.
 #[test]
 fn the_flag_must_be_the_one_agreed_on() {
     // encrypted suites: sender unencrypted, receiver unencrypted, outcome
@@ -51,6 +57,9 @@ fn a_null_suite_sends_0_and_takes_both() {
     }
 }
 
+//= tests/spec/srtp.md#suites
+//= type=test
+//# SRTCP MUST always be authenticated.
 #[test]
 fn setting_the_flag_of_a_sealed_packet_is_forgery() {
     for suite in Suite::ALL {

@@ -97,6 +97,21 @@ fn ends(suite: Suite, mki: Option<Mki>, parameters: SessionParameters, roc: u32)
 }
 
 proptest! {
+    //= tests/spec/srtp.md#suites
+    //= type=test
+    //# A gateway MUST offer AES_192_CM and AES_256_CM with tags of 80 and of 32 bits.
+    //= tests/spec/srtp.md#packet-forms
+    //= type=test
+    //# CSRC list and header extension MUST NOT be encrypted.
+    //= tests/spec/srtp.md#packet-forms
+    //= type=test
+    //# A packet without payload MUST be protected and opened like any other.
+    //= tests/spec/srtp.md#packet-forms
+    //= type=test
+    //# Padding MUST be inside the encrypted part.
+    //= tests/spec/srtp.md#mki
+    //= type=test
+    //# An MKI of 1 to 128 octets MUST be accepted.
     #[test]
     fn rtp_of_any_shape_comes_back_and_only_the_header_stays_in_the_clear(
         suite in prop::sample::select(Suite::ALL.to_vec()),
@@ -123,6 +138,9 @@ proptest! {
         prop_assert_eq!(open(&mut ingress, &sealed, start()), Ok(plain));
     }
 
+    //= tests/spec/srtp.md#packet-forms
+    //= type=test
+    //# An SRTCP packet MUST be protected and opened whatever its first packet type is.
     #[test]
     fn rtcp_compound_or_reduced_comes_back(
         suite in prop::sample::select(Suite::ALL.to_vec()),
@@ -148,6 +166,9 @@ proptest! {
         prop_assert_eq!(open_rtcp(&mut ingress, &sealed, start()), Ok(plain));
     }
 
+    //= tests/spec/srtp.md#order-of-checks
+    //= type=test
+    //# Any octets of any length MUST be answered without a panic.
     #[test]
     fn any_octets_are_refused_or_authentic(
         suite in prop::sample::select(Suite::ALL.to_vec()),
@@ -162,6 +183,9 @@ proptest! {
         let _ = (seal(&mut egress, &octets), seal_rtcp(&mut egress, &octets));
     }
 
+    //= tests/spec/srtp.md#packet-forms
+    //= type=test
+    //# CSRC list and header extension MUST be authenticated.
     #[test]
     fn a_changed_bit_anywhere_is_noticed(
         suite in prop::sample::select(Suite::ALL.to_vec()),

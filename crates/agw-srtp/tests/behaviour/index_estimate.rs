@@ -33,6 +33,10 @@ fn agrees(roc: u32, s_l: u16, seq: u16) -> bool {
     estimate_index(PacketIndex::new(roc, s_l), SequenceNumber(seq)).get() == expected
 }
 
+//= tests/spec/srtp.md#packet-index
+//= type=test
+//# The estimated rollover counter MUST be the one of the three candidates that brings the index
+//# nearest to the highest authenticated one.
 #[test]
 fn the_estimate_is_appendix_a_near_every_decision() {
     let boundaries = [0, 1, 0x7ffe, 0x7fff, 0x8000, 0x8001, 0xfffe, 0xffff];

@@ -18,6 +18,10 @@ fn protector(keys: Vec<EgressKey>) -> Protector<PortableKeys> {
     Protector::new(&Portable, keys, SessionParameters::default(), 0).unwrap()
 }
 
+fn key_of(suite: Suite) -> EgressKey {
+    EgressKey::new(master(suite, 1))
+}
+
 #[test]
 fn the_identifier_stands_before_the_tag_and_behind_everything_for_aead() {
     for suite in Suite::ALL {
@@ -34,6 +38,34 @@ fn the_identifier_stands_before_the_tag_and_behind_everything_for_aead() {
     }
 }
 
+//= tests/spec/srtp.md#packet-forms
+//= type=test
+//# The authentication tag MUST NOT cover the MKI.
+//= tests/spec/srtp.md#mki
+//= type=test
+//# In SRTCP the MKI MUST stand after the word with the index.
+#[test]
+fn without_the_identifier_a_packet_is_octet_for_octet_the_same() {
+    for suite in Suite::ALL {
+        let with_mki = EgressKey { mki: Some(Mki::new(&[9; 5]).unwrap()), ..key_of(suite) };
+        let (mut with, mut without) = (protector(vec![with_mki]), protector(vec![key_of(suite)]));
+        let cut = |mut sealed: Vec<u8>, tag_len: usize| {
+            let end = sealed.len() - if suite.is_aead() { 0 } else { tag_len };
+            assert_eq!(sealed.drain(end - 5..end).collect::<Vec<u8>>(), [9; 5], "{suite:?}");
+            sealed
+        };
+
+        let sealed = cut(seal(&mut with, &rtp(SSRC, 1)).unwrap(), suite.srtp_tag_len());
+        assert_eq!(sealed, seal(&mut without, &rtp(SSRC, 1)).unwrap(), "{suite:?}");
+
+        let sealed = cut(seal_rtcp(&mut with, &rtcp(SSRC)).unwrap(), suite.srtcp_tag_len());
+        assert_eq!(sealed, seal_rtcp(&mut without, &rtcp(SSRC)).unwrap(), "{suite:?}");
+    }
+}
+
+//= tests/spec/srtp.md#mki
+//= type=test
+//# With an MKI the key MUST be chosen by the MKI alone.
 #[test]
 fn of_several_keys_the_identifier_picks_one_whatever_the_order() {
     for len in [1, 4, 128] {
@@ -56,6 +88,9 @@ fn of_several_keys_the_identifier_picks_one_whatever_the_order() {
     }
 }
 
+//= tests/spec/srtp.md#mki
+//= type=test
+//# A packet whose MKI names no live key MUST be discarded.
 #[test]
 fn an_unknown_identifier_costs_no_mac() {
     let mut ingress = unprotector(vec![ingress_key_with_mki(1, &[1])]).unwrap();
@@ -67,6 +102,9 @@ fn an_unknown_identifier_costs_no_mac() {
     assert_eq!(open_rtcp(&mut ingress, &sealed, start()), Err(UnprotectError::UnknownMki));
 }
 
+//= tests/spec/srtp.md#mki
+//= type=test
+//# With an MKI the key MUST be chosen by the MKI alone.
 #[test]
 fn the_right_identifier_with_another_key_does_not_authenticate() {
     let keys = vec![ingress_key_with_mki(1, &[1]), ingress_key_with_mki(2, &[2])];

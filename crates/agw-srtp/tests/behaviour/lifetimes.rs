@@ -19,6 +19,15 @@ fn limited_ingress(seed: u8) -> IngressKey {
     IngressKey { lifetime: lifetime(PACKETS), ..ingress_key(seed) }
 }
 
+//= tests/spec/srtp.md#key-lifetime
+//= type=test
+//# A key MUST NOT protect or open packets beyond its lifetime.
+//= tests/spec/srtp.md#key-lifetime
+//= type=test
+//# SRTP and SRTCP packets MUST be counted separately against the lifetime.
+//= tests/spec/srtp.md#key-lifetime
+//= type=test
+//# A warning MUST be given once when 90 % of a lifetime is used.
 #[test]
 fn an_egress_key_warns_at_nine_tenths_and_stops_below_its_lifetime() {
     let mut pair = Pair::new(limited_egress(1), ingress_key(1));
@@ -56,6 +65,9 @@ fn an_ingress_key_warns_and_stops_alike_for_srtcp() {
     assert!(pair.open(&sealed).is_ok());
 }
 
+//= tests/spec/srtp.md#key-lifetime
+//= type=test
+//# The packets of all SSRCs under one key MUST be counted together.
 #[test]
 fn all_sources_together_use_a_key_up() {
     let mut pair = Pair::new(limited_egress(1), ingress_key(1));
@@ -213,6 +225,9 @@ fn the_last_index_of_a_source_ends_it() {
     assert_eq!(ingress.sources().next().unwrap().roc, u32::MAX);
 }
 
+//= tests/spec/srtp.md#key-lifetime
+//= type=test
+//# A lifetime above the maximum of the suite MUST be refused.
 #[test]
 fn a_lifetime_is_between_one_packet_and_the_suites_maximum() {
     let with = |srtp, srtcp| {

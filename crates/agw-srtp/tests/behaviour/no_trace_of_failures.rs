@@ -38,6 +38,12 @@ fn state(pair: &Pair) -> Vec<SourceState> {
 }
 
 proptest! {
+    //= tests/spec/srtp.md#order-of-checks
+    //= type=test
+    //# A packet that fails authentication MUST leave the crypto context as it was.
+    //= tests/spec/srtp.md#packet-index
+    //= type=test
+    //# The highest index MUST NOT advance before the packet is authenticated.
     #[test]
     fn whatever_is_refused_changes_nothing_and_whatever_is_good_still_opens(
         suite in prop::sample::select(Suite::ALL.to_vec()),
@@ -112,6 +118,9 @@ fn what_cannot_be_accepted_dies_before_any_mac() {
     }
 }
 
+//= tests/spec/srtp.md#order-of-checks
+//= type=test
+//# An SSRC MUST NOT be remembered before one of its packets is authenticated.
 #[test]
 fn a_flood_of_forged_sources_does_not_keep_a_good_one_out() {
     let mut pair = Pair::of(Suite::AesCm128HmacSha1_80);

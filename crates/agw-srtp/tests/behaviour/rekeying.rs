@@ -40,6 +40,15 @@ fn pair_after_a_wrap() -> (Pair, Vec<u8>, [Vec<u8>; 2]) {
     (pair, last, late)
 }
 
+//= tests/spec/srtp.md#new-keys
+//= type=test
+//# Installing the key that is in force MUST change nothing.
+//= tests/spec/srtp.md#new-keys
+//= type=test
+//# With a new key the rollover counter MUST be kept, reset or set as the controller says.
+//= tests/spec/srtp.md#new-keys
+//= type=test
+//# A replaced ingress key MUST open packets until its overlap ends and MUST NOT open any later.
 #[test]
 fn what_a_rekey_does_to_counters_windows_and_old_packets() {
     // seed of the key (1 is in force), counters, outcome, rollover counter of the next packet
@@ -182,6 +191,9 @@ fn refused_keys_change_nothing() {
 /// A re-key of an egress: seed of the key, counters, outcome.
 struct Step(u8, RocOnRekey, Result<Rekey, KeyError>);
 
+//= tests/spec/srtp.md#transmit-guard
+//= type=test
+//# Two packets MUST NOT be protected with the same key, SSRC and index.
 #[test]
 fn an_egress_key_does_not_come_back_once_its_counters_are_lost() {
     // Key 1 has sealed a packet.

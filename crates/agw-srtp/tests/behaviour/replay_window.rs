@@ -36,6 +36,12 @@ fn steps() -> impl Strategy<Value = Vec<i64>> {
 }
 
 proptest! {
+    //= tests/spec/srtp.md#replay
+    //= type=test
+    //# An index that was received before MUST be discarded.
+    //= tests/spec/srtp.md#replay
+    //= type=test
+    //# An index behind the window MUST be discarded.
     #[test]
     fn an_index_is_fresh_exactly_if_it_is_new_and_within_the_window(
         size in prop::sample::select(vec![64_u16, 128, 192, 256, 1024, 4096]),
@@ -58,6 +64,9 @@ proptest! {
     }
 }
 
+//= tests/spec/srtp.md#replay
+//= type=test
+//# An index behind the window MUST be discarded.
 #[test]
 fn a_lag_of_size_less_one_is_fresh_and_a_lag_of_size_is_too_old() {
     for size in [64, 128, 4096] {

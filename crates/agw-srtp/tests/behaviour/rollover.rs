@@ -28,6 +28,9 @@ proptest! {
     }
 }
 
+//= tests/spec/srtp.md#replay
+//= type=test
+//# Packets before the first one MUST be accepted while they are inside the window.
 #[test]
 fn packets_before_the_first_one_open_while_they_are_within_the_window() {
     let mut pair = Pair::of(Suite::AesCm128HmacSha1_80);
@@ -37,6 +40,9 @@ fn packets_before_the_first_one_open_while_they_are_within_the_window() {
     assert_eq!(pair.open(&sealed[0]), Err(UnprotectError::TooOld));
 }
 
+//= tests/spec/srtp.md#packet-index
+//= type=test
+//# A packet estimated one rollover behind MUST NOT change the rollover counter.
 #[test]
 fn a_late_packet_from_before_the_wrap_does_not_turn_the_counter_back() {
     let mut pair = Pair::of(Suite::AesCm128HmacSha1_80);
@@ -48,6 +54,9 @@ fn a_late_packet_from_before_the_wrap_does_not_turn_the_counter_back() {
     assert_eq!(roc(&pair), 1);
 }
 
+//= tests/spec/srtp.md#packet-index
+//= type=test
+//# The rollover counter MUST NOT go below 0.
 #[test]
 fn at_counter_0_there_is_nothing_before_0() {
     // A first jump of more than 2^15 would be counter -1 in Appendix A: taken as a jump ahead.

@@ -109,6 +109,9 @@ proptest! {
     }
 }
 
+//= tests/spec/srtp.md#replay
+//= type=test
+//# An index that was received before MUST be discarded.
 #[test]
 fn a_forged_or_repeated_packet_is_refused_by_both() {
     for (suite, profile) in PROFILES {

@@ -14,6 +14,12 @@ fn pair_of_two_sources(unlimited_egress: bool) -> Pair {
     pair
 }
 
+//= tests/spec/srtp.md#replay
+//= type=test
+//# Each SSRC MUST have a window of its own.
+//= tests/spec/srtp.md#order-of-checks
+//= type=test
+//# The number of SSRCs in a crypto context MUST be bounded.
 #[test]
 fn one_source_too_many_is_refused_and_the_others_go_on() {
     let mut pair = pair_of_two_sources(true);
@@ -36,6 +42,9 @@ fn the_transmit_guard_has_the_same_limit() {
     assert_eq!(pair.seal(&rtp(1, 1)), Err(ProtectError::IndexReused));
 }
 
+//= tests/spec/srtp.md#replay
+//= type=test
+//# SRTP and SRTCP MUST have separate windows.
 #[test]
 fn srtp_and_srtcp_of_a_source_have_their_own_windows() {
     let mut pair = Pair::new(egress_key(1), ingress_key(1));

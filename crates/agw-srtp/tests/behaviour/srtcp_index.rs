@@ -10,6 +10,9 @@ fn index_of(sealed: &[u8]) -> u32 {
     u32::from_be_bytes(sealed[end - 4..end].try_into().unwrap()) & 0x7fff_ffff
 }
 
+//= tests/spec/srtp.md#srtcp-index
+//= type=test
+//# The SRTCP index MUST start at 1 and grow by one with each SRTCP packet sent, whatever its SSRC.
 #[test]
 fn it_starts_at_1_and_is_one_counter_over_all_sources() {
     let mut pair = Pair::of(SUITE);
@@ -20,6 +23,10 @@ fn it_starts_at_1_and_is_one_counter_over_all_sources() {
     assert_eq!(pair.egress.srtcp_index().unwrap().get(), 5);
 }
 
+//= tests/spec/srtp.md#srtcp-index
+//= type=test
+//# A new key for the same crypto context MUST NOT set the SRTCP index back when the rollover
+//# counter is kept.
 #[test]
 fn a_rekey_goes_on_with_it_unless_counters_start_anew() {
     let parameters = SessionParameters::default();

@@ -29,6 +29,9 @@ fn without_an_identifier_a_staged_key_opens_nothing_until_it_is_activated() {
     assert_eq!(again, Err(KeyError::NothingStaged));
 }
 
+//= tests/spec/srtp.md#new-keys
+//= type=test
+//# A staged key MUST come in force at the first authenticated packet with its MKI.
 #[test]
 fn the_first_authentic_packet_with_its_identifier_activates_a_staged_key() {
     let mut pair = Pair::new(egress_key_with_mki(1, &[1]), ingress_key_with_mki(1, &[1]));

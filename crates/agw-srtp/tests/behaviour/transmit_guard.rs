@@ -49,6 +49,9 @@ fn expected(used: &mut BTreeSet<u64>, sequence: u16) -> Result<u64, ProtectError
 }
 
 proptest! {
+    //= tests/spec/srtp.md#transmit-guard
+    //= type=test
+    //# Two packets MUST NOT be protected with the same key, SSRC and index.
     #[test]
     fn an_index_is_reserved_once_or_refused(sendings in sendings()) {
         let mut pair = Pair::new(egress_key(1), ingress_key(1));
@@ -74,6 +77,9 @@ proptest! {
     }
 }
 
+//= tests/spec/srtp.md#transmit-guard
+//= type=test
+//# Two packets MUST NOT be protected with the same key, SSRC and index.
 #[test]
 fn a_duplicate_with_another_payload_is_refused() {
     let mut pair = Pair::new(egress_key(1), ingress_key(1));
@@ -84,6 +90,9 @@ fn a_duplicate_with_another_payload_is_refused() {
     assert_eq!(pair.seal(&rtp(SSRC, 7)), Err(ProtectError::IndexReused));
 }
 
+//= tests/spec/srtp.md#transmit-guard
+//= type=test
+//# A packet behind the transmit window MUST NOT be protected.
 #[test]
 fn a_restarted_source_is_refused_until_it_has_caught_up() {
     let mut pair = Pair::new(egress_key(1), ingress_key(1));

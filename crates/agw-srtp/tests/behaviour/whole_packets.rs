@@ -30,6 +30,18 @@ fn hex(text: &str) -> Vec<u8> {
     hex::decode(text).unwrap()
 }
 
+//= tests/spec/srtp.md#suites
+//= type=test
+//# A gateway MUST offer AES_CM_128_HMAC_SHA1_80 and AES_CM_128_HMAC_SHA1_32.
+//= tests/spec/srtp.md#suites
+//= type=test
+//# A gateway MUST offer AEAD_AES_128_GCM and AEAD_AES_256_GCM.
+//= tests/spec/srtp.md#suites
+//= type=test
+//# A suite with a 32-bit SRTP tag MUST still use an 80-bit tag on SRTCP.
+//= tests/spec/srtp.md#key-derivation
+//= type=test
+//# A 96-bit master salt MUST be padded on the right to 112 bits before derivation.
 #[test]
 fn sealed_and_opened_as_libsrtp_does() {
     let table = [
