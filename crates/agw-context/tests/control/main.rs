@@ -2,6 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "a test may fail")]
 
 mod keys;
+mod model;
+mod plan;
 mod reserve;
 mod streams;
 mod support;
