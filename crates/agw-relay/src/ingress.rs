@@ -14,7 +14,8 @@ use crate::spec::{
 use crate::stats::{CryptoSnapshot, IngressSnapshot, IngressStats, SourceSnapshot};
 
 /// Unknown SSRCs and far indices are tried this often after a burst of two batches, so that a
-/// flood of them does not buy a MAC each.
+/// flood of them does not buy a MAC each. Where the peer is known to be and anywhere else count
+/// apart: strangers do not keep the peer out.
 const IMPLAUSIBLE_INTERVAL: Duration = Duration::from_millis(50);
 const IMPLAUSIBLE_BURST: u32 = 128;
 
@@ -30,7 +31,8 @@ pub(crate) struct Ingress<K> {
     /// The deadline under which the relay watches the keys.
     pub(crate) watched: Option<Instant>,
     latch: Latch,
-    limiter: Limiter,
+    limiter_of_peer: Limiter,
+    limiter_of_strangers: Limiter,
     moves_told: Limiter,
     last_accepted: Option<Instant>,
 }
@@ -45,13 +47,15 @@ pub(crate) enum Admission {
 
 impl<K> Ingress<K> {
     pub(crate) fn new(spec: IngressSpec) -> Self {
+        let limiter = Limiter::new(IMPLAUSIBLE_INTERVAL, IMPLAUSIBLE_BURST);
         Self {
             spec,
             stats: IngressStats::default(),
             crypto: None,
             watched: None,
             latch: Latch::default(),
-            limiter: Limiter::new(IMPLAUSIBLE_INTERVAL, IMPLAUSIBLE_BURST),
+            limiter_of_peer: limiter,
+            limiter_of_strangers: limiter,
             moves_told: Limiter::new(MOVE_TOLD_INTERVAL, MOVES_TOLD_AT_ONCE),
             last_accepted: None,
         }
@@ -126,6 +130,8 @@ impl<K> Ingress<K> {
         now: Instant,
     ) -> Result<Admission, DropReason> {
         if self.spec.transport != Transport::Secured && !self.is_open(component) {
+            //= tests/spec/relay.md#gates
+            //# Media MUST NOT pass a closed gate in either direction.
             return Err(DropReason::IngressGate);
         }
         let learning = self.spec.learning(component);
@@ -146,13 +152,24 @@ impl<K> Ingress<K> {
                 DropReason::IngressGate
             });
         };
+        //= tests/spec/relay.md#transport
+        //# On a secured leg plain RTP MUST NOT be forwarded.
         let ticket = match component {
             Component::Rtp => crypto.check_srtp(packet, now),
             Component::Rtcp => crypto.check_srtcp(packet, now),
         }
         .map_err(opening)?;
-        if (ticket.is_new_source() || ticket.is_implausible()) && !self.limiter.take(now) {
-            return Err(DropReason::Implausible);
+        //= tests/spec/relay.md#memory
+        //# A flood of unknown SSRCs MUST NOT harm the genuine stream.
+        if ticket.is_new_source() || ticket.is_implausible() {
+            let limiter = if self.latch.is_peers(&self.spec, learning, source) {
+                &mut self.limiter_of_peer
+            } else {
+                &mut self.limiter_of_strangers
+            };
+            if !limiter.take(now) {
+                return Err(DropReason::Implausible);
+            }
         }
         Ok(Admission::Open(ticket))
     }
@@ -207,6 +224,8 @@ impl Gate {
     pub(crate) const fn passes(self, component: Component) -> bool {
         match component {
             Component::Rtp => self.rtp,
+            //= tests/spec/relay.md#gates
+            //# RTCP MUST pass while media is on hold.
             Component::Rtcp => self.rtcp,
         }
     }

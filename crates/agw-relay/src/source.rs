@@ -56,13 +56,29 @@ impl Latch {
         let signalled = signalled(spec, component) == Some(source);
         match spec.source {
             SourceRule::Authenticated => true,
+            //= tests/spec/relay.md#source
+            //# On a plain leg a packet from any but the signalled source MUST be discarded unless
+            //# latching was asked for.
             SourceRule::Signalled => signalled,
+            //= tests/spec/relay.md#source
+            //# A latched plain leg MUST listen to the first source within the time gate and to no
+            //# other afterwards.
             SourceRule::FirstUntil { until } => match self.address(component) {
                 Some(locked) => locked == source,
                 None if now >= until => signalled,
                 None => self.same_host_as_rtp(component, source),
             },
         }
+    }
+
+    /// Whether the peer is known to be at `source`: learnt, or signalled while nothing is learnt.
+    pub(crate) fn is_peers(
+        &self,
+        spec: &IngressSpec,
+        component: Component,
+        source: SocketAddr,
+    ) -> bool {
+        self.address(component).or(signalled(spec, component)) == Some(source)
     }
 
     /// Takes note of an accepted plain packet.
@@ -88,6 +104,11 @@ impl Latch {
         short_tag: bool,
     ) -> Option<Move> {
         match spec.source {
+            //= tests/spec/relay.md#source
+            //# On a secured leg the peer's address MUST follow only an authenticated packet with a
+            //# newer index.
+            //= tests/spec/relay.md#source
+            //# A replayed or forged packet MUST NOT move the peer's address.
             SourceRule::Authenticated if newer => {
                 self.component(component).follow(source, short_tag)
             }
@@ -179,6 +200,10 @@ mod tests {
         }
     }
 
+    //= tests/spec/relay.md#source
+    //= type=test
+    //# On a plain leg a packet from any but the signalled source MUST be discarded unless latching
+    //# was asked for.
     #[test]
     fn only_the_signalled_source_is_admitted_and_nothing_is_learnt_from_it() {
         let spec = spec(SourceRule::Signalled);
@@ -190,6 +215,10 @@ mod tests {
         assert_eq!(latch, Latch::default());
     }
 
+    //= tests/spec/relay.md#source
+    //= type=test
+    //# A latched plain leg MUST listen to the first source within the time gate and to no other
+    //# afterwards.
     #[test]
     fn the_first_source_within_the_gate_is_locked() {
         let start = epoch();
@@ -214,6 +243,10 @@ mod tests {
         assert!(latch.admits(&spec, Component::Rtp, at(A), start));
     }
 
+    //= tests/spec/relay.md#source
+    //= type=test
+    //# On a secured leg the peer's address MUST follow only an authenticated packet with a newer
+    //# index.
     #[test]
     fn a_secured_leg_follows_newer_authentic_packets_only() {
         let spec = spec(SourceRule::Authenticated);

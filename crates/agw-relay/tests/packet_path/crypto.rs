@@ -29,6 +29,9 @@ fn at_roc_3() -> Call {
     call
 }
 
+//= tests/spec/relay.md#transport
+//= type=test
+//# A packet whose tag does not verify MUST NOT be forwarded.
 #[test]
 fn a_flipped_bit_anywhere_changes_nothing() {
     let mut call = at_roc_3();
@@ -47,6 +50,9 @@ fn a_flipped_bit_anywhere_changes_nothing() {
     assert!(call.pass(ACCESS_RTP, UE, &genuine).is_ok());
 }
 
+//= tests/spec/srtp.md#replay
+//= type=test
+//# An index that was received before MUST be discarded.
 #[test]
 fn a_replay_is_dropped_also_within_one_batch() {
     let mut call = at_roc_3();
@@ -90,6 +96,9 @@ fn a_batch_of_many_calls_and_directions_is_what_each_alone_would_be() {
     }
 }
 
+//= tests/spec/srtp.md#e-bit
+//= type=test
+//# An SRTCP packet whose E bit is not as agreed MUST be discarded under a suite that encrypts.
 #[test]
 fn an_srtcp_packet_without_the_e_bit_is_dropped() {
     let mut call = Call::new(SUITE);
@@ -99,6 +108,9 @@ fn an_srtcp_packet_without_the_e_bit_is_dropped() {
     assert_eq!(call.pass(ACCESS_RTCP, UE_RTCP, &forged), Err(DropReason::Unencrypted));
 }
 
+//= tests/spec/srtp.md#transmit-guard
+//= type=test
+//# Two packets MUST NOT be protected with the same key, SSRC and index.
 #[test]
 fn the_core_cannot_make_the_gateway_seal_an_index_twice() {
     let mut call = Call::new(SUITE);
@@ -115,6 +127,12 @@ fn the_core_cannot_make_the_gateway_seal_an_index_twice() {
     assert!(call.relay.poll_report().is_some());
 }
 
+//= tests/spec/relay.md#memory
+//= type=test
+//# A flood of unknown SSRCs MUST NOT grow the memory of a leg.
+//= tests/spec/relay.md#memory
+//= type=test
+//# A flood of unknown SSRCs MUST NOT harm the genuine stream.
 #[test]
 fn a_flood_of_unknown_sources_costs_a_limited_number_of_macs() {
     let mut call = Call::new(SUITE);
@@ -134,6 +152,9 @@ fn a_flood_of_unknown_sources_costs_a_limited_number_of_macs() {
     assert!(call.pass(ACCESS_RTP, UE, &sealed).is_ok());
 }
 
+//= tests/spec/srtp.md#new-keys
+//= type=test
+//# Installing the key that is in force MUST change nothing.
 #[test]
 fn the_same_key_again_keeps_rollover_counter_and_replay_window() {
     let mut call = at_roc_3();
@@ -145,6 +166,9 @@ fn the_same_key_again_keeps_rollover_counter_and_replay_window() {
     assert!(call.pass(ACCESS_RTP, UE, &sealed).is_ok());
 }
 
+//= tests/spec/srtp.md#new-keys
+//= type=test
+//# A replaced ingress key MUST open packets until its overlap ends and MUST NOT open any later.
 #[test]
 fn a_replaced_key_opens_until_its_overlap_ends() {
     let mut call = at_roc_3();
@@ -160,6 +184,9 @@ fn a_replaced_key_opens_until_its_overlap_ends() {
     assert_eq!(call.pass(ACCESS_RTP, UE, &too_late), Err(DropReason::Authentication));
 }
 
+//= tests/spec/relay.md#transport
+//= type=test
+//# SRTP MUST be turned into SRTP of another suite where both legs are secured.
 #[test]
 fn srtp_of_one_suite_becomes_srtp_of_another() {
     let (mut relay, now) = legs(Transport::Secured, Transport::Secured);
@@ -222,4 +249,19 @@ fn nothing_is_due_once_the_keys_that_were_to_be_wiped_are_gone() {
         call.command(gone);
         assert_eq!(call.relay.poll_timeout(), None);
     }
+}
+
+#[test]
+fn a_flood_of_unknown_sources_from_elsewhere_does_not_keep_the_peer_out() {
+    let mut call = Call::new(SUITE);
+    for ssrc in 0..1_000 {
+        let mut forged = rtp(ssrc, 1, b"forged");
+        forged.extend([0; 10]);
+        assert!(call.pass(ACCESS_RTP, "203.0.113.9:7000", &forged).is_err());
+    }
+    // From where it is signalled, and then from where it has proved to be.
+    let sealed = call.seal(&rtp(7, 1, b"genuine"));
+    assert!(call.pass(ACCESS_RTP, UE, &sealed).is_ok());
+    let sealed = call.seal(&rtp(8, 1, b"another source"));
+    assert!(call.pass(ACCESS_RTP, UE, &sealed).is_ok());
 }
