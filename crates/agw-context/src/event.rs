@@ -68,8 +68,9 @@ pub enum EventKind {
         /// Whose key.
         direction: Direction,
     },
-    /// A packet would have used a (key, SSRC, index) twice and was dropped (RFC 3711 §9.1). Told
-    /// at most once a second for a stream; the counter has them all.
+    /// A packet would have used a (key, SSRC, index) twice, or one so old that nobody knows whether
+    /// it was used, and was dropped (RFC 3711 §9.1): its source repeats itself or has started
+    /// anew. Told at most once a second for a stream; the counters have them all.
     TransmitIndexReused,
     /// The gateway began to drain: no new contexts.
     Draining,

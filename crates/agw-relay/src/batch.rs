@@ -90,6 +90,8 @@ impl<E: Engine> Relay<E> {
     /// reason.
     pub fn handle_batch(&mut self, batch: &mut [Datagram<'_>], now: Instant) {
         for datagrams in batch.chunks_mut(MAX_BATCH) {
+            //= tests/spec/relay.md#accounting
+            //# A packet MUST be forwarded without allocating memory.
             let mut passages: ArrayVec<Option<Passage>, MAX_BATCH> =
                 datagrams.iter().map(|datagram| self.admit(datagram, now)).collect();
             self.open(datagrams, &mut passages, now);
@@ -108,6 +110,9 @@ impl<E: Engine> Relay<E> {
         let ingress = self.ingresses.at_mut(binding.ingress.0)?;
         ingress.stats.received.add(datagram.len);
         let packet = datagram.slot.get(..datagram.len).unwrap_or_default();
+        //= tests/spec/relay.md#demultiplexing
+        //# On a multiplexed port RTCP MUST be told from RTP by its packet type before any
+        //# cryptography.
         let is_rtcp = match classify(packet) {
             PacketKind::Rtp => Some(false),
             PacketKind::Rtcp => Some(true),
@@ -123,6 +128,9 @@ impl<E: Engine> Relay<E> {
         }
         let stage = match (datagram.truncated, is_rtcp, component) {
             (true, ..) => Stage::Dropped(DropReason::TooLong),
+            //= tests/spec/relay.md#demultiplexing
+            //# A datagram whose first octet is not that of RTP or RTCP MUST NOT reach a crypto
+            //# context.
             (false, None, _) => Stage::Dropped(DropReason::NotMedia),
             (false, Some(_), None) => Stage::Dropped(DropReason::WrongComponent),
             (false, Some(_), Some(component)) => {
@@ -203,6 +211,8 @@ impl<E: Engine> Relay<E> {
             }
             (outcome, _) => (ticket, outcome),
         };
+        //= tests/spec/relay.md#transport
+        //# A packet whose tag does not verify MUST NOT be forwarded.
         let len = opened.map_err(|failure| opening(failure.into()))?;
         let moved = ingress.commit(passage.component, datagram.source, ticket, now)?;
         self.stats.unprotected += 1;
@@ -263,14 +273,18 @@ impl<E: Engine> Relay<E> {
         }
         let route = egress.route(component)?;
         let begun = egress.begin(component, packet);
-        if begun.as_ref().is_err_and(|&reason| reason == DropReason::IndexReused)
-            && egress.reports_reuse(now)
-        {
+        let is_reuse =
+            |&reason: &_| matches!(reason, DropReason::IndexReused | DropReason::EgressTooOld);
+        if begun.as_ref().is_err_and(is_reuse) && egress.reports_reuse(now) {
             self.reports.push(Report::IndexReused(id));
         }
         report_egress_keys(id, egress, &mut self.reports);
         Ok(match begun? {
+            //= tests/spec/relay.md#transport
+            //# SRTP MUST be turned into SRTP of another suite where both legs are secured.
             Some(ticket) => Stage::Sealing(id, route, ticket, packet.len()),
+            //= tests/spec/relay.md#transport
+            //# On a transparent leg packets MUST be forwarded octet by octet.
             None => Stage::Leaving(id, route, packet.len()),
         })
     }
@@ -311,6 +325,8 @@ impl<E: Engine> Relay<E> {
         round.run(&self.engine)
     }
 
+    //= tests/spec/relay.md#accounting
+    //# Every datagram received MUST be either forwarded or dropped for one named reason.
     /// Writes the verdict and counts the datagram, once.
     fn conclude(&mut self, datagram: &mut Datagram<'_>, passage: Option<&Passage>) {
         let ingress = passage.and_then(|passage| self.ingresses.at_mut(passage.ingress.0));

@@ -32,7 +32,8 @@ pub enum Report {
     IngressKey(IngressId, KeyEvent),
     /// A key that seals packets came near its end, reached it, or came in force.
     EgressKey(EgressId, KeyEvent),
-    /// A packet would have used an index twice and was dropped.
+    /// A packet would have used an index twice, or one so old that nobody knows whether it was
+    /// used, and was dropped: its source repeats itself or has started anew.
     IndexReused(EgressId),
 }
 

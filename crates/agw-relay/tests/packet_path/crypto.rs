@@ -265,3 +265,12 @@ fn a_flood_of_unknown_sources_from_elsewhere_does_not_keep_the_peer_out() {
     let sealed = call.seal(&rtp(8, 1, b"another source"));
     assert!(call.pass(ACCESS_RTP, UE, &sealed).is_ok());
 }
+
+#[test]
+fn a_core_source_that_starts_anew_behind_itself_is_reported() {
+    let mut call = Call::new(SUITE);
+    call.pass(CORE_RTP, CORE, &rtp(9, 30_000, b"before")).unwrap();
+    let restarted = call.pass(CORE_RTP, CORE, &rtp(9, 100, b"after"));
+    assert_eq!(restarted, Err(DropReason::EgressTooOld));
+    assert_eq!(call.relay.poll_report(), Some(Report::IndexReused(EgressId(ACCESS))));
+}
