@@ -145,8 +145,12 @@ impl Transactions {
         kept.forget_old(now);
         if let Some(entry) = kept.entries.get(&key) {
             if entry.digest != digest {
+                //= tests/spec/iq.md#transactions
+                //# A transaction id that comes with other content MUST be refused.
                 return Begun::Reused;
             }
+            //= tests/spec/iq.md#transactions
+            //# A repeated transaction id MUST give the first answer again and MUST NOT act twice.
             return Begun::Again(Pending(entry.outcome.clone()));
         }
         if !kept.make_room(self.max_entries) {

@@ -33,6 +33,8 @@ impl InvalidRequest {
         Self::new(field, rule, Reason::FieldValue)
     }
 
+    //= tests/spec/iq.md#acknowledgement
+    //# A request with an unknown enumeration value MUST be refused.
     /// An enum has a number that this version does not know.
     pub(crate) fn unknown(field: &str, number: i32) -> Self {
         Self::value(field, format!("has no value {number}"))

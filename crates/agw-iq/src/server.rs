@@ -60,6 +60,8 @@ pub async fn services<B: Backend>(
             .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
     };
+    //= tests/spec/iq.md#access
+    //# Health and reflection MUST be served.
     let mut routes = Routes::new(iq).add_service(health_service);
     if with_reflection {
         routes =

@@ -53,6 +53,9 @@ impl Failure {
         Self { message, reason, h248_code, command: None, field: None, extra: Vec::new() }
     }
 
+    //= tests/spec/iq.md#acknowledgement
+    //# A refusal MUST carry an H.248 error code, a machine-readable reason and the path of the
+    //# field.
     /// The gateway refused a command.
     pub(crate) fn refused(refused: &Refused, places: &Places) -> Self {
         let Refused { command, error } = refused;

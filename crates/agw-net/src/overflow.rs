@@ -10,6 +10,8 @@ pub(crate) struct OverflowCounter {
 }
 
 impl OverflowCounter {
+    //= tests/spec/relay.md#sockets
+    //# Datagrams that the kernel dropped for a full queue MUST be counted.
     /// Takes a reading and tells how many drops are new. A reading up to 2^31 - 1 ahead of the
     /// newest one is newer, any other is older and tells nothing.
     pub(crate) fn observe(&mut self, reading: u32) -> u64 {

@@ -191,11 +191,15 @@ impl SocketsBackend {
                 }
                 Err(error) => ErrnoClass::of(&error),
             };
+            //= tests/spec/relay.md#sockets
+            //# An ICMP error MUST NOT end a stream.
             if !retried && is_about_something_else(error) {
                 self.counters.retried_sends += 1;
                 retried = true;
                 continue;
             }
+            //= tests/spec/relay.md#sockets
+            //# Datagrams that the kernel refused to send MUST be counted.
             self.counters.send_errors.record(error);
             on_error(first.tag, SendError::Errno(error));
             rest = others;

@@ -40,6 +40,9 @@ pub const fn classify(datagram: &[u8]) -> PacketKind {
         16..=19 => PacketKind::Zrtp,
         20..=63 => PacketKind::Dtls,
         64..=79 => PacketKind::TurnChannel,
+        //= tests/spec/relay.md#demultiplexing
+        //# On a multiplexed port RTCP MUST be told from RTP by its packet type before any
+        //# cryptography.
         128..=191 if matches!(second, 192..=223) => PacketKind::Rtcp,
         128..=191 => PacketKind::Rtp,
         _ => PacketKind::Unknown,
@@ -50,6 +53,9 @@ pub const fn classify(datagram: &[u8]) -> PacketKind {
 mod tests {
     use super::*;
 
+    //= tests/spec/relay.md#demultiplexing
+    //= type=test
+    //# On a multiplexed port RTCP MUST be told from RTP by its packet type before any cryptography.
     #[test]
     fn every_first_two_octets_have_the_kind_of_rfc_7983_and_5761() {
         for first in 0..=255u8 {

@@ -4,6 +4,8 @@ use crate::{ParseError, Ssrc};
 
 const HEADER: usize = 4;
 
+//= tests/spec/srtp.md#packet-forms
+//# An SRTCP packet MUST be protected and opened whatever its first packet type is.
 /// The first eight octets of an RTCP datagram: common header and sender.
 ///
 /// They stay in the clear under SRTCP (RFC 3711 §3.4). Any packet type may come first, because a

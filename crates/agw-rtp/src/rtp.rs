@@ -23,6 +23,8 @@ pub struct RtpHeader {
 }
 
 impl RtpHeader {
+    //= tests/spec/srtp.md#order-of-checks
+    //# Any octets of any length MUST be answered without a panic.
     /// Reads the header at the start of `packet`.
     ///
     /// # Errors
@@ -229,6 +231,9 @@ mod tests {
     }
 
     proptest! {
+        //= tests/spec/srtp.md#order-of-checks
+        //= type=test
+        //# Any octets of any length MUST be answered without a panic.
         #[test]
         fn any_octets_parse_or_fail_and_the_parts_are_the_whole(octets: Vec<u8>) {
             if let Ok(packet) = RtpPacket::parse(&octets) {

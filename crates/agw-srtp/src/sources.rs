@@ -79,6 +79,8 @@ impl SourceTable {
         Self {
             initial_roc,
             used: 0,
+            //= tests/spec/relay.md#memory
+            //# A flood of unknown SSRCs MUST NOT grow the memory of a leg.
             slots: std::iter::repeat_with(vacant).take(usize::from(max_sources)).collect(),
         }
     }

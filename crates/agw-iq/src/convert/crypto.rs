@@ -121,6 +121,8 @@ fn refuse_beside_line(suite: i32, has_keys: bool, field: &str) -> Result<(), Inv
 
 fn master_key<K: DirectionKey>(key: &pb::MasterKey, suite: Suite) -> Result<K, InvalidRequest> {
     let pb::MasterKey { key, salt, mki, srtp_lifetime, srtcp_lifetime } = key;
+    //= tests/spec/iq.md#keys
+    //# A key of the wrong length MUST be refused.
     let master = MasterKey::new(suite, key, salt).map_err(key_error)?;
     let mki = match mki.as_slice() {
         [] => None,

@@ -178,6 +178,8 @@ impl<B: Backend> IqService for Iq<B> {
         let controller = ConnectedPeer::controller(request.extensions());
         let pb::SubscribeEventsRequest { after_sequence, restart_epoch } = request.into_inner();
         let epoch = self.backend.condition().restart_epoch;
+        //= tests/spec/iq.md#audit
+        //# A restart MUST be visible as a new epoch.
         if restart_epoch != 0 && restart_epoch != epoch {
             return Err(self.status(Failure::events(EventsError::Gone { oldest: 1 }, epoch)));
         }

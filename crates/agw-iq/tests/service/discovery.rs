@@ -28,6 +28,9 @@ async fn serving(rig: &Rig, service: &str) -> ServingStatus {
     health.check(request).await.unwrap().into_inner().status()
 }
 
+//= tests/spec/iq.md#access
+//= type=test
+//# Health and reflection MUST be served.
 #[tokio::test]
 async fn health_follows_the_gateway_by_name_and_as_a_whole() {
     let rig = rig().await;
@@ -44,6 +47,9 @@ async fn a_gateway_does_not_serve_before_it_says_so() {
     assert_eq!(serving(&rig().await, "").await, ServingStatus::NotServing);
 }
 
+//= tests/spec/iq.md#access
+//= type=test
+//# Health and reflection MUST be served.
 #[tokio::test]
 async fn reflection_lists_the_service_and_its_file_in_both_versions() {
     let rig = rig().await;

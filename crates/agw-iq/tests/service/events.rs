@@ -108,6 +108,9 @@ async fn a_subscription_starts_where_the_controller_says() {
     assert_eq!(rig.fake.state().subscriptions, asked);
 }
 
+//= tests/spec/iq.md#events
+//= type=test
+//# A subscriber whose number is no longer kept MUST be told so.
 #[tokio::test]
 async fn events_that_are_gone_are_said_to_be_with_the_oldest_that_is_not() {
     let rig = rig().await;

@@ -31,6 +31,9 @@ fn ingress(stream: &mut pb::Stream) -> &mut pb::CryptoContext {
     stream.ingress_crypto.as_mut().unwrap()
 }
 
+//= tests/spec/iq.md#acknowledgement
+//= type=test
+//# A refusal MUST carry an H.248 error code, a machine-readable reason and the path of the field.
 #[tokio::test]
 async fn a_stream_that_breaks_a_rule_is_refused_with_its_path() {
     let rig = rig().await;
@@ -71,6 +74,9 @@ async fn a_stream_that_breaks_a_rule_is_refused_with_its_path() {
     assert_eq!(rig.fake.transactions(), 0);
 }
 
+//= tests/spec/iq.md#keys
+//= type=test
+//# A key of the wrong length MUST be refused.
 #[tokio::test]
 async fn a_key_that_breaks_a_rule_is_refused_with_its_path() {
     let rig = rig().await;
@@ -145,6 +151,9 @@ async fn an_address_that_is_none_is_refused() {
     }
 }
 
+//= tests/spec/iq.md#acknowledgement
+//= type=test
+//# A request with an unknown enumeration value MUST be refused.
 #[tokio::test]
 async fn an_enum_value_of_the_future_is_refused_with_its_path() {
     let rig = rig().await;
@@ -234,6 +243,9 @@ async fn an_empty_request_names_what_is_missing() {
     assert_eq!(error.field.as_deref(), Some("stage_key.ingress_crypto"));
 }
 
+//= tests/spec/iq.md#acknowledgement
+//= type=test
+//# A refusal MUST carry an H.248 error code, a machine-readable reason and the path of the field.
 #[tokio::test]
 async fn what_the_gateway_refuses_is_told_with_the_path_in_the_whole_request() {
     let rig = rig().await;

@@ -203,6 +203,9 @@ async fn an_audit_of_an_unknown_context_is_refused_by_name() {
     assert_eq!((error.field.as_deref(), error.command), (Some("context_id"), None));
 }
 
+//= tests/spec/iq.md#audit
+//= type=test
+//# An audit of capabilities MUST list suites, realms and limits.
 #[tokio::test]
 async fn capabilities_are_told_in_full() {
     let rig = rig().await;

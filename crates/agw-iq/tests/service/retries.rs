@@ -25,6 +25,9 @@ async fn reserve(
     Ok(rig.client.service().reserve_connection_point(request).await?.into_inner())
 }
 
+//= tests/spec/iq.md#transactions
+//= type=test
+//# A repeated transaction id MUST give the first answer again and MUST NOT act twice.
 #[tokio::test]
 async fn the_same_id_with_the_same_content_acts_once() {
     let rig = rig().await;
@@ -64,6 +67,9 @@ async fn what_had_no_answer_is_tried_anew() {
     assert_eq!(rig.fake.transactions(), 2);
 }
 
+//= tests/spec/iq.md#transactions
+//= type=test
+//# A transaction id that comes with other content MUST be refused.
 #[tokio::test]
 async fn the_same_id_with_other_content_is_refused() {
     let rig = rig().await;
@@ -81,6 +87,9 @@ async fn the_same_id_with_other_content_is_refused() {
     assert_eq!(rig.fake.transactions(), 1);
 }
 
+//= tests/spec/iq.md#transactions
+//= type=test
+//# A transaction id that comes with other content MUST be refused.
 #[tokio::test]
 async fn the_same_id_for_another_procedure_is_refused() {
     let rig = rig().await;
@@ -108,6 +117,9 @@ async fn two_controllers_may_use_the_same_id() {
     assert_eq!(peers, ["alg-1", "alg-2"]);
 }
 
+//= tests/spec/iq.md#transactions
+//= type=test
+//# A repeated transaction id MUST give the first answer again and MUST NOT act twice.
 #[tokio::test]
 async fn a_retry_while_the_first_is_under_way_waits_for_its_answer() {
     let rig = held_rig().await;

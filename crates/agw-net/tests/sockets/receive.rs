@@ -72,6 +72,9 @@ fn a_datagram_longer_than_a_slot_takes_is_cut_and_flagged_and_its_neighbours_are
     assert_eq!(backend.counters().truncated, 2);
 }
 
+//= tests/spec/relay.md#sockets
+//= type=test
+//# Datagrams that the kernel dropped for a full queue MUST be counted.
 #[test]
 fn overflow_of_a_tiny_receive_buffer_is_counted_exactly_when_asked_for() {
     let (mut backend, mut batch) = (backend(), Batch::new());
@@ -93,6 +96,9 @@ fn overflow_of_a_tiny_receive_buffer_is_counted_exactly_when_asked_for() {
     assert_eq!(backend.port_counters(PortToken(0)), Some(counters));
 }
 
+//= tests/spec/relay.md#sockets
+//= type=test
+//# Datagrams that the kernel dropped for a full queue MUST be counted.
 #[test]
 fn overflow_is_told_by_the_next_datagram_without_being_asked_for() {
     let (mut backend, mut batch) = (backend(), Batch::new());

@@ -113,6 +113,9 @@ fn a_full_slot_with_all_its_tail_room_can_be_sent() {
     assert_eq!(receiver.recv_from(&mut [0; 4_000]).unwrap().0, PAYLOAD_ROOM);
 }
 
+//= tests/spec/relay.md#sockets
+//= type=test
+//# Datagrams that the kernel refused to send MUST be counted.
 #[test]
 fn a_refused_datagram_is_told_by_its_tag_and_its_neighbours_go_out() {
     let (mut backend, mut batch) = backend_with_a_full_batch(6, V4);
@@ -140,6 +143,9 @@ fn a_refused_datagram_is_told_by_its_tag_and_its_neighbours_go_out() {
     assert_eq!(counters.send_errors.total(), 4);
 }
 
+//= tests/spec/relay.md#sockets
+//= type=test
+//# Datagrams that the kernel refused to send MUST be counted.
 #[test]
 fn a_datagram_longer_than_the_interface_takes_is_counted_as_emsgsize() {
     let (mut backend, mut batch) = backend_with_a_full_batch(2, V6);
@@ -174,6 +180,9 @@ fn a_datagram_longer_than_the_interface_takes_is_counted_as_emsgsize() {
     assert_eq!(receiver.recv_from(&mut [0; 2_000]).unwrap().0, 1_200);
 }
 
+//= tests/spec/relay.md#sockets
+//= type=test
+//# An ICMP error MUST NOT end a stream.
 #[test]
 fn icmp_port_unreachable_is_not_even_seen_by_a_port() {
     let (mut backend, mut batch) = backend_with_a_full_batch(3, V4);
@@ -199,6 +208,9 @@ fn icmp_port_unreachable_is_not_even_seen_by_a_port() {
     assert_eq!(backend.counters().retried_sends, 0);
 }
 
+//= tests/spec/relay.md#sockets
+//= type=test
+//# An ICMP error MUST NOT end a stream.
 #[test]
 fn a_refusal_that_does_reach_a_port_costs_no_datagram_and_ends_no_stream() {
     let (mut backend, mut batch) = backend_with_a_full_batch(3, V4);

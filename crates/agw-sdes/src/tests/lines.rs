@@ -67,6 +67,9 @@ fn a_line_that_repeats_a_key_is_invalid_and_the_earlier_one_is_not() {
     assert!(lines.results()[1].is_err());
 }
 
+//= tests/spec/sdes.md#keys
+//= type=test
+//# A master key MUST stand only once in a session description.
 #[test]
 fn keys_are_compared_between_media_lines() {
     let audio = parse(&RTPENGINE_OFFER).unwrap();

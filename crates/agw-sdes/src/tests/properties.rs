@@ -142,6 +142,9 @@ proptest! {
         exercise(&format!("a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:{KEY_B}{rest}"));
     }
 
+    //= tests/spec/sdes.md#grammar
+    //= type=test
+    //# Any text MUST be answered without a panic.
     #[test]
     fn no_damaged_line_panics(line in damaged_line()) {
         exercise(&line);

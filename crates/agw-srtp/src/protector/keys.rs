@@ -97,6 +97,8 @@ impl<K> Protector<K> {
 
     /// Drops the staged key and returns whether there was one.
     pub fn cancel_staged(&mut self) -> bool {
+        //= tests/spec/iq.md#keys
+        //# A cancelled key MUST be wiped.
         self.staged.take().is_some()
     }
 

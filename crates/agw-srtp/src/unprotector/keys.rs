@@ -90,6 +90,8 @@ impl<K> Unprotector<K> {
 
     /// Drops the staged key and returns whether there was one.
     pub fn cancel_staged(&mut self) -> bool {
+        //= tests/spec/iq.md#keys
+        //# A cancelled key MUST be wiped.
         self.staged.take().is_some()
     }
 

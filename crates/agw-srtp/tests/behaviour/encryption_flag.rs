@@ -44,6 +44,9 @@ fn the_flag_must_be_the_one_agreed_on() {
     }
 }
 
+//= tests/spec/srtp.md#e-bit
+//= type=test
+//# The E bit MUST be set on every encrypted SRTCP packet sent and on no other.
 #[test]
 fn a_null_suite_sends_0_and_takes_both() {
     for suite in [Suite::NullHmacSha1_80, Suite::NullHmacSha1_32] {

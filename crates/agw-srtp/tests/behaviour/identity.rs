@@ -112,6 +112,9 @@ proptest! {
     //= tests/spec/srtp.md#mki
     //= type=test
     //# An MKI of 1 to 128 octets MUST be accepted.
+    //= tests/spec/relay.md#transport
+    //= type=test
+    //# A header extension MUST pass unchanged.
     #[test]
     fn rtp_of_any_shape_comes_back_and_only_the_header_stays_in_the_clear(
         suite in prop::sample::select(Suite::ALL.to_vec()),

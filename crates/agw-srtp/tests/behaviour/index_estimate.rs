@@ -57,6 +57,10 @@ fn the_estimate_is_appendix_a_near_every_decision() {
     }
 }
 
+//= tests/spec/srtp.md#packet-index
+//= type=test
+//# The estimated rollover counter MUST be the one of the three candidates that brings the index
+//# nearest to the highest authenticated one.
 #[test]
 #[ignore = "2^34 cases: half a minute with --release"]
 fn the_estimate_is_appendix_a_everywhere() {

@@ -46,6 +46,9 @@ fn an_egress_key_warns_at_nine_tenths_and_stops_below_its_lifetime() {
     assert!(pair.seal_rtcp(&rtcp(SSRC)).is_ok());
 }
 
+//= tests/spec/srtp.md#key-lifetime
+//= type=test
+//# A key MUST NOT protect or open packets beyond its lifetime.
 #[test]
 fn an_ingress_key_warns_and_stops_alike_for_srtcp() {
     let mut pair = Pair::new(egress_key(1), limited_ingress(1));

@@ -121,6 +121,9 @@ fn what_cannot_be_accepted_dies_before_any_mac() {
 //= tests/spec/srtp.md#order-of-checks
 //= type=test
 //# An SSRC MUST NOT be remembered before one of its packets is authenticated.
+//= tests/spec/relay.md#memory
+//= type=test
+//# A flood of unknown SSRCs MUST NOT harm the genuine stream.
 #[test]
 fn a_flood_of_forged_sources_does_not_keep_a_good_one_out() {
     let mut pair = Pair::of(Suite::AesCm128HmacSha1_80);

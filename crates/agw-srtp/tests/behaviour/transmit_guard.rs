@@ -104,6 +104,9 @@ fn a_restarted_source_is_refused_until_it_has_caught_up() {
     assert!(pair.seal(&rtp(SSRC, 1300)).is_ok());
 }
 
+//= tests/spec/srtp.md#transmit-guard
+//= type=test
+//# A packet behind the transmit window MUST NOT be protected.
 #[test]
 fn the_guard_looks_back_128_packets_even_if_the_window_is_64() {
     let parameters = SessionParameters { window: 64, ..SessionParameters::default() };
