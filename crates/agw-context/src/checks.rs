@@ -121,6 +121,8 @@ pub(crate) fn single_key<K: Key>(
     fingerprinter: &Fingerprinter,
 ) -> Result<Fingerprint, CommandError> {
     let master = key.master();
+    //= tests/spec/srtp.md#suites
+    //# The NULL cipher MUST be refused unless policy allows it.
     if !policy.allows(master.suite()) {
         return Err(CommandError::SuiteRefused { field: field.to_owned(), suite: master.suite() });
     }

@@ -56,6 +56,8 @@ impl Transaction<'_, '_> {
             }
         }
         let moved = moves(stream.remote, remote);
+        //= tests/spec/iq.md#keys
+        //# A new peer address on a secured leg MUST come with a new key.
         let needs_key = moved
             && stream.ingress_keys.installed.is_some()
             && matches!(ingress, CryptoChange::Keep);
@@ -140,11 +142,15 @@ impl Transaction<'_, '_> {
             for (&stream, leg) in &gone.streams {
                 self.remove_keys_of(leg);
                 let (ingress, egress) = (leg.ingress_id(), leg.egress_id());
+                //= tests/spec/iq.md#release
+                //# A release MUST return the final statistics of its streams.
                 streams.push(ReleasedStream { termination, stream, ingress, egress });
             }
         }
         let context_ended = self.context(context)?.terminations.is_empty();
         if context_ended {
+            //= tests/spec/iq.md#release
+            //# A released context MUST be unknown afterwards.
             self.end_context(context);
         } else {
             self.reconnect(context)?;

@@ -52,6 +52,8 @@ impl Transaction<'_, '_> {
                 let roc = crypto.roc.unwrap_or(natural);
                 let held = &mut stream.ingress_keys;
                 let are_new = self.install_keys(held, keys, Direction::Ingress, roc, &field)?;
+                //= tests/spec/iq.md#keys
+                //# A new peer address on a secured leg MUST come with a new key.
                 if moved && !are_new {
                     let rule = "new keys only are needed because the peer's address changes \
                                 (RFC 4568 §7.1.4)";
@@ -107,6 +109,8 @@ impl Transaction<'_, '_> {
                 Step::IngressCrypto(stream.ingress_id(), IngressCrypto::Stage(key))
             }
             DirectedKey::Egress(key) => {
+                //= tests/spec/iq.md#keys
+                //# A staged key MUST NOT be used for sending before it is activated.
                 self.stage(&mut stream.egress_keys, &key)?;
                 Step::EgressCrypto(stream.egress_id(), EgressCrypto::Stage(key))
             }
@@ -141,6 +145,8 @@ impl Transaction<'_, '_> {
         self.remove_key(staged.fingerprint);
         let step = match direction {
             Direction::Ingress => Step::IngressCrypto(stream.ingress_id(), IngressCrypto::Cancel),
+            //= tests/spec/iq.md#keys
+            //# A cancelled key MUST be wiped.
             Direction::Egress => Step::EgressCrypto(stream.egress_id(), EgressCrypto::Cancel),
         };
         self.push_crypto(slot.context, step);

@@ -31,6 +31,8 @@ impl EventLog {
             self.events.pop_front();
         }
         self.events.push_back(Event { sequence: self.next, at, subject, kind });
+        //= tests/spec/iq.md#events
+        //# Events MUST be numbered without gaps.
         self.next += 1;
     }
 
@@ -42,8 +44,12 @@ impl EventLog {
     /// The events after number `after`, at most `limit`.
     pub(crate) fn after(&self, after: u64, limit: usize) -> Result<Vec<Event>, EventsGone> {
         let oldest = self.next - self.events.len() as u64;
+        //= tests/spec/iq.md#events
+        //# A subscriber whose number is no longer kept MUST be told so.
         let skip = after.saturating_add(1).checked_sub(oldest).ok_or(EventsGone { oldest })?;
         let skip = usize::try_from(skip).unwrap_or(usize::MAX);
+        //= tests/spec/iq.md#events
+        //# A subscriber that resumes MUST get every event after the number that it names.
         Ok(self.events.iter().skip(skip).take(limit).cloned().collect())
     }
 }
@@ -64,6 +70,12 @@ mod tests {
         Ok(log.after(after, 10)?.into_iter().map(|event| event.sequence).collect())
     }
 
+    //= tests/spec/iq.md#events
+    //= type=test
+    //# Events MUST be numbered without gaps.
+    //= tests/spec/iq.md#events
+    //= type=test
+    //# A subscriber that resumes MUST get every event after the number that it names.
     #[test]
     fn events_are_numbered_from_one_and_resumed_after_a_number() {
         let log = log(10, 4);
@@ -73,6 +85,9 @@ mod tests {
         assert_eq!(log.newest(), 4);
     }
 
+    //= tests/spec/iq.md#events
+    //= type=test
+    //# A subscriber whose number is no longer kept MUST be told so.
     #[test]
     fn what_has_left_the_log_is_said_to_be_gone() {
         let log = log(2, 5);

@@ -89,6 +89,8 @@ impl Context {
     /// The other end of a termination's connection, by topology.
     pub(crate) fn opposite(&self, termination: TerminationId) -> Option<&Termination> {
         let (a, b) = self.topology?;
+        //= tests/spec/iq.md#reservation
+        //# A context MUST connect two or more terminations.
         let opposite = match termination {
             t if t == a => b,
             t if t == b => a,
@@ -159,6 +161,8 @@ impl Stream {
         };
         IngressSpec {
             transport: self.transport,
+            //= tests/spec/relay.md#gates
+            //# An inactive stream MUST pass neither media nor RTCP.
             gate: Gate { rtp: self.mode.receives(), rtcp: self.mode != StreamMode::Inactive },
             source,
             signalled_rtp: self.remote.map(|remote| remote.rtp),

@@ -22,6 +22,9 @@ impl PortPool {
         let free = ports
             .clone()
             .filter(|port| {
+                //= tests/spec/relay.md#ports
+                //# An RTP port MUST be even and its RTCP port MUST be the next one unless they
+                //# share one port.
                 port % 2 == 0
                     && *port != 0
                     && port.checked_add(1).is_some_and(|odd| ports.contains(&odd))
@@ -48,6 +51,8 @@ impl PortPool {
     /// Gives a pair back to rest.
     pub(crate) fn release(&mut self, port: u16, now: Instant) {
         self.used = self.used.saturating_sub(1);
+        //= tests/spec/relay.md#ports
+        //# A released port MUST NOT be given out again before its quarantine ends.
         self.resting.push_back((now + self.rest, port));
     }
 
@@ -93,6 +98,9 @@ mod tests {
         assert_eq!(pool.take(epoch(), &mut |_| 0), None);
     }
 
+    //= tests/spec/relay.md#ports
+    //= type=test
+    //# A released port MUST NOT be given out again before its quarantine ends.
     #[test]
     fn a_released_port_rests_before_it_is_given_out_again() {
         let start = epoch();
@@ -103,6 +111,9 @@ mod tests {
         assert_eq!(pool.take(start + REST, &mut |_| 0), Some(4000));
     }
 
+    //= tests/spec/relay.md#ports
+    //= type=test
+    //# Reserving and releasing MUST NOT lose ports.
     #[test]
     fn a_million_calls_leak_no_port() {
         let start = epoch();

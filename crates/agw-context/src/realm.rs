@@ -42,6 +42,8 @@ impl Realm {
         let pools = config
             .addresses
             .iter()
+            //= tests/spec/relay.md#ports
+            //# Each realm MUST give out only its own addresses and ports.
             .map(|&address| (address, PortPool::new(&config.ports, rest)))
             .collect();
         Self { config, pools }

@@ -30,6 +30,8 @@ impl Transaction<'_, '_> {
             let stream = self.add_stream(&place, spec, &format!("streams[{position}]"))?;
             made.streams.insert(id, stream);
         }
+        //= tests/spec/iq.md#reservation
+        //# A reservation MUST answer with the local addresses of every stream.
         let locals = made.streams.values().map(|stream| stream.local).collect();
         self.context(context)?.terminations.insert(termination, made);
         self.connect_when_two(context)?;
@@ -67,6 +69,8 @@ impl Transaction<'_, '_> {
             Some(name) => realms
                 .iter()
                 .position(|realm| realm.config.name == name)
+                //= tests/spec/iq.md#reservation
+                //# A reservation in an unknown realm MUST be refused.
                 .ok_or(CommandError::UnknownRealm(name))?,
         };
         let signalled = streams.iter().find_map(|stream| stream.remote);

@@ -138,6 +138,10 @@ impl<'a, 'c> Transaction<'a, 'c> {
         let in_use = self.gateway.keys.contains(key) && !self.keys.removed.contains(&key);
         let is_spent = self.gateway.keys.is_spent(key) || self.keys.spent.contains(&key);
         let seals_again = direction == Direction::Egress && is_spent;
+        //= tests/spec/iq.md#keys
+        //# A key for both directions of a stream MUST be refused.
+        //= tests/spec/iq.md#keys
+        //# A key that another stream uses MUST be refused.
         if in_use || self.keys.added.contains(&key) || seals_again {
             return Err(CommandError::KeyReuse { field: field.to_owned() });
         }
@@ -229,6 +233,10 @@ impl<'a, 'c> Transaction<'a, 'c> {
         work
     }
 
+    //= tests/spec/iq.md#transactions
+    //# The commands of a transaction MUST be carried out all or none.
+    //= tests/spec/iq.md#acknowledgement
+    //# A refused command MUST change nothing.
     /// Gives everything back.
     pub(crate) fn refuse(self) {
         for port in self.opened {
@@ -275,6 +283,8 @@ impl<'a, 'c> Transaction<'a, 'c> {
         (steps, self.release_ports(before, &new.into_keys().collect()))
     }
 
+    //= tests/spec/relay.md#ports
+    //# Reserving and releasing MUST NOT lose ports.
     fn release_ports(&mut self, before: Option<&Context>, kept: &BTreeSet<u32>) -> Vec<PortId> {
         let mut closed = Vec::new();
         for termination in before.iter().flat_map(|context| context.terminations.values()) {

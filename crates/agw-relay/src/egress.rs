@@ -101,13 +101,20 @@ impl<K> Egress<K> {
     /// Where a packet of `component` leaves, if it may.
     pub(crate) fn route(&self, component: Component) -> Result<Route, DropReason> {
         if !self.spec.gate.passes(component) {
+            //= tests/spec/relay.md#gates
+            //# Media MUST NOT pass a closed gate in either direction.
             return Err(DropReason::EgressGate);
         }
+        //= tests/spec/relay.md#rtcp
+        //# RTCP MUST be relayed on a port of its own, on an explicit port or on the RTP port, as
+        //# each leg asks.
         let (via, to) = match (component, self.spec.rtcp) {
             (Component::Rtp, _) | (Component::Rtcp, RtcpEgress::Mux) => {
                 (self.spec.via, self.destination_rtp())
             }
             (Component::Rtcp, RtcpEgress::Port { via, .. }) => (via, self.destination_rtcp()),
+            //= tests/spec/relay.md#rtcp
+            //# RTCP MUST NOT pass where it is off.
             (Component::Rtcp, RtcpEgress::Off) => return Err(DropReason::RtcpOff),
         };
         let to = to.ok_or(DropReason::NoDestination)?;
@@ -124,6 +131,8 @@ impl<K> Egress<K> {
             Transport::Plain | Transport::Transparent => return Ok(None),
             Transport::Secured => {}
         }
+        //= tests/spec/relay.md#transport
+        //# On a secured leg nothing MUST leave before an egress key is installed.
         let crypto = self.crypto.as_mut().ok_or(DropReason::NoEgressKey)?;
         match component {
             Component::Rtp => crypto.begin_srtp(packet),

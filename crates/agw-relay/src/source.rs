@@ -234,6 +234,10 @@ mod tests {
         assert_eq!(latch.accepted_plain(&spec, Component::Rtp, at(A)), None);
     }
 
+    //= tests/spec/relay.md#source
+    //= type=test
+    //# A latched plain leg MUST listen to the first source within the time gate and to no other
+    //# afterwards.
     #[test]
     fn after_the_gate_only_the_signalled_source_is_admitted() {
         let start = epoch();

@@ -46,6 +46,9 @@ fn slot(at: &TerminationReply) -> KeySlot {
     KeySlot { context: at.context, termination: at.termination, stream: StreamId(1) }
 }
 
+//= tests/spec/iq.md#keys
+//= type=test
+//# A key for both directions of a stream MUST be refused.
 #[test]
 fn the_same_key_for_both_directions_is_refused() {
     let mut world = World::new(Policy::default());
@@ -72,6 +75,9 @@ fn the_same_key_under_another_salt_is_the_same_key() {
     assert_eq!(refused.error.reason(), Reason::KeyReuse);
 }
 
+//= tests/spec/iq.md#keys
+//= type=test
+//# A key that another stream uses MUST be refused.
 #[test]
 fn a_key_of_another_call_is_refused_until_that_call_has_ended() {
     let mut world = World::new(Policy::default());
@@ -98,6 +104,9 @@ fn the_key_in_force_may_be_told_again_and_a_replaced_one_never() {
     install_ingress(&mut world, &leg, 3).unwrap();
 }
 
+//= tests/spec/iq.md#keys
+//= type=test
+//# A new peer address on a secured leg MUST come with a new key.
 #[test]
 fn a_moved_peer_needs_a_new_key_and_starts_at_roc_0() {
     let mut world = World::new(Policy::default());
@@ -124,6 +133,9 @@ fn a_moved_peer_needs_a_new_key_and_starts_at_roc_0() {
     assert_eq!(roc, Some(RocOnRekey::Reset));
 }
 
+//= tests/spec/srtp.md#suites
+//= type=test
+//# The NULL cipher MUST be refused unless policy allows it.
 #[test]
 fn bad_keys_are_refused_by_field_and_reason() {
     let with_mki = |seed, mki: &[u8]| {
@@ -290,6 +302,9 @@ fn a_key_in_force_does_not_start_its_counters_anew_in_another_form() {
     }
 }
 
+//= tests/spec/iq.md#keys
+//= type=test
+//# A new peer address on a secured leg MUST come with a new key.
 #[test]
 fn a_moved_peer_needs_new_keys_only() {
     let mut world = World::new(Policy::default());

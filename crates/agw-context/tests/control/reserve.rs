@@ -9,6 +9,9 @@ use agw_context::{
 };
 use agw_relay::{Command as Step, EgressId, RtcpIngress, Transport};
 
+//= tests/spec/relay.md#ports
+//= type=test
+//# An RTP port MUST be even and its RTCP port MUST be the next one unless they share one port.
 #[test]
 fn a_reservation_tells_an_even_port_and_the_odd_one_after_it() {
     let mut world = World::new(Policy::default());
@@ -21,6 +24,9 @@ fn a_reservation_tells_an_even_port_and_the_odd_one_after_it() {
     assert_eq!(open, [local.rtp, local.rtcp.unwrap()]);
 }
 
+//= tests/spec/relay.md#ports
+//= type=test
+//# An RTP port MUST be even and its RTCP port MUST be the next one unless they share one port.
 #[test]
 fn rtcp_multiplexed_or_off_takes_one_port_only() {
     let mut world = World::new(Policy::default());
@@ -44,6 +50,9 @@ fn the_family_is_that_of_the_remote_address() {
     assert!(world.reserve(asked).streams[0].rtp.is_ipv6());
 }
 
+//= tests/spec/iq.md#reservation
+//= type=test
+//# A context MUST connect two or more terminations.
 #[test]
 fn two_terminations_are_connected_stream_by_stream() {
     let mut world = World::new(Policy::default());
@@ -61,6 +70,9 @@ fn two_terminations_are_connected_stream_by_stream() {
     assert_eq!(outputs, [(0, Some(EgressId(1))), (1, Some(EgressId(0))), (2, None)]);
 }
 
+//= tests/spec/iq.md#transactions
+//= type=test
+//# The commands of a transaction MUST be carried out all or none.
 #[test]
 fn a_whole_call_in_one_transaction() {
     let mut world = World::new(Policy::default());
@@ -82,6 +94,12 @@ fn a_whole_call_in_one_transaction() {
     assert_eq!(view.topology.map(|(a, b)| (a.0, b.0)), Some((1, 2)));
 }
 
+//= tests/spec/iq.md#transactions
+//= type=test
+//# The commands of a transaction MUST be carried out all or none.
+//= tests/spec/iq.md#acknowledgement
+//= type=test
+//# A refused command MUST change nothing.
 #[test]
 fn a_refused_transaction_leaves_nothing_behind() {
     let mut world = World::new(Policy::default());
@@ -125,6 +143,9 @@ fn release_closes_ports_lets_them_rest_and_frees_keys() {
     world.reserve(again);
 }
 
+//= tests/spec/relay.md#ports
+//= type=test
+//# Reserving and releasing MUST NOT lose ports.
 #[test]
 fn a_hundred_thousand_calls_leak_nothing() {
     let mut world = World::new(Policy::default());
@@ -191,6 +212,9 @@ fn out_of_descriptors_is_told_as_such() {
     assert_eq!(world.gateway.context_count(), 0);
 }
 
+//= tests/spec/iq.md#reservation
+//= type=test
+//# A reservation in an unknown realm MUST be refused.
 #[test]
 fn what_is_not_there_is_named() {
     let mut world = World::new(Policy::default());

@@ -39,6 +39,12 @@ fn unchanged(id: u16) -> StreamChange {
     }
 }
 
+//= tests/spec/relay.md#gates
+//= type=test
+//# RTCP MUST pass while media is on hold.
+//= tests/spec/relay.md#gates
+//= type=test
+//# An inactive stream MUST pass neither media nor RTCP.
 #[test]
 fn each_mode_opens_the_gates_of_its_directions() {
     let rtcp_only = Gate { rtp: false, rtcp: true };
@@ -147,6 +153,9 @@ fn addresses_that_cannot_be_a_peers_are_refused() {
     assert_eq!(refused.error.field(), Some("streams[0].remote.rtp"));
 }
 
+//= tests/spec/iq.md#reservation
+//= type=test
+//# A context MUST connect two or more terminations.
 #[test]
 fn the_access_leg_moves_to_a_third_termination_while_the_far_end_stays() {
     let mut world = World::new(Policy::default());

@@ -28,6 +28,10 @@ fn srtp_becomes_rtp_and_rtp_becomes_srtp_in_every_suite() {
     }
 }
 
+//= tests/spec/relay.md#rtcp
+//= type=test
+//# RTCP MUST be relayed on a port of its own, on an explicit port or on the RTP port, as each leg
+//# asks.
 #[test]
 fn srtcp_becomes_rtcp_on_the_ports_of_rtcp() {
     let mut call = Call::new(Suite::AeadAes128Gcm);
@@ -40,6 +44,13 @@ fn srtcp_becomes_rtcp_on_the_ports_of_rtcp() {
     assert_ne!(sealed[8..], report[8..]);
 }
 
+//= tests/spec/relay.md#demultiplexing
+//= type=test
+//# On a multiplexed port RTCP MUST be told from RTP by its packet type before any cryptography.
+//= tests/spec/relay.md#rtcp
+//= type=test
+//# RTCP MUST be relayed on a port of its own, on an explicit port or on the RTP port, as each leg
+//# asks.
 #[test]
 fn rtcp_multiplexed_on_one_side_is_demultiplexed_on_the_other() {
     let mut call = Call::new(Suite::AesCm128HmacSha1_80);
@@ -72,6 +83,9 @@ fn each_port_takes_its_own_component_only() {
     assert_eq!(call.pass(PortId(77), CORE, &media), Err(DropReason::NoFlow));
 }
 
+//= tests/spec/relay.md#rtcp
+//= type=test
+//# RTCP MUST NOT pass where it is off.
 #[test]
 fn rtcp_goes_nowhere_when_it_is_off() {
     let mut call = Call::new(Suite::AesCm128HmacSha1_80);
@@ -82,6 +96,12 @@ fn rtcp_goes_nowhere_when_it_is_off() {
     assert_eq!(call.pass(ACCESS_RTCP, UE_RTCP, &sealed), Err(DropReason::RtcpOff));
 }
 
+//= tests/spec/relay.md#gates
+//= type=test
+//# Media MUST NOT pass a closed gate in either direction.
+//= tests/spec/relay.md#gates
+//= type=test
+//# RTCP MUST pass while media is on hold.
 #[test]
 fn gates_hold_media_back_and_let_rtcp_through_if_told() {
     let hold = Gate { rtp: false, rtcp: true };
@@ -119,6 +139,9 @@ fn a_peer_that_talks_into_a_closed_gate_keeps_its_rollover_counter() {
     assert_eq!(call.pass(ACCESS_RTP, UE, &sealed).unwrap().2, up);
 }
 
+//= tests/spec/relay.md#transport
+//= type=test
+//# On a transparent leg packets MUST be forwarded octet by octet.
 #[test]
 fn end_to_end_srtp_passes_untouched() {
     let (mut relay, now) = legs(Transport::Transparent, Transport::Transparent);
@@ -137,6 +160,12 @@ fn end_to_end_srtp_never_leaves_on_a_leg_of_another_kind() {
     }
 }
 
+//= tests/spec/relay.md#transport
+//= type=test
+//# On a secured leg nothing MUST leave before an egress key is installed.
+//= tests/spec/relay.md#transport
+//= type=test
+//# On a secured leg plain RTP MUST NOT be forwarded.
 #[test]
 fn without_an_output_a_destination_or_a_key_nothing_leaves() {
     let mut call = Call::new(Suite::AesCm128HmacSha1_80);

@@ -43,6 +43,9 @@ fn offers() -> impl Strategy<Value = Vec<Offer>> {
 }
 
 proptest! {
+    //= tests/spec/relay.md#accounting
+    //= type=test
+    //# Every datagram received MUST be either forwarded or dropped for one named reason.
     #[test]
     fn received_is_forwarded_plus_dropped_whatever_arrives(offers in offers()) {
         let mut call = Call::new(Suite::AesCm128HmacSha1_80);
@@ -75,6 +78,9 @@ proptest! {
     }
 }
 
+//= tests/spec/relay.md#accounting
+//= type=test
+//# A packet MUST be forwarded without allocating memory.
 #[test]
 fn no_packet_costs_an_allocation() {
     use agw_relay::{Datagram, DropReason, Verdict};

@@ -13,6 +13,9 @@ use crate::support::{
 
 const MOVED: &str = "203.0.113.9:7000";
 
+//= tests/spec/relay.md#source
+//= type=test
+//# On a secured leg the peer's address MUST follow only an authenticated packet with a newer index.
 #[test]
 fn media_follows_the_phone_to_its_new_address_once_it_has_proved_itself() {
     let mut call = Call::new(Suite::AesCm128HmacSha1_80);
@@ -37,6 +40,9 @@ fn media_follows_the_phone_to_its_new_address_once_it_has_proved_itself() {
     assert_eq!(reports, [learnt(UE, false), learnt(MOVED, true)]);
 }
 
+//= tests/spec/relay.md#source
+//= type=test
+//# On a secured leg the peer's address MUST follow only an authenticated packet with a newer index.
 #[test]
 fn an_old_authentic_packet_from_elsewhere_moves_nothing() {
     let mut call = Call::new(Suite::AesCm128HmacSha1_80);
@@ -60,6 +66,10 @@ fn with_a_short_tag_the_address_moves_with_the_third_packet() {
     assert_eq!(destinations, [at(UE), at(UE), at(MOVED)]);
 }
 
+//= tests/spec/relay.md#source
+//= type=test
+//# On a plain leg a packet from any but the signalled source MUST be discarded unless latching was
+//# asked for.
 #[test]
 fn a_plain_leg_hears_its_signalled_source_only() {
     let mut call = Call::new(Suite::AesCm128HmacSha1_80);
@@ -68,6 +78,10 @@ fn a_plain_leg_hears_its_signalled_source_only() {
     assert!(call.pass(CORE_RTP, CORE, &rtp(9, 1, b"x")).is_ok());
 }
 
+//= tests/spec/relay.md#source
+//= type=test
+//# A latched plain leg MUST listen to the first source within the time gate and to no other
+//# afterwards.
 #[test]
 fn a_plain_leg_that_latches_locks_the_first_source_and_sends_there() {
     let mut call = Call::new(Suite::AesCm128HmacSha1_80);
