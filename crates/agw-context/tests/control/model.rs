@@ -54,6 +54,15 @@ fn step() -> impl Strategy<Value = Step> {
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..Default::default() })]
+    //= tests/spec/iq.md#acknowledgement
+    //= type=test
+    //# A refused command MUST change nothing.
+    //= tests/spec/relay.md#ports
+    //= type=test
+    //# Reserving and releasing MUST NOT lose ports.
+    //= tests/spec/iq.md#keys
+    //= type=test
+    //# A key that another stream uses MUST be refused.
     #[test]
     fn control_and_packet_path_agree_whatever_is_asked(
         steps in prop::collection::vec(step(), 1..100),

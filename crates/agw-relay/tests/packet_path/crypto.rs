@@ -251,6 +251,9 @@ fn nothing_is_due_once_the_keys_that_were_to_be_wiped_are_gone() {
     }
 }
 
+//= tests/spec/relay.md#memory
+//= type=test
+//# A flood of unknown SSRCs MUST NOT harm the genuine stream.
 #[test]
 fn a_flood_of_unknown_sources_from_elsewhere_does_not_keep_the_peer_out() {
     let mut call = Call::new(SUITE);
