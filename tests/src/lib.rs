@@ -1,1 +1,33 @@
-//! Under construction.
+//! What end-to-end and interoperability tests stand on: the real daemon, endpoints, packets, tones.
+//!
+//! This crate starts `agwd` as a user would, and talks to it over the network only. It does not
+//! know the inside of the daemon. Start at [`Gateway::start`] and [`Call`].
+#![forbid(unsafe_code)]
+
+pub mod api;
+mod call;
+mod daemon;
+mod endpoint;
+mod gateway;
+mod hub;
+mod key;
+mod ledger;
+pub mod packet;
+mod ports;
+mod program;
+pub mod tone;
+
+pub use call::{Call, Leg, terminations};
+pub use daemon::Daemon;
+pub use endpoint::Endpoint;
+pub use gateway::{Gateway, directory};
+pub use hub::Hub;
+pub use key::Key;
+pub use ledger::{Entry, Ledger};
+pub use ports::PortBlock;
+pub use program::{Finished, Program, await_listener};
+
+use std::time::Duration;
+
+/// How long something that must happen is waited for; no test asserts how long it took.
+pub const PATIENCE: Duration = Duration::from_secs(20);

@@ -1,0 +1,149 @@
+//! Whom a leg listens to, and where it sends what it has.
+
+use std::thread;
+use std::time::Duration;
+
+use agw_iq::pb;
+use agw_srtp::Suite;
+use agw_tests::{Call, Endpoint, Gateway, Key, Leg};
+
+//= tests/spec/relay.md#source
+//= type=test
+//# On a secured leg the peer's address MUST follow only an authenticated packet with a newer index.
+#[test]
+fn media_follows_a_peer_that_moves_once_it_has_proven_itself() {
+    let gateway = Gateway::start();
+    let (mut call, ..) = Call::e2ae(&gateway, Suite::AesCm128HmacSha1_80);
+    call.talk();
+    call.report();
+
+    call.access.moves();
+
+    call.talk();
+    call.report();
+    call.talk();
+    assert!(call.is_silent());
+}
+
+//= tests/spec/relay.md#source
+//= type=test
+//# A replayed or forged packet MUST NOT move the peer's address.
+#[test]
+fn media_does_not_follow_what_is_old_replayed_or_forged() {
+    let gateway = Gateway::start();
+    let (mut call, ..) = Call::e2ae(&gateway, Suite::AesCm128HmacSha1_80);
+    call.talk();
+    let packet = call.next_packet(Call::ACCESS);
+    let delayed = call.access.seal(&packet);
+    let next = call.next_packet(Call::ACCESS);
+    let recorded = call.access.seal(&next);
+    call.access.send_octets(&recorded);
+    assert_eq!(call.core.receive(), next);
+    let mut stranger = Endpoint::plain(Call::IP);
+    stranger.attach(&call.access.local());
+
+    stranger.send_octets(&recorded);
+    let _ = gateway.ledger().after_drops("replay", 1);
+    call.talk_outwards();
+    let newer = call.next_packet(Call::ACCESS);
+    let mut forged = call.access.seal(&newer);
+    *forged.last_mut().expect("a tag") ^= 1;
+    stranger.send_octets(&forged);
+    let _ = gateway.ledger().after_drops("authentication", 1);
+    call.talk_outwards();
+    // It is genuine and arrives for the first time, but it says nothing about where the peer is.
+    stranger.send_octets(&delayed);
+    assert_eq!(call.core.receive(), packet);
+    call.talk_outwards();
+
+    assert!(stranger.is_silent() && call.is_silent());
+}
+
+#[test]
+fn a_short_tag_has_to_be_right_three_times_before_media_follows() {
+    let gateway = Gateway::start();
+    let (mut call, ..) = Call::e2ae(&gateway, Suite::AesCm128HmacSha1_32);
+    for _ in 0..3 {
+        call.talk_inwards();
+    }
+    call.talk_outwards();
+    let mut elsewhere = Endpoint::plain(Call::IP);
+    elsewhere.attach(&call.access.local());
+
+    for confirmed in [false, false, true] {
+        let packet = call.next_packet(Call::ACCESS);
+        let sealed = call.access.seal(&packet);
+        elsewhere.send_octets(&sealed);
+        assert_eq!(call.core.receive(), packet);
+        let packet = call.next_packet(Call::CORE);
+        call.core.send(&packet);
+        let reached = if confirmed { &elsewhere } else { &call.access };
+        assert_eq!(reached.receive_octets().len(), packet.len() + 4);
+        assert!(elsewhere.is_silent() && call.is_silent());
+    }
+}
+
+//= tests/spec/relay.md#source
+//= type=test
+//# A latched plain leg MUST listen to the first source within the time gate and to no other afterwards.
+#[test]
+fn a_plain_leg_locks_to_the_first_source_within_the_gate() {
+    let gateway = Gateway::start();
+    let mut call = latching(&gateway, 600_000);
+    let mut stranger = Endpoint::plain(Call::IP);
+    stranger.attach(&call.core.local());
+    call.core.moves();
+
+    call.talk_outwards();
+    call.talk();
+
+    let packet = call.next_packet(Call::CORE);
+    stranger.send(&packet);
+    let _ = gateway.ledger().after_drops("wrong_source", 1);
+    call.talk();
+    assert!(call.is_silent() && stranger.is_silent());
+}
+
+#[test]
+fn a_plain_leg_that_nobody_claimed_in_time_keeps_its_signalled_source() {
+    let gateway = Gateway::start();
+    let mut call = latching(&gateway, 1);
+    let mut stranger = Endpoint::plain(Call::IP);
+    stranger.attach(&call.core.local());
+    thread::sleep(Duration::from_millis(100));
+
+    let packet = call.next_packet(Call::CORE);
+    stranger.send(&packet);
+
+    let _ = gateway.ledger().after_drops("wrong_source", 1);
+    call.talk();
+    assert!(call.is_silent() && stranger.is_silent());
+}
+
+//= tests/spec/relay.md#source
+//= type=test
+//# On a plain leg a packet from any but the signalled source MUST be discarded unless latching was asked for.
+#[test]
+fn a_plain_leg_listens_to_nobody_but_its_signalled_source() {
+    let gateway = Gateway::start();
+    let (mut call, ..) = Call::e2ae(&gateway, Suite::AesCm128HmacSha1_80);
+    let mut stranger = Endpoint::plain(Call::IP);
+    stranger.attach(&call.core.local());
+
+    let packet = call.next_packet(Call::CORE);
+    stranger.send(&packet);
+
+    let _ = gateway.ledger().after_drops("wrong_source", 1);
+    call.talk();
+    assert!(call.is_silent() && stranger.is_silent());
+}
+
+/// A call whose core leg latches within a gate.
+fn latching(gateway: &Gateway, within_ms: u32) -> Call {
+    let suite = Suite::AesCm128HmacSha1_80;
+    let access = Leg::secured(Call::IP, &Key::random(suite), &Key::random(suite));
+    let mut core = Leg::plain(Call::IP);
+    let rule = pb::SourceRule::Latch.into();
+    core.stream.source = Some(pb::SourcePolicy { rule, within_ms: Some(within_ms) });
+    Call::between(gateway, access, core)
+}

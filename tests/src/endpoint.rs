@@ -1,0 +1,304 @@
+//! The far end of a leg: a phone, or the core network.
+
+use std::io::ErrorKind;
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::time::Instant;
+
+use agw_iq::pb;
+use agw_srtp::{Portable, PortableKeys, Protector, RocOnRekey, SessionParameters, Unprotector};
+
+use crate::{Key, PATIENCE};
+
+/// Two sockets, and, on a secured leg, a session for each direction.
+pub struct Endpoint {
+    rtp: UdpSocket,
+    rtcp: UdpSocket,
+    to_rtp: Option<SocketAddr>,
+    to_rtcp: Option<SocketAddr>,
+    multiplexes: bool,
+    session: Option<(Protector<PortableKeys>, Unprotector<PortableKeys>)>,
+}
+
+impl Endpoint {
+    /// An endpoint without SRTP.
+    ///
+    /// # Panics
+    ///
+    /// When it gets no sockets.
+    #[must_use]
+    pub fn plain(ip: IpAddr) -> Self {
+        Self {
+            rtp: socket(ip, 0),
+            rtcp: socket(ip, 0),
+            to_rtp: None,
+            to_rtcp: None,
+            multiplexes: false,
+            session: None,
+        }
+    }
+
+    /// An endpoint without SRTP at given ports.
+    ///
+    /// # Panics
+    ///
+    /// When it does not get them.
+    #[must_use]
+    pub fn at(ip: IpAddr, rtp: u16, rtcp: u16) -> Self {
+        Self { rtp: socket(ip, rtp), rtcp: socket(ip, rtcp), ..Self::plain(ip) }
+    }
+
+    /// An endpoint that sends with one key and receives with another.
+    ///
+    /// # Panics
+    ///
+    /// When it gets no sockets.
+    #[must_use]
+    pub fn secured(ip: IpAddr, sends: &Key, receives: &Key) -> Self {
+        Self { session: Some(session(sends, receives, 0)), ..Self::plain(ip) }
+    }
+
+    /// The same with RTCP on its RTP socket.
+    #[must_use]
+    pub fn multiplexing(mut self) -> Self {
+        self.multiplexes = true;
+        self
+    }
+
+    /// Starts both directions anew at a ROC.
+    pub fn restart(&mut self, sends: &Key, receives: &Key, roc: u32) {
+        self.session = Some(session(sends, receives, roc));
+    }
+
+    /// Sends with another key from now on.
+    ///
+    /// # Panics
+    ///
+    /// When the endpoint is plain or the key cannot be used.
+    pub fn sends_with(&mut self, key: &Key, roc: RocOnRekey) {
+        let (protector, _) = self.session.as_mut().expect("a secured endpoint");
+        protector
+            .rekey(&Portable, vec![key.seals()], SessionParameters::default(), roc)
+            .expect("a key");
+    }
+
+    /// Receives with another key from now on.
+    ///
+    /// # Panics
+    ///
+    /// When the endpoint is plain or the key cannot be used.
+    pub fn receives_with(&mut self, key: &Key, roc: RocOnRekey) {
+        let (_, unprotector) = self.session.as_mut().expect("a secured endpoint");
+        let parameters = SessionParameters::default();
+        let now = Instant::now();
+        unprotector
+            .rekey(&Portable, vec![key.opens()], parameters, roc, PATIENCE, now)
+            .expect("a key");
+    }
+
+    /// Moves to other sockets, as behind a NAT that has lost its mapping.
+    ///
+    /// # Panics
+    ///
+    /// When it gets no sockets.
+    pub fn moves(&mut self) {
+        let ip = self.address().ip();
+        (self.rtp, self.rtcp) = (socket(ip, 0), socket(ip, 0));
+    }
+
+    /// Its RTP address.
+    ///
+    /// # Panics
+    ///
+    /// When the operating system cannot tell.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.rtp.local_addr().expect("an address")
+    }
+
+    /// What the controller signals about it.
+    ///
+    /// # Panics
+    ///
+    /// When the operating system cannot tell.
+    #[must_use]
+    pub fn remote(&self) -> pb::RemoteAddress {
+        let rtcp = self.rtcp.local_addr().expect("an address");
+        pb::RemoteAddress {
+            rtp: Some(wire(self.address())),
+            rtcp: (!self.multiplexes).then(|| wire(rtcp)),
+        }
+    }
+
+    /// Takes the gateway's addresses from its reply.
+    pub fn attach(&mut self, local: &pb::LocalStream) {
+        self.to_rtp = local.rtp.as_ref().map(read);
+        self.to_rtcp = local.rtcp.as_ref().map(read);
+    }
+
+    /// The gateway's addresses, for another endpoint.
+    #[must_use]
+    pub fn local(&self) -> pb::LocalStream {
+        let rtcp = self.to_rtcp.map(wire);
+        pb::LocalStream { stream_id: 1, rtp: self.to_rtp.map(wire), rtcp }
+    }
+
+    /// Where it sends RTP.
+    ///
+    /// # Panics
+    ///
+    /// When it was not attached.
+    #[must_use]
+    pub fn gateway(&self) -> SocketAddr {
+        self.to_rtp.expect("the gateway's RTP address")
+    }
+
+    /// Seals an RTP packet, on a secured leg.
+    ///
+    /// # Panics
+    ///
+    /// When that cannot be done.
+    #[must_use]
+    pub fn seal(&mut self, packet: &[u8]) -> Vec<u8> {
+        let Some((protector, _)) = &mut self.session else { return packet.to_vec() };
+        let mut buffer = room(packet);
+        let octets = protector.protect_srtp(&Portable, &mut buffer, packet.len());
+        buffer.truncate(octets.expect("a sealed packet"));
+        buffer
+    }
+
+    /// Sends an RTP packet, sealed on a secured leg.
+    pub fn send(&mut self, packet: &[u8]) {
+        let sealed = self.seal(packet);
+        self.send_octets(&sealed);
+    }
+
+    /// Sends octets as they are from the RTP socket to the RTP port.
+    ///
+    /// # Panics
+    ///
+    /// When the kernel refuses.
+    pub fn send_octets(&self, octets: &[u8]) {
+        self.rtp.send_to(octets, self.gateway()).expect("a datagram sent");
+    }
+
+    /// Sends an RTCP packet, sealed on a secured leg.
+    ///
+    /// # Panics
+    ///
+    /// When that cannot be done.
+    pub fn send_control(&mut self, packet: &[u8]) {
+        let mut buffer = room(packet);
+        let octets = match &mut self.session {
+            Some((protector, _)) => protector
+                .protect_srtcp(&Portable, &mut buffer, packet.len())
+                .expect("a sealed packet"),
+            None => packet.len(),
+        };
+        let to = self.to_rtcp.expect("the gateway's RTCP address");
+        let sealed = buffer.get(..octets).unwrap_or_default();
+        self.control_socket().send_to(sealed, to).expect("a datagram sent");
+    }
+
+    /// The next RTP packet, opened on a secured leg.
+    ///
+    /// # Panics
+    ///
+    /// When none comes or it cannot be opened.
+    #[must_use]
+    pub fn receive(&mut self) -> Vec<u8> {
+        let mut buffer = self.receive_octets();
+        let Some((_, unprotector)) = &mut self.session else { return buffer };
+        let octets = buffer.len();
+        let opened = unprotector.unprotect_srtp(&Portable, &mut buffer, octets, Instant::now());
+        buffer.truncate(opened.expect("a packet that opens"));
+        buffer
+    }
+
+    /// The octets of the next datagram at the RTP socket.
+    ///
+    /// # Panics
+    ///
+    /// When none comes.
+    #[must_use]
+    pub fn receive_octets(&self) -> Vec<u8> {
+        octets_of(&self.rtp)
+    }
+
+    /// The next RTCP packet, opened on a secured leg.
+    ///
+    /// # Panics
+    ///
+    /// When none comes or it cannot be opened.
+    #[must_use]
+    pub fn receive_control(&mut self) -> Vec<u8> {
+        let mut buffer = octets_of(self.control_socket());
+        let Some((_, unprotector)) = &mut self.session else { return buffer };
+        let octets = buffer.len();
+        let opened = unprotector.unprotect_srtcp(&Portable, &mut buffer, octets, Instant::now());
+        buffer.truncate(opened.expect("a packet that opens"));
+        buffer
+    }
+
+    /// Whether nothing waits at its sockets.
+    ///
+    /// # Panics
+    ///
+    /// When the operating system cannot tell.
+    #[must_use]
+    pub fn is_silent(&self) -> bool {
+        [&self.rtp, &self.rtcp].into_iter().all(|socket| {
+            socket.set_nonblocking(true).expect("a socket that does not block");
+            let outcome = socket.recv(&mut [0; 2048]);
+            socket.set_nonblocking(false).expect("a socket that blocks");
+            outcome.is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
+        })
+    }
+
+    fn control_socket(&self) -> &UdpSocket {
+        if self.multiplexes { &self.rtp } else { &self.rtcp }
+    }
+}
+
+/// An address as the API writes it.
+#[must_use]
+pub(crate) fn wire(address: SocketAddr) -> pb::SocketAddress {
+    pb::SocketAddress { ip: address.ip().to_string(), port: address.port().into() }
+}
+
+/// An address as the API writes it, read.
+pub(crate) fn read(address: &pb::SocketAddress) -> SocketAddr {
+    let ip: IpAddr = address.ip.parse().expect("an IP address");
+    SocketAddr::new(ip, u16::try_from(address.port).expect("a port"))
+}
+
+fn session(
+    sends: &Key,
+    receives: &Key,
+    roc: u32,
+) -> (Protector<PortableKeys>, Unprotector<PortableKeys>) {
+    let parameters = SessionParameters { max_sources: 64, ..SessionParameters::default() };
+    (
+        Protector::new(&Portable, vec![sends.seals()], parameters, roc).expect("a key"),
+        Unprotector::new(&Portable, vec![receives.opens()], parameters, roc).expect("a key"),
+    )
+}
+
+fn socket(ip: IpAddr, port: u16) -> UdpSocket {
+    let socket = UdpSocket::bind((ip, port)).expect("a socket");
+    socket.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    socket
+}
+
+/// The packet with room for what sealing adds.
+fn room(packet: &[u8]) -> Vec<u8> {
+    let mut buffer = packet.to_vec();
+    buffer.resize(packet.len() + agw_srtp::MAX_TRAILER, 0);
+    buffer
+}
+
+fn octets_of(socket: &UdpSocket) -> Vec<u8> {
+    let mut buffer = vec![0; 2048];
+    let octets = socket.recv(&mut buffer).expect("a datagram");
+    buffer.truncate(octets);
+    buffer
+}
