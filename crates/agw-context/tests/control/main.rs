@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may fail")]
 
 mod keys;
+mod keystream;
 mod model;
 mod plan;
 mod reserve;
