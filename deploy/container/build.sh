@@ -1,18 +1,26 @@
-#!/usr/bin/env bash
-# Builds static binaries and puts them into an image with buildah (podman and docker read the same
-# Containerfile). Usage: build.sh [TAG]
-set -euo pipefail
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-root=$(cd "$here/../.." && pwd)
-tag=${1:-localhost/agw:latest}
-target=x86_64-unknown-linux-gnu
+#!/bin/sh
+# Builds the container image: a static binary, then the image around it.
+#
+#   deploy/container/build.sh [IMAGE]        default: localhost/agwd
+#
+# Needs cargo, the static libc of the target (Debian: libc6-dev) and buildah.
+set -eu
 
+image=${1:-localhost/agwd}
+root=$(cd "$(dirname "$0")/../.." && pwd)
+target=$(rustc -vV | sed -n 's/^host: //p')
+
+# glibc resolves no names here (addresses only), so a static glibc is enough.
 cd "$root"
-RUSTFLAGS="-C target-feature=+crt-static" \
-    cargo build --locked --release --target "$target" --bin agwd --bin agwctl
-built=${CARGO_TARGET_DIR:-target}/$target/release
+RUSTFLAGS='-C target-feature=+crt-static' \
+    cargo build --release --locked --target "$target" --package agwd --package agwctl
 
-context=$(mktemp --directory)
+built=$(cargo metadata --format-version 1 --no-deps |
+    sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p')/$target/release
+context=$(mktemp -d)
 trap 'rm -rf "$context"' EXIT
 cp "$built/agwd" "$built/agwctl" deploy/agwd.toml "$context/"
-buildah build --isolation chroot --file "$here/Containerfile" --tag "$tag" "$context"
+cp deploy/container/Containerfile "$context/"
+
+# chroot isolation needs neither a daemon nor user namespaces; the image runs nothing while built.
+buildah bud --isolation chroot --tag "$image" "$context"

@@ -1,0 +1,82 @@
+//! From configuration to what the other crates take.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use agw_context::{Family, Policy, RealmAddress, RealmConfig};
+use agw_net::PortOptions;
+
+use super::check::Host;
+use super::{Config, Realm};
+
+impl Config {
+    /// The limits and permissions of the gateway; no peer may be one of `listeners`.
+    pub(crate) fn gateway_policy(&self, listeners: Vec<SocketAddr>) -> Policy {
+        let (limits, policy) = (&self.limits, &self.policy);
+        Policy {
+            max_contexts: limits.contexts,
+            max_terminations: limits.terminations,
+            max_streams: limits.streams,
+            allow_null: policy.allow_null,
+            allow_unencrypted: policy.allow_unencrypted,
+            max_sources: limits.sources,
+            default_overlap: Duration::from_millis(policy.default_overlap_ms),
+            max_overlap: Duration::from_millis(policy.max_overlap_ms),
+            latch_gate: Duration::from_millis(policy.latch_gate_ms),
+            port_rest: Duration::from_millis(policy.port_rest_ms),
+            listeners,
+            event_capacity: limits.events,
+        }
+    }
+
+    /// The worker threads to start.
+    pub(crate) fn worker_count(&self, host: &Host) -> usize {
+        if self.media.workers == 0 { host.cores } else { self.media.workers }
+    }
+
+    /// Takes the IPv6 loopback out of the built-in realms where the host has none, so that the
+    /// defaults work everywhere; tells whether it did.
+    pub(crate) fn fit_default_realms(&mut self, host: &Host) -> bool {
+        let mut changed = false;
+        if self.realm == Self::default().realm {
+            for realm in &mut self.realm {
+                let before = realm.addresses.len();
+                realm.addresses.retain(|&address| host.has(address));
+                changed |= realm.addresses.len() != before;
+            }
+        }
+        changed
+    }
+}
+
+impl Realm {
+    /// The realm as the control model knows it.
+    pub(crate) fn model(&self) -> RealmConfig {
+        let addresses = self.addresses.iter().map(|&bind| {
+            let family = Family::of(bind);
+            let advertise = self.advertise.iter().copied().find(|&a| Family::of(a) == family);
+            RealmAddress { bind, advertise }
+        });
+        RealmConfig {
+            name: self.name.clone(),
+            addresses: addresses.collect(),
+            ports: self.ports.all(),
+            dscp: self.dscp,
+        }
+    }
+
+    /// The socket options of the realm's ports.
+    pub(crate) fn port_options(&self) -> PortOptions {
+        PortOptions {
+            dscp: self.dscp,
+            receive_buffer_octets: self.receive_buffer_octets,
+            bind_device: self.device.clone(),
+            ..PortOptions::default()
+        }
+    }
+
+    /// Whether a local port is one of the realm's.
+    pub(crate) fn has(&self, port: SocketAddr) -> bool {
+        self.addresses.contains(&port.ip()) && self.ports.all().contains(&port.port())
+    }
+}

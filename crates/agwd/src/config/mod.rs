@@ -1,0 +1,299 @@
+//! What the operator configures: read once, refused loudly, the safe value is the default.
+//!
+//! Precedence, highest first: `--set`, environment (`AGWD__SECTION__KEY`), file, defaults. The
+//! defaults are those of the annotated sample `deploy/agwd.toml`, and a test keeps them so.
+
+mod check;
+mod convert;
+mod listen;
+mod load;
+mod ports;
+#[cfg(test)]
+mod tests;
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+pub(crate) use check::Host;
+pub use check::Invalid;
+pub use listen::Listen;
+pub use load::{ConfigError, Sources};
+pub use ports::PortRange;
+
+/// The whole configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// The Iq control API.
+    pub iq: Iq,
+    /// The admin HTTP server.
+    pub admin: Admin,
+    /// The control side's own resources.
+    pub control: Control,
+    /// The packet path.
+    pub media: Media,
+    /// The most of everything.
+    pub limits: Limits,
+    /// What controllers may ask for.
+    pub policy: Policy,
+    /// Logging.
+    pub log: Log,
+    /// How the daemon ends.
+    pub drain: Drain,
+    /// The IP realms; the first one is the default realm of controllers.
+    pub realm: Vec<Realm>,
+}
+
+/// The Iq control API.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Iq {
+    /// The TCP address; off the loopback it needs [`Iq::tls`].
+    pub listen: Listen,
+    /// The path of a unix socket.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unix_socket: Option<PathBuf>,
+    /// The users who may use the unix socket; `None` is the daemon's own and root.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unix_uids: Option<Vec<u32>>,
+    /// The most connections of a listener at a time.
+    pub max_connections: usize,
+    /// How long a peer may take from connecting to its first HTTP/2 octets, in milliseconds.
+    pub handshake_timeout_ms: u64,
+    /// Whether gRPC reflection is offered.
+    pub reflection: bool,
+    /// TLS 1.3 with a client certificate; `None` is plain text, on loopback only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<Tls>,
+}
+
+/// Certificates of the Iq listener, re-read on SIGHUP.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tls {
+    /// PEM file with the certificate chain, leaf first.
+    pub certificate: PathBuf,
+    /// PEM file with the private key.
+    pub private_key: PathBuf,
+    /// PEM file with the authorities that sign controllers' certificates.
+    pub client_ca: PathBuf,
+}
+
+/// The admin HTTP server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Admin {
+    /// The TCP address.
+    pub listen: SocketAddr,
+    /// Whether the address may be off the loopback: whoever reaches it reads the counters.
+    pub allow_remote: bool,
+}
+
+/// The control side's own resources.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Control {
+    /// Threads for gRPC, TLS and HTTP.
+    pub threads: usize,
+}
+
+/// The packet path.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Media {
+    /// Worker threads; 0 is one for each core the process may use.
+    pub workers: usize,
+    /// Whether each worker is pinned to a core of its own.
+    pub pin: bool,
+    /// How long a worker waits for more packets once there is one, in microseconds, 0 to 500.
+    pub coalesce_us: u64,
+}
+
+/// The most of everything.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// Contexts at a time.
+    pub contexts: usize,
+    /// Terminations of a context.
+    pub terminations: usize,
+    /// Streams of a termination.
+    pub streams: usize,
+    /// SSRCs of one secured direction, 1 to 64.
+    pub sources: u8,
+    /// Events kept for controllers that come back.
+    pub events: usize,
+}
+
+/// What controllers may ask for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Policy {
+    /// Whether suites without encryption may be used.
+    pub allow_null: bool,
+    /// Whether UNENCRYPTED_SRTP and UNENCRYPTED_SRTCP may be used (RFC 4568 §6.3.2).
+    pub allow_unencrypted: bool,
+    /// How long a replaced ingress key opens packets unless a command says otherwise, in
+    /// milliseconds.
+    pub default_overlap_ms: u64,
+    /// The longest overlap that a command may ask for, in milliseconds.
+    pub max_overlap_ms: u64,
+    /// The time gate of plain legs that learn their source, in milliseconds (TS 23.334 §5.4).
+    pub latch_gate_ms: u64,
+    /// How long ports rest after release, in milliseconds.
+    pub port_rest_ms: u64,
+}
+
+/// Logging, to standard error.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Log {
+    /// A level or a list of `target=level`, as `tracing-subscriber` reads it; re-read on SIGHUP.
+    pub filter: String,
+    /// The form of a line.
+    pub format: LogFormat,
+}
+
+/// The form of a log line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// How the daemon ends.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Drain {
+    /// How long SIGTERM waits for contexts to be released, in seconds.
+    pub timeout_s: u64,
+}
+
+/// An IP realm (TS 23.334 §5.3).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Realm {
+    /// Its name, as controllers use it.
+    pub name: String,
+    /// Local addresses, at most one of each family; the first one's family is the default.
+    pub addresses: Vec<IpAddr>,
+    /// What peers are told in place of the address of the same family.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub advertise: Vec<IpAddr>,
+    /// The media ports.
+    pub ports: PortRange,
+    /// The DSCP of what leaves, 0 to 63; `None` leaves the system's default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dscp: Option<u8>,
+    /// The receive buffer of each media port, in octets; `None` leaves the system's default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub receive_buffer_octets: Option<usize>,
+    /// The network device that media ports are bound to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<String>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        let loopback = vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
+        let realm = |name: &str, low, high| Realm {
+            name: name.to_owned(),
+            addresses: loopback.clone(),
+            advertise: Vec::new(),
+            ports: PortRange { low, high },
+            dscp: None,
+            receive_buffer_octets: None,
+            device: None,
+        };
+        Self {
+            iq: Iq::default(),
+            admin: Admin::default(),
+            control: Control::default(),
+            media: Media::default(),
+            limits: Limits::default(),
+            policy: Policy::default(),
+            log: Log::default(),
+            drain: Drain::default(),
+            realm: vec![realm("access", 40_000, 44_999), realm("core", 45_000, 49_999)],
+        }
+    }
+}
+
+impl Default for Iq {
+    fn default() -> Self {
+        Self {
+            listen: Listen(Some(SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 7400))),
+            unix_socket: None,
+            unix_uids: None,
+            max_connections: 64,
+            handshake_timeout_ms: 3_000,
+            reflection: true,
+            tls: None,
+        }
+    }
+}
+
+impl Default for Admin {
+    fn default() -> Self {
+        Self { listen: SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 7401), allow_remote: false }
+    }
+}
+
+impl Default for Control {
+    fn default() -> Self {
+        Self { threads: 1 }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { contexts: 10_000, terminations: 8, streams: 64, sources: 64, events: 65_536 }
+    }
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            allow_null: false,
+            allow_unencrypted: false,
+            default_overlap_ms: 2_000,
+            max_overlap_ms: 60_000,
+            latch_gate_ms: 3_000,
+            port_rest_ms: 10_000,
+        }
+    }
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { filter: "info".to_owned(), format: LogFormat::Text }
+    }
+}
+
+impl Default for Drain {
+    fn default() -> Self {
+        Self { timeout_s: 300 }
+    }
+}
+
+impl Iq {
+    /// How long a peer may take from connecting to its first HTTP/2 octets.
+    #[must_use]
+    pub const fn handshake_timeout(&self) -> Duration {
+        Duration::from_millis(self.handshake_timeout_ms)
+    }
+}
+
+impl Drain {
+    /// How long SIGTERM waits for contexts to be released.
+    #[must_use]
+    pub const fn timeout(&self) -> Duration {
+        Duration::from_secs(self.timeout_s)
+    }
+}

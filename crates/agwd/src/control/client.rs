@@ -1,0 +1,111 @@
+//! How the daemon's tasks ask control.
+
+use std::future::Future;
+
+use thiserror::Error;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use agw_context::{Capabilities, Command, ContextView, Controller, EventsGone, Refused};
+
+use super::Overview;
+use super::request::{EventPage, Legs, Looking, Request, Underway, Which};
+use crate::worker::Totals;
+
+/// Asks control; clones ask the same one.
+#[derive(Clone)]
+pub(crate) struct ControlClient {
+    requests: mpsc::Sender<Request>,
+    overview: watch::Receiver<Overview>,
+}
+
+/// Control has ended, or has more requests in line than it takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("control does not answer")]
+pub(crate) struct Stopped;
+
+impl ControlClient {
+    pub(super) const fn new(
+        requests: mpsc::Sender<Request>,
+        overview: watch::Receiver<Overview>,
+    ) -> Self {
+        Self { requests, overview }
+    }
+
+    /// What is known without asking.
+    pub(crate) fn overview(&self) -> Overview {
+        *self.overview.borrow()
+    }
+
+    /// What is known without asking, as it changes.
+    pub(crate) fn watch(&self) -> watch::Receiver<Overview> {
+        self.overview.clone()
+    }
+
+    /// Puts a transaction in line at once; the future waits for control's decision.
+    pub(crate) fn transact(
+        &self,
+        controller: Controller,
+        commands: Vec<Command>,
+    ) -> impl Future<Output = Result<Result<Underway, Refused>, Stopped>> + Send + use<> {
+        let (answer, decided) = oneshot::channel();
+        let request = Request::Transact { controller, commands, answer };
+        let in_line = self.requests.try_send(request).map_err(|_full_or_closed| Stopped);
+        async move {
+            in_line?;
+            decided.await.map_err(|_closed| Stopped)
+        }
+    }
+
+    /// Tells contexts that the controller may see.
+    pub(crate) async fn contexts(
+        &self,
+        controller: Controller,
+        which: Which,
+    ) -> Result<Vec<ContextView>, Stopped> {
+        self.ask(|answer| Request::Contexts { controller, which, answer }).await
+    }
+
+    /// Asks the workers for the state of legs.
+    pub(crate) async fn look(&self, contexts: Vec<Legs>) -> Result<Vec<Looking>, Stopped> {
+        self.ask(|answer| Request::Look { contexts, answer }).await
+    }
+
+    /// The counters of every worker, from worker 0.
+    pub(crate) async fn count(&self) -> Result<Vec<Totals>, Stopped> {
+        let counts = self.ask(|answer| Request::Count { answer }).await?;
+        let mut totals = Vec::with_capacity(counts.len());
+        for count in counts {
+            totals.push(count.await.map_err(|_closed| Stopped)?);
+        }
+        Ok(totals)
+    }
+
+    /// Tells capabilities.
+    pub(crate) async fn capabilities(&self) -> Result<Capabilities, Stopped> {
+        self.ask(|answer| Request::Capabilities { answer }).await
+    }
+
+    /// Tells events after a number, or where "now" is.
+    pub(crate) async fn events(
+        &self,
+        controller: Controller,
+        after: Option<u64>,
+        limit: usize,
+    ) -> Result<Result<EventPage, EventsGone>, Stopped> {
+        self.ask(|answer| Request::Events { controller, after, limit, answer }).await
+    }
+
+    /// Takes no new contexts from now on.
+    pub(crate) async fn drain(&self) -> Result<(), Stopped> {
+        self.ask(|answer| Request::Drain { answer }).await
+    }
+
+    async fn ask<T>(
+        &self,
+        request: impl FnOnce(oneshot::Sender<T>) -> Request,
+    ) -> Result<T, Stopped> {
+        let (answer, answered) = oneshot::channel();
+        self.requests.send(request(answer)).await.map_err(|_closed| Stopped)?;
+        answered.await.map_err(|_closed| Stopped)
+    }
+}

@@ -1,0 +1,288 @@
+//! One task owns the control model; everyone else asks it.
+//!
+//! A transaction is decided here and given to the workers in one step, so the order of decisions
+//! is the order in force. Waiting for the workers' acknowledgements is left to who asked, so that
+//! one transaction does not hold up the next.
+
+mod client;
+mod owners;
+mod ports;
+mod request;
+
+use std::time::{Duration, Instant, SystemTime};
+
+use rand::RngExt;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, info};
+
+use agw_context::{
+    Capabilities, Circumstances, Command, ContextId, Controller, EventsGone, Gateway, Outcome,
+    Refused, Work,
+};
+use agw_iq::backend::Condition;
+use agw_net::UdpPort;
+use agw_relay::Report;
+
+use crate::worker::{Applied, Assignment, Order, WorkerHandle};
+pub(crate) use client::{ControlClient, Stopped};
+pub(crate) use ports::MediaPorts;
+pub(crate) use request::{EventPage, Legs, Looking, Request, Underway, Which};
+
+use owners::Owners;
+
+/// Requests that may wait.
+const REQUESTS: usize = 1_024;
+/// How often the load is looked at.
+const LOAD_EVERY: Duration = Duration::from_secs(1);
+
+/// What everyone may know of the gateway without asking.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Overview {
+    /// For every reply.
+    pub(crate) condition: Condition,
+    /// Contexts now.
+    pub(crate) contexts: usize,
+    /// The newest event.
+    pub(crate) newest_event: u64,
+    /// Media ports that have a socket.
+    pub(crate) ports_open: usize,
+    /// Whether a realm has no port left to give out.
+    pub(crate) out_of_ports: bool,
+}
+
+/// The owner of the control model.
+pub(crate) struct Control {
+    gateway: Gateway,
+    ports: MediaPorts,
+    workers: Vec<WorkerHandle<UdpPort>>,
+    owners: Owners,
+    requests: mpsc::Receiver<Request>,
+    reports: mpsc::Receiver<Report>,
+    overview: watch::Sender<Overview>,
+    restart_epoch: u64,
+    /// Ports in use of all there are, in the fullest realm, 0 to 100.
+    port_load: u8,
+    out_of_ports: bool,
+}
+
+impl Control {
+    /// Control over a gateway, and the way to ask it.
+    pub(crate) fn new(
+        gateway: Gateway,
+        ports: MediaPorts,
+        workers: Vec<WorkerHandle<UdpPort>>,
+        reports: mpsc::Receiver<Report>,
+        event_capacity: usize,
+    ) -> (Self, ControlClient) {
+        let (sender, requests) = mpsc::channel(REQUESTS);
+        let (overview, seen) = watch::channel(Overview::default());
+        let mut control = Self {
+            restart_epoch: gateway.capabilities().restart_epoch,
+            gateway,
+            ports,
+            workers,
+            owners: Owners::new(event_capacity),
+            requests,
+            reports,
+            overview,
+            port_load: 0,
+            out_of_ports: false,
+        };
+        control.weigh();
+        control.publish();
+        (control, ControlClient::new(sender, seen))
+    }
+
+    /// Answers until `stop`; workers end with it and wipe their keys.
+    pub(crate) async fn run(mut self, stop: CancellationToken) {
+        let mut load = interval(LOAD_EVERY);
+        load.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => break,
+                _ = load.tick() => self.weigh(),
+                Some(report) = self.reports.recv() => {
+                    self.gateway.handle_report(report, SystemTime::now());
+                    self.owners.note(&self.gateway, None);
+                }
+                Some(request) = self.requests.recv() => self.answer(request).await,
+                else => break,
+            }
+            self.publish();
+        }
+        let contexts = self.gateway.context_count();
+        info!(contexts, "control ends; contexts that are left end with it");
+    }
+
+    /// Whoever asked may have gone: answers to nobody are dropped.
+    async fn answer(&mut self, request: Request) {
+        match request {
+            Request::Transact { controller, commands, answer } => {
+                let decided = self.transact(&controller, commands).await;
+                self.publish();
+                let _ = answer.send(decided);
+            }
+            Request::Contexts { controller, which, answer } => {
+                let contexts = match which {
+                    Which::One(id) => self.gateway.context(&controller, id).into_iter().collect(),
+                    Which::After(after, limit) => self.gateway.contexts(&controller, after, limit),
+                };
+                let _ = answer.send(contexts);
+            }
+            Request::Look { contexts, answer } => {
+                let _ = answer.send(self.look(contexts).await);
+            }
+            Request::Count { answer } => {
+                let mut counts = Vec::with_capacity(self.workers.len());
+                for worker in &mut self.workers {
+                    let (sender, receiver) = oneshot::channel();
+                    worker.give(Order::Count { answer: sender }).await;
+                    counts.push(receiver);
+                }
+                let _ = answer.send(counts);
+            }
+            Request::Capabilities { answer } => {
+                let _ = answer.send(self.gateway.capabilities());
+            }
+            Request::Events { controller, after, limit, answer } => {
+                let _ = answer.send(self.events(&controller, after, limit));
+            }
+            Request::Drain { answer } => {
+                if !self.gateway.is_draining() {
+                    info!(contexts = self.gateway.context_count(), "draining: no new contexts");
+                }
+                self.gateway.set_draining(true, SystemTime::now());
+                self.owners.note(&self.gateway, None);
+                self.publish();
+                let _ = answer.send(());
+            }
+        }
+    }
+
+    async fn transact(
+        &mut self,
+        controller: &Controller,
+        commands: Vec<Command>,
+    ) -> Result<Underway, Refused> {
+        let outcome = self.decide(controller, commands);
+        self.owners.note(&self.gateway, Some(controller));
+        let outcome = outcome.inspect_err(|refused| {
+            self.ports.discard_opened();
+            let (controller, reason) = (&controller.0, refused.error.reason().name());
+            info!(controller, reason, error = %refused, "transaction refused");
+        })?;
+        let mut acknowledgements = Vec::with_capacity(outcome.work.len());
+        for work in outcome.work {
+            let steps = work.steps.len();
+            debug!(context = %work.context, controller = controller.0, steps, "context changes");
+            acknowledgements.push(self.assign(work).await);
+        }
+        self.ports.discard_opened();
+        Ok(Underway { replies: outcome.replies, acknowledgements })
+    }
+
+    fn decide(
+        &mut self,
+        controller: &Controller,
+        commands: Vec<Command>,
+    ) -> Result<Outcome, Refused> {
+        let now = Instant::now();
+        self.ports.begin(now);
+        let mut random = rand::rng();
+        let mut circumstances = Circumstances {
+            controller,
+            ports: &mut self.ports,
+            random: &mut |below| random.random_range(0..below.max(1)),
+            now,
+            at: SystemTime::now(),
+        };
+        self.gateway.transact(commands, &mut circumstances)
+    }
+
+    /// Gives a context's work to its worker.
+    async fn assign(&mut self, work: Work) -> oneshot::Receiver<Applied> {
+        let Work { context, steps, closed } = work;
+        let (done, acknowledgement) = oneshot::channel();
+        let added = self.ports.take_opened(context);
+        for &port in &closed {
+            self.ports.forget(port);
+        }
+        if let Some(worker) = self.worker_of(context) {
+            let assignment = Assignment { context, added, steps, closed, done };
+            worker.give(Order::Apply(assignment)).await;
+        }
+        acknowledgement
+    }
+
+    /// All of a context is on one worker, so that its two directions see each other.
+    fn worker_of(&mut self, context: ContextId) -> Option<&mut WorkerHandle<UdpPort>> {
+        let count = self.workers.len().max(1);
+        self.workers.get_mut(context.0 as usize % count)
+    }
+
+    async fn look(&mut self, contexts: Vec<Legs>) -> Vec<Looking> {
+        let mut looking = Vec::with_capacity(contexts.len());
+        for Legs { context, legs } in contexts {
+            let (answer, receiver) = oneshot::channel();
+            if let Some(worker) = self.worker_of(context) {
+                worker.give(Order::Look { legs, answer }).await;
+            }
+            looking.push(Looking(receiver));
+        }
+        looking
+    }
+
+    fn events(
+        &self,
+        controller: &Controller,
+        after: Option<u64>,
+        limit: usize,
+    ) -> Result<EventPage, EventsGone> {
+        let newest = self.gateway.newest_event();
+        let after = after.unwrap_or(newest);
+        if after > newest {
+            // A number of an earlier life of the gateway: what followed it is not known here.
+            return Err(EventsGone { oldest: newest + 1 });
+        }
+        let mut events = self.gateway.events_after(after, limit)?;
+        let next = events.last().map_or(after, |event| event.sequence);
+        events.retain(|event| self.owners.may_see(controller, event));
+        Ok(EventPage { events, next, more: next < newest })
+    }
+
+    /// Looks how full the realms are.
+    fn weigh(&mut self) {
+        let Capabilities { realms, .. } = self.gateway.capabilities();
+        let load = realms.iter().map(|realm| {
+            let (low, high) = realm.ports;
+            let all = (usize::from(high - low) + 1).saturating_mul(realm.addresses.len()).max(1);
+            let taken = realm.ports_used + realm.ports_resting;
+            u8::try_from((taken * 100 / all).min(100)).unwrap_or(100)
+        });
+        self.port_load = load.max().unwrap_or_default();
+        self.out_of_ports = self.port_load >= 100;
+    }
+
+    /// Tells everyone what has changed.
+    fn publish(&self) {
+        let overview = Overview {
+            condition: Condition {
+                overload_percent: self.gateway.overload().max(self.port_load),
+                restart_epoch: self.restart_epoch,
+                draining: self.gateway.is_draining(),
+            },
+            contexts: self.gateway.context_count(),
+            newest_event: self.gateway.newest_event(),
+            ports_open: self.ports.open_count(),
+            out_of_ports: self.out_of_ports,
+        };
+        self.overview.send_if_modified(|seen| {
+            let changed = *seen != overview;
+            *seen = overview;
+            changed
+        });
+    }
+}

@@ -1,0 +1,79 @@
+//! What the tasks of the daemon ask of control.
+
+use tokio::sync::oneshot;
+
+use agw_context::{
+    Capabilities, Command, ContextId, ContextView, Controller, Event, EventsGone, Refused, Reply,
+};
+use agw_relay::{EgressId, EgressSnapshot, IngressId, IngressSnapshot};
+
+use crate::worker::{Applied, Totals};
+
+/// A request with the place for its answer.
+pub(crate) enum Request {
+    /// Carry out a transaction.
+    Transact {
+        controller: Controller,
+        commands: Vec<Command>,
+        answer: oneshot::Sender<Result<Underway, Refused>>,
+    },
+    /// Tell contexts.
+    Contexts { controller: Controller, which: Which, answer: oneshot::Sender<Vec<ContextView>> },
+    /// Ask workers for the state of legs.
+    Look { contexts: Vec<Legs>, answer: oneshot::Sender<Vec<Looking>> },
+    /// Ask all workers for their counters.
+    Count { answer: oneshot::Sender<Vec<oneshot::Receiver<Totals>>> },
+    /// Tell capabilities.
+    Capabilities { answer: oneshot::Sender<Capabilities> },
+    /// Tell events after a number, or from now on.
+    Events {
+        controller: Controller,
+        after: Option<u64>,
+        limit: usize,
+        answer: oneshot::Sender<Result<EventPage, EventsGone>>,
+    },
+    /// Take no new contexts.
+    Drain { answer: oneshot::Sender<()> },
+}
+
+/// Which contexts to tell.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Which {
+    /// One.
+    One(ContextId),
+    /// Those after a number, so many at most.
+    After(Option<ContextId>, usize),
+}
+
+/// A transaction that control has accepted and workers are carrying out.
+pub(crate) struct Underway {
+    /// The answers, true once the workers are done.
+    pub(crate) replies: Vec<Reply>,
+    /// One for each context that changes.
+    pub(crate) acknowledgements: Vec<oneshot::Receiver<Applied>>,
+}
+
+/// The legs of a context.
+#[derive(Debug)]
+pub(crate) struct Legs {
+    /// The context.
+    pub(crate) context: ContextId,
+    /// Its legs.
+    pub(crate) legs: Vec<(IngressId, EgressId)>,
+}
+
+/// The state of a context's legs, in the order asked for, once its worker has looked.
+pub(crate) struct Looking(
+    pub(crate) oneshot::Receiver<Vec<Option<(IngressSnapshot, EgressSnapshot)>>>,
+);
+
+/// Some events.
+#[derive(Debug)]
+pub(crate) struct EventPage {
+    /// Those that the controller may see.
+    pub(crate) events: Vec<Event>,
+    /// Where to go on.
+    pub(crate) next: u64,
+    /// Whether there are more at once.
+    pub(crate) more: bool,
+}

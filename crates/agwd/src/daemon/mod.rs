@@ -1,0 +1,271 @@
+//! Starting and stopping the whole daemon in a process.
+
+mod bind;
+mod running;
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use rand::{Rng, RngExt};
+use thiserror::Error;
+use tokio::sync::{mpsc, watch};
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::sync::CancellationToken;
+use tonic::transport::Server;
+use tracing::{info, warn};
+use zeroize::Zeroizing;
+
+use agw_context::{Gateway, Policy, SetupError};
+use agw_iq::server::{Services, services};
+use agw_net::{SocketsBackend, SocketsOptions, UdpPort};
+
+use crate::admin::Admin;
+use crate::backend;
+use crate::config::{Config, Host, Invalid};
+use crate::control::{Control, ControlClient, MediaPorts};
+use crate::exit::Exit;
+use crate::listener::{Connection, Limits, UnixSocketError, accept_loop};
+use crate::logging::LogFilter;
+use crate::metrics::Metrics;
+use crate::monitor::watch_vitals;
+use crate::tls::TlsError;
+use crate::worker::{self, StartOptions, WorkerHandle};
+
+use bind::{Bound, descriptor_budget};
+pub use running::Running;
+
+/// Reports on the way from workers to control.
+const REPORTS: usize = 4_096;
+/// Connections on the way from the accept loops to the server.
+const CONNECTIONS: usize = 16;
+
+/// HTTP/2 settings of the Iq API.
+mod http2 {
+    use super::Duration;
+
+    /// A silent connection is asked, and ended if it does not answer.
+    pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(20);
+    /// Connections are renewed, so that their certificates are checked again.
+    pub(super) const AGE: Duration = Duration::from_secs(3_600);
+    /// What goes on over an old connection may go on for so long.
+    pub(super) const AGE_GRACE: Duration = Duration::from_secs(600);
+    /// Requests of a connection at a time.
+    pub(super) const STREAMS: u32 = 256;
+    /// The longest list of headers, in octets.
+    pub(super) const HEADERS: u32 = 16 << 10;
+    /// A request that has no answer after this is given up.
+    pub(super) const REQUEST: Duration = Duration::from_secs(2);
+}
+
+/// The daemon, started in this process.
+#[derive(Debug, Clone, Copy)]
+pub struct Daemon;
+
+/// Why the daemon did not start; what it had opened is closed again.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// Configuration values break rules.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Config(Vec<Invalid>),
+    /// The realms do not fit together.
+    #[error("realm: {0}")]
+    Realms(#[from] SetupError),
+    /// Certificates cannot be used.
+    #[error("iq.tls: {0}")]
+    Tls(#[from] TlsError),
+    /// An address cannot be listened at.
+    #[error("{key}: {address}: {source}")]
+    Listen {
+        /// The configuration key.
+        key: &'static str,
+        /// The address.
+        address: SocketAddr,
+        /// The operating system's words.
+        source: io::Error,
+    },
+    /// The unix socket cannot be made.
+    #[error("iq.unix_socket: {0}")]
+    UnixSocket(#[from] UnixSocketError),
+    /// There are not enough descriptors for a single call.
+    #[error("the descriptor limit of {limit} leaves no room for media ports")]
+    Descriptors {
+        /// The limit.
+        limit: u64,
+    },
+    /// The operating system refused something that no configuration asks for.
+    #[error("{what}: {source}")]
+    System {
+        /// What was tried.
+        what: &'static str,
+        /// The operating system's words.
+        source: io::Error,
+    },
+    /// A fault of this program.
+    #[error("{0}")]
+    Software(String),
+}
+
+impl StartError {
+    /// The exit code.
+    #[must_use]
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Tls(TlsError::Read { source, .. })
+                if source.kind() == io::ErrorKind::PermissionDenied =>
+            {
+                Exit::Permission
+            }
+            Self::Config(_) | Self::Realms(_) | Self::Tls(_) => Exit::Usage,
+            Self::Listen { source, .. }
+            | Self::UnixSocket(UnixSocketError { source, .. })
+            | Self::System { source, .. } => Exit::of(source),
+            Self::Descriptors { .. } => Exit::System,
+            Self::Software(_) => Exit::Software,
+        }
+    }
+}
+
+impl Daemon {
+    /// Starts the daemon in the current runtime; returns when new contexts are welcome.
+    ///
+    /// # Errors
+    /// [`StartError`]; nothing of it runs then.
+    pub async fn start(config: Config) -> Result<Running, StartError> {
+        Self::start_with(config, None).await
+    }
+
+    /// As [`Daemon::start`], with the log filter that the admin server may change.
+    ///
+    /// # Errors
+    /// [`StartError`]; nothing of it runs then.
+    pub async fn start_with(
+        mut config: Config,
+        log_filter: Option<LogFilter>,
+    ) -> Result<Running, StartError> {
+        let host = Host::this();
+        config.check(&host).map_err(StartError::Config)?;
+        if config.fit_default_realms(&host) {
+            info!("this host has no IPv6 loopback: the built-in realms do without it");
+        }
+        let metrics =
+            Metrics::new().map_err(|error| StartError::Software(format!("metrics: {error}")))?;
+        let bound = Bound::new(&config).await?;
+        if let Some(certificates) = &bound.certificates {
+            metrics.certificate_expires(certificates.expiry());
+        }
+        let stop = CancellationToken::new();
+        let stop_on_error = stop.clone().drop_guard();
+        let media = start_media(&config, &host, &bound, stop.clone())?;
+        let gateway = Arc::new(backend::Gateway::new(media.control.clone(), metrics.clone()));
+        let services = services(gateway, config.iq.reflection)
+            .await
+            .map_err(|error| StartError::Software(format!("reflection: {error}")))?;
+        services.health.set_serving().await;
+        let mut running = Running::new(&bound, &media, stop.clone(), metrics.clone());
+        running.serve_health(services.health.clone());
+        running.own(tokio::spawn(
+            Admin {
+                control: media.control,
+                metrics: metrics.clone(),
+                vitals: running.vitals(),
+                log_filter,
+            }
+            .serve(bound.admin),
+        ));
+        let (sender, connections) = mpsc::channel(CONNECTIONS);
+        let limits = Limits {
+            connections: config.iq.max_connections,
+            handshake: config.iq.handshake_timeout(),
+        };
+        for listener in bound.listeners {
+            let accept = accept_loop(listener, limits, metrics.clone(), sender.clone());
+            running.own(tokio::spawn(accept));
+        }
+        running.own_unix_socket(bound.unix_socket);
+        running.serve(tokio::spawn(serve(services, connections, stop)));
+        running.own_control(media.task);
+        stop_on_error.disarm();
+        Ok(running)
+    }
+}
+
+/// Control with its workers.
+struct MediaPlane {
+    control: ControlClient,
+    vitals: watch::Receiver<crate::monitor::Vitals>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+fn start_media(
+    config: &Config,
+    host: &Host,
+    bound: &Bound,
+    stop: CancellationToken,
+) -> Result<MediaPlane, StartError> {
+    let policy: Policy = config.gateway_policy(bound.addresses());
+    let realms = config.realm.iter().map(crate::config::Realm::model).collect();
+    let mut random = rand::rng();
+    let mut secret = Zeroizing::new([0; 64]);
+    random.fill_bytes(secret.as_mut());
+    let epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+    let epoch = u64::try_from(epoch).unwrap_or(u64::MAX);
+    let first = random.random_range(1..=u32::MAX - 2);
+    let gateway = Gateway::new(policy, realms, secret, epoch, first)?;
+    let ports = MediaPorts::new(config.realm.clone(), descriptor_budget(config)?, Instant::now());
+    let (reports, received) = mpsc::channel(REPORTS);
+    let workers = (0..config.worker_count(host))
+        .map(|index| start_worker(config, index, reports.clone()))
+        .collect::<Result<Vec<_>, _>>()?;
+    let heartbeats = workers.iter().map(WorkerHandle::heartbeat).collect();
+    let (control, client) = Control::new(gateway, ports, workers, received, config.limits.events);
+    let (vitals, seen) = watch::channel(crate::monitor::Vitals::default());
+    tokio::spawn(watch_vitals(heartbeats, client.clone(), vitals));
+    Ok(MediaPlane { control: client, vitals: seen, task: tokio::spawn(control.run(stop)) })
+}
+
+fn start_worker(
+    config: &Config,
+    index: usize,
+    reports: mpsc::Sender<agw_relay::Report>,
+) -> Result<WorkerHandle<UdpPort>, StartError> {
+    let coalesce = Duration::from_micros(config.media.coalesce_us);
+    let system = |what| move |source| StartError::System { what, source };
+    let cores = agw_net::allowed_cores().map_err(system("asking for cores"))?;
+    let core = cores.get(index % cores.len().max(1)).copied().filter(|_| config.media.pin);
+    let options = SocketsOptions { coalesce, ..SocketsOptions::default() };
+    let io = SocketsBackend::new(options).map_err(system("opening epoll"))?;
+    let options = StartOptions { index, core, coalesces: !coalesce.is_zero() };
+    worker::start(options, io, reports).map_err(system("starting a worker"))
+}
+
+async fn serve(
+    services: Services,
+    connections: mpsc::Receiver<io::Result<Connection>>,
+    stop: CancellationToken,
+) {
+    let served = Server::builder()
+        .http2_keepalive_interval(Some(http2::KEEP_ALIVE))
+        .http2_keepalive_timeout(Some(http2::KEEP_ALIVE))
+        .max_connection_age(http2::AGE)
+        .max_connection_age_grace(http2::AGE_GRACE)
+        .max_concurrent_streams(http2::STREAMS)
+        .http2_max_header_list_size(http2::HEADERS)
+        .timeout(http2::REQUEST)
+        .add_routes(services.routes)
+        .serve_with_incoming_shutdown(ReceiverStream::new(connections), stop.cancelled_owned())
+        .await;
+    if let Err(error) = served {
+        warn!(%error, "the Iq server ended");
+    }
+}
+
+/// Where the daemon can be reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Addresses {
+    pub(crate) iq: Option<SocketAddr>,
+    pub(crate) admin: SocketAddr,
+    pub(crate) unix_socket: Option<PathBuf>,
+}

@@ -1,0 +1,195 @@
+//! A daemon that runs, and how it ends.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info};
+
+use agw_iq::server::Health;
+
+use super::bind::Bound;
+use super::{Addresses, MediaPlane};
+use crate::control::ControlClient;
+use crate::exit::Exit;
+use crate::listener::UnixSocket;
+use crate::metrics::Metrics;
+use crate::monitor::Vitals;
+use crate::tls::{Certificates, TlsError};
+
+/// How long open connections may take to end.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// A daemon that runs; dropping it stops it without waiting.
+pub struct Running {
+    reached_at: Addresses,
+    control: ControlClient,
+    vitals: watch::Receiver<Vitals>,
+    certificates: Option<Arc<Certificates>>,
+    metrics: Metrics,
+    stop: CancellationToken,
+    tasks: JoinSet<()>,
+    server: Option<JoinHandle<()>>,
+    control_task: Option<JoinHandle<()>>,
+    unix_socket: Option<UnixSocket>,
+}
+
+impl Running {
+    pub(super) fn new(
+        bound: &Bound,
+        media: &MediaPlane,
+        stop: CancellationToken,
+        metrics: Metrics,
+    ) -> Self {
+        Self {
+            reached_at: bound.reached_at.clone(),
+            control: media.control.clone(),
+            vitals: media.vitals.clone(),
+            certificates: bound.certificates.clone(),
+            metrics,
+            stop,
+            tasks: JoinSet::new(),
+            server: None,
+            control_task: None,
+            unix_socket: None,
+        }
+    }
+
+    /// The TCP address of the Iq API, with the port that was bound.
+    #[must_use]
+    pub fn iq_address(&self) -> Option<SocketAddr> {
+        self.reached_at.iq
+    }
+
+    /// The unix socket of the Iq API.
+    #[must_use]
+    pub fn unix_socket(&self) -> Option<&Path> {
+        self.reached_at.unix_socket.as_deref()
+    }
+
+    /// The address of the admin server, with the port that was bound.
+    #[must_use]
+    pub fn admin_address(&self) -> SocketAddr {
+        self.reached_at.admin
+    }
+
+    /// Reads the certificates again; without TLS there is nothing to do.
+    ///
+    /// # Errors
+    /// [`TlsError`]; those in force stay so.
+    pub fn reload_certificates(&self) -> Result<(), TlsError> {
+        let Some(certificates) = &self.certificates else {
+            return Ok(());
+        };
+        certificates.reload()?;
+        self.metrics.certificate_expires(certificates.expiry());
+        Ok(())
+    }
+
+    /// Takes no new contexts, tells health so, and waits until there are none; tells whether that
+    /// came to pass in time.
+    pub async fn drain(&self, longest: Duration) -> bool {
+        if self.control.drain().await.is_err() {
+            return true;
+        }
+        let mut overview = self.control.watch();
+        let empty = overview.wait_for(|seen| seen.contexts == 0);
+        timeout(longest, empty).await.is_ok()
+    }
+
+    /// Ends every connection and context at once; keys are wiped when it returns.
+    pub async fn shutdown(mut self) {
+        self.tasks.shutdown().await;
+        self.stop.cancel();
+        if let Some(control) = self.control_task.take() {
+            // It ended by itself or by a panic that `watch` has told.
+            let _ = control.await;
+        }
+        if let Some(mut server) = self.server.take()
+            && timeout(LAST_WORDS, &mut server).await.is_err()
+        {
+            server.abort();
+        }
+        info!("stopped");
+    }
+
+    /// What the monitor finds.
+    pub(crate) fn vitals(&self) -> watch::Receiver<Vitals> {
+        self.vitals.clone()
+    }
+
+    /// Where certificates and log filter are counted.
+    pub(crate) const fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// Where the daemon can be reached.
+    pub(crate) const fn reached_at(&self) -> &Addresses {
+        &self.reached_at
+    }
+
+    /// Contexts now.
+    pub(crate) fn contexts(&self) -> usize {
+        self.control.overview().contexts
+    }
+
+    /// Ends a task together with the daemon.
+    pub(super) fn own(&mut self, task: JoinHandle<()>) {
+        self.tasks.spawn(async move {
+            let _abort = AbortOnDrop(task.abort_handle());
+            // An aborted task has nothing to say; a panic is printed where it happens.
+            let _ = task.await;
+        });
+    }
+
+    /// Keeps the socket's file until the daemon ends.
+    pub(super) fn own_unix_socket(&mut self, socket: Option<UnixSocket>) {
+        self.unix_socket = socket;
+    }
+
+    /// The gRPC server, which ends on its own when told to stop.
+    pub(super) fn serve(&mut self, server: JoinHandle<()>) {
+        self.server = Some(server);
+    }
+
+    /// Control: half a gateway is worse than none, so its failure ends the process.
+    pub(super) fn own_control(&mut self, control: JoinHandle<()>) {
+        self.control_task = Some(tokio::spawn(async move {
+            if control.await.is_err_and(|error| error.is_panic()) {
+                error!("control panicked: agwd ends");
+                process::exit(Exit::Software.code().into());
+            }
+        }));
+    }
+
+    /// Health follows draining, whoever asked for it.
+    pub(super) fn serve_health(&mut self, health: Health) {
+        let mut overview = self.control.watch();
+        self.tasks.spawn(async move {
+            if overview.wait_for(|seen| seen.condition.draining).await.is_ok() {
+                health.set_not_serving().await;
+            }
+        });
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+/// Ends a task that nobody waits for any more.
+struct AbortOnDrop(tokio::task::AbortHandle);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}

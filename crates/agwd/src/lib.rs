@@ -1,0 +1,36 @@
+//! The agw daemon: configuration, wiring, workers, control, admin, metrics, logs, signals.
+//!
+//! This crate knows threads, sockets, certificates and the operator. It does not know what becomes
+//! of a packet (`agw-relay`), what a controller may ask (`agw-context`) or how that is written
+//! (`agw-iq`). Start at [`Daemon::start`]; `worker` shows who calls the packet path, `control` who
+//! calls the control model, `service` how the process lives and ends.
+#![forbid(unsafe_code)]
+
+mod admin;
+mod backend;
+pub mod cli;
+mod config;
+mod control;
+mod daemon;
+mod demo;
+mod exit;
+mod listener;
+mod logging;
+mod metrics;
+mod monitor;
+mod service;
+#[cfg(test)]
+#[expect(dead_code, reason = "shared with the integration tests, which use the rest")]
+mod testing;
+mod tls;
+mod worker;
+
+pub use config::{
+    Admin, Config, ConfigError, Control, Drain, Invalid, Iq, Limits, Listen, Log, LogFormat, Media,
+    Policy, PortRange, Realm, Sources, Tls,
+};
+pub use daemon::{Daemon, Running, StartError};
+pub use exit::Exit;
+pub use listener::UnixSocketError;
+pub use logging::{LogError, LogFilter};
+pub use tls::TlsError;

@@ -1,0 +1,190 @@
+//! Metrics: what the control side counts itself, and what is copied out of the workers.
+//!
+//! Names follow the Prometheus conventions; labels come from closed sets (reason, class, realm,
+//! worker, listener, result), never from a call or a peer.
+
+mod families;
+mod process;
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use prometheus::{
+    Encoder, Histogram, HistogramOpts, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    TextEncoder,
+};
+
+use agw_iq::backend::TransactError;
+
+pub(crate) use families::Snapshot;
+
+/// The content type of [`Metrics::text`].
+pub(crate) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// From a busy core's answer within 100 us to the 2 s at which a request is given up.
+const TRANSACTION_SECONDS: [f64; 11] =
+    [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.1, 0.5, 2.0];
+
+/// The counters of the control side; clones count in the same place.
+#[derive(Clone)]
+pub(crate) struct Metrics {
+    registry: Registry,
+    transactions: IntCounterVec,
+    transaction_seconds: Histogram,
+    connections: IntGaugeVec,
+    accepted: IntCounterVec,
+    refused: IntCounterVec,
+    reloads: IntCounterVec,
+    certificate_expiry: IntGauge,
+}
+
+/// Why a connection was not served; the variants are the values of the label.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RefusedConnection {
+    /// No TLS 1.3 with a good client certificate.
+    Tls,
+    /// The client certificate does not name exactly one identity.
+    Identity,
+    /// Too slow.
+    Timeout,
+    /// Not HTTP/2 with prior knowledge.
+    Protocol,
+    /// A user who may not use the unix socket.
+    User,
+    /// As many connections as there may be.
+    Connections,
+    /// Pushed out by newer ones before it had said anything.
+    Handshakes,
+    /// The operating system could not accept it.
+    System,
+}
+
+impl RefusedConnection {
+    /// The label's value.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Tls => "tls",
+            Self::Identity => "identity",
+            Self::Timeout => "timeout",
+            Self::Protocol => "protocol",
+            Self::User => "user",
+            Self::Connections => "connections",
+            Self::Handshakes => "handshakes",
+            Self::System => "system",
+        }
+    }
+}
+
+impl Metrics {
+    /// Counters at zero.
+    ///
+    /// # Errors
+    /// None that anything but a fault of this program can cause.
+    pub(crate) fn new() -> Result<Self, prometheus::Error> {
+        let registry = Registry::new();
+        let seconds = HistogramOpts::new(
+            "agw_transaction_duration_seconds",
+            "From taking a transaction to its being in force on the packet path.",
+        );
+        let metrics = Self {
+            transactions: counters(
+                "agw_transactions_total",
+                "Transactions of controllers by their result.",
+                &["result"],
+            )?,
+            transaction_seconds: Histogram::with_opts(
+                seconds.buckets(TRANSACTION_SECONDS.to_vec()),
+            )?,
+            connections: IntGaugeVec::new(
+                Opts::new("agwd_connections", "Control connections that are being served."),
+                &["listener"],
+            )?,
+            accepted: counters(
+                "agwd_connections_accepted_total",
+                "Control connections accepted, before they were authenticated.",
+                &["listener"],
+            )?,
+            refused: counters(
+                "agwd_connections_refused_total",
+                "Control connections that were not served, by reason.",
+                &["listener", "reason"],
+            )?,
+            reloads: counters(
+                "agwd_reloads_total",
+                "Reloads of certificates and log filter by their result.",
+                &["result"],
+            )?,
+            certificate_expiry: IntGauge::new(
+                "agwd_certificate_expiry_timestamp_seconds",
+                "When the server certificate expires; 0 without TLS.",
+            )?,
+            registry,
+        };
+        metrics.register()?;
+        Ok(metrics)
+    }
+
+    fn register(&self) -> Result<(), prometheus::Error> {
+        for counters in [&self.transactions, &self.accepted, &self.refused, &self.reloads] {
+            self.registry.register(Box::new(counters.clone()))?;
+        }
+        self.registry.register(Box::new(self.transaction_seconds.clone()))?;
+        self.registry.register(Box::new(self.connections.clone()))?;
+        self.registry.register(Box::new(self.certificate_expiry.clone()))
+    }
+
+    /// A transaction ended.
+    pub(crate) fn transaction<T>(&self, result: &Result<T, TransactError>, took: Duration) {
+        let label = match result {
+            Ok(_) => "ok",
+            Err(TransactError::Refused(_)) => "refused",
+            Err(TransactError::Unavailable(_)) => "unavailable",
+        };
+        self.transactions.with_label_values(&[label]).inc();
+        self.transaction_seconds.observe(took.as_secs_f64());
+    }
+
+    /// A connection was accepted.
+    pub(crate) fn accepted(&self, listener: &str) {
+        self.accepted.with_label_values(&[listener]).inc();
+    }
+
+    /// A connection was not served.
+    pub(crate) fn refused(&self, listener: &str, reason: RefusedConnection) {
+        self.refused.with_label_values(&[listener, reason.name()]).inc();
+    }
+
+    /// The connections that are being served on a listener.
+    pub(crate) fn connections(&self, listener: &str) -> IntGauge {
+        self.connections.with_label_values(&[listener])
+    }
+
+    /// Certificates and log filter were re-read, or could not be.
+    pub(crate) fn reloaded(&self, is_good: bool) {
+        self.reloads.with_label_values(&[if is_good { "ok" } else { "failed" }]).inc();
+    }
+
+    /// Another server certificate is in use.
+    pub(crate) fn certificate_expires(&self, timestamp: i64) {
+        self.certificate_expiry.set(timestamp);
+    }
+
+    /// Everything in the text format of Prometheus.
+    ///
+    /// # Errors
+    /// None that anything but a fault of this program can cause.
+    pub(crate) fn text(&self, snapshot: &Snapshot) -> Result<Vec<u8>, prometheus::Error> {
+        let mut families = self.registry.gather();
+        families.extend(snapshot.families());
+        families.extend(process::families());
+        families.sort_by(|a, b| a.name().cmp(b.name()));
+        let mut text = Vec::new();
+        TextEncoder::new().encode(&families, &mut text)?;
+        Ok(text)
+    }
+}
+
+fn counters(name: &str, help: &str, labels: &[&str]) -> Result<IntCounterVec, prometheus::Error> {
+    IntCounterVec::new(Opts::new(name, help), labels)
+}

@@ -1,0 +1,129 @@
+//! How control starts a worker and gives it orders.
+
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use rtrb::{Producer, PushError, RingBuffer};
+use tokio::sync::mpsc;
+use tokio::time::sleep;
+use tracing::{error, warn};
+
+use super::{Order, Worker};
+use crate::exit::Exit;
+use agw_net::{Batch, PacketIo, Waker};
+use agw_relay::{Relay, Report};
+use agw_srtp::Portable;
+
+/// Orders that may wait for a worker; it takes all of them once a round.
+const ORDERS: usize = 4_096;
+/// How long control waits when a worker's ring is full.
+const RING_FULL: Duration = Duration::from_micros(100);
+/// The slack of a coalescing worker's timers.
+const TIMER_SLACK: Duration = Duration::from_micros(1);
+
+/// How a worker is started.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct StartOptions {
+    /// Its number, from 0.
+    pub(crate) index: usize,
+    /// The core to pin it to.
+    pub(crate) core: Option<usize>,
+    /// Whether it waits for more packets by timer, so that the timer must be exact.
+    pub(crate) coalesces: bool,
+}
+
+/// Control's end of a worker; dropping it stops the worker.
+pub(crate) struct WorkerHandle<Port> {
+    orders: Producer<Order<Port>>,
+    waker: Waker,
+    heartbeat: Arc<AtomicU64>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// Starts a worker on a thread of its own.
+///
+/// # Errors
+/// If the operating system refuses the thread.
+pub(crate) fn start<I>(
+    options: StartOptions,
+    io: I,
+    reports: mpsc::Sender<Report>,
+) -> io::Result<WorkerHandle<I::Port>>
+where
+    I: PacketIo + Send + 'static,
+    I::Port: 'static,
+{
+    let (orders, ring) = RingBuffer::new(ORDERS);
+    let waker = io.waker();
+    let heartbeat = Arc::new(AtomicU64::new(0));
+    let worker = Worker {
+        index: options.index,
+        io,
+        batch: Batch::new(),
+        relay: Relay::new(Portable),
+        orders: ring,
+        reports,
+        heartbeat: Arc::clone(&heartbeat),
+    };
+    let thread = thread::Builder::new()
+        .name(format!("agw-worker-{}", options.index))
+        .spawn(move || run(options, worker))?;
+    Ok(WorkerHandle { orders, waker, heartbeat, thread: Some(thread) })
+}
+
+/// The thread: half a gateway is worse than none, so its failure ends the process.
+fn run<I: PacketIo>(options: StartOptions, worker: Worker<I>) {
+    let worker_index = options.index;
+    if let Some(Err(error)) = options.core.map(agw_net::pin_current_thread) {
+        warn!(worker = worker_index, core = options.core, %error, "worker not pinned");
+    }
+    if options.coalesces
+        && let Err(error) = agw_net::set_timer_slack(TIMER_SLACK)
+    {
+        warn!(worker = worker_index, %error, "timers of the worker are not exact");
+    }
+    match catch_unwind(AssertUnwindSafe(|| worker.run())) {
+        Ok(Ok(())) => return,
+        Ok(Err(error)) => error!(worker = worker_index, %error, "media worker failed: agwd ends"),
+        Err(_panic) => error!(worker = worker_index, "media worker panicked: agwd ends"),
+    }
+    process::exit(Exit::Software.code().into());
+}
+
+impl<Port> WorkerHandle<Port> {
+    /// Puts an order in line and wakes the worker; waits while the line is full.
+    pub(crate) async fn give(&mut self, order: Order<Port>) {
+        let mut waiting = order;
+        while let Err(PushError::Full(back)) = self.orders.push(waiting) {
+            waiting = back;
+            self.waker.wake();
+            sleep(RING_FULL).await;
+        }
+        self.waker.wake();
+    }
+
+    /// A number that grows with every round of the worker.
+    pub(crate) fn heartbeat(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.heartbeat)
+    }
+}
+
+impl<Port> Drop for WorkerHandle<Port> {
+    fn drop(&mut self) {
+        let Some(thread) = self.thread.take() else {
+            return;
+        };
+        while self.orders.push(Order::Stop).is_err() {
+            self.waker.wake();
+            thread::sleep(RING_FULL);
+        }
+        self.waker.wake();
+        // A panic in the thread has ended the process already.
+        let _ = thread.join();
+    }
+}

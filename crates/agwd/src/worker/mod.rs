@@ -1,0 +1,177 @@
+//! One worker: a thread that owns its ports, its flows and nothing else.
+//!
+//! A round: wait for packets, take them through the relay in their slots, send what may leave, then
+//! do what control ordered. Orders are done between two rounds, so an acknowledged order is in
+//! force for the next packet. Nothing here locks, allocates or logs for a packet.
+
+mod handle;
+mod order;
+#[cfg(test)]
+mod tests;
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use arrayvec::ArrayVec;
+use rtrb::Consumer;
+use tokio::sync::mpsc;
+use tracing::error;
+
+use agw_net::{BATCH, Batch, PacketIo, PortToken, Transmit};
+use agw_relay::{Datagram, DropReason, EgressId, PortId, Relay, Removed, Report, Verdict};
+use agw_srtp::Portable;
+
+pub(crate) use handle::{StartOptions, WorkerHandle, start};
+pub(crate) use order::{Applied, Assignment, Order, Totals};
+
+/// The longest that a worker sleeps, so that its heartbeat can be seen.
+const LONGEST_WAIT: Duration = Duration::from_millis(250);
+
+/// What one thread owns.
+struct Worker<I: PacketIo> {
+    index: usize,
+    io: I,
+    batch: Batch,
+    relay: Relay<Portable>,
+    orders: Consumer<Order<I::Port>>,
+    reports: mpsc::Sender<Report>,
+    heartbeat: Arc<AtomicU64>,
+}
+
+/// Whether the worker goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Next {
+    Round,
+    Stop,
+}
+
+impl<I: PacketIo> Worker<I> {
+    /// Works until it is told to stop or the backend fails.
+    fn run(mut self) -> io::Result<()> {
+        let mut now = Instant::now();
+        while self.round(&mut now, LONGEST_WAIT)? == Next::Round {}
+        Ok(())
+    }
+
+    /// One round; `now` is the time of the round before and becomes that of this one.
+    fn round(&mut self, now: &mut Instant, longest_wait: Duration) -> io::Result<Next> {
+        let due = self.relay.poll_timeout().map(|due| due.saturating_duration_since(*now));
+        let wait = due.unwrap_or(longest_wait).min(longest_wait);
+        self.io.receive(&mut self.batch, Some(wait))?;
+        *now = Instant::now();
+        self.forward(*now);
+        self.relay.handle_timeout(*now);
+        let next = self.carry_out_orders(*now);
+        self.report();
+        self.heartbeat.fetch_add(1, Ordering::Relaxed);
+        Ok(next)
+    }
+
+    /// Takes the batch through the relay and sends what may leave.
+    fn forward(&mut self, now: Instant) {
+        let (slots, mut outbox) = self.batch.split_mut();
+        let mut places: ArrayVec<usize, BATCH> = ArrayVec::new();
+        let mut datagrams: ArrayVec<Datagram<'_>, BATCH> = ArrayVec::new();
+        for slot in slots {
+            places.push(slot.index);
+            datagrams.push(Datagram {
+                port: PortId(slot.port.0),
+                source: slot.source,
+                slot: slot.octets,
+                len: slot.len,
+                truncated: slot.truncated,
+                verdict: Verdict::Drop(DropReason::NoFlow),
+            });
+        }
+        if datagrams.is_empty() {
+            return;
+        }
+        self.relay.handle_batch(&mut datagrams, now);
+        for (&slot, datagram) in places.iter().zip(&datagrams) {
+            if let Verdict::Forward { via, to, len, egress } = datagram.verdict {
+                let port = PortToken(via.0);
+                let transmit = Transmit { port, destination: to, slot, len, tag: egress.0 };
+                if outbox.push(transmit).is_err() {
+                    self.relay.handle_send_refused(egress);
+                }
+            }
+        }
+        drop(datagrams);
+        let relay = &mut self.relay;
+        self.io.transmit(&mut self.batch, |egress, _error| {
+            relay.handle_send_refused(EgressId(egress));
+        });
+    }
+
+    fn carry_out_orders(&mut self, now: Instant) -> Next {
+        while let Ok(order) = self.orders.pop() {
+            match order {
+                Order::Apply(assignment) => self.apply(assignment, now),
+                Order::Look { legs, answer } => {
+                    let look = |&(ingress, egress): &_| {
+                        Some((self.relay.ingress(ingress)?, self.relay.egress(egress)?))
+                    };
+                    // Nobody waits any more: the audit was given up.
+                    let _ = answer.send(legs.iter().map(look).collect());
+                }
+                Order::Count { answer } => {
+                    let _ = answer.send(self.totals());
+                }
+                Order::Stop => return Next::Stop,
+            }
+        }
+        Next::Round
+    }
+
+    /// Does all that a transaction means for one context.
+    fn apply(&mut self, assignment: Assignment<I::Port>, now: Instant) {
+        let Assignment { context, added, steps, closed, done } = assignment;
+        let mut applied = Applied::default();
+        for (port, socket) in added {
+            if let Err(error) = self.io.add_port(PortToken(port.0), socket) {
+                error!(%context, worker = self.index, ?port, %error, "port not taken over");
+                applied.failed = true;
+            }
+        }
+        for step in steps {
+            match self.relay.handle_command(step, now) {
+                Ok(Removed::Ingress(id, last)) => applied.ingresses.push((id, *last)),
+                Ok(Removed::Egress(id, last)) => applied.egresses.push((id, *last)),
+                Ok(Removed::Nothing) => {}
+                Err(error) => {
+                    error!(%context, worker = self.index, %error, "step not applied");
+                    applied.failed = true;
+                }
+            }
+        }
+        for port in closed {
+            if let Err(error) = self.io.remove_port(PortToken(port.0)) {
+                error!(%context, worker = self.index, ?port, %error, "port not closed");
+            }
+        }
+        // Nobody waits any more: the work is done all the same.
+        //= tests/spec/iq.md#acknowledgement
+        //# An acknowledged command MUST be in force in the packet path.
+        let _ = done.send(applied);
+    }
+
+    fn totals(&self) -> Totals {
+        Totals {
+            relay: *self.relay.stats(),
+            io: *self.io.counters(),
+            reports_lost: self.relay.reports_lost(),
+        }
+    }
+
+    /// Hands reports to control; what finds no room waits for the next round.
+    fn report(&mut self) {
+        while let Ok(place) = self.reports.try_reserve() {
+            let Some(report) = self.relay.poll_report() else {
+                return;
+            };
+            place.send(report);
+        }
+    }
+}
