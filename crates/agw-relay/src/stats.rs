@@ -1,6 +1,7 @@
 //! Counters and snapshots of the packet path.
 
 use std::net::SocketAddr;
+use std::ops::AddAssign;
 use std::time::Instant;
 
 use agw_rtp::Ssrc;
@@ -98,6 +99,23 @@ pub struct RelayStats {
     pub unprotected: u64,
     /// SRTP and SRTCP packets sealed.
     pub protected: u64,
+}
+
+impl AddAssign for RelayStats {
+    /// Adds what another relay has seen, as another worker's.
+    fn add_assign(&mut self, other: Self) {
+        let Self { received, forwarded, dropped, refused, unprotected, protected } = other;
+        for (sum, traffic) in [(&mut self.received, received), (&mut self.forwarded, forwarded)] {
+            sum.packets += traffic.packets;
+            sum.octets += traffic.octets;
+        }
+        for (sum, count) in self.dropped.0.iter_mut().zip(dropped.0) {
+            *sum += count;
+        }
+        self.refused += refused;
+        self.unprotected += unprotected;
+        self.protected += protected;
+    }
 }
 
 /// One SSRC of a secured half of a leg.
