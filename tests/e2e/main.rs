@@ -5,6 +5,8 @@
 #[cfg(test)]
 mod audit;
 #[cfg(test)]
+mod deployment;
+#[cfg(test)]
 mod draining;
 #[cfg(test)]
 mod events;
@@ -34,5 +36,7 @@ mod staged;
 mod topology;
 #[cfg(test)]
 mod transactions;
+#[cfg(test)]
+mod transmit_guard;
 #[cfg(test)]
 mod transports;

@@ -93,6 +93,26 @@ fn a_cancelled_key_is_gone() {
     stage(&gateway, api::stage_egress(call.context, &ingress));
 }
 
+#[test]
+fn of_several_live_keys_the_mki_chooses() {
+    let gateway = Gateway::start();
+    let one = Key::random(SUITE).with_mki(&[0, 1]);
+    let other = Key::random(SUITE).with_mki(&[0, 2]);
+    let egress = Key::random(SUITE).with_mki(&[7; 128]);
+    let mut access = Leg::secured(Call::IP, &one, &egress);
+    let mut crypto = one.crypto();
+    crypto.keys.extend(other.crypto().keys);
+    access.stream.ingress_crypto = Some(crypto);
+    let mut call = Call::between(&gateway, access, Leg::plain(Call::IP));
+
+    for key in [&one, &other, &one, &other] {
+        call.access.sends_with(key, RocOnRekey::Keep);
+        call.talk();
+        call.report();
+    }
+    assert!(call.is_silent());
+}
+
 fn stage(gateway: &Gateway, stage: pb::StageKey) {
     gateway.wait(gateway.iq.stage_key(stage)).expect("a staged key");
 }

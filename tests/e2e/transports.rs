@@ -169,6 +169,21 @@ fn audio_and_video_of_one_call_keep_apart() {
     assert!(access.iter().chain(&core).all(Endpoint::is_silent));
 }
 
+#[test]
+fn authentication_alone_is_possible_where_policy_allows_it() {
+    let gateway = Gateway::with(&["policy.allow_null=true"]);
+    for suite in [Suite::NullHmacSha1_80, Suite::NullHmacSha1_32] {
+        let (mut call, ..) = Call::e2ae(&gateway, suite);
+        let packet = call.next_packet(Call::ACCESS);
+        let sealed = call.access.seal(&packet);
+        assert!(sealed.starts_with(&packet), "nothing is encrypted");
+        call.access.send_octets(&sealed);
+        assert_eq!(call.core.receive(), packet);
+        call.talk();
+        call.report();
+    }
+}
+
 fn call_packet(ssrc: u32) -> Vec<u8> {
     agw_tests::packet::rtp(ssrc, 1, 1)
 }

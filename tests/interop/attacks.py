@@ -188,6 +188,25 @@ def runts(scene):
         scene.attack(marked, send, *reasons, "wrong_component", "too_old", "implausible")
 
 
+def unknown_sources(scene):
+    """A new SSRC with every packet, under a wrong key: few are tried, none is remembered."""
+    key = fresh_key(scene.suite)
+    flood = []
+    for number in range(300):
+        ssrc = int.from_bytes(os.urandom(4), "big")
+        stranger = sender_at(scene.suite, key, ssrc, 0)
+        flood.append(stranger.protect(rtp(ssrc, number, payload(number))))
+    scene.attack(flood, scene.to_access_rtp, "authentication", "implausible")
+
+
+def giants(scene):
+    """Datagrams longer than any packet of media, genuine in their first octets."""
+    sealed = scene.sealed_ahead()
+    long = [sealed + bytes(length) for length in (4000, 9000, 60000)]
+    scene.attack(long, scene.to_access_rtp, "too_long")
+    scene.attack(long, scene.call.core.send_rtp, "too_long")
+
+
 def plain_rtp_into_the_srtp_port(scene):
     """Plain RTP and RTCP with the genuine SSRC and fitting numbers."""
     media = [
@@ -244,6 +263,8 @@ SCENARIOS = {
         foreign_replay,
         forged_unencrypted_control,
         runts,
+        unknown_sources,
+        giants,
         plain_rtp_into_the_srtp_port,
         other_protocols,
         the_wrong_port,

@@ -47,6 +47,16 @@ fn runts_of_every_length_are_dropped() {
 //= type=test
 //# On a secured leg plain RTP MUST NOT be forwarded.
 #[test]
+fn a_flood_of_unknown_sources_does_no_harm() {
+    run("unknown_sources");
+}
+
+#[test]
+fn datagrams_that_are_too_long_are_dropped() {
+    run("giants");
+}
+
+#[test]
 fn plain_rtp_is_not_taken_for_srtp() {
     run("plain_rtp_into_the_srtp_port");
 }

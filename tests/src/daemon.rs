@@ -39,7 +39,7 @@ impl Daemon {
         let config = directory.path().join("agwd.toml");
         fs::write(&config, configuration(&ports)).expect("the configuration");
         let ready_file = directory.path().join("ready.json");
-        let mut command = Command::new(executable());
+        let mut command = Command::new(Self::executable());
         command.arg("--config").arg(&config).arg("--ready-file").arg(&ready_file);
         for setting in settings {
             command.args(["--set", setting]);
@@ -64,6 +64,32 @@ impl Daemon {
         let (iq, admin) = (address("iq"), address("admin"));
         Self { program, iq, admin, ports, directory }
     }
+
+    /// Its executable: what `AGW_AGWD` names, else the one that was built beside the running test;
+    /// built now if there is none.
+    ///
+    /// # Panics
+    ///
+    /// When there is none and it cannot be built.
+    #[must_use]
+    pub fn executable() -> PathBuf {
+        static EXECUTABLE: OnceLock<PathBuf> = OnceLock::new();
+        EXECUTABLE.get_or_init(find).clone()
+    }
+}
+
+fn find() -> PathBuf {
+    if let Some(named) = env::var_os("AGW_AGWD") {
+        return PathBuf::from(named);
+    }
+    let test = env::current_exe().expect("the running test");
+    let profile = test.parent().and_then(|deps| deps.parent()).expect("target/PROFILE/deps");
+    let agwd = profile.join("agwd");
+    if !agwd.is_file() {
+        build(profile.ends_with("release"));
+    }
+    assert!(agwd.is_file(), "{} is missing", agwd.display());
+    agwd
 }
 
 fn configuration(ports: &PortBlock) -> String {
@@ -92,26 +118,6 @@ fn configuration(ports: &PortBlock) -> String {
         core.start(),
         core.end(),
     )
-}
-
-/// The daemon's executable: what `AGW_AGWD` names, else the one that was built beside this test;
-/// built now if there is none.
-fn executable() -> PathBuf {
-    static EXECUTABLE: OnceLock<PathBuf> = OnceLock::new();
-    let found = EXECUTABLE.get_or_init(|| {
-        if let Some(named) = env::var_os("AGW_AGWD") {
-            return PathBuf::from(named);
-        }
-        let test = env::current_exe().expect("the running test");
-        let profile = test.parent().and_then(|deps| deps.parent()).expect("target/PROFILE/deps");
-        let agwd = profile.join("agwd");
-        if !agwd.is_file() {
-            build(profile.ends_with("release"));
-        }
-        assert!(agwd.is_file(), "{} is missing", agwd.display());
-        agwd
-    });
-    found.clone()
 }
 
 fn build(release: bool) {
