@@ -1,6 +1,7 @@
 //! The packet path through its public door: datagrams in, verdicts and octets out.
 #![expect(clippy::unwrap_used, reason = "a test may fail")]
 
+mod batches;
 mod crypto;
 mod flows;
 mod ledger;
