@@ -1,12 +1,12 @@
 #!/bin/sh
 # Builds the container image: a static binary, then the image around it.
 #
-#   deploy/container/build.sh [IMAGE]        default: localhost/agwd
+#   deploy/container/build.sh [IMAGE]        default: localhost/agw:latest
 #
 # Needs cargo, the static libc of the target (Debian: libc6-dev) and buildah.
 set -eu
 
-image=${1:-localhost/agwd}
+image=${1:-localhost/agw:latest}
 root=$(cd "$(dirname "$0")/../.." && pwd)
 target=$(rustc -vV | sed -n 's/^host: //p')
 

@@ -6,6 +6,7 @@ mod running;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::process;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -15,7 +16,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
-use tracing::{info, warn};
+use tracing::{error, info};
 use zeroize::Zeroizing;
 
 use agw_context::{Gateway, Policy, SetupError};
@@ -166,23 +167,20 @@ impl Daemon {
         services.health.set_serving().await;
         let mut running = Running::new(&bound, &media, stop.clone(), metrics.clone());
         running.serve_health(services.health.clone());
-        running.own(tokio::spawn(
-            Admin {
-                control: media.control,
-                metrics: metrics.clone(),
-                vitals: running.vitals(),
-                log_filter,
-            }
-            .serve(bound.admin),
-        ));
+        let admin = Admin {
+            control: media.control,
+            metrics: metrics.clone(),
+            vitals: running.vitals(),
+            log_filter,
+        };
+        running.own(admin.serve(bound.admin));
         let (sender, connections) = mpsc::channel(CONNECTIONS);
         let limits = Limits {
             connections: config.iq.max_connections,
             handshake: config.iq.handshake_timeout(),
         };
         for listener in bound.listeners {
-            let accept = accept_loop(listener, limits, metrics.clone(), sender.clone());
-            running.own(tokio::spawn(accept));
+            running.own(accept_loop(listener, limits, metrics.clone(), sender.clone()));
         }
         running.own_unix_socket(bound.unix_socket);
         running.serve(tokio::spawn(serve(services, connections, stop)));
@@ -255,10 +253,16 @@ async fn serve(
         .http2_max_header_list_size(http2::HEADERS)
         .timeout(http2::REQUEST)
         .add_routes(services.routes)
-        .serve_with_incoming_shutdown(ReceiverStream::new(connections), stop.cancelled_owned())
+        .serve_with_incoming_shutdown(
+            ReceiverStream::new(connections),
+            stop.clone().cancelled_owned(),
+        )
         .await;
-    if let Err(error) = served {
-        warn!(%error, "the Iq server ended");
+    if !stop.is_cancelled() {
+        // A gateway that nobody can control is worse than none.
+        let error = served.err().map(|error| error.to_string());
+        error!(error, "the Iq server ended: agwd ends");
+        process::exit(Exit::Software.code().into());
     }
 }
 

@@ -105,8 +105,8 @@ impl Running {
 
     /// Ends every connection and context at once; keys are wiped when it returns.
     pub async fn shutdown(mut self) {
-        self.tasks.shutdown().await;
         self.stop.cancel();
+        self.tasks.shutdown().await;
         if let Some(control) = self.control_task.take() {
             // It ended by itself or by a panic that `watch` has told.
             let _ = control.await;
@@ -139,13 +139,9 @@ impl Running {
         self.control.overview().contexts
     }
 
-    /// Ends a task together with the daemon.
-    pub(super) fn own(&mut self, task: JoinHandle<()>) {
-        self.tasks.spawn(async move {
-            let _abort = AbortOnDrop(task.abort_handle());
-            // An aborted task has nothing to say; a panic is printed where it happens.
-            let _ = task.await;
-        });
+    /// Runs a task that ends together with the daemon.
+    pub(super) fn own(&mut self, task: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.spawn(task);
     }
 
     /// Keeps the socket's file until the daemon ends.
@@ -182,14 +178,5 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         self.stop.cancel();
-    }
-}
-
-/// Ends a task that nobody waits for any more.
-struct AbortOnDrop(tokio::task::AbortHandle);
-
-impl Drop for AbortOnDrop {
-    fn drop(&mut self) {
-        self.0.abort();
     }
 }
