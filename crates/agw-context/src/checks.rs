@@ -148,8 +148,9 @@ pub(crate) fn remote(
     realm: &Realm,
     policy: &Policy,
 ) -> Result<(), CommandError> {
-    let named = [("rtp", Some(remote.rtp)), ("rtcp", remote.rtcp)];
-    for (name, address) in named.into_iter().filter_map(|(name, a)| Some((name, a?))) {
+    // Without one of its own RTCP goes to the next port, which must be a peer's as well.
+    let rtcp = remote.rtcp_address().map(|address| ("rtcp", address));
+    for (name, address) in [("rtp", remote.rtp)].into_iter().chain(rtcp) {
         let refuse = |rule| Err(invalid(format!("{field}.{name}"), rule, Reason::AddressRefused));
         if address.port() == 0 {
             return refuse("the port must not be 0");

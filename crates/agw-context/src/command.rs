@@ -108,6 +108,16 @@ pub struct Remote {
     pub rtcp: Option<SocketAddr>,
 }
 
+impl Remote {
+    /// Where RTCP goes: as signalled, else the port after RTP's (RFC 3550 §11, RFC 3605); `None`
+    /// if there is no port after it.
+    #[must_use]
+    pub fn rtcp_address(&self) -> Option<SocketAddr> {
+        let next = || Some(SocketAddr::new(self.rtp.ip(), self.rtp.port().checked_add(1)?));
+        self.rtcp.or_else(next)
+    }
+}
+
 /// Where RTCP goes on a leg.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum RtcpMode {

@@ -166,7 +166,7 @@ impl Stream {
             gate: Gate { rtp: self.mode.receives(), rtcp: self.mode != StreamMode::Inactive },
             source,
             signalled_rtp: self.remote.map(|remote| remote.rtp),
-            signalled_rtcp: self.remote.and_then(remote_rtcp),
+            signalled_rtcp: self.remote.and_then(|remote| remote.rtcp_address()),
             rtp: self.rtp_port,
             rtcp: match (self.rtcp, self.rtcp_port) {
                 (RtcpMode::Pair, Some(port)) => RtcpIngress::Port(port),
@@ -185,9 +185,10 @@ impl Stream {
             via: self.rtp_port,
             to: self.remote.map(|remote| remote.rtp),
             rtcp: match (self.rtcp, self.rtcp_port) {
-                (RtcpMode::Pair, Some(via)) => {
-                    RtcpEgress::Port { via, to: self.remote.and_then(remote_rtcp) }
-                }
+                (RtcpMode::Pair, Some(via)) => RtcpEgress::Port {
+                    via,
+                    to: self.remote.and_then(|remote| remote.rtcp_address()),
+                },
                 (RtcpMode::Mux, _) => RtcpEgress::Mux,
                 (RtcpMode::Pair, None) | (RtcpMode::Off, _) => RtcpEgress::Off,
             },
@@ -287,12 +288,4 @@ impl StreamMode {
     const fn sends(self) -> bool {
         matches!(self, Self::SendOnly | Self::SendReceive)
     }
-}
-
-/// The peer's RTCP address: as signalled, else the port after RTP (RFC 3550 §11, RFC 3605).
-fn remote_rtcp(remote: Remote) -> Option<std::net::SocketAddr> {
-    remote.rtcp.or_else(|| {
-        let port = remote.rtp.port().checked_add(1)?;
-        Some((remote.rtp.ip(), port).into())
-    })
 }

@@ -66,7 +66,7 @@ impl Latch {
             SourceRule::FirstUntil { until } => match self.address(component) {
                 Some(locked) => locked == source,
                 None if now >= until => signalled,
-                None => self.same_host_as_rtp(component, source),
+                None => signalled || self.may_lock(component, source),
             },
         }
     }
@@ -125,11 +125,11 @@ impl Latch {
         }
     }
 
-    /// RTCP may not be claimed by another host than the one that has claimed RTP.
-    fn same_host_as_rtp(&self, component: Component, source: SocketAddr) -> bool {
-        match (component, self.rtp.address) {
-            (Component::Rtcp, Some(rtp)) => rtp.ip() == source.ip(),
-            (Component::Rtcp, None) | (Component::Rtp, _) => true,
+    /// RTCP may be claimed by the host that has claimed RTP, and by no other.
+    fn may_lock(&self, component: Component, source: SocketAddr) -> bool {
+        match component {
+            Component::Rtp => true,
+            Component::Rtcp => self.rtp.address.is_some_and(|rtp| rtp.ip() == source.ip()),
         }
     }
 }
@@ -226,6 +226,8 @@ mod tests {
         let spec = spec(SourceRule::FirstUntil { until });
         let mut latch = Latch::default();
         assert!(latch.admits(&spec, Component::Rtp, at(B), start));
+        assert!(!latch.admits(&spec, Component::Rtcp, at("127.0.0.2:9"), start), "RTP comes first");
+        assert!(latch.admits(&spec, Component::Rtcp, at("127.0.0.1:4001"), start));
         let learnt = latch.accepted_plain(&spec, Component::Rtp, at(B));
         assert_eq!(learnt, Some(Move { to: at(B), again: false }));
         assert!(!latch.admits(&spec, Component::Rtp, at(A), start));

@@ -63,8 +63,8 @@ pub enum SourceRule {
     Authenticated,
     /// Only the signalled address and port.
     Signalled,
-    /// The first source before `until`, then that one for good; the signalled one as well until
-    /// then. RTP and RTCP lock one after the other, RTCP only to the same host.
+    /// The first source of RTP before `until`, then that one for good; the signalled one as well
+    /// until then. RTCP locks to the host that RTP has locked to.
     FirstUntil {
         /// End of the time gate.
         until: Instant,
