@@ -245,14 +245,16 @@ impl<E: Engine> Relay<E> {
         passages: &mut [Option<Passage>],
         now: Instant,
     ) {
-        for (datagram, passage) in datagrams.iter().zip(passages.iter_mut().flatten()) {
-            let Stage::Accepted(len) = passage.stage else {
+        for (datagram, passage) in datagrams.iter().zip(passages) {
+            let Some(Passage { ingress, component, stage }) = passage else {
+                continue;
+            };
+            let Stage::Accepted(len) = *stage else {
                 continue;
             };
             let packet = datagram.slot.get(..len).unwrap_or_default();
-            passage.stage = self
-                .route_one(passage.ingress, passage.component, packet, now)
-                .unwrap_or_else(Stage::Dropped);
+            *stage =
+                self.route_one(*ingress, *component, packet, now).unwrap_or_else(Stage::Dropped);
         }
     }
 

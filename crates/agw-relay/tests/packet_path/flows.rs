@@ -8,7 +8,7 @@ use agw_srtp::Suite;
 
 use crate::support::{
     ACCESS, ACCESS_RTCP, ACCESS_RTP, CORE, CORE_RTCP, CORE_RTCP_PORT, CORE_RTP, Call, FAR, UE,
-    UE_RTCP, at, egress_spec, ingress_spec, legs, pass, receiver_report, rtp,
+    UE_RTCP, at, egress_spec, ingress_spec, legs, pass, pass_all, receiver_report, rtp,
 };
 
 #[test]
@@ -199,4 +199,27 @@ fn what_is_removed_gives_its_last_counters_and_its_port_is_free() {
     assert_eq!(call.pass(CORE_RTP, CORE, &rtp(9, 2, b"x")), Err(DropReason::NoFlow));
     let again = call.relay.handle_command(Command::RemoveIngress(IngressId(FAR)), call.now);
     assert!(again.is_err());
+}
+
+#[test]
+fn a_datagram_for_nobody_leaves_its_neighbours_in_the_batch_alone() {
+    let mut call = Call::new(Suite::AesCm128HmacSha1_80);
+    let up = rtp(9, 1, b"from the phone");
+    let down = [rtp(7, 500, b"from the core"), rtp(8, 900, b"from the core too")];
+    let batch = [
+        (PortId(77), CORE, rtp(7, 1, b"for nobody")),
+        (ACCESS_RTP, UE, call.seal(&up)),
+        (CORE_RTP, CORE, down[0].clone()),
+        (PortId(78), CORE, rtp(7, 2, b"for nobody")),
+        (CORE_RTP, CORE, down[1].clone()),
+    ];
+
+    let passed = pass_all(&mut call.relay, call.now, &batch);
+
+    assert_eq!(passed[0], Err(DropReason::NoFlow));
+    assert_eq!(passed[1].as_ref().unwrap().2, up);
+    for (sealed, plain) in [(2, &down[0]), (4, &down[1])] {
+        let (_, _, sealed) = passed[sealed].as_ref().unwrap();
+        assert_eq!(call.open(sealed), *plain);
+    }
 }
