@@ -1,0 +1,164 @@
+//! The command line of `agwctl call add`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::spec::{
+    CallSpec, CryptoLine, LegSpec, MediaKind, Mode, RemoteAddress, Rtcp, SourceRule, TransportKind,
+};
+
+const HELP: &str = "\
+Which key is which: a line a=crypto is always written by the side that sends with its key.
+  ingress crypto  opens what arrives; the line that the peer wrote:
+                  K11 originating, K22 terminating e2ae (TS 33.328 7.2.1, 7.3.1);
+                  K2 at SRVCC (TR 33.829 clause 6)
+  egress crypto   seals what leaves; the line that was written for the gateway and sent to the peer:
+                  K12 originating, K21 terminating e2ae;
+                  K1 at SRVCC
+
+Other users of this machine can read the command line of a process. To keep keys off it, give them
+in a file, or on standard input with `-`:
+
+  agwctl call add --access-remote 127.0.0.1:30000 --core-remote 127.0.0.1:30010 --crypto-file - <<END
+  access ingress a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:...
+  access egress  a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:...
+  END
+
+A call file has all of it, in TOML; options beat the file:
+
+  correlation = \"call-1\"
+  media = \"audio\"                # video, other
+  mode = \"send_receive\"          # inactive, send_only, receive_only
+  stream = 1
+
+  [access]                       # the same keys under [core]
+  realm = \"access\"
+  transport = \"secured\"          # plain, transparent; core: plain
+  remote = \"127.0.0.1:30000\"
+  remote_rtcp = \"127.0.0.1:30001\"
+  rtcp = \"pair\"                  # mux, off
+  source = \"latch\"               # signalled
+  ingress_crypto = \"a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:...\"
+  egress_crypto = \"a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:...\"";
+
+/// The call to add.
+#[derive(Debug, Args)]
+#[command(after_long_help = HELP)]
+pub(crate) struct AddCall {
+    /// File with the whole call; `-` is standard input.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
+    /// File with crypto lines, each after `access` or `core` and `ingress` or `egress`; `-` is
+    /// standard input.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) crypto_file: Option<PathBuf>,
+    /// Your own name for the call, repeated in audits, events and logs.
+    #[arg(long, value_name = "ID")]
+    correlation: Option<String>,
+    /// What the stream carries [default: audio].
+    #[arg(long, value_enum, value_name = "MEDIA")]
+    media: Option<MediaKind>,
+    /// Which directions are open, seen from each leg [default: send_receive].
+    #[arg(long, value_enum, value_name = "MODE")]
+    mode: Option<Mode>,
+    /// The stream's number [default: 1].
+    #[arg(long, value_name = "N")]
+    stream: Option<u32>,
+    /// Where RTCP goes on both legs [default: pair].
+    #[arg(long, value_enum, value_name = "RTCP", conflicts_with_all = ["access_rtcp", "core_rtcp"])]
+    rtcp: Option<Rtcp>,
+    /// Realms of both legs [default: access,core].
+    #[arg(long, value_name = "ACCESS,CORE", value_parser = realms)]
+    realm: Option<[String; 2]>,
+
+    /// Where the access peer receives RTP; without it, reserve only.
+    #[arg(long, value_name = "IP:PORT", help_heading = "Access leg")]
+    access_remote: Option<RemoteAddress>,
+    /// Where the access peer receives RTCP [default: the next port].
+    #[arg(long, value_name = "IP:PORT", help_heading = "Access leg")]
+    access_remote_rtcp: Option<RemoteAddress>,
+    /// Opens what arrives from the access peer, who wrote it: K11 or K22.
+    #[arg(long, value_name = "LINE", help_heading = "Access leg")]
+    access_ingress_crypto: Option<CryptoLine>,
+    /// Seals what leaves to the access peer, to whom it was sent: K12 or K21.
+    #[arg(long, value_name = "LINE", help_heading = "Access leg")]
+    access_egress_crypto: Option<CryptoLine>,
+    /// What travels on the access leg [default: secured].
+    #[arg(long, value_enum, value_name = "TRANSPORT", help_heading = "Access leg")]
+    access_transport: Option<TransportKind>,
+    /// Where RTCP goes on the access leg [default: pair].
+    #[arg(long, value_enum, value_name = "RTCP", help_heading = "Access leg")]
+    access_rtcp: Option<Rtcp>,
+    /// Whom the access leg listens to [default: latch if secured, else signalled].
+    #[arg(long, value_enum, value_name = "RULE", help_heading = "Access leg")]
+    access_source: Option<SourceRule>,
+
+    /// Where the core peer receives RTP; without it, reserve only.
+    #[arg(long, value_name = "IP:PORT", help_heading = "Core leg")]
+    core_remote: Option<RemoteAddress>,
+    /// Where the core peer receives RTCP [default: the next port].
+    #[arg(long, value_name = "IP:PORT", help_heading = "Core leg")]
+    core_remote_rtcp: Option<RemoteAddress>,
+    /// Opens what arrives from the core peer; only if that leg is secured too.
+    #[arg(long, value_name = "LINE", help_heading = "Core leg")]
+    core_ingress_crypto: Option<CryptoLine>,
+    /// Seals what leaves to the core peer; only if that leg is secured too.
+    #[arg(long, value_name = "LINE", help_heading = "Core leg")]
+    core_egress_crypto: Option<CryptoLine>,
+    /// What travels on the core leg [default: plain].
+    #[arg(long, value_enum, value_name = "TRANSPORT", help_heading = "Core leg")]
+    core_transport: Option<TransportKind>,
+    /// Where RTCP goes on the core leg [default: pair].
+    #[arg(long, value_enum, value_name = "RTCP", help_heading = "Core leg")]
+    core_rtcp: Option<Rtcp>,
+    /// Whom the core leg listens to [default: latch if secured, else signalled].
+    #[arg(long, value_enum, value_name = "RULE", help_heading = "Core leg")]
+    core_source: Option<SourceRule>,
+}
+
+impl AddCall {
+    /// What the options say of the call.
+    pub(crate) fn into_spec(self) -> CallSpec {
+        let [access_realm, core_realm] = match self.realm {
+            Some(realms) => realms.map(Some),
+            None => [None, None],
+        };
+        CallSpec {
+            correlation: self.correlation,
+            media: self.media,
+            mode: self.mode,
+            stream: self.stream,
+            access: LegSpec {
+                realm: access_realm,
+                transport: self.access_transport,
+                remote: self.access_remote,
+                remote_rtcp: self.access_remote_rtcp,
+                rtcp: self.access_rtcp.or(self.rtcp),
+                source: self.access_source,
+                ingress_crypto: self.access_ingress_crypto,
+                egress_crypto: self.access_egress_crypto,
+            },
+            core: LegSpec {
+                realm: core_realm,
+                transport: self.core_transport,
+                remote: self.core_remote,
+                remote_rtcp: self.core_remote_rtcp,
+                rtcp: self.core_rtcp.or(self.rtcp),
+                source: self.core_source,
+                ingress_crypto: self.core_ingress_crypto,
+                egress_crypto: self.core_egress_crypto,
+            },
+        }
+    }
+}
+
+fn realms(text: &str) -> Result<[String; 2], String> {
+    match text.split(',').collect::<Vec<_>>()[..] {
+        [both] if !both.is_empty() => Ok([both.to_owned(), both.to_owned()]),
+        [access, core] if !access.is_empty() && !core.is_empty() => {
+            Ok([access.to_owned(), core.to_owned()])
+        }
+        _ => Err("one realm for both legs, or two with a comma between".to_owned()),
+    }
+}

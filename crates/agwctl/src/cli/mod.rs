@@ -1,0 +1,250 @@
+//! The command line.
+
+mod call;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+pub(crate) use call::AddCall;
+
+const HELP: &str = "\
+Exit codes:
+  0  done
+  1  the gateway refused: change the request
+  2  the command line, a file or a certificate is wrong
+  3  no gateway there, or no answer in time
+  4  no such context, or another controller's
+  5  the gateway is full, draining or stopping: try another one
+  6  the events asked for are not kept any more
+  7  this machine refused something, as a full disk
+
+Errors are one line: agwctl: WHAT: FIELD: RULE [REASON, H.248 CODE]; the reasons are listed in
+proto/agw/iq/v1/iq_service.proto.
+
+JSON is stable: fields are added, never changed or removed; what does not apply is null; keys are
+in no output. `agwctl json` describes it.
+
+Colours are off when the output is no terminal or NO_COLOR is set.";
+
+/// Tells what an agw gateway does, and changes it.
+#[derive(Debug, Parser)]
+#[command(name = "agwctl", version, after_long_help = HELP)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) reach: Reach,
+    /// How answers are shown.
+    #[arg(long, short, global = true, value_enum, default_value_t = Format::Table, value_name = "FORMAT", env = "AGWCTL_OUTPUT")]
+    pub(crate) output: Format,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Where the gateway is.
+#[derive(Debug, Args)]
+pub(crate) struct Reach {
+    /// The gateway's API: http://HOST:PORT, https://HOST:PORT or unix:/PATH.
+    #[arg(
+        long,
+        global = true,
+        value_name = "URL",
+        env = "AGWCTL_ENDPOINT",
+        default_value = "http://127.0.0.1:7400", value_parser = endpoint
+    )]
+    pub(crate) endpoint: String,
+    /// PEM file with the authority that signed the gateway's certificate; for https.
+    #[arg(long, global = true, value_name = "FILE", env = "AGWCTL_CA", requires_all = ["cert", "key"])]
+    pub(crate) ca: Option<PathBuf>,
+    /// PEM file with this controller's certificate and its chain; for https.
+    #[arg(long, global = true, value_name = "FILE", env = "AGWCTL_CERT", requires_all = ["ca", "key"])]
+    pub(crate) cert: Option<PathBuf>,
+    /// PEM file with the key of that certificate; for https. (Nothing to do with SRTP keys.)
+    #[arg(long, global = true, value_name = "FILE", env = "AGWCTL_KEY", requires_all = ["ca", "cert"])]
+    pub(crate) key: Option<PathBuf>,
+    /// The name in the gateway's certificate, if it is not the host of the endpoint.
+    #[arg(long, global = true, value_name = "NAME", env = "AGWCTL_SERVER_NAME")]
+    pub(crate) server_name: Option<String>,
+    /// How long the gateway may take for an answer, in seconds.
+    #[arg(long, global = true, value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=10))]
+    pub(crate) timeout: u64,
+}
+
+/// How answers are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// Tables, for people.
+    Table,
+    /// JSON, for programs.
+    Json,
+}
+
+/// What is asked.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Version, age, load and counters of the gateway.
+    Status,
+    /// Contexts: the calls that the gateway holds.
+    #[command(subcommand)]
+    Contexts(Contexts),
+    /// Sets up a call by hand.
+    #[command(subcommand)]
+    Call(Call),
+    /// Counters of the gateway, or of the streams of one context.
+    Stats(Stats),
+    /// What happened: contexts, learnt addresses, keys.
+    Events(Events),
+    /// Suites, realms and limits of the gateway.
+    Capabilities,
+    /// Takes the gateway out of service: no new contexts, those that exist go on. There is no way
+    /// back but a restart.
+    Drain,
+    /// Describes the JSON of every command.
+    Json,
+    /// Writes the completions of a shell to standard output.
+    Completions {
+        /// The shell.
+        #[arg(value_enum)]
+        shell: Shell,
+    },
+    /// Writes the manual page to standard output, or all pages to a directory.
+    Man {
+        /// Where agwctl.1, agwctl-status.1 and so on go.
+        directory: Option<PathBuf>,
+    },
+}
+
+/// About contexts.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Contexts {
+    /// All contexts, in order of their numbers.
+    List {
+        /// Only those with this correlation id.
+        #[arg(long, value_name = "ID")]
+        correlation: Option<String>,
+    },
+    /// One context with its streams, addresses, key state and counters; never keys.
+    Show {
+        /// The context.
+        id: u32,
+    },
+    /// Releases a context: its ports are closed, its keys wiped. Shows its last counters.
+    Rm {
+        /// The context.
+        id: u32,
+    },
+}
+
+/// About calls.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Call {
+    /// Adds a call: a context with an access leg and a core leg, in one transaction.
+    Add(Box<AddCall>),
+}
+
+/// About counters.
+#[derive(Debug, Args)]
+pub(crate) struct Stats {
+    /// The context; without it, all workers of the gateway.
+    pub(crate) id: Option<u32>,
+    /// Shows them again and again, with rates.
+    #[arg(long, short)]
+    pub(crate) watch: bool,
+    /// Seconds from one time to the next.
+    #[arg(long, value_name = "SECONDS", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=3_600), requires = "watch")]
+    pub(crate) interval: u64,
+    /// Ends after so many times; without it, at Ctrl-C.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), requires = "watch")]
+    pub(crate) count: Option<u64>,
+}
+
+/// About events.
+#[derive(Debug, Args)]
+pub(crate) struct Events {
+    /// Goes on with new events as they happen; without --after, with new ones only.
+    #[arg(long, short)]
+    pub(crate) follow: bool,
+    /// Only events with higher numbers; 0 is all that are kept.
+    #[arg(long, value_name = "N")]
+    pub(crate) after: Option<u64>,
+    /// The gateway's life in which that number was seen (restart_epoch); another life now is an
+    /// error.
+    #[arg(long, value_name = "EPOCH", requires = "after", default_value_t = 0)]
+    pub(crate) epoch: u64,
+}
+
+fn endpoint(text: &str) -> Result<String, &'static str> {
+    let known = ["http://", "https://", "unix:"].iter().any(|scheme| text.starts_with(scheme));
+    if known {
+        Ok(text.to_owned())
+    } else {
+        Err("http://HOST:PORT, https://HOST:PORT or unix:/PATH")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn parse(line: &str) -> Result<Cli, clap::Error> {
+        Cli::try_parse_from(line.split(' '))
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn global_options_stand_before_or_after_the_command() {
+        for line in [
+            "agwctl -o json --endpoint unix:/run/iq.sock status",
+            "agwctl status --output json --endpoint unix:/run/iq.sock",
+        ] {
+            let cli = parse(line).unwrap();
+            assert_eq!(cli.output, Format::Json, "{line}");
+            assert_eq!(cli.reach.endpoint, "unix:/run/iq.sock", "{line}");
+        }
+    }
+
+    #[test]
+    fn an_endpoint_is_http_https_or_a_unix_socket() {
+        assert!(parse("agwctl --endpoint ftp://a status").is_err());
+        assert!(parse("agwctl --endpoint 127.0.0.1:7400 status").is_err());
+    }
+
+    #[test]
+    fn certificates_come_all_or_none() {
+        assert!(parse("agwctl --ca a.pem --cert b.pem --key c.pem status").is_ok());
+        for line in ["agwctl --ca a.pem status", "agwctl --cert b.pem --key c.pem status"] {
+            let error = parse(line).unwrap_err();
+            assert_eq!(error.exit_code(), 2, "{line}");
+        }
+    }
+
+    #[test]
+    fn what_belongs_to_watching_needs_watching() {
+        assert!(parse("agwctl stats 7 --watch --interval 2 --count 3").is_ok());
+        assert!(parse("agwctl stats --count 3").is_err());
+        assert!(parse("agwctl stats --watch --interval 0").is_err());
+    }
+
+    #[test]
+    fn the_help_lists_every_exit_code_and_both_keys_by_name() {
+        let mut command = Cli::command();
+        let help = command.render_long_help().to_string();
+        for code in 0..=7 {
+            assert!(help.contains(&format!("\n  {code}  ")), "{code}");
+        }
+        let add = command
+            .find_subcommand_mut("call")
+            .and_then(|call| call.find_subcommand_mut("add"))
+            .map(|add| add.render_long_help().to_string())
+            .unwrap();
+        for key in ["K11", "K22", "K12", "K21", "K1 ", "K2 "] {
+            assert!(add.contains(key), "{key}");
+        }
+    }
+}

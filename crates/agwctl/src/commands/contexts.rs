@@ -1,0 +1,81 @@
+//! `agwctl contexts`.
+
+use agw_iq::client::{CallError, IqClient};
+use agw_iq::pb;
+
+use crate::cli::{Contexts, Reach};
+use crate::connection::Connection;
+use crate::failure::Failure;
+use crate::output::Output;
+use crate::view::{ContextView, ContextsView, RemovedView};
+
+pub(crate) async fn run(contexts: Contexts, reach: &Reach, output: Output) -> Result<(), Failure> {
+    match contexts {
+        Contexts::List { correlation } => list(correlation, reach, output).await,
+        Contexts::Show { id } => show(id, reach, output).await,
+        Contexts::Rm { id } => remove(id, reach, output).await,
+    }
+}
+
+async fn list(correlation: Option<String>, reach: &Reach, output: Output) -> Result<(), Failure> {
+    let gateway = Connection::open(reach).await?;
+    let correlation = correlation.unwrap_or_default();
+    let contexts = gateway.ask("contexts list", |client| every_page(client, &correlation)).await?;
+    let contexts = contexts.into_iter().map(ContextView::from).collect();
+    output.show(&ContextsView { contexts }, ContextsView::tables)
+}
+
+async fn every_page(
+    client: &IqClient,
+    correlation: &str,
+) -> Result<Vec<pb::ContextInfo>, CallError> {
+    let mut request = pb::AuditValueRequest {
+        correlation_id: correlation.to_owned(),
+        page_size: 1_000,
+        ..pb::AuditValueRequest::default()
+    };
+    let mut contexts = Vec::new();
+    loop {
+        let page = client.audit(request.clone()).await?;
+        contexts.extend(page.contexts);
+        if page.next_page_token.is_empty() {
+            return Ok(contexts);
+        }
+        request.page_token = page.next_page_token;
+    }
+}
+
+async fn show(id: u32, reach: &Reach, output: Output) -> Result<(), Failure> {
+    let gateway = Connection::open(reach).await?;
+    let context = one("contexts show", id, &gateway).await?;
+    output.show(&context, ContextView::tables)
+}
+
+/// One context with its counters.
+pub(super) async fn one(what: &str, id: u32, gateway: &Connection) -> Result<ContextView, Failure> {
+    refuse_zero(what, id)?;
+    let request = pb::AuditValueRequest {
+        context_id: id,
+        include_statistics: true,
+        ..pb::AuditValueRequest::default()
+    };
+    let answer = gateway.ask(what, |client| client.audit(request)).await?;
+    let context = answer.contexts.into_iter().next().map(ContextView::from);
+    context.ok_or_else(|| Failure::usage(what, "the gateway's answer is empty"))
+}
+
+async fn remove(id: u32, reach: &Reach, output: Output) -> Result<(), Failure> {
+    refuse_zero("contexts rm", id)?;
+    let gateway = Connection::open(reach).await?;
+    let release = pb::Release { context_id: id, termination_id: 0 };
+    let released = gateway.ask("contexts rm", |client| client.release(release)).await?;
+    output.show(&RemovedView::from(released), RemovedView::tables)
+}
+
+/// In the API, 0 would stand for every context, or for none.
+fn refuse_zero(what: &str, id: u32) -> Result<(), Failure> {
+    if id == 0 {
+        return Err(Failure::usage(format!("{what}: ID"), "contexts are numbered from 1"));
+    }
+    Ok(())
+}

@@ -1,0 +1,325 @@
+//! A call as the operator writes it, and the commands that set it up.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::str::FromStr;
+
+use agw_iq::pb;
+use agw_iq::pb::command::Command;
+use clap::ValueEnum;
+use zeroize::Zeroizing;
+
+/// A call; what is absent has a default.
+#[derive(Debug, Default)]
+pub(crate) struct CallSpec {
+    pub(crate) correlation: Option<String>,
+    pub(crate) media: Option<MediaKind>,
+    pub(crate) mode: Option<Mode>,
+    pub(crate) stream: Option<u32>,
+    pub(crate) access: LegSpec,
+    pub(crate) core: LegSpec,
+}
+
+/// One leg of a call.
+#[derive(Debug, Default)]
+pub(crate) struct LegSpec {
+    pub(crate) realm: Option<String>,
+    pub(crate) transport: Option<TransportKind>,
+    pub(crate) remote: Option<RemoteAddress>,
+    pub(crate) remote_rtcp: Option<RemoteAddress>,
+    pub(crate) rtcp: Option<Rtcp>,
+    pub(crate) source: Option<SourceRule>,
+    pub(crate) ingress_crypto: Option<CryptoLine>,
+    pub(crate) egress_crypto: Option<CryptoLine>,
+}
+
+/// An `a=crypto` line. Secret: it wipes itself and is not printed.
+#[derive(Clone)]
+pub(crate) struct CryptoLine(Zeroizing<String>);
+
+/// Where a peer receives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct RemoteAddress(SocketAddr);
+
+/// What a stream carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub(crate) enum MediaKind {
+    Audio,
+    Video,
+    Other,
+}
+
+/// Which directions are open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub(crate) enum Mode {
+    Inactive,
+    SendOnly,
+    ReceiveOnly,
+    SendReceive,
+}
+
+/// Where RTCP goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub(crate) enum Rtcp {
+    /// A port of its own.
+    Pair,
+    /// The RTP port.
+    Mux,
+    /// Nowhere.
+    Off,
+}
+
+/// What travels on a leg.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub(crate) enum TransportKind {
+    /// SRTP that the gateway opens and seals.
+    Secured,
+    /// RTP.
+    Plain,
+    /// SRTP that the gateway forwards untouched.
+    Transparent,
+}
+
+/// Whom a leg listens to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub(crate) enum SourceRule {
+    /// Only the signalled address.
+    Signalled,
+    /// The address that packets come from.
+    Latch,
+}
+
+impl CallSpec {
+    /// This call, with what `other` says where this one says nothing.
+    pub(crate) fn or(self, other: Self) -> Self {
+        Self {
+            correlation: self.correlation.or(other.correlation),
+            media: self.media.or(other.media),
+            mode: self.mode.or(other.mode),
+            stream: self.stream.or(other.stream),
+            access: self.access.or(other.access),
+            core: self.core.or(other.core),
+        }
+    }
+
+    /// The commands of one transaction: the access leg, then the core leg.
+    pub(crate) fn into_commands(self) -> Vec<Command> {
+        let common = pb::Stream {
+            stream_id: self.stream.unwrap_or(1),
+            media: self.media.unwrap_or(MediaKind::Audio).to_wire().into(),
+            mode: self.mode.unwrap_or(Mode::SendReceive).to_wire().into(),
+            ..pb::Stream::default()
+        };
+        let (access_realm, access) =
+            self.access.into_stream("access", TransportKind::Secured, &common);
+        let (core_realm, core) = self.core.into_stream("core", TransportKind::Plain, &common);
+        vec![
+            Command::Reserve(pb::Reserve {
+                correlation_id: self.correlation.unwrap_or_default(),
+                realm: access_realm,
+                streams: vec![access],
+                ..pb::Reserve::default()
+            }),
+            Command::Reserve(pb::Reserve {
+                latest_context: true,
+                realm: core_realm,
+                streams: vec![core],
+                ..pb::Reserve::default()
+            }),
+        ]
+    }
+}
+
+impl LegSpec {
+    fn or(self, other: Self) -> Self {
+        Self {
+            realm: self.realm.or(other.realm),
+            transport: self.transport.or(other.transport),
+            remote: self.remote.or(other.remote),
+            remote_rtcp: self.remote_rtcp.or(other.remote_rtcp),
+            rtcp: self.rtcp.or(other.rtcp),
+            source: self.source.or(other.source),
+            ingress_crypto: self.ingress_crypto.or(other.ingress_crypto),
+            egress_crypto: self.egress_crypto.or(other.egress_crypto),
+        }
+    }
+
+    /// The realm and the stream of this leg.
+    fn into_stream(
+        self,
+        realm: &str,
+        transport: TransportKind,
+        common: &pb::Stream,
+    ) -> (String, pb::Stream) {
+        let rtp = self.remote.map(RemoteAddress::to_wire);
+        let rtcp = self.remote_rtcp.map(RemoteAddress::to_wire);
+        let remote = (rtp.is_some() || rtcp.is_some()).then_some(pb::RemoteAddress { rtp, rtcp });
+        let stream = pb::Stream {
+            transport: self.transport.unwrap_or(transport).to_wire().into(),
+            rtcp: self.rtcp.unwrap_or(Rtcp::Pair).to_wire().into(),
+            remote,
+            source: self
+                .source
+                .map(|rule| pb::SourcePolicy { rule: rule.to_wire().into(), within_ms: None }),
+            ingress_crypto: self.ingress_crypto.map(CryptoLine::into_wire),
+            egress_crypto: self.egress_crypto.map(CryptoLine::into_wire),
+            ..common.clone()
+        };
+        (self.realm.unwrap_or_else(|| realm.to_owned()), stream)
+    }
+}
+
+impl CryptoLine {
+    /// Takes a line over.
+    pub(crate) fn new(line: String) -> Self {
+        Self(Zeroizing::new(line))
+    }
+
+    fn into_wire(mut self) -> pb::CryptoContext {
+        let sdes_line = std::mem::take(&mut *self.0);
+        pb::CryptoContext { sdes_line, ..pb::CryptoContext::default() }
+    }
+}
+
+impl fmt::Debug for CryptoLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "CryptoLine(redacted, {} octets)", self.0.len())
+    }
+}
+
+impl FromStr for CryptoLine {
+    type Err = std::convert::Infallible;
+
+    fn from_str(line: &str) -> Result<Self, Self::Err> {
+        Ok(Self::new(line.to_owned()))
+    }
+}
+
+impl FromStr for RemoteAddress {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.parse().map(Self).map_err(|_| "IP:PORT, as 192.0.2.1:4000 or [2001:db8::1]:4000")
+    }
+}
+
+impl RemoteAddress {
+    fn to_wire(self) -> pb::SocketAddress {
+        pb::SocketAddress { ip: self.0.ip().to_string(), port: self.0.port().into() }
+    }
+}
+
+impl MediaKind {
+    const fn to_wire(self) -> pb::Media {
+        match self {
+            Self::Audio => pb::Media::Audio,
+            Self::Video => pb::Media::Video,
+            Self::Other => pb::Media::Other,
+        }
+    }
+}
+
+impl Mode {
+    const fn to_wire(self) -> pb::StreamMode {
+        match self {
+            Self::Inactive => pb::StreamMode::Inactive,
+            Self::SendOnly => pb::StreamMode::SendOnly,
+            Self::ReceiveOnly => pb::StreamMode::ReceiveOnly,
+            Self::SendReceive => pb::StreamMode::SendReceive,
+        }
+    }
+}
+
+impl Rtcp {
+    const fn to_wire(self) -> pb::RtcpMode {
+        match self {
+            Self::Pair => pb::RtcpMode::Pair,
+            Self::Mux => pb::RtcpMode::Mux,
+            Self::Off => pb::RtcpMode::Off,
+        }
+    }
+}
+
+impl TransportKind {
+    const fn to_wire(self) -> pb::Transport {
+        match self {
+            Self::Secured => pb::Transport::Secured,
+            Self::Plain => pb::Transport::Plain,
+            Self::Transparent => pb::Transport::Transparent,
+        }
+    }
+}
+
+impl SourceRule {
+    const fn to_wire(self) -> pb::SourceRule {
+        match self {
+            Self::Signalled => pb::SourceRule::Signalled,
+            Self::Latch => pb::SourceRule::Latch,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn streams(spec: CallSpec) -> [pb::Reserve; 2] {
+        let commands = spec.into_commands().into_iter();
+        let reserves = commands.map(|command| {
+            let Command::Reserve(reserve) = command else { panic!("{command:?}") };
+            reserve
+        });
+        reserves.collect::<Vec<_>>().try_into().unwrap()
+    }
+
+    #[test]
+    fn a_call_without_words_is_secured_audio_to_a_plain_core_with_open_gates() {
+        let [access, core] = streams(CallSpec::default());
+        assert_eq!((access.realm.as_str(), core.realm.as_str()), ("access", "core"));
+        assert!(!access.latest_context && core.latest_context);
+        for (reserve, transport) in [(access, pb::Transport::Secured), (core, pb::Transport::Plain)]
+        {
+            let [stream] = &reserve.streams[..] else { panic!("one stream") };
+            assert_eq!(stream.transport(), transport);
+            assert_eq!(stream.media(), pb::Media::Audio);
+            assert_eq!(stream.mode(), pb::StreamMode::SendReceive);
+            assert_eq!(stream.rtcp(), pb::RtcpMode::Pair);
+            assert_eq!((stream.stream_id, &stream.remote, &stream.source), (1, &None, &None));
+        }
+    }
+
+    #[test]
+    fn each_line_goes_to_its_own_direction() {
+        let line = |text: &str| Some(CryptoLine::new(text.to_owned()));
+        let leg = LegSpec {
+            ingress_crypto: line("the peer's"),
+            egress_crypto: line("the gateway's"),
+            ..LegSpec::default()
+        };
+        let [access, _] = streams(CallSpec { access: leg, ..CallSpec::default() });
+        let [stream] = &access.streams[..] else { panic!("one stream") };
+        let lines = [&stream.ingress_crypto, &stream.egress_crypto]
+            .map(|crypto| crypto.as_ref().unwrap().sdes_line.as_str());
+        assert_eq!(lines, ["the peer's", "the gateway's"]);
+    }
+
+    #[test]
+    fn a_line_is_not_printed() {
+        let line = CryptoLine::new("inline:secret".to_owned());
+        assert_eq!(format!("{line:?}"), "CryptoLine(redacted, 13 octets)");
+    }
+
+    #[test]
+    fn addresses_of_both_families_are_read_and_names_are_not() {
+        let wire = |text: &str| text.parse::<RemoteAddress>().map(RemoteAddress::to_wire);
+        let v6 = wire("[2001:db8::1]:4000").unwrap();
+        assert_eq!((v6.ip.as_str(), v6.port), ("2001:db8::1", 4_000));
+        assert!(wire("192.0.2.1:4000").is_ok());
+        assert!(wire("example:4000").is_err());
+    }
+}

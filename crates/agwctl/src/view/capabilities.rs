@@ -1,0 +1,89 @@
+//! What the gateway can do.
+
+use agw_iq::pb;
+use serde::Serialize;
+
+use super::suite;
+use crate::output::{facts, table};
+
+/// What the gateway can do.
+#[derive(Debug, Serialize)]
+pub(crate) struct CapabilitiesView {
+    suites: Vec<String>,
+    max_mki_octets: u32,
+    realms: Vec<RealmView>,
+    max_contexts: u64,
+    contexts: u64,
+    max_streams: u32,
+    max_terminations: u32,
+    default_overlap_ms: u64,
+    unencrypted_allowed: bool,
+    max_commands: u32,
+}
+
+#[derive(Debug, Serialize)]
+struct RealmView {
+    name: String,
+    addresses: Vec<String>,
+    lowest_port: u32,
+    highest_port: u32,
+    ports_used: u64,
+    ports_resting: u64,
+}
+
+impl From<pb::Capabilities> for CapabilitiesView {
+    fn from(can: pb::Capabilities) -> Self {
+        let suites = can.suites().filter_map(suite).collect();
+        let realm = |realm: pb::RealmInfo| {
+            let pb::RealmInfo {
+                name,
+                addresses,
+                lowest_port,
+                highest_port,
+                ports_used,
+                ports_resting,
+            } = realm;
+            RealmView { name, addresses, lowest_port, highest_port, ports_used, ports_resting }
+        };
+        Self {
+            suites,
+            max_mki_octets: can.max_mki_octets,
+            realms: can.realms.into_iter().map(realm).collect(),
+            max_contexts: can.max_contexts,
+            contexts: can.contexts,
+            max_streams: can.max_streams,
+            max_terminations: can.max_terminations,
+            default_overlap_ms: can.default_overlap_ms,
+            unencrypted_allowed: can.unencrypted_allowed,
+            max_commands: can.max_commands,
+        }
+    }
+}
+
+impl CapabilitiesView {
+    /// As tables.
+    pub(crate) fn tables(&self) -> String {
+        let unencrypted = if self.unencrypted_allowed { "allowed" } else { "refused" };
+        let facts = facts([
+            ("suites", self.suites.join("\n")),
+            ("MKI", format!("up to {} octets", self.max_mki_octets)),
+            ("contexts", format!("{} of {}", self.contexts, self.max_contexts)),
+            ("terminations", format!("up to {} of a context", self.max_terminations)),
+            ("streams", format!("up to {} of a termination", self.max_streams)),
+            ("commands", format!("up to {} of a transaction", self.max_commands)),
+            ("key overlap", format!("{} ms unless told otherwise", self.default_overlap_ms)),
+            ("unencrypted", unencrypted.to_owned()),
+        ]);
+        let mut realms = table(&["realm", "addresses", "ports", "used", "resting"], 2);
+        for realm in &self.realms {
+            realms.add_row([
+                realm.name.clone(),
+                realm.addresses.join("\n"),
+                format!("{}-{}", realm.lowest_port, realm.highest_port),
+                realm.ports_used.to_string(),
+                realm.ports_resting.to_string(),
+            ]);
+        }
+        format!("{facts}\n{realms}")
+    }
+}

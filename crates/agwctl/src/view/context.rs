@@ -1,0 +1,337 @@
+//! Contexts with their terminations and streams.
+
+use agw_iq::pb;
+use serde::Serialize;
+
+use super::statistics::StatisticsView;
+use super::{address, suite, text, word};
+use crate::output::{dash, facts, moment, table};
+
+/// Some contexts.
+#[derive(Debug, Serialize)]
+pub(crate) struct ContextsView {
+    pub(crate) contexts: Vec<ContextView>,
+}
+
+/// A context.
+#[derive(Debug, Serialize)]
+pub(crate) struct ContextView {
+    pub(crate) context_id: u32,
+    correlation_id: Option<String>,
+    controller: String,
+    created: Option<String>,
+    topology: Option<[u32; 2]>,
+    pub(crate) terminations: Vec<TerminationView>,
+}
+
+/// A termination.
+#[derive(Debug, Serialize)]
+pub(crate) struct TerminationView {
+    pub(crate) termination_id: u32,
+    pub(crate) realm: String,
+    pub(crate) streams: Vec<StreamView>,
+}
+
+/// A stream.
+#[derive(Debug, Serialize)]
+pub(crate) struct StreamView {
+    pub(crate) stream_id: u32,
+    media: Option<String>,
+    transport: Option<String>,
+    mode: Option<String>,
+    rtcp: Option<String>,
+    source: Option<SourceView>,
+    local: PairView,
+    remote: PairView,
+    ingress_key: Option<KeyView>,
+    egress_key: Option<KeyView>,
+    pub(crate) statistics: Option<StatisticsView>,
+}
+
+#[derive(Debug, Serialize)]
+struct SourceView {
+    rule: Option<String>,
+    within_ms: Option<u32>,
+}
+
+/// Addresses of both components.
+#[derive(Debug, Default, Serialize)]
+struct PairView {
+    rtp: Option<String>,
+    rtcp: Option<String>,
+}
+
+/// The keys of one direction: all but the secret.
+#[derive(Debug, Serialize)]
+struct KeyView {
+    source: Option<String>,
+    suite: Option<String>,
+    mkis: Vec<String>,
+    staged: bool,
+}
+
+/// A call that was added.
+#[derive(Debug, Serialize)]
+pub(crate) struct AddedView {
+    context_id: u32,
+    access: AddedLegView,
+    core: AddedLegView,
+}
+
+#[derive(Debug, Serialize)]
+struct AddedLegView {
+    termination_id: u32,
+    stream_id: u32,
+    rtp: Option<String>,
+    rtcp: Option<String>,
+}
+
+/// A context that was released.
+#[derive(Debug, Serialize)]
+pub(crate) struct RemovedView {
+    context_id: u32,
+    streams: Vec<RemovedStreamView>,
+}
+
+#[derive(Debug, Serialize)]
+struct RemovedStreamView {
+    termination_id: u32,
+    stream_id: u32,
+    statistics: StatisticsView,
+}
+
+impl From<pb::ContextInfo> for ContextView {
+    fn from(context: pb::ContextInfo) -> Self {
+        let pb::ContextInfo {
+            context_id,
+            correlation_id,
+            controller,
+            created,
+            topology,
+            terminations,
+        } = context;
+        Self {
+            context_id,
+            correlation_id: text(&correlation_id),
+            controller,
+            created: created.map(|created| created.to_string()),
+            topology: topology.map(|both| [both.from_termination_id, both.to_termination_id]),
+            terminations: terminations.into_iter().map(TerminationView::from).collect(),
+        }
+    }
+}
+
+impl From<pb::TerminationInfo> for TerminationView {
+    fn from(termination: pb::TerminationInfo) -> Self {
+        let pb::TerminationInfo { termination_id, realm, streams } = termination;
+        Self { termination_id, realm, streams: streams.into_iter().map(StreamView::from).collect() }
+    }
+}
+
+impl From<pb::StreamInfo> for StreamView {
+    fn from(stream: pb::StreamInfo) -> Self {
+        let local = stream.local.as_ref();
+        let remote = stream.remote.as_ref();
+        Self {
+            stream_id: stream.stream_id,
+            media: word(stream.media().as_str_name(), "MEDIA_"),
+            transport: word(stream.transport().as_str_name(), "TRANSPORT_"),
+            mode: word(stream.mode().as_str_name(), "STREAM_MODE_"),
+            rtcp: word(stream.rtcp().as_str_name(), "RTCP_MODE_"),
+            source: stream.source.map(|source| SourceView {
+                rule: word(source.rule().as_str_name(), "SOURCE_RULE_"),
+                within_ms: source.within_ms,
+            }),
+            local: PairView {
+                rtp: address(local.and_then(|local| local.rtp.as_ref())),
+                rtcp: address(local.and_then(|local| local.rtcp.as_ref())),
+            },
+            remote: PairView {
+                rtp: address(remote.and_then(|remote| remote.rtp.as_ref())),
+                rtcp: address(remote.and_then(|remote| remote.rtcp.as_ref())),
+            },
+            ingress_key: stream.ingress_key.as_ref().map(KeyView::from),
+            egress_key: stream.egress_key.as_ref().map(KeyView::from),
+            statistics: stream.statistics.map(StatisticsView::from),
+        }
+    }
+}
+
+impl From<&pb::KeyInfo> for KeyView {
+    fn from(key: &pb::KeyInfo) -> Self {
+        let hex = |mki: &Vec<u8>| mki.iter().map(|octet| format!("{octet:02x}")).collect();
+        Self {
+            source: word(key.source().as_str_name(), "KEY_SOURCE_"),
+            suite: suite(key.suite()),
+            mkis: key.mkis.iter().map(hex).collect(),
+            staged: key.staged,
+        }
+    }
+}
+
+impl KeyView {
+    fn words(&self) -> String {
+        let mut words = dash(self.suite.clone());
+        if !self.mkis.is_empty() {
+            words = format!("{words}, MKI {}", self.mkis.join(" "));
+        }
+        if self.staged {
+            words = format!("{words}, one staged");
+        }
+        words
+    }
+}
+
+impl AddedView {
+    /// From the replies to the two reservations.
+    pub(crate) fn new(replies: &[pb::CommandReply]) -> Option<Self> {
+        let [access, core] = replies else { return None };
+        let (access, core) = (termination(access)?, termination(core)?);
+        Some(Self {
+            context_id: access.context_id,
+            access: AddedLegView::new(access)?,
+            core: AddedLegView::new(core)?,
+        })
+    }
+
+    /// As tables.
+    pub(crate) fn tables(&self) -> String {
+        let mut legs = table(&["leg", "termination", "stream", "send RTP to", "send RTCP to"], 5);
+        for (name, leg) in [("access", &self.access), ("core", &self.core)] {
+            legs.add_row([
+                name.to_owned(),
+                leg.termination_id.to_string(),
+                leg.stream_id.to_string(),
+                dash(leg.rtp.clone()),
+                dash(leg.rtcp.clone()),
+            ]);
+        }
+        format!("context {}\n{legs}", self.context_id)
+    }
+}
+
+impl AddedLegView {
+    fn new(termination: &pb::TerminationReply) -> Option<Self> {
+        let stream = termination.streams.first()?;
+        Some(Self {
+            termination_id: termination.termination_id,
+            stream_id: stream.stream_id,
+            rtp: address(stream.rtp.as_ref()),
+            rtcp: address(stream.rtcp.as_ref()),
+        })
+    }
+}
+
+fn termination(reply: &pb::CommandReply) -> Option<&pb::TerminationReply> {
+    match reply.reply.as_ref()? {
+        pb::command_reply::Reply::Termination(termination) => Some(termination),
+        pb::command_reply::Reply::Done(_) | pb::command_reply::Reply::Released(_) => None,
+    }
+}
+
+impl From<pb::ReleaseReply> for RemovedView {
+    fn from(released: pb::ReleaseReply) -> Self {
+        let stream = |stream: pb::ReleasedStream| RemovedStreamView {
+            termination_id: stream.termination_id,
+            stream_id: stream.stream_id,
+            statistics: stream.statistics.unwrap_or_default().into(),
+        };
+        Self {
+            context_id: released.context_id,
+            streams: released.streams.into_iter().map(stream).collect(),
+        }
+    }
+}
+
+impl RemovedView {
+    /// As tables.
+    pub(crate) fn tables(&self) -> String {
+        let headings = ["termination", "stream", "received", "forwarded", "dropped", "sent"];
+        let mut streams = table(&headings, 0);
+        for RemovedStreamView { termination_id, stream_id, statistics } in &self.streams {
+            streams.add_row([
+                u64::from(*termination_id),
+                u64::from(*stream_id),
+                statistics.ingress.received.packets,
+                statistics.ingress.forwarded.packets,
+                statistics.ingress.dropped.values().sum(),
+                statistics.egress.sent.packets,
+            ]);
+        }
+        format!("context {} is released\n{streams}", self.context_id)
+    }
+}
+
+impl ContextsView {
+    /// As a table.
+    pub(crate) fn tables(&self) -> String {
+        let headings =
+            ["context", "correlation", "controller", "created", "terminations", "streams"];
+        let mut contexts = table(&headings, 4);
+        for context in &self.contexts {
+            let streams: usize = context.terminations.iter().map(|one| one.streams.len()).sum();
+            contexts.add_row([
+                context.context_id.to_string(),
+                dash(context.correlation_id.clone()),
+                context.controller.clone(),
+                dash(context.created.as_deref().map(moment)),
+                context.terminations.len().to_string(),
+                streams.to_string(),
+            ]);
+        }
+        if self.contexts.is_empty() { "no contexts".to_owned() } else { contexts.to_string() }
+    }
+}
+
+impl ContextView {
+    /// As tables: facts, then one table for each stream.
+    pub(crate) fn tables(&self) -> String {
+        let topology = self.topology.map(|[from, to]| format!("{from} and {to} hear each other"));
+        let facts = facts([
+            ("context", self.context_id.to_string()),
+            ("correlation", dash(self.correlation_id.clone())),
+            ("controller", self.controller.clone()),
+            ("created", dash(self.created.as_deref().map(moment))),
+            ("topology", dash(topology)),
+        ]);
+        let streams = self.terminations.iter().flat_map(|termination| {
+            termination.streams.iter().map(|stream| stream.table(termination))
+        });
+        std::iter::once(facts.to_string()).chain(streams).collect::<Vec<_>>().join("\n")
+    }
+}
+
+impl StreamView {
+    fn table(&self, termination: &TerminationView) -> String {
+        let key = |key: &Option<KeyView>| dash(key.as_ref().map(KeyView::words));
+        let pair = |pair: &PairView| {
+            format!("{}, RTCP {}", dash(pair.rtp.clone()), dash(pair.rtcp.clone()))
+        };
+        let source = self.source.as_ref().map(|source| match source.within_ms {
+            None => dash(source.rule.clone()),
+            Some(within) => format!("{} within {within} ms", dash(source.rule.clone())),
+        });
+        let TerminationView { termination_id, realm, .. } = termination;
+        let facts = facts([
+            ("termination", format!("{termination_id} in realm {realm}")),
+            ("stream", format!("{}, {}", self.stream_id, dash(self.media.clone()))),
+            ("transport", dash(self.transport.clone())),
+            ("mode", dash(self.mode.clone())),
+            ("RTCP", dash(self.rtcp.clone())),
+            ("listens to", dash(source)),
+            ("local", pair(&self.local)),
+            ("remote", pair(&self.remote)),
+            ("ingress key", key(&self.ingress_key)),
+            ("egress key", key(&self.egress_key)),
+        ]);
+        match &self.statistics {
+            None => facts.to_string(),
+            Some(statistics) => format!("{facts}\n{}", statistics.table()),
+        }
+    }
+
+    /// `termination/stream`.
+    pub(crate) fn name(&self, termination: &TerminationView) -> String {
+        format!("{}/{} {}", termination.termination_id, self.stream_id, termination.realm)
+    }
+}

@@ -1,0 +1,131 @@
+//! Events, one line each.
+
+use agw_iq::pb;
+use agw_iq::pb::event::Kind;
+use serde::Serialize;
+
+use super::{address, number, text, word};
+use crate::output::{dash, moment};
+
+/// One event.
+#[derive(Debug, Serialize)]
+pub(crate) struct EventView {
+    pub(crate) sequence: u64,
+    restart_epoch: u64,
+    at: Option<String>,
+    kind: &'static str,
+    context_id: Option<u32>,
+    correlation_id: Option<String>,
+    termination_id: Option<u32>,
+    stream_id: Option<u32>,
+    direction: Option<String>,
+    component: Option<String>,
+    address: Option<String>,
+}
+
+/// What an event says beyond its kind.
+#[derive(Default)]
+struct Details {
+    direction: Option<String>,
+    component: Option<String>,
+    address: Option<String>,
+}
+
+impl From<pb::Event> for EventView {
+    fn from(event: pb::Event) -> Self {
+        let pb::Event { sequence, restart_epoch, at, subject, kind } = event;
+        let subject = subject.unwrap_or_default();
+        let (kind, details) = describe(kind.as_ref());
+        Self {
+            sequence,
+            restart_epoch,
+            at: at.map(|at| at.to_string()),
+            kind,
+            context_id: number(subject.context_id),
+            correlation_id: text(&subject.correlation_id),
+            termination_id: number(subject.termination_id),
+            stream_id: number(subject.stream_id),
+            direction: details.direction,
+            component: details.component,
+            address: details.address,
+        }
+    }
+}
+
+fn describe(kind: Option<&Kind>) -> (&'static str, Details) {
+    let direction = |direction: pb::Direction| Details {
+        direction: word(direction.as_str_name(), "DIRECTION_"),
+        ..Details::default()
+    };
+    let learnt = |component: pb::Component, learnt: Option<&pb::SocketAddress>| Details {
+        component: word(component.as_str_name(), "COMPONENT_"),
+        address: address(learnt),
+        ..Details::default()
+    };
+    match kind {
+        None => ("unknown", Details::default()),
+        Some(Kind::ContextAdded(_)) => ("context_added", Details::default()),
+        Some(Kind::ContextReleased(_)) => ("context_released", Details::default()),
+        Some(Kind::Latched(at)) => ("latched", learnt(at.component(), at.address.as_ref())),
+        Some(Kind::Relatched(at)) => ("relatched", learnt(at.component(), at.address.as_ref())),
+        Some(Kind::KeyLifetimeWarning(key)) => ("key_lifetime_warning", direction(key.direction())),
+        Some(Kind::KeyLifetimeExpired(key)) => ("key_lifetime_expired", direction(key.direction())),
+        Some(Kind::KeyActivated(key)) => ("key_activated", direction(key.direction())),
+        Some(Kind::TransmitIndexReused(_)) => ("transmit_index_reused", Details::default()),
+        Some(Kind::DrainStarted(_)) => ("drain_started", Details::default()),
+    }
+}
+
+impl EventView {
+    /// As a line of text.
+    pub(crate) fn line(&self) -> String {
+        let at = dash(self.at.as_deref().map(moment));
+        let mut line = format!("{:>6}  {at}  {:<21}", self.sequence, self.kind);
+        let numbers = [
+            ("context", self.context_id),
+            ("termination", self.termination_id),
+            ("stream", self.stream_id),
+        ];
+        for (name, number) in numbers {
+            if let Some(number) = number {
+                line.push_str(&format!(" {name} {number}"));
+            }
+        }
+        let words = [&self.correlation_id, &self.direction, &self.component, &self.address];
+        for word in words.into_iter().flatten() {
+            line.push(' ');
+            line.push_str(word);
+        }
+        line
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_is_one_line_with_all_it_says() {
+        let latched = pb::Latched {
+            component: pb::Component::Rtp.into(),
+            address: Some(pb::SocketAddress { ip: "2001:db8::1".to_owned(), port: 4_000 }),
+        };
+        let subject = pb::Subject {
+            context_id: 7,
+            correlation_id: "call-1".to_owned(),
+            termination_id: 1,
+            stream_id: 2,
+        };
+        let event = pb::Event {
+            sequence: 12,
+            subject: Some(subject),
+            kind: Some(Kind::Latched(latched)),
+            ..pb::Event::default()
+        };
+        assert_eq!(
+            EventView::from(event).line(),
+            "    12  -  latched               context 7 termination 1 stream 2 call-1 rtp \
+             [2001:db8::1]:4000"
+        );
+    }
+}

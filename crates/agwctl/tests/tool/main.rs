@@ -1,0 +1,6 @@
+//! The tool as its users meet it: the binary, against the API of a gateway in this process.
+
+mod calls;
+mod gateway;
+mod json;
+mod shell;
