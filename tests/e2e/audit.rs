@@ -76,7 +76,13 @@ fn capabilities_list_suites_realms_and_limits() {
 fn metrics_have_the_names_of_the_drop_reasons_and_nothing_of_a_call() {
     let gateway = Gateway::start();
     let first = Call::e2ae(&gateway, Suite::AeadAes128Gcm).0;
-    let quiet = gateway.ledger().page("/metrics");
+    // A transaction is counted after it was answered.
+    let quiet = loop {
+        let page = gateway.ledger().page("/metrics");
+        if page.contains("agw_transactions_total{result=\"ok\"}") {
+            break page;
+        }
+    };
     for reason in DropReason::ALL {
         assert!(quiet.contains(&format!("reason=\"{}\"", reason.name())), "{reason:?}");
     }

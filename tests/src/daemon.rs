@@ -97,9 +97,9 @@ fn configuration(ports: &PortBlock) -> String {
     format!(
         r#"
         [iq]
-        listen = "127.0.0.1:0"
+        listen = "127.0.0.1:{}"
         [admin]
-        listen = "127.0.0.1:0"
+        listen = "127.0.0.1:{}"
         [media]
         workers = 2
         [log]
@@ -113,6 +113,8 @@ fn configuration(ports: &PortBlock) -> String {
         addresses = ["127.0.0.1", "::1"]
         ports = "{}-{}"
         "#,
+        ports.iq(),
+        ports.admin(),
         access.start(),
         access.end(),
         core.start(),

@@ -7,7 +7,7 @@ use std::{env, process};
 const FIRST: u16 = 10_000;
 const PORTS: u16 = 200;
 const BLOCKS: u16 = 110;
-/// Of a block: as many for each of the two realms, the rest for peers.
+/// Of a block: as many for each of the two realms, the rest for peers, the last two for listeners.
 const OF_A_REALM: u16 = 80;
 
 /// A block of ports, held by a lock on a file until it is dropped or the process ends.
@@ -38,6 +38,19 @@ impl PortBlock {
         panic!("{BLOCKS} blocks of ports are in use");
     }
 
+    /// The port of the Iq listener. Not one that the kernel chooses: it could be that of an endpoint
+    /// as well, and the gateway refuses peers at its own addresses.
+    #[must_use]
+    pub fn iq(&self) -> u16 {
+        self.first + PORTS - 2
+    }
+
+    /// The port of the admin listener.
+    #[must_use]
+    pub fn admin(&self) -> u16 {
+        self.first + PORTS - 1
+    }
+
     /// The media ports of the access realm.
     #[must_use]
     pub fn access(&self) -> RangeInclusive<u16> {
@@ -59,7 +72,7 @@ impl PortBlock {
     #[must_use]
     pub fn peer(&self, number: u16) -> u16 {
         let port = self.first + 2 * OF_A_REALM + 2 * number;
-        assert!(port < self.first + PORTS, "no pair of ports {number}");
+        assert!(port < self.iq(), "no pair of ports {number}");
         port
     }
 
