@@ -1,4 +1,5 @@
 //! agw-srtp and libsrtp side by side: the same octets out, the same packets in, the same decisions.
+#![expect(clippy::unwrap_used, reason = "a test may fail")]
 #![forbid(unsafe_code)]
 
 mod known_differences;

@@ -8,6 +8,7 @@
 
 pub mod differential;
 pub mod draw;
+pub mod fuzz;
 pub mod libsrtp;
 pub mod packet;
 pub mod peer;

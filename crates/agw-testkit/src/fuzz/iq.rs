@@ -1,0 +1,246 @@
+//! `iq_request`: arbitrary octets as requests to the Iq service before a gateway on paper.
+
+use std::collections::BTreeMap;
+use std::future::{Future, Ready, ready};
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use agw_context::{
+    Capabilities, Circumstances, Command, ContextId, ContextView, Controller, Event, Gateway,
+    LocalPort, Policy, PortError, Ports, RealmAddress, RealmConfig, Release,
+};
+use agw_iq::backend::{
+    AuditPage, AuditQuery, Completed, Condition, EventsError, GatewayStatus, ServiceChangeMethod,
+    TransactError, Unavailable,
+};
+use agw_iq::pb::iq_service_server::IqService;
+use agw_iq::{Backend, Iq, pb};
+use agw_relay::{PortId, Relay};
+use agw_srtp::Portable;
+use prost::Message;
+use tonic::{Code, Request};
+
+use crate::draw::Draw;
+
+const MAX_REQUESTS: usize = 16;
+/// As the service does on the wire.
+const MAX_REQUEST_OCTETS: usize = 64 << 10;
+
+/// Reads octets as requests, each behind its length in two octets, and carries them out.
+///
+/// # Panics
+/// If a refused request changes anything, if the packet path refuses what control decided, if
+/// ports are open that no context has, if a refusal is the gateway's own fault, or if anything is
+/// left once every context is released.
+pub fn iq_request(data: &[u8]) {
+    let Ok(runtime) = tokio::runtime::Builder::new_current_thread().build() else {
+        panic!("no runtime");
+    };
+    let paper = Arc::new(Paper::new());
+    let service = Iq::new(Arc::clone(&paper));
+    let mut draw = Draw::new(data);
+    for _ in 0..MAX_REQUESTS {
+        if draw.is_empty() {
+            break;
+        }
+        let octets = usize::from(draw.word());
+        let octets = draw.octets(octets.min(MAX_REQUEST_OCTETS));
+        let Ok(request) = pb::TransactRequest::decode(octets) else { continue };
+        let before = paper.world().picture();
+        let outcome = runtime.block_on(service.transact(Request::new(request)));
+        let mut world = paper.world();
+        match outcome {
+            Ok(reply) => assert!(!reply.into_inner().replies.is_empty()),
+            Err(status) => {
+                let fault = matches!(status.code(), Code::Internal | Code::Unknown);
+                assert!(!fault, "{status:?}");
+                assert!(world.picture() == before, "a refused request changed something");
+            }
+        }
+        world.ports_belong_to_contexts();
+        world.now += Duration::from_secs(1);
+    }
+    paper.world().release_all();
+}
+
+/// A gateway with its packet path, whose ports exist on paper.
+struct Paper(Mutex<World>);
+
+struct World {
+    gateway: Gateway,
+    relay: Relay<Portable>,
+    ports: PaperPorts,
+    now: Instant,
+    random: u32,
+}
+
+#[derive(Default)]
+struct PaperPorts {
+    open: BTreeMap<PortId, SocketAddr>,
+    next: u32,
+}
+
+impl Ports for PaperPorts {
+    fn open(&mut self, _: ContextId, port: LocalPort) -> Result<PortId, PortError> {
+        if self.open.values().any(|address| *address == port.address) {
+            return Err(PortError::InUse);
+        }
+        self.next += 1;
+        self.open.insert(PortId(self.next), port.address);
+        Ok(PortId(self.next))
+    }
+
+    fn close(&mut self, port: PortId) {
+        assert!(self.open.remove(&port).is_some(), "a port is closed that is not open");
+    }
+}
+
+impl Paper {
+    fn new() -> Self {
+        let realm = |name: &str, octet: u8, ports| RealmConfig {
+            name: name.to_owned(),
+            addresses: vec![
+                RealmAddress { bind: [10, 0, 0, octet].into(), advertise: None },
+                RealmAddress {
+                    bind: [0xfd00, 0, 0, 0, 0, 0, 0, u16::from(octet)].into(),
+                    advertise: None,
+                },
+            ],
+            ports,
+            dscp: None,
+        };
+        // Small pools, so that a request can exhaust them.
+        let realms = vec![realm("access", 1, 40_000..=40_063), realm("core", 2, 41_000..=41_063)];
+        let policy = Policy { max_contexts: 8, max_streams: 8, ..Policy::default() };
+        let gateway = Gateway::new(policy, realms, [7; 64].into(), 1, 1);
+        let Ok(gateway) = gateway else { panic!("the realms do not fit together") };
+        Self(Mutex::new(World {
+            gateway,
+            relay: Relay::new(Portable),
+            ports: PaperPorts::default(),
+            now: Instant::now(),
+            random: 1,
+        }))
+    }
+
+    fn world(&self) -> MutexGuard<'_, World> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl World {
+    fn transact(
+        &mut self,
+        controller: &Controller,
+        commands: Vec<Command>,
+    ) -> Result<Vec<Completed>, TransactError> {
+        let Self { gateway, relay, ports, now, random } = self;
+        let mut dice = |below: u32| {
+            *random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (*random >> 8) % below.max(1)
+        };
+        let outcome = gateway.transact(
+            commands,
+            &mut Circumstances {
+                controller,
+                ports,
+                random: &mut dice,
+                now: *now,
+                at: SystemTime::UNIX_EPOCH,
+            },
+        )?;
+        for work in outcome.work {
+            for step in work.steps {
+                let done = relay.handle_command(step, *now);
+                assert!(done.is_ok(), "the packet path refuses what control decided: {done:?}");
+            }
+            work.closed.into_iter().for_each(|port| ports.close(port));
+        }
+        let completed = |reply| Completed { reply, statistics: Vec::new() };
+        Ok(outcome.replies.into_iter().map(completed).collect())
+    }
+
+    /// Everything that a refused request must leave as it is.
+    fn picture(&self) -> (Vec<ContextView>, BTreeMap<PortId, SocketAddr>) {
+        let contexts = self.gateway.contexts(&Controller::local(), None, usize::MAX);
+        (contexts, self.ports.open.clone())
+    }
+
+    fn ports_belong_to_contexts(&self) {
+        let (contexts, open) = self.picture();
+        let streams = contexts
+            .iter()
+            .flat_map(|context| &context.terminations)
+            .flat_map(|termination| &termination.streams);
+        let mut told: Vec<SocketAddr> = streams
+            .flat_map(|stream| {
+                let rtcp = stream.local.rtcp.filter(|rtcp| *rtcp != stream.local.rtp);
+                std::iter::once(stream.local.rtp).chain(rtcp)
+            })
+            .collect();
+        let mut open: Vec<SocketAddr> = open.into_values().collect();
+        told.sort();
+        open.sort();
+        assert_eq!(told, open);
+    }
+
+    fn release_all(&mut self) {
+        let (contexts, _) = self.picture();
+        for context in contexts {
+            let release = Command::Release(Release { context: context.id, termination: None });
+            let done = self.transact(&Controller::local(), vec![release]);
+            assert!(done.is_ok(), "{done:?}");
+        }
+        assert_eq!((self.gateway.context_count(), self.ports.open.len()), (0, 0));
+    }
+}
+
+impl Backend for Paper {
+    type Events = tokio_stream::Pending<Result<Event, EventsError>>;
+
+    fn transact(
+        &self,
+        controller: Controller,
+        commands: Vec<Command>,
+    ) -> impl Future<Output = Result<Vec<Completed>, TransactError>> + Send + 'static {
+        ready(self.world().transact(&controller, commands))
+    }
+
+    fn audit(
+        &self,
+        _: Controller,
+        _: AuditQuery,
+    ) -> impl Future<Output = Result<AuditPage, TransactError>> + Send {
+        ready(Ok(AuditPage::default()))
+    }
+
+    fn capabilities(&self) -> impl Future<Output = Result<Capabilities, Unavailable>> + Send {
+        ready(Ok(self.world().gateway.capabilities()))
+    }
+
+    fn status(&self) -> impl Future<Output = Result<GatewayStatus, Unavailable>> + Send {
+        let refused: Ready<Result<GatewayStatus, Unavailable>> = ready(Err(Unavailable));
+        refused
+    }
+
+    fn events(
+        &self,
+        _: Controller,
+        _: Option<u64>,
+    ) -> impl Future<Output = Result<Self::Events, EventsError>> + Send {
+        ready(Ok(tokio_stream::pending()))
+    }
+
+    fn service_change(
+        &self,
+        _: Controller,
+        _: ServiceChangeMethod,
+    ) -> impl Future<Output = Result<(), Unavailable>> + Send {
+        ready(Ok(()))
+    }
+
+    fn condition(&self) -> Condition {
+        Condition::default()
+    }
+}

@@ -1,0 +1,40 @@
+//! The bodies of the fuzz targets: plain functions that panic when something is wrong.
+//!
+//! libFuzzer calls them from `tests/fuzz/fuzz_targets`, and the test binary `corpus` calls them
+//! with every committed input. How to add one: `tests/fuzz/README.md`.
+
+mod iq;
+mod model;
+mod operations;
+mod relay;
+mod rtp;
+mod sdes;
+mod srtp;
+
+pub use iq::iq_request;
+pub use operations::srtp_operations;
+pub use relay::relay_batch;
+pub use rtp::{rtcp_parse, rtp_parse};
+pub use sdes::sdes_parse;
+pub use srtp::{srtp_against_libsrtp, srtp_unprotect};
+
+/// A fuzz target: the name of its binary and of its corpus, and its body.
+#[derive(Debug, Clone, Copy)]
+pub struct Target {
+    /// The name.
+    pub name: &'static str,
+    /// What is called with every input.
+    pub body: fn(&[u8]),
+}
+
+/// Every target.
+pub const TARGETS: [Target; 8] = [
+    Target { name: "iq_request", body: iq_request },
+    Target { name: "relay_batch", body: relay_batch },
+    Target { name: "rtcp_parse", body: rtcp_parse },
+    Target { name: "rtp_parse", body: rtp_parse },
+    Target { name: "sdes_parse", body: sdes_parse },
+    Target { name: "srtp_against_libsrtp", body: srtp_against_libsrtp },
+    Target { name: "srtp_operations", body: srtp_operations },
+    Target { name: "srtp_unprotect", body: srtp_unprotect },
+];
