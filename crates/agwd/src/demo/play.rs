@@ -10,7 +10,7 @@ use super::heard::Heard;
 use super::script::{PACKETS_PER_SECOND, REPORT_AFTER, Script, due_ms};
 
 /// How long the last packets may take.
-const GRACE: Duration = Duration::from_millis(500);
+const GRACE: Duration = Duration::from_secs(3);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// Between the packets of one side and those of the other, in milliseconds.
 const SIDES_APART_MS: u64 = 10;

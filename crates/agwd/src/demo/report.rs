@@ -64,14 +64,14 @@ impl<'a> Report<'a> {
             Direction::new(
                 "access → core",
                 Voice::ACCESS,
-                ["SRTP → RTP", "SRTCP → RTCP"],
+                ["access SRTP → core RTP", "access SRTCP → core RTCP"],
                 there,
                 heard_at_core,
             ),
             Direction::new(
                 "core → access",
                 Voice::CORE,
-                ["RTP → SRTP", "RTCP → SRTCP"],
+                ["core RTP → access SRTP", "core RTCP → access SRTCP"],
                 back,
                 heard_at_access,
             ),
@@ -277,7 +277,7 @@ mod tests {
         assert_eq!(
             Report::new(&scripts, &heard, &counters).troubles(),
             [
-                "SRTCP → RTCP: 2 packets lost",
+                "access SRTCP → core RTCP: 2 packets lost",
                 "core leg: 3 packets dropped, DROP_REASON_REPLAY",
                 "gateway: 2 packets dropped by the kernel, not 0",
             ]

@@ -15,14 +15,11 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::call::Call;
 use super::endpoint;
 use super::play::Path;
-use super::report::{Direction, Flow, Report, dropped, roc};
-use super::script;
+use super::report::{Flow, Report, dropped, roc};
 use crate::daemon::Running;
 
-const DELAYS: &str = concat!(
-    "  Delays: from one side's send to the other's receive, ",
-    "with both sides' own system calls and wake-ups."
-);
+const DELAYS: &str =
+    "  Delays in µs, from one side's send to the other's receive, wake-ups included.";
 
 /// The terminal, or the file that stands for it.
 pub(super) struct Screen {
@@ -57,16 +54,12 @@ impl Screen {
             running.admin_address()
         );
         println!("  call      context {}, set up over gRPC in one transaction", call.context_id);
-        println!(
-            "  suite     {}, fresh keys: K11 opens what arrives, K12 seals what leaves",
-            self.paint(Paint::Bold, suite.name())
-        );
-        let (access, core) = (&call.access, &call.core);
+        println!("  suite     {}", self.paint(Paint::Bold, suite.name()));
+        println!("  keys      K11 opens what arrives, K12 seals what leaves; both fresh");
         let (srtp, rtp) = (self.paint(Paint::Green, "SRTP"), self.paint(Paint::Yellow, "RTP"));
-        println!(
-            "  media     {} ◀─{srtp}─▶ {} ┃ agw ┃ {} ◀─{rtp}─▶ {}\n",
-            access.peer, access.gateway, core.gateway, core.peer
-        );
+        let (access, core) = (&call.access, &call.core);
+        println!("  access    {} ◀──{srtp}──▶ gateway {}", access.peer, access.gateway);
+        println!("  core      {} ◀──{rtp}───▶ gateway {}\n", core.peer, core.gateway);
     }
 
     /// How far the call is; to be called again and again.
@@ -125,7 +118,7 @@ impl Screen {
             "status".to_owned(),
             format!("contexts show {}", call.context_id),
             "stats --watch".to_owned(),
-            "events --after 0".to_owned(),
+            "events".to_owned(),
         ] {
             println!("  agwctl {option}{command}");
         }
@@ -134,27 +127,17 @@ impl Screen {
     }
 
     fn packets(&self, report: &Report<'_>) -> Table {
-        let headings = [
-            "direction",
-            "form",
-            "sent",
-            "arrived",
-            "lost",
-            "p50 µs",
-            "p90 µs",
-            "p99 µs",
-            "max µs",
-        ];
-        let mut table = self.table(&headings, 2);
+        let headings = ["flow", "sent", "arrived", "lost", "p50", "p90", "p99", "max µs"];
+        let mut table = self.table(&headings, 1);
         for direction in &report.directions {
             for flow in &direction.flows {
-                table.add_row(self.flow_row(direction, flow));
+                table.add_row(self.flow_row(flow));
             }
         }
         table
     }
 
-    fn flow_row(&self, direction: &Direction<'_>, flow: &Flow<'_>) -> Vec<Cell> {
+    fn flow_row(&self, flow: &Flow<'_>) -> Vec<Cell> {
         let delay = |quantile: f64| match &flow.heard.delays {
             Some(delays) if !delays.is_empty() => {
                 format!("{:.0}", delays.value_at_quantile(quantile) as f64 / 1_000.0)
@@ -162,7 +145,6 @@ impl Screen {
             Some(_) | None => "-".to_owned(),
         };
         let mut row = vec![
-            Cell::new(direction.name),
             Cell::new(flow.name),
             Cell::new(flow.sent),
             Cell::new(flow.heard.arrived()),
@@ -173,8 +155,7 @@ impl Screen {
     }
 
     fn audio(&self, report: &Report<'_>, files: &[PathBuf; 2]) -> Table {
-        let headings =
-            ["recording", "seconds", "samples compared", "differ", "pitch Hz", "level dBFS"];
+        let headings = ["recording", "samples", "differ", "pitch", "level"];
         let mut table = self.table(&headings, 1);
         for (direction, file) in report.directions.iter().zip(files) {
             let audio = &direction.audio;
@@ -183,11 +164,10 @@ impl Screen {
             let heard_pitch = heard_pitch.map_or_else(|| "-".to_owned(), |hz| format!("{hz:.0}"));
             table.add_row([
                 Cell::new(file.display()),
-                Cell::new(format!("{:.1}", script::seconds(audio.samples.len()))),
                 Cell::new(audio.arrived),
                 self.must_be_zero((audio.arrived - audio.identical) as u64),
-                Cell::new(format!("{heard_pitch} (spoken {pitch:.0})")),
-                Cell::new(format!("{heard_level:.1} (spoken {level:.1})")),
+                Cell::new(format!("{heard_pitch} of {pitch:.0} Hz")),
+                Cell::new(format!("{heard_level:.1} of {level:.1} dB")),
             ]);
         }
         table

@@ -2,7 +2,7 @@
 //! other side can tell whether it got exactly that.
 
 use super::alaw;
-use super::speech::{RATE_HZ, Voice};
+use super::speech::Voice;
 
 /// Samples of a packet: 20 ms, one octet each.
 pub(super) const FRAME: usize = 160;
@@ -126,11 +126,6 @@ impl Script {
 /// When, in milliseconds after the start, the packet of this number is due.
 pub(super) const fn due_ms(number: u64) -> u64 {
     number * 1_000 / PACKETS_PER_SECOND
-}
-
-/// Seconds of audio in so many samples.
-pub(super) fn seconds(samples: usize) -> f64 {
-    samples as f64 / f64::from(RATE_HZ)
 }
 
 const fn low_16(number: u64) -> u16 {
