@@ -111,7 +111,8 @@ impl Failure {
 }
 
 fn call_exit(error: &CallError) -> Exit {
-    if error.is_of_connection() || error.code == Code::DeadlineExceeded {
+    // A gateway gives a reason with whatever it refuses.
+    if error.reason.is_none() {
         return Exit::Unreachable;
     }
     if error.code == Code::NotFound {
@@ -146,6 +147,9 @@ impl fmt::Display for Failure {
 fn write_call(error: &CallError, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let CallError { code, message, reason, h248_code, oldest_sequence, .. } = error;
     let message = message.lines().next().unwrap_or_default();
+    if error.is_of_connection() {
+        return write!(f, "the connection broke ({message}); the gateway's log may say why");
+    }
     write!(f, "{}", in_terms_of_the_call(message))?;
     if let Some(oldest) = oldest_sequence {
         write!(f, ", go on with --after {}", oldest.saturating_sub(1))?;
@@ -229,6 +233,7 @@ mod tests {
             (Code::OutOfRange, Some("EVENTS_GONE"), 6),
             (Code::Unavailable, None, 3),
             (Code::DeadlineExceeded, None, 3),
+            (Code::Unimplemented, None, 3),
         ];
         for (code, reason, exit) in table {
             let failure = Failure::call("x", refused(code, reason));

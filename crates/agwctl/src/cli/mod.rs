@@ -32,17 +32,18 @@ Colours are off when the output is no terminal or NO_COLOR is set.";
 #[derive(Debug, Parser)]
 #[command(name = "agwctl", version, after_long_help = HELP)]
 pub(crate) struct Cli {
-    #[command(flatten)]
-    pub(crate) reach: Reach,
     /// How answers are shown.
     #[arg(long, short, global = true, value_enum, default_value_t = Format::Table, value_name = "FORMAT", env = "AGWCTL_OUTPUT")]
     pub(crate) output: Format,
+    #[command(flatten)]
+    pub(crate) reach: Reach,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
 
 /// Where the gateway is.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Connection")]
 pub(crate) struct Reach {
     /// The gateway's API: http://HOST:PORT, https://HOST:PORT or unix:/PATH.
     #[arg(
@@ -50,13 +51,15 @@ pub(crate) struct Reach {
         global = true,
         value_name = "URL",
         env = "AGWCTL_ENDPOINT",
-        default_value = "http://127.0.0.1:7400", value_parser = endpoint
+        default_value = "http://127.0.0.1:7400",
+        value_parser = endpoint
     )]
     pub(crate) endpoint: String,
     /// PEM file with the authority that signed the gateway's certificate; for https.
     #[arg(long, global = true, value_name = "FILE", env = "AGWCTL_CA", requires_all = ["cert", "key"])]
     pub(crate) ca: Option<PathBuf>,
-    /// PEM file with this controller's certificate and its chain; for https.
+    /// PEM file with this controller's certificate and its chain, which names one URI or one DNS
+    /// name; for https.
     #[arg(long, global = true, value_name = "FILE", env = "AGWCTL_CERT", requires_all = ["ca", "key"])]
     pub(crate) cert: Option<PathBuf>,
     /// PEM file with the key of that certificate; for https. (Nothing to do with SRTP keys.)
