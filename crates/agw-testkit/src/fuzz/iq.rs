@@ -34,12 +34,18 @@ const MAX_REQUEST_OCTETS: usize = 64 << 10;
 /// ports are open that no context has, if a refusal is the gateway's own fault, or if anything is
 /// left once every context is released.
 pub fn iq_request(data: &[u8]) {
+    carry_out(data);
+}
+
+/// Carries the requests out and tells how many were accepted and how many refused.
+fn carry_out(data: &[u8]) -> (usize, usize) {
     let Ok(runtime) = tokio::runtime::Builder::new_current_thread().build() else {
         panic!("no runtime");
     };
     let paper = Arc::new(Paper::new());
     let service = Iq::new(Arc::clone(&paper));
     let mut draw = Draw::new(data);
+    let (mut accepted, mut refused) = (0, 0);
     for _ in 0..MAX_REQUESTS {
         if draw.is_empty() {
             break;
@@ -51,8 +57,12 @@ pub fn iq_request(data: &[u8]) {
         let outcome = runtime.block_on(service.transact(Request::new(request)));
         let mut world = paper.world();
         match outcome {
-            Ok(reply) => assert!(!reply.into_inner().replies.is_empty()),
+            Ok(reply) => {
+                accepted += 1;
+                assert!(!reply.into_inner().replies.is_empty());
+            }
             Err(status) => {
+                refused += 1;
                 let fault = matches!(status.code(), Code::Internal | Code::Unknown);
                 assert!(!fault, "{status:?}");
                 assert!(world.picture() == before, "a refused request changed something");
@@ -62,6 +72,7 @@ pub fn iq_request(data: &[u8]) {
         world.now += Duration::from_secs(1);
     }
     paper.world().release_all();
+    (accepted, refused)
 }
 
 /// A gateway with its packet path, whose ports exist on paper.
@@ -242,5 +253,25 @@ impl Backend for Paper {
 
     fn condition(&self) -> Condition {
         Condition::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The corpus would prove little if the gateway refused all of it.
+    #[test]
+    fn the_requests_of_the_corpus_are_accepted_as_far_as_they_are_meant_to_be() {
+        let outcomes = [
+            &include_bytes!("../../../../tests/fuzz/corpus/iq_request/call")[..],
+            include_bytes!("../../../../tests/fuzz/corpus/iq_request/call_and_release"),
+            include_bytes!("../../../../tests/fuzz/corpus/iq_request/keys"),
+            include_bytes!("../../../../tests/fuzz/corpus/iq_request/exhausted"),
+            include_bytes!("../../../../tests/fuzz/corpus/iq_request/six_streams"),
+            include_bytes!("../../../../tests/fuzz/corpus/iq_request/refused_second"),
+        ]
+        .map(carry_out);
+        assert_eq!(outcomes, [(1, 0), (4, 0), (5, 1), (8, 1), (1, 0), (0, 1)]);
     }
 }
