@@ -3,7 +3,7 @@
 #
 #   deploy/container/build.sh [IMAGE]        default: localhost/agw:latest
 #
-# Needs cargo, the static libc of the target (Debian: libc6-dev) and buildah.
+# Needs cargo, the static libc of the target (Debian: libc6-dev), strip and buildah.
 set -eu
 
 image=${1:-localhost/agw:latest}
@@ -20,6 +20,7 @@ built=$(cargo metadata --format-version 1 --no-deps |
 context=$(mktemp -d)
 trap 'rm -rf "$context"' EXIT
 cp "$built/agwd" "$built/agwctl" deploy/agwd.toml "$context/"
+strip --strip-debug "$context/agwd" "$context/agwctl"
 cp deploy/container/Containerfile "$context/"
 
 # chroot isolation needs neither a daemon nor user namespaces; the image runs nothing while built.
