@@ -13,6 +13,8 @@ mod events;
 #[cfg(test)]
 mod families;
 #[cfg(test)]
+mod faults;
+#[cfg(test)]
 mod gates;
 #[cfg(test)]
 mod latching;

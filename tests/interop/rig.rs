@@ -9,9 +9,10 @@ use agw_tests::{Gateway, Hub, Key, PortBlock, Program, api, terminations, tone};
 
 /// A gateway with a call whose endpoints are programs, behind one hub for each leg.
 pub(crate) struct Rig {
-    pub(crate) gateway: Gateway,
     pub(crate) access: Hub,
     pub(crate) core: Hub,
+    /// Dropped last: it holds the ports of the hubs.
+    pub(crate) gateway: Gateway,
 }
 
 impl Rig {
@@ -47,7 +48,7 @@ impl Rig {
         for (hub, termination) in [&mut access, &mut core].into_iter().zip(terminations(&replies)) {
             hub.attach(&termination.streams[0]);
         }
-        Self { gateway, access, core }
+        Self { access, core, gateway }
     }
 
     pub(crate) fn ports(&self) -> &PortBlock {
