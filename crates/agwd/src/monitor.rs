@@ -53,7 +53,8 @@ pub(crate) async fn watch_vitals(
             .enumerate()
             .filter_map(|(worker, pulse)| pulse.is_stalled(now).then_some(worker));
         let stalled = stalled.collect();
-        let control_is_silent = timeout(ANSWER, control.count()).await.is_err();
+        let counted = timeout(ANSWER, control.count()).await;
+        let control_is_silent = !matches!(counted, Ok(Ok(_)));
         let found = Vitals { stalled, control_is_silent };
         vitals.send_if_modified(|known| {
             let is_new = *known != found;

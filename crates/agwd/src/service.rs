@@ -150,7 +150,8 @@ fn feed_watchdog(running: &Running) -> JoinHandle<()> {
         let mut every = interval((deadline / 3).max(Duration::from_millis(10)));
         loop {
             every.tick().await;
-            if vitals.borrow().are_good() {
+            // A monitor that is gone says nothing good any more.
+            if vitals.has_changed().is_ok() && vitals.borrow().are_good() {
                 notify(&[NotifyState::Watchdog]);
             }
         }

@@ -9,7 +9,7 @@ use agw_iq::backend::{TransactError, Unavailable};
 use agw_iq::client::CallError;
 use agw_iq::pb;
 
-use crate::fake::{Rig, rig};
+use crate::fake::{Rig, from, rig};
 use crate::sent;
 
 /// Reserves what `change` makes of a good stream.
@@ -241,6 +241,19 @@ async fn an_empty_request_names_what_is_missing() {
     let stage = pb::StageKey { key: None, ..sent::stage_key() };
     let error = rig.client.stage_key(stage).await.unwrap_err();
     assert_eq!(error.field.as_deref(), Some("stage_key.ingress_crypto"));
+}
+
+#[tokio::test]
+async fn only_the_operator_takes_the_gateway_out_of_service() {
+    let rig = rig().await;
+    let method = pb::ServiceChangeMethod::Graceful.into();
+    let request = pb::ServiceChangeRequest { method, ..Default::default() };
+    let mut service = rig.client.service();
+    let refused = service.service_change(from("pcscf-2", request.clone())).await.unwrap_err();
+    assert_eq!(refused.code(), tonic::Code::PermissionDenied);
+    assert!(!rig.fake.state().draining);
+    service.service_change(request).await.expect("the operator may");
+    assert!(rig.fake.state().draining);
 }
 
 //= tests/spec/iq.md#acknowledgement

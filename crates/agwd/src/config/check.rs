@@ -99,9 +99,9 @@ impl Config {
         rules.within("iq.max_connections", iq.max_connections as u64, 1..=4_096);
         rules.within("iq.handshake_timeout_ms", iq.handshake_timeout_ms, 100..=60_000);
         rules.must(
-            admin.allow_remote || admin.listen.ip().is_loopback(),
+            admin.listen.ip().is_loopback(),
             "admin.listen",
-            "an address off the loopback needs admin.allow_remote = true",
+            "must be on the loopback: it has neither TLS nor authentication",
         );
         rules.must(
             admin.listen.port() == 0 || iq.listen.0 != Some(admin.listen),

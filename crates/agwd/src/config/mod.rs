@@ -86,10 +86,8 @@ pub struct Tls {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Admin {
-    /// The TCP address.
+    /// The TCP address, on the loopback.
     pub listen: SocketAddr,
-    /// Whether the address may be off the loopback: whoever reaches it reads the counters.
-    pub allow_remote: bool,
 }
 
 /// The control side's own resources.
@@ -241,7 +239,7 @@ impl Default for Iq {
 
 impl Default for Admin {
     fn default() -> Self {
-        Self { listen: SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 7401), allow_remote: false }
+        Self { listen: SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 7401) }
     }
 }
 

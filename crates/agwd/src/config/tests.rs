@@ -235,8 +235,7 @@ fn realms_share_an_address_only_with_ports_of_their_own() {
 #[test]
 fn certificates_make_a_routable_address_good() {
     let text = "[iq]\nlisten = \"0.0.0.0:7400\"\n[iq.tls]\ncertificate = \"a\"\n\
-                private_key = \"b\"\nclient_ca = \"c\"\n[admin]\nlisten = \"[::]:7401\"\n\
-                allow_remote = true\n";
+                private_key = \"b\"\nclient_ca = \"c\"\n";
     assert_eq!(broken(text), [""; 0]);
 }
 

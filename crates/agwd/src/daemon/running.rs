@@ -95,12 +95,13 @@ impl Running {
     /// Takes no new contexts, tells health so, and waits until there are none; tells whether that
     /// came to pass in time.
     pub async fn drain(&self, longest: Duration) -> bool {
-        if self.control.drain().await.is_err() {
-            return true;
-        }
-        let mut overview = self.control.watch();
-        let empty = overview.wait_for(|seen| seen.contexts == 0);
-        timeout(longest, empty).await.is_ok()
+        let drained = async {
+            if self.control.drain().await.is_ok() {
+                // Control that ends has no contexts left.
+                let _ = self.control.watch().wait_for(|seen| seen.contexts == 0).await;
+            }
+        };
+        timeout(longest, drained).await.is_ok()
     }
 
     /// Ends every connection and context at once; keys are wiped when it returns.

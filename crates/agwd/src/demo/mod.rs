@@ -17,11 +17,11 @@ mod script;
 mod speech;
 mod wav;
 
-use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
+use std::{fs, io};
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use rand::RngExt;
@@ -157,6 +157,8 @@ async fn demonstrate(args: &Args, mut config: Config) -> Result<bool, DemoError>
     let access_realm = names.first().cloned().unwrap_or_default();
     let core_realm = names.get(1).unwrap_or(&access_realm);
 
+    fs::create_dir_all(&args.output_dir)
+        .map_err(|source| DemoError::File { path: args.output_dir.clone(), source })?;
     config.limits.contexts = config.limits.contexts.min(CONTEXTS);
     let running = Daemon::start(config).await?;
     let client = IqClient::connect(&endpoint(&running), None).await?;
@@ -286,8 +288,12 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn a_directory_that_is_not_there_is_told() {
-        let error = demonstrate(&args(Path::new("/nowhere")), config()).await.unwrap_err();
-        assert!(error.to_string().starts_with("/nowhere/agw-demo-core.wav: "), "{error}");
+    async fn a_directory_that_cannot_be_made_is_told_before_anything_is_played() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("file");
+        fs::write(&file, "in the way").unwrap();
+        let error = demonstrate(&args(&file.join("below")), config()).await.unwrap_err();
+        let told = format!("{}: ", file.join("below").display());
+        assert!(error.to_string().starts_with(&told), "{error}");
     }
 }

@@ -34,7 +34,7 @@ async fn plain_text_off_the_loopback_is_refused() {
     let mut config = rig::config();
     config.admin.listen = ([0, 0, 0, 0], 0).into();
     let error = Daemon::start(config).await.err().expect("refused");
-    assert!(error.to_string().contains("admin.allow_remote"), "{error}");
+    assert!(error.to_string().contains("admin.listen"), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
