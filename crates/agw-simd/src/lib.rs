@@ -1,0 +1,18 @@
+//! SRTP and SRTCP in batches, on the vector units of the processor: an [`agw_srtp::Engine`] that
+//! hashes and encrypts packets of many sessions side by side.
+//!
+//! This crate knows instructions, keys and packet octets. It does not know sessions, indices or
+//! windows: those are in `agw-srtp`, whose portable engine says what is right, and this one only
+//! does it faster. It is the only cryptography with `unsafe`: each block says which check has
+//! found the instructions present, or why an address is good.
+//!
+//! Start at [`Level`], what a processor can do.
+
+#![deny(clippy::undocumented_unsafe_blocks)]
+#![deny(clippy::multiple_unsafe_ops_per_block)]
+#![deny(unsafe_op_in_unsafe_fn)]
+#![warn(clippy::indexing_slicing)]
+
+mod cpu;
+
+pub use cpu::Level;
