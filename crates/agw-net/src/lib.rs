@@ -44,6 +44,8 @@ mod address;
 mod batch;
 mod counters;
 mod descriptors;
+#[cfg(test)] // until the AF_XDP backend uses it
+mod frame;
 mod interfaces;
 mod memory;
 mod messages;
