@@ -42,6 +42,7 @@
 
 mod address;
 mod batch;
+mod batch_socket;
 mod counters;
 mod descriptors;
 #[cfg(test)] // until the AF_XDP backend uses it
@@ -64,6 +65,7 @@ pub use batch::{
     BATCH, Batch, HEAD_ROOM, MAX_DATAGRAM, Outbox, PAYLOAD_ROOM, SLOT, Slot, Slots, TAIL_ROOM,
     Transmit, Unqueued,
 };
+pub use batch_socket::{BatchSocket, Incoming, Outgoing};
 pub use counters::{ErrnoClass, ErrnoCounters, IoCounters, PortCounters, SendError};
 pub use descriptors::{descriptor_limit, descriptors_open, raise_descriptor_limit};
 pub use interfaces::local_addresses;

@@ -167,9 +167,9 @@ fn number(octets: &[u8], offset: usize) -> Option<u32> {
 }
 
 /// Message headers with one vector each.
-struct Headers {
-    messages: Box<[libc::mmsghdr; BATCH]>,
-    vectors: Box<[libc::iovec; BATCH]>,
+pub(crate) struct Headers {
+    pub(crate) messages: Box<[libc::mmsghdr; BATCH]>,
+    pub(crate) vectors: Box<[libc::iovec; BATCH]>,
 }
 
 // SAFETY: the raw pointers inside are what keeps this from being `Send` by itself. They are never
@@ -178,7 +178,7 @@ struct Headers {
 unsafe impl Send for Headers {}
 
 impl Headers {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let vector = libc::iovec { iov_base: ptr::null_mut(), iov_len: 0 };
         // SAFETY: a message header consists of numbers and raw pointers, for which all zeroes are
         // valid values (0 and null); nobody else sees the value before it is whole.
@@ -187,12 +187,17 @@ impl Headers {
     }
 }
 
-/// The caller has filled the first `count` headers.
-fn recvmmsg(socket: BorrowedFd<'_>, headers: &mut Headers, count: usize) -> io::Result<usize> {
+/// The caller has filled the first `count` headers: each points at a vector, an address, a control
+/// room and a buffer with their true lengths, all mutably borrowed and none shared.
+pub(crate) fn recvmmsg(
+    socket: BorrowedFd<'_>,
+    headers: &mut Headers,
+    count: usize,
+) -> io::Result<usize> {
     // SAFETY: the descriptor is open while borrowed. `count` is at most the number of headers
-    // (`BATCH`). `Receiver::receive` has just pointed each of these at a vector, an address, a
-    // control room and a slot, with their true lengths, all mutably borrowed for longer than this
-    // call and none shared between headers. The kernel writes within these lengths and into the
+    // (`BATCH`). The caller has just pointed each of these at a vector, an address, a control room
+    // and a buffer, with their true lengths, all mutably borrowed for longer than this call and
+    // none shared between headers. The kernel writes within these lengths and into the
     // headers, and keeps nothing; every written octet is valid for its type.
     let result = unsafe {
         libc::recvmmsg(
@@ -206,10 +211,15 @@ fn recvmmsg(socket: BorrowedFd<'_>, headers: &mut Headers, count: usize) -> io::
     usize::try_from(result).map_err(|_| io::Error::last_os_error())
 }
 
-/// The caller has filled the first `count` headers.
-fn sendmmsg(socket: BorrowedFd<'_>, headers: &mut Headers, count: usize) -> io::Result<usize> {
+/// The caller has filled the first `count` headers: each points at a vector, an address and a
+/// buffer with their true lengths, all borrowed.
+pub(crate) fn sendmmsg(
+    socket: BorrowedFd<'_>,
+    headers: &mut Headers,
+    count: usize,
+) -> io::Result<usize> {
     // SAFETY: the descriptor is open while borrowed. `count` is at most the number of headers
-    // (`BATCH`). `Sender::send` has just pointed each of these at a vector, an address and a slot,
+    // (`BATCH`). The caller has just pointed each of these at a vector, an address and a buffer,
     // with their true lengths, all borrowed for longer than this call. The kernel only reads them,
     // writes the sent length into the headers and keeps nothing.
     let result = unsafe {

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests may fail like tests")]
 
 mod allocations;
+mod batch_socket;
 mod memory;
 mod ports;
 mod receive;
