@@ -1,30 +1,40 @@
-//! The arena a round works on: slots the datagrams arrive in and leave from, and the send queue.
+//! What a round works on: slots the datagrams arrive in and leave from, and the send queue.
 
 use std::{
-    fmt,
+    array, fmt,
     iter::{Enumerate, Zip},
     net::{IpAddr, Ipv4Addr, SocketAddr},
     slice,
+    sync::Arc,
 };
 
-use crate::PortToken;
+use crate::{
+    PortToken,
+    arena::{Arena, FRAME, Frame},
+};
 
 /// Slots of a batch: the datagrams of one round at most.
 pub const BATCH: usize = 64;
 /// Octets of a slot.
-pub const SLOT: usize = 2048;
-/// Octets before the payload of a slot, for the headers of layers 2 to 4.
-pub const HEAD_ROOM: usize = 64;
+pub const SLOT: usize = FRAME;
+/// Octets before the payload of a slot, for the headers of layers 2 to 4 of either family.
+pub const HEAD_ROOM: usize = 128;
 /// Octets kept free behind the longest datagram, for padding, SRTCP index, MKI and tag.
 pub const TAIL_ROOM: usize = 192;
-/// Octets of the longest datagram that arrives whole; a longer one is cut and flagged.
+/// Octets of the longest datagram that arrives whole at a socket; a longer one is cut and flagged.
 pub const MAX_DATAGRAM: usize = SLOT - HEAD_ROOM - TAIL_ROOM;
-/// Octets from the payload's start to the slot's end: the longest datagram that can be sent.
+/// Octets from the payload's start to the slot's end for a datagram that came by a socket: the
+/// longest that can be sent. What came by `xdp` starts where the kernel put it and has less.
 pub const PAYLOAD_ROOM: usize = SLOT - HEAD_ROOM;
 
 /// 64 slots of 2,048 octets and a queue of 64 sends, allocated once.
+///
+/// The slots are frames of an arena: one of the batch's own ([`Batch::new`]), or the memory that a
+/// backend shares with the kernel ([`crate::PacketIo::new_batch`]), so that a datagram leaves from
+/// the frame it came in.
 pub struct Batch {
-    octets: Box<[SlotOctets]>,
+    arena: Arc<Arena>,
+    places: [Place; BATCH],
     arrivals: [Arrival; BATCH],
     len: usize,
     departures: [Transmit; BATCH],
@@ -32,11 +42,20 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// Makes an empty batch.
+    /// Makes an empty batch with memory of its own, for a backend that shares none with the
+    /// kernel.
     #[must_use]
     pub fn new() -> Self {
+        let (arena, frames) = Arena::new_or_abort(BATCH as u32);
+        Self::over(Arc::new(arena), frames)
+    }
+
+    /// Makes an empty batch over frames of an arena; a slot whose frame is missing holds nothing.
+    pub(crate) fn over(arena: Arc<Arena>, frames: impl IntoIterator<Item = Frame>) -> Self {
+        let mut frames = frames.into_iter();
         Self {
-            octets: vec![SlotOctets::EMPTY; BATCH].into_boxed_slice(),
+            arena,
+            places: array::from_fn(|_| Place { frame: frames.next(), start: HEAD_ROOM }),
             arrivals: [Arrival::NONE; BATCH],
             len: 0,
             departures: [Transmit::NONE; BATCH],
@@ -68,10 +87,12 @@ impl Batch {
 
     /// The slots and the send queue at once.
     pub fn split_mut(&mut self) -> (Slots<'_>, Outbox<'_>) {
-        let held = self.octets.get_mut(..self.len).unwrap_or_default();
-        let slots = Slots { inner: held.iter_mut().zip(self.arrivals.iter()).enumerate() };
+        let held = self.places.get_mut(..self.len).unwrap_or_default();
+        let inner = held.iter_mut().zip(self.arrivals.iter()).enumerate();
+        let slots = Slots { arena: &self.arena, inner };
+        let arrivals = self.arrivals.get(..self.len).unwrap_or_default();
         let outbox =
-            Outbox { departures: &mut self.departures, queued: &mut self.queued, held: self.len };
+            Outbox { departures: &mut self.departures, queued: &mut self.queued, arrivals };
         (slots, outbox)
     }
 
@@ -81,10 +102,12 @@ impl Batch {
         self.queued = 0;
     }
 
-    /// Slots that hold nothing, with the place for what is to be known about each.
-    pub(crate) fn free_mut(&mut self) -> (&mut [SlotOctets], &mut [Arrival]) {
+    /// Slots that hold nothing, with the arena of their frames and the place for what is to be
+    /// known about each.
+    pub(crate) fn free_mut(&mut self) -> (&Arena, &mut [Place], &mut [Arrival]) {
         (
-            self.octets.get_mut(self.len..).unwrap_or_default(),
+            &self.arena,
+            self.places.get_mut(self.len..).unwrap_or_default(),
             self.arrivals.get_mut(self.len..).unwrap_or_default(),
         )
     }
@@ -94,9 +117,10 @@ impl Batch {
         self.len = BATCH.min(self.len + count);
     }
 
-    /// The slots and the queued sends.
-    pub(crate) fn departures(&self) -> (&[SlotOctets], &[Transmit]) {
-        (&self.octets, self.departures.get(..self.queued).unwrap_or_default())
+    /// The queued sends, with what they send.
+    pub(crate) fn departures(&self) -> (Payloads<'_>, &[Transmit]) {
+        let payloads = Payloads { arena: &self.arena, places: &self.places };
+        (payloads, self.departures.get(..self.queued).unwrap_or_default())
     }
 
     /// Empties the send queue.
@@ -128,9 +152,10 @@ pub struct Slot<'a> {
     pub source: SocketAddr,
     /// Octets of the datagram that are in the slot.
     pub len: usize,
-    /// Whether the datagram was longer than [`MAX_DATAGRAM`] and is cut.
+    /// Whether the datagram was longer than a slot takes with its tail room, and may be cut.
     pub truncated: bool,
-    /// [`PAYLOAD_ROOM`] octets: the datagram in `..len`, then tail room with stale content.
+    /// From the payload's start to the slot's end: the datagram in `..len`, then [`TAIL_ROOM`]
+    /// octets or more with stale content (fewer only if `truncated`).
     pub octets: &'a mut [u8],
 }
 
@@ -145,21 +170,22 @@ impl fmt::Debug for Slot<'_> {
 /// The filled slots of a batch; see [`Batch::slots_mut`].
 #[derive(Debug)]
 pub struct Slots<'a> {
-    inner: Enumerate<Zip<slice::IterMut<'a, SlotOctets>, slice::Iter<'a, Arrival>>>,
+    arena: &'a Arena,
+    inner: Enumerate<Zip<slice::IterMut<'a, Place>, slice::Iter<'a, Arrival>>>,
 }
 
 impl<'a> Iterator for Slots<'a> {
     type Item = Slot<'a>;
 
     fn next(&mut self) -> Option<Slot<'a>> {
-        let (index, (octets, arrival)) = self.inner.next()?;
+        let (index, (place, arrival)) = self.inner.next()?;
         Some(Slot {
             index,
             port: arrival.port,
             source: arrival.source,
             len: arrival.len,
             truncated: arrival.truncated,
-            octets: octets.payload_mut(),
+            octets: place.payload_mut(self.arena),
         })
     }
 
@@ -195,7 +221,7 @@ impl Transmit {
 pub struct Outbox<'a> {
     departures: &'a mut [Transmit; BATCH],
     queued: &'a mut usize,
-    held: usize,
+    arrivals: &'a [Arrival],
 }
 
 impl Outbox<'_> {
@@ -204,10 +230,10 @@ impl Outbox<'_> {
     /// # Errors
     /// [`Unqueued`] if it cannot be sent from this batch; the queue is unchanged then.
     pub fn push(&mut self, transmit: Transmit) -> Result<(), Unqueued> {
-        if transmit.slot >= self.held {
+        let Some(arrival) = self.arrivals.get(transmit.slot) else {
             return Err(Unqueued::NoSuchSlot);
-        }
-        if transmit.len > PAYLOAD_ROOM {
+        };
+        if transmit.len > arrival.room {
             return Err(Unqueued::TooLong);
         }
         let Some(free) = self.departures.get_mut(*self.queued) else {
@@ -238,7 +264,7 @@ pub enum Unqueued {
     Full,
     /// The slot holds no datagram.
     NoSuchSlot,
-    /// Longer than [`PAYLOAD_ROOM`].
+    /// Longer than [`Slot::octets`].
     TooLong,
 }
 
@@ -256,33 +282,47 @@ impl std::error::Error for Unqueued {}
 
 const UNSPECIFIED: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
 
-/// The octets of one slot, on cache lines of their own.
-#[derive(Clone)]
-#[repr(C, align(64))]
-pub(crate) struct SlotOctets([u8; SLOT]);
+/// A slot: its frame, and where in it the payload starts.
+#[derive(Debug)]
+pub(crate) struct Place {
+    /// `None` only between a send that gave the frame to the kernel and the next round.
+    pub(crate) frame: Option<Frame>,
+    pub(crate) start: usize,
+}
 
-impl SlotOctets {
-    const EMPTY: Self = Self([0; SLOT]);
-
+impl Place {
     /// From the payload's start to the slot's end.
-    pub(crate) fn payload(&self) -> &[u8] {
-        self.0.get(HEAD_ROOM..).unwrap_or_default()
+    pub(crate) fn payload<'a>(&'a self, arena: &'a Arena) -> &'a [u8] {
+        let octets = self.frame.as_ref().map(|frame| arena.frame(frame));
+        octets.and_then(|octets| octets.get(self.start..)).unwrap_or_default()
     }
 
     /// From the payload's start to the slot's end.
-    pub(crate) fn payload_mut(&mut self) -> &mut [u8] {
-        self.0.get_mut(HEAD_ROOM..).unwrap_or_default()
+    pub(crate) fn payload_mut<'a>(&'a mut self, arena: &'a Arena) -> &'a mut [u8] {
+        let octets = self.frame.as_mut().map(|frame| arena.frame_mut(frame));
+        octets.and_then(|octets| octets.get_mut(self.start..)).unwrap_or_default()
     }
 
-    /// Where a datagram is to be received: [`MAX_DATAGRAM`] octets.
-    pub(crate) fn landing_mut(&mut self) -> &mut [u8] {
-        self.0.get_mut(HEAD_ROOM..HEAD_ROOM + MAX_DATAGRAM).unwrap_or_default()
+    /// Where a datagram of a socket is to be received: [`MAX_DATAGRAM`] octets.
+    pub(crate) fn landing_mut<'a>(&'a mut self, arena: &'a Arena) -> &'a mut [u8] {
+        self.start = HEAD_ROOM;
+        self.payload_mut(arena).get_mut(..MAX_DATAGRAM).unwrap_or_default()
     }
 }
 
-impl fmt::Debug for SlotOctets {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "SlotOctets({SLOT} octets)")
+/// What the queued sends of a batch send.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Payloads<'a> {
+    arena: &'a Arena,
+    places: &'a [Place],
+}
+
+impl<'a> Payloads<'a> {
+    /// The octets of a queued send.
+    pub(crate) fn of(self, transmit: &Transmit) -> &'a [u8] {
+        let place = self.places.get(transmit.slot);
+        let octets = place.and_then(|place| place.payload(self.arena).get(..transmit.len));
+        octets.unwrap_or_default()
     }
 }
 
@@ -292,12 +332,19 @@ pub(crate) struct Arrival {
     pub(crate) port: PortToken,
     pub(crate) source: SocketAddr,
     pub(crate) len: usize,
+    /// Octets from the payload's start to the slot's end.
+    pub(crate) room: usize,
     pub(crate) truncated: bool,
 }
 
 impl Arrival {
-    pub(crate) const NONE: Self =
-        Self { port: PortToken(0), source: UNSPECIFIED, len: 0, truncated: false };
+    pub(crate) const NONE: Self = Self {
+        port: PortToken(0),
+        source: UNSPECIFIED,
+        len: 0,
+        room: PAYLOAD_ROOM,
+        truncated: false,
+    };
 }
 
 #[cfg(test)]

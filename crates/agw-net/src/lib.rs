@@ -10,7 +10,7 @@
 //! ```
 //! # use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 //! # use std::time::Duration;
-//! use agw_net::{Batch, PacketIo, PortOptions, PortToken, SocketsBackend, SocketsOptions};
+//! use agw_net::{PacketIo, PortOptions, PortToken, SocketsBackend, SocketsOptions};
 //! use agw_net::{Transmit, UdpPort};
 //!
 //! # fn main() -> std::io::Result<()> {
@@ -18,7 +18,7 @@
 //! let mut backend = SocketsBackend::new(SocketsOptions::default())?;
 //! backend.add_port(PortToken(0), UdpPort::bind(anywhere, &PortOptions::default())?)?;
 //!
-//! let mut batch = Batch::new();
+//! let mut batch = backend.new_batch()?;
 //! backend.receive(&mut batch, Some(Duration::ZERO))?;
 //! let (slots, mut outbox) = batch.split_mut();
 //! for slot in slots {
@@ -41,6 +41,7 @@
 #![deny(unsafe_op_in_unsafe_fn)]
 
 mod address;
+mod arena;
 mod batch;
 mod batch_socket;
 mod counters;

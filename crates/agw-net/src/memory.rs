@@ -10,7 +10,7 @@ use std::{
 
 use crate::{
     Batch, ErrnoClass, IoCounters, PacketIo, PortCounters, PortToken, SendError, Transmit, Waker,
-    batch::{Arrival, BATCH, MAX_DATAGRAM, SlotOctets},
+    batch::{Arrival, BATCH, MAX_DATAGRAM, PAYLOAD_ROOM, Payloads},
     poller::Poller,
     table::Table,
 };
@@ -71,11 +71,11 @@ impl MemoryBackend {
             let Some(token) = token_of(&self.ports, datagram.to) else {
                 continue;
             };
-            let (slots, arrivals) = batch.free_mut();
-            let (Some(slot), Some(arrival)) = (slots.first_mut(), arrivals.first_mut()) else {
+            let (arena, places, arrivals) = batch.free_mut();
+            let (Some(place), Some(arrival)) = (places.first_mut(), arrivals.first_mut()) else {
                 return;
             };
-            *arrival = land(&datagram, token, slot);
+            *arrival = land(&datagram, token, place.landing_mut(arena));
             self.counters.received += 1;
             self.counters.received_octets += arrival.len as u64;
             self.counters.truncated += u64::from(arrival.truncated);
@@ -86,7 +86,7 @@ impl MemoryBackend {
         }
     }
 
-    fn send(&mut self, slots: &[SlotOctets], transmit: &Transmit) -> Result<(), SendError> {
+    fn send(&mut self, payloads: Payloads<'_>, transmit: &Transmit) -> Result<(), SendError> {
         let Some(port) = self.ports.get_mut(transmit.port) else {
             self.counters.unknown_port += 1;
             return Err(SendError::UnknownPort);
@@ -96,8 +96,7 @@ impl MemoryBackend {
             self.counters.send_errors.record(class);
             return Err(SendError::Errno(class));
         }
-        let slot = slots.get(transmit.slot);
-        let octets = slot.and_then(|slot| slot.payload().get(..transmit.len)).unwrap_or_default();
+        let octets = payloads.of(transmit);
         queues.sent.push(MemoryDatagram {
             from: port.local,
             to: transmit.destination,
@@ -132,6 +131,10 @@ impl PacketIo for MemoryBackend {
         Ok(counters)
     }
 
+    fn new_batch(&mut self) -> io::Result<Batch> {
+        Ok(Batch::new())
+    }
+
     fn receive(&mut self, batch: &mut Batch, timeout: Option<Duration>) -> io::Result<usize> {
         batch.clear();
         self.fill(batch);
@@ -145,10 +148,10 @@ impl PacketIo for MemoryBackend {
     }
 
     fn transmit(&mut self, batch: &mut Batch, mut on_error: impl FnMut(u32, SendError)) -> usize {
-        let (slots, departures) = batch.departures();
+        let (payloads, departures) = batch.departures();
         let mut sent = 0;
         for transmit in departures {
-            match self.send(slots, transmit) {
+            match self.send(payloads, transmit) {
                 Ok(()) => sent += 1,
                 Err(error) => on_error(transmit.tag, error),
             }
@@ -211,13 +214,14 @@ fn token_of(ports: &Table<MemoryPort>, local: SocketAddr) -> Option<PortToken> {
     ports.iter().find(|(_, port)| port.local == local).map(|(token, _)| token)
 }
 
-fn land(datagram: &MemoryDatagram, port: PortToken, slot: &mut SlotOctets) -> Arrival {
+fn land(datagram: &MemoryDatagram, port: PortToken, landing: &mut [u8]) -> Arrival {
     let octets = datagram.octets.iter();
-    slot.landing_mut().iter_mut().zip(octets).for_each(|(into, octet)| *into = *octet);
+    landing.iter_mut().zip(octets).for_each(|(into, octet)| *into = *octet);
     Arrival {
         port,
         source: datagram.from,
         len: datagram.octets.len().min(MAX_DATAGRAM),
+        room: PAYLOAD_ROOM,
         truncated: datagram.octets.len() > MAX_DATAGRAM,
     }
 }

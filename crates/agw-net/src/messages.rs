@@ -11,7 +11,8 @@ use std::{
 use crate::{
     PortToken, Transmit,
     address::RawAddress,
-    batch::{Arrival, BATCH, MAX_DATAGRAM, SlotOctets},
+    arena::Arena,
+    batch::{Arrival, BATCH, MAX_DATAGRAM, PAYLOAD_ROOM, Payloads, Place},
     options::SO_RXQ_OVFL,
 };
 
@@ -40,7 +41,7 @@ impl Receiver {
         }
     }
 
-    /// Reads at most `slots.len()` datagrams without blocking, describes them in `arrivals`.
+    /// Reads at most `places.len()` datagrams without blocking, describes them in `arrivals`.
     ///
     /// # Errors
     /// The kernel's; `WouldBlock` if there is none.
@@ -48,18 +49,20 @@ impl Receiver {
         &mut self,
         socket: BorrowedFd<'_>,
         port: PortToken,
-        slots: &mut [SlotOctets],
+        arena: &Arena,
+        places: &mut [Place],
         arrivals: &mut [Arrival],
     ) -> io::Result<Reading> {
-        let limit = slots.len().min(arrivals.len()).min(BATCH);
+        let limit = places.len().min(arrivals.len()).min(BATCH);
         let vectors = self.headers.vectors.iter_mut();
         let names = self.sources.iter_mut().zip(self.controls.iter_mut());
-        let rooms = slots.iter_mut().zip(names).take(limit);
-        for ((header, vector), (slot, (source, control))) in
+        let rooms = places.iter_mut().zip(names).take(limit);
+        for ((header, vector), (place, (source, control))) in
             self.headers.messages.iter_mut().zip(vectors).zip(rooms)
         {
-            vector.iov_base = slot.landing_mut().as_mut_ptr().cast();
-            vector.iov_len = MAX_DATAGRAM;
+            let landing = place.landing_mut(arena);
+            vector.iov_base = landing.as_mut_ptr().cast();
+            vector.iov_len = landing.len();
             header.msg_hdr.msg_name = source.as_mut_ptr();
             header.msg_hdr.msg_namelen = RawAddress::ROOM;
             header.msg_hdr.msg_iov = vector;
@@ -82,6 +85,7 @@ impl Receiver {
                 port,
                 source: source.decode(header.msg_hdr.msg_namelen).unwrap_or(Arrival::NONE.source),
                 len: MAX_DATAGRAM.min(header.msg_len as usize),
+                room: PAYLOAD_ROOM,
                 truncated: header.msg_hdr.msg_flags & libc::MSG_TRUNC != 0,
             };
             drops = control.drops(header.msg_hdr.msg_controllen).or(drops);
@@ -108,18 +112,18 @@ impl Sender {
     pub(crate) fn send(
         &mut self,
         socket: BorrowedFd<'_>,
-        slots: &[SlotOctets],
+        payloads: Payloads<'_>,
         run: &[Transmit],
     ) -> io::Result<usize> {
         if let [only] = run {
-            return send_one(socket, payload(slots, only), only.destination).map(|()| 1);
+            return send_one(socket, payloads.of(only), only.destination).map(|()| 1);
         }
         let vectors = self.headers.vectors.iter_mut();
         let rooms = vectors.zip(self.destinations.iter_mut()).zip(run);
         for (header, ((vector, destination), transmit)) in
             self.headers.messages.iter_mut().zip(rooms)
         {
-            let octets = payload(slots, transmit);
+            let octets = payloads.of(transmit);
             vector.iov_base = octets.as_ptr().cast_mut().cast();
             vector.iov_len = octets.len();
             header.msg_hdr.msg_namelen = destination.encode(transmit.destination);
@@ -133,11 +137,6 @@ impl Sender {
         }
         sendmmsg(socket, &mut self.headers, run.len().min(BATCH))
     }
-}
-
-fn payload<'a>(slots: &'a [SlotOctets], transmit: &Transmit) -> &'a [u8] {
-    let slot = slots.get(transmit.slot);
-    slot.and_then(|slot| slot.payload().get(..transmit.len)).unwrap_or_default()
 }
 
 /// Room for one control message with a 32-bit number (`SO_RXQ_OVFL`).

@@ -29,12 +29,20 @@ pub trait PacketIo {
     /// `NotFound` for a token not in use; nothing changes then.
     fn remove_port(&mut self, token: PortToken) -> io::Result<PortCounters>;
 
+    /// Makes the batch that [`PacketIo::receive`] and [`PacketIo::transmit`] of this backend work
+    /// on, over the memory that the backend receives into. One per backend.
+    ///
+    /// # Errors
+    /// The kernel's, or `OutOfMemory` if the backend's memory is all given out.
+    fn new_batch(&mut self) -> io::Result<Batch>;
+
     /// Empties the batch, waits at most `timeout` (`None`: as long as it takes), fills the batch
     /// with what is ready and tells how many slots that are. 0 after the timeout, a wake or a
     /// signal. Ports that are not drained come again with the next round.
     ///
     /// # Errors
-    /// Only what no traffic can cause (a bad descriptor); errors of single ports are counted.
+    /// Only what no traffic can cause (a bad descriptor, or `InvalidInput` for a batch of another
+    /// backend's memory); errors of single ports are counted.
     fn receive(&mut self, batch: &mut Batch, timeout: Option<Duration>) -> io::Result<usize>;
 
     /// Sends what the batch's outbox holds, empties it and tells how many datagrams went out.

@@ -5,7 +5,7 @@ use std::{io, os::fd::AsFd, thread, time::Duration};
 use crate::{
     Batch, ErrnoClass, IoCounters, PacketIo, PortCounters, PortToken, SendError, Transmit, UdpPort,
     Waker,
-    batch::{BATCH, SlotOctets},
+    batch::{BATCH, Payloads},
     messages::{Receiver, Sender},
     overflow::OverflowCounter,
     poller::Poller,
@@ -133,9 +133,10 @@ impl SocketsBackend {
         let state = self.ports.get_mut(turn.port)?;
         let left = self.options.port_budget - turn.taken;
         let limit = share.min(left).min(state.depth).max(1);
-        let (slots, arrivals) = batch.free_mut();
-        let slots = slots.get_mut(..limit)?;
-        let reading = self.receiver.receive(state.port.as_fd(), turn.port, slots, arrivals);
+        let (arena, places, arrivals) = batch.free_mut();
+        let places = places.get_mut(..limit)?;
+        let socket = state.port.as_fd();
+        let reading = self.receiver.receive(socket, turn.port, arena, places, arrivals);
         let reading = match reading {
             Ok(reading) => reading,
             Err(error) => {
@@ -166,7 +167,7 @@ impl SocketsBackend {
     /// Sends datagrams that leave from one port.
     fn send_run(
         &mut self,
-        slots: &[SlotOctets],
+        payloads: Payloads<'_>,
         run: &[Transmit],
         on_error: &mut impl FnMut(u32, SendError),
     ) -> usize {
@@ -179,7 +180,7 @@ impl SocketsBackend {
         let mut rest = run;
         let mut retried = false;
         while let Some((first, others)) = rest.split_first() {
-            let error = match self.sender.send(state.port.as_fd(), slots, rest) {
+            let error = match self.sender.send(state.port.as_fd(), payloads, rest) {
                 Ok(0) => ErrnoClass::Other,
                 Ok(count) => {
                     let (gone, unsent) = rest.split_at(count.min(rest.len()));
@@ -231,6 +232,10 @@ impl PacketIo for SocketsBackend {
         Ok(state.counters)
     }
 
+    fn new_batch(&mut self) -> io::Result<Batch> {
+        Ok(Batch::new())
+    }
+
     fn receive(&mut self, batch: &mut Batch, timeout: Option<Duration>) -> io::Result<usize> {
         batch.clear();
         let listed = self.wait(timeout)?;
@@ -243,10 +248,10 @@ impl PacketIo for SocketsBackend {
     }
 
     fn transmit(&mut self, batch: &mut Batch, mut on_error: impl FnMut(u32, SendError)) -> usize {
-        let (slots, departures) = batch.departures();
+        let (payloads, departures) = batch.departures();
         let mut sent = 0;
         for run in departures.chunk_by(|one, next| one.port == next.port) {
-            sent += self.send_run(slots, run, &mut on_error);
+            sent += self.send_run(payloads, run, &mut on_error);
         }
         batch.clear_outbox();
         sent

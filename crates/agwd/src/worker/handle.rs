@@ -15,7 +15,7 @@ use tracing::{error, warn};
 
 use super::{Order, Worker};
 use crate::exit::Exit;
-use agw_net::{Batch, PacketIo, Waker};
+use agw_net::{PacketIo, Waker};
 use agw_relay::{Relay, Report};
 use agw_srtp::Portable;
 
@@ -48,10 +48,10 @@ pub(crate) struct WorkerHandle<Port> {
 /// Starts a worker on a thread of its own.
 ///
 /// # Errors
-/// If the operating system refuses the thread.
+/// If the operating system refuses the thread or the memory for its packets.
 pub(crate) fn start<I>(
     options: StartOptions,
-    io: I,
+    mut io: I,
     reports: mpsc::Sender<Report>,
 ) -> io::Result<WorkerHandle<I::Port>>
 where
@@ -60,11 +60,12 @@ where
 {
     let (orders, ring) = RingBuffer::new(ORDERS);
     let waker = io.waker();
+    let batch = io.new_batch()?;
     let heartbeat = Arc::new(AtomicU64::new(0));
     let worker = Worker {
         index: options.index,
         io,
-        batch: Batch::new(),
+        batch,
         relay: Relay::new(Portable),
         orders: ring,
         reports,
