@@ -57,8 +57,12 @@ mod packet_io;
 mod poller;
 mod port;
 mod process;
+#[cfg(test)] // until the AF_XDP backend uses it
+mod program;
 mod sockets;
 mod table;
+#[cfg(test)]
+mod testing;
 mod thread;
 mod waker;
 
@@ -74,6 +78,8 @@ pub use memory::{MemoryBackend, MemoryDatagram, MemoryWire};
 pub use packet_io::{PacketIo, PortToken};
 pub use port::{PortOptions, UdpPort};
 pub use process::{disable_core_dumps, effective_uid, lock_memory, no_new_privs, peer_uid};
+#[cfg(test)] // until the AF_XDP backend uses it
+pub use program::{AttachMode, AttachedMode};
 pub use sockets::{SocketsBackend, SocketsOptions};
 pub use thread::{allowed_cores, pin_current_thread, set_thread_name, set_timer_slack};
 pub use waker::Waker;
