@@ -6,6 +6,7 @@
 #![expect(dead_code, reason = "the contract first, who uses it follows")]
 
 mod cli;
+mod ng;
 mod report;
 mod result;
 mod target;

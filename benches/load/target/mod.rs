@@ -3,6 +3,10 @@
 //! A target is started (or found running) by its own constructor. [`Target::control`] gives
 //! handles that many tasks use at a time, so that set-ups can be outstanding together.
 
+pub(crate) mod launch;
+pub(crate) mod rtpengine;
+mod udp_table;
+
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::net::SocketAddr;
@@ -127,6 +131,17 @@ pub(crate) struct Placed {
     pub(crate) access: SocketAddr,
     /// Where the target listens for the core; what it sends to the core comes from here.
     pub(crate) core: SocketAddr,
+    /// The key of what the target sends to the phone, if it chose another than it was given.
+    pub(crate) egress: Option<Arc<ChosenKey>>,
+}
+
+/// Key and salt with which a target seals, of its own choice.
+pub(crate) struct ChosenKey(pub(crate) Zeroizing<Vec<u8>>);
+
+impl std::fmt::Debug for ChosenKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "ChosenKey(redacted, {} octets)", self.0.len())
+    }
 }
 
 /// What a target has counted since it started, RTP and RTCP together.
