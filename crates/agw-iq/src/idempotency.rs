@@ -1,14 +1,14 @@
 //! Transactions that were carried out, so that a retry is answered and not carried out again.
 
 use std::collections::hash_map::RandomState;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use agw_context::Controller;
 use prost::Message;
-use tokio::sync::watch;
+use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
 use crate::pb;
@@ -23,29 +23,51 @@ const MAX_OCTETS: usize = 64 << 20;
 
 /// What became of a transaction.
 #[derive(Debug, Clone)]
-pub(crate) struct Outcome(pub(crate) Result<Vec<pb::CommandReply>, Failure>);
+pub(crate) struct Outcome(pub(crate) Result<pb::TransactionReplies, Failure>);
 
 impl Outcome {
-    /// Whether the answer would be the same later.
-    fn is_final(&self) -> bool {
-        self.0.as_ref().err().is_none_or(Failure::is_final)
+    /// What is kept of it, if the answer would be the same later.
+    fn to_keep(&self) -> Option<Answer> {
+        match &self.0 {
+            Ok(replies) => Some(Answer::Done(replies.encode_to_vec().into_boxed_slice())),
+            Err(failure) => failure.is_final().then(|| Answer::Refused(Box::new(failure.clone()))),
+        }
     }
+}
 
+/// A final answer as it is kept: replies encoded, which takes a fraction of their room.
+enum Answer {
+    /// An encoded [`pb::TransactionReplies`].
+    Done(Box<[u8]>),
+    Refused(Box<Failure>),
+}
+
+impl Answer {
     /// The octets that it takes to keep, roughly.
     fn octets(&self) -> usize {
-        match &self.0 {
-            Ok(replies) => replies.iter().map(pb::CommandReply::encoded_len).sum(),
-            Err(failure) => failure.octets(),
+        match self {
+            Self::Done(octets) => octets.len(),
+            Self::Refused(failure) => failure.octets(),
+        }
+    }
+
+    /// The answer once more; `None` never, in truth: it was encoded here.
+    fn again(&self) -> Option<Outcome> {
+        match self {
+            Self::Done(octets) => {
+                Some(Outcome(Ok(pb::TransactionReplies::decode(&**octets).ok()?)))
+            }
+            Self::Refused(failure) => Some(Outcome(Err(Failure::clone(failure)))),
         }
     }
 }
 
 /// Waits for what becomes of a transaction; `None` if it was given up.
-pub(crate) struct Pending(watch::Receiver<Option<Outcome>>);
+pub(crate) struct Pending(oneshot::Receiver<Outcome>);
 
 impl Pending {
-    pub(crate) async fn outcome(mut self) -> Option<Outcome> {
-        self.0.wait_for(Option::is_some).await.ok()?.clone()
+    pub(crate) async fn outcome(self) -> Option<Outcome> {
+        self.0.await.ok()
     }
 }
 
@@ -55,7 +77,7 @@ impl Pending {
 pub(crate) struct Digest([u64; 2]);
 
 /// Whose transaction, and its id.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, PartialEq, Eq, Hash)]
 struct Key {
     controller: Controller,
     id: String,
@@ -68,9 +90,8 @@ pub(crate) struct Transactions {
     max_entries: usize,
 }
 
-#[derive(Default)]
 struct Kept {
-    entries: BTreeMap<Key, Entry>,
+    entries: HashMap<Arc<Key>, Entry>,
     /// Those that are over, oldest first.
     over: VecDeque<Over>,
     octets: usize,
@@ -78,11 +99,19 @@ struct Kept {
 
 struct Entry {
     digest: Digest,
-    outcome: watch::Receiver<Option<Outcome>>,
+    fate: Fate,
+}
+
+/// What has become of a transaction so far.
+enum Fate {
+    /// It is being carried out; these asked for it once more.
+    UnderWay(Vec<oneshot::Sender<Outcome>>),
+    /// It was carried out, or refused for good.
+    Over(Answer),
 }
 
 struct Over {
-    key: Key,
+    key: Arc<Key>,
     at: Instant,
     octets: usize,
 }
@@ -105,9 +134,15 @@ impl Transactions {
     }
 
     fn with_room(max_entries: usize) -> Self {
+        // At once, since growing would hold up whoever comes then.
+        let kept = Kept {
+            entries: HashMap::with_capacity(max_entries),
+            over: VecDeque::with_capacity(max_entries),
+            octets: 0,
+        };
         Self {
             digest_keys: [RandomState::new(), RandomState::new()],
-            kept: Mutex::new(Kept::default()),
+            kept: Mutex::new(kept),
             max_entries,
         }
     }
@@ -135,15 +170,16 @@ impl Transactions {
         digest: Digest,
         now: Instant,
     ) -> Begun {
-        let (sender, receiver) = watch::channel(None);
+        let (sender, receiver) = oneshot::channel();
+        let pending = Pending(receiver);
         let Some(id) = id else {
-            let ticket = Ticket { transactions: Arc::clone(self), key: None, sender };
-            return Begun::First(ticket, Pending(receiver));
+            let ticket = Ticket { transactions: Arc::clone(self), key: None, sender: Some(sender) };
+            return Begun::First(ticket, pending);
         };
-        let key = Key { controller: controller.clone(), id };
+        let key = Arc::new(Key { controller: controller.clone(), id });
         let mut kept = self.kept();
         kept.forget_old(now);
-        if let Some(entry) = kept.entries.get(&key) {
+        if let Some(entry) = kept.entries.get_mut(&key) {
             if entry.digest != digest {
                 //= tests/spec/iq.md#transactions
                 //# A transaction id that comes with other content MUST be refused.
@@ -151,15 +187,17 @@ impl Transactions {
             }
             //= tests/spec/iq.md#transactions
             //# A repeated transaction id MUST give the first answer again and MUST NOT act twice.
-            return Begun::Again(Pending(entry.outcome.clone()));
+            entry.fate.tell_again(sender);
+            return Begun::Again(pending);
         }
         if !kept.make_room(self.max_entries) {
             return Begun::Full;
         }
-        let entry = Entry { digest, outcome: receiver.clone() };
-        kept.entries.insert(key.clone(), entry);
-        let ticket = Ticket { transactions: Arc::clone(self), key: Some(key), sender };
-        Begun::First(ticket, Pending(receiver))
+        let entry = Entry { digest, fate: Fate::UnderWay(Vec::new()) };
+        kept.entries.insert(Arc::clone(&key), entry);
+        let ticket =
+            Ticket { transactions: Arc::clone(self), key: Some(key), sender: Some(sender) };
+        Begun::First(ticket, pending)
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {
@@ -167,7 +205,50 @@ impl Transactions {
     }
 }
 
+impl Fate {
+    /// Tells it to one who asks once more, now or when it is over.
+    fn tell_again(&mut self, asker: oneshot::Sender<Outcome>) {
+        match self {
+            Self::UnderWay(waiting) => waiting.push(asker),
+            Self::Over(answer) => {
+                if let Some(outcome) = answer.again() {
+                    // The receiver is on its way to who asks.
+                    let _ = asker.send(outcome);
+                }
+            }
+        }
+    }
+}
+
 impl Kept {
+    /// Notes the end of a transaction; returns who waits for it besides the first.
+    fn finish(
+        &mut self,
+        key: Arc<Key>,
+        answer: Option<Answer>,
+        now: Instant,
+    ) -> Vec<oneshot::Sender<Outcome>> {
+        let fate = match answer {
+            Some(answer) => {
+                let octets = answer.octets();
+                let Some(entry) = self.entries.get_mut(&key) else {
+                    return Vec::new();
+                };
+                self.octets += octets;
+                self.over.push_back(Over { key, at: now, octets });
+                std::mem::replace(&mut entry.fate, Fate::Over(answer))
+            }
+            None => match self.entries.remove(&key) {
+                Some(entry) => entry.fate,
+                None => return Vec::new(),
+            },
+        };
+        match fate {
+            Fate::UnderWay(waiting) => waiting,
+            Fate::Over(_) => Vec::new(),
+        }
+    }
+
     /// Forgets what is too old.
     fn forget_old(&mut self, now: Instant) {
         let is_old = |over: &Over| now.saturating_duration_since(over.at) >= KEPT;
@@ -200,36 +281,32 @@ impl Kept {
 /// A transaction under way; dropped without an outcome, it is as if it had never been.
 pub(crate) struct Ticket {
     transactions: Arc<Transactions>,
-    key: Option<Key>,
-    sender: watch::Sender<Option<Outcome>>,
+    key: Option<Arc<Key>>,
+    sender: Option<oneshot::Sender<Outcome>>,
 }
 
 impl Ticket {
     /// Gives the outcome to all who wait, and keeps it if it is final.
     pub(crate) fn finish(mut self, outcome: Outcome, now: Instant) {
-        if outcome.is_final() {
-            if let Some(key) = self.key.take() {
-                let octets = outcome.octets();
-                let mut kept = self.transactions.kept();
-                kept.octets += octets;
-                kept.over.push_back(Over { key, at: now, octets });
-            }
-        } else {
-            self.give_up();
-        }
-        self.sender.send_replace(Some(outcome));
-    }
-
-    fn give_up(&mut self) {
         if let Some(key) = self.key.take() {
-            self.transactions.kept().entries.remove(&key);
+            let answer = outcome.to_keep();
+            let waiting = self.transactions.kept().finish(key, answer, now);
+            for asker in waiting {
+                // Whoever asked may have gone: answers to nobody are dropped.
+                let _ = asker.send(outcome.clone());
+            }
+        }
+        if let Some(first) = self.sender.take() {
+            let _ = first.send(outcome);
         }
     }
 }
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        self.give_up();
+        if let Some(key) = self.key.take() {
+            self.transactions.kept().entries.remove(&key);
+        }
     }
 }
 
@@ -238,7 +315,7 @@ mod tests {
     use super::*;
 
     fn outcome() -> Outcome {
-        Outcome(Ok(vec![pb::CommandReply::default()]))
+        Outcome(Ok(pb::TransactionReplies { replies: vec![pb::CommandReply::default()] }))
     }
 
     fn begin(transactions: &Arc<Transactions>, id: &str, now: Instant) -> Begun {

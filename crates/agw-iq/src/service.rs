@@ -95,7 +95,7 @@ impl<B: Backend> Iq<B> {
             Ok(pending) => transaction::finish(pending).await,
             Err(failure) => Err(failure),
         };
-        outcome.map_err(|failure| self.status(failure))
+        outcome.map(|done| done.replies).map_err(|failure| self.status(failure))
     }
 
     /// Carries out a request of one command.

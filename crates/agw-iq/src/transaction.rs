@@ -7,6 +7,7 @@ use agw_context::{Command, Controller};
 
 use crate::backend::Backend;
 use crate::idempotency::{Begun, Digest, Outcome, Pending, Transactions};
+use crate::pb;
 use crate::reply::command_reply;
 use crate::status::{Failure, Places};
 
@@ -40,7 +41,10 @@ pub(crate) fn start<B: Backend>(
         let outcome = completed.await;
         let now = Instant::now();
         let outcome = match outcome {
-            Ok(completed) => Ok(completed.into_iter().map(|one| command_reply(one, now)).collect()),
+            Ok(completed) => {
+                let replies = completed.into_iter().map(|one| command_reply(one, now)).collect();
+                Ok(pb::TransactionReplies { replies })
+            }
             Err(error) => Err(Failure::transact(&error, &places)),
         };
         ticket.finish(Outcome(outcome), now);
@@ -49,7 +53,7 @@ pub(crate) fn start<B: Backend>(
 }
 
 /// Waits for the outcome.
-pub(crate) async fn finish(pending: Pending) -> Result<Vec<crate::pb::CommandReply>, Failure> {
+pub(crate) async fn finish(pending: Pending) -> Result<pb::TransactionReplies, Failure> {
     match pending.outcome().await {
         Some(Outcome(outcome)) => outcome,
         None => Err(Failure::unavailable()),

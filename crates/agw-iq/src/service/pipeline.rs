@@ -66,7 +66,7 @@ impl<B: Backend> Iq<B> {
             Err(failure) => Err(failure),
         };
         let outcome = match outcome {
-            Ok(replies) => Outcome::Done(pb::TransactionReplies { replies }),
+            Ok(replies) => Outcome::Done(replies),
             Err(failure) => Outcome::Refused(failure.into_refusal()),
         };
         pb::TransactStreamResponse {
