@@ -2,7 +2,8 @@
 //!
 //! A transaction is decided here and given to the workers in one step, so the order of decisions
 //! is the order in force. Waiting for the workers' acknowledgements is left to who asked, so that
-//! one transaction does not hold up the next.
+//! one transaction does not hold up the next. Requests that are in line together are answered
+//! together: their workers are woken once, and everyone is told once how the gateway stands.
 
 mod client;
 mod owners;
@@ -34,6 +35,8 @@ use owners::Owners;
 
 /// Requests that may wait.
 const REQUESTS: usize = 1_024;
+/// Requests that are answered together: few enough that workers do not wait for their orders.
+const TOGETHER: usize = 16;
 /// How often the load is looked at.
 const LOAD_EVERY: Duration = Duration::from_secs(1);
 
@@ -50,6 +53,12 @@ pub(crate) struct Overview {
     pub(crate) ports_open: usize,
     /// Whether a realm has no port left to give out.
     pub(crate) out_of_ports: bool,
+}
+
+/// A transaction that was decided, and who asked for it.
+struct Decided {
+    outcome: Result<Underway, Refused>,
+    answer: oneshot::Sender<Result<Underway, Refused>>,
 }
 
 /// The owner of the control model.
@@ -99,6 +108,8 @@ impl Control {
     pub(crate) async fn run(mut self, stop: CancellationToken) {
         let mut load = interval(LOAD_EVERY);
         load.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut requests = Vec::with_capacity(TOGETHER);
+        let mut decided = Vec::with_capacity(TOGETHER);
         loop {
             tokio::select! {
                 biased;
@@ -108,22 +119,32 @@ impl Control {
                     self.gateway.handle_report(report, SystemTime::now());
                     self.owners.note(&self.gateway, None);
                 }
-                Some(request) = self.requests.recv() => self.answer(request).await,
-                else => break,
+                count = self.requests.recv_many(&mut requests, TOGETHER) => {
+                    if count == 0 {
+                        break;
+                    }
+                    for request in requests.drain(..) {
+                        decided.extend(self.answer(request).await);
+                    }
+                    self.workers.iter_mut().for_each(WorkerHandle::wake);
+                }
             }
             self.publish();
+            // Whoever asked may have gone: answers to nobody are dropped.
+            decided.drain(..).for_each(|Decided { outcome, answer }| drop(answer.send(outcome)));
         }
         let contexts = self.gateway.context_count();
         info!(contexts, "control ends; contexts that are left end with it");
     }
 
+    /// Answers, except for a transaction: that is told when everyone knows what it has changed.
+    ///
     /// Whoever asked may have gone: answers to nobody are dropped.
-    async fn answer(&mut self, request: Request) {
+    async fn answer(&mut self, request: Request) -> Option<Decided> {
         match request {
             Request::Transact { controller, commands, answer } => {
-                let decided = self.transact(&controller, commands).await;
-                self.publish();
-                let _ = answer.send(decided);
+                let outcome = self.transact(&controller, commands).await;
+                return Some(Decided { outcome, answer });
             }
             Request::Contexts { controller, which, answer } => {
                 let contexts = match which {
@@ -160,6 +181,7 @@ impl Control {
                 let _ = answer.send(());
             }
         }
+        None
     }
 
     async fn transact(

@@ -8,6 +8,7 @@ use std::sync::atomic::AtomicU64;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use arrayvec::ArrayVec;
 use rtrb::{Producer, PushError, RingBuffer};
 use tokio::sync::mpsc;
 use tokio::time::sleep;
@@ -40,6 +41,8 @@ pub(crate) struct StartOptions {
 /// Control's end of a worker; dropping it stops the worker.
 pub(crate) struct WorkerHandle<Port> {
     orders: Producer<Order<Port>>,
+    /// Whether there are orders that the worker was not woken for.
+    has_news: bool,
     waker: Waker,
     heartbeat: Arc<AtomicU64>,
     thread: Option<JoinHandle<()>>,
@@ -68,13 +71,14 @@ where
         batch,
         relay: Relay::new(Portable),
         orders: ring,
+        done: ArrayVec::new(),
         reports,
         heartbeat: Arc::clone(&heartbeat),
     };
     let thread = thread::Builder::new()
         .name(format!("agw-worker-{}", options.index))
         .spawn(move || run(options, worker))?;
-    Ok(WorkerHandle { orders, waker, heartbeat, thread: Some(thread) })
+    Ok(WorkerHandle { orders, has_news: false, waker, heartbeat, thread: Some(thread) })
 }
 
 /// The thread: half a gateway is worse than none, so its failure ends the process.
@@ -97,7 +101,8 @@ fn run<I: PacketIo>(options: StartOptions, worker: Worker<I>) {
 }
 
 impl<Port> WorkerHandle<Port> {
-    /// Puts an order in line and wakes the worker; waits while the line is full.
+    /// Puts an order in line, for which [`Self::wake`] wakes the worker; waits while the line is
+    /// full.
     pub(crate) async fn give(&mut self, order: Order<Port>) {
         let mut waiting = order;
         while let Err(PushError::Full(back)) = self.orders.push(waiting) {
@@ -105,7 +110,15 @@ impl<Port> WorkerHandle<Port> {
             self.waker.wake();
             sleep(RING_FULL).await;
         }
-        self.waker.wake();
+        self.has_news = true;
+    }
+
+    /// Wakes the worker if it was given orders: once for all of them, because each wake is a
+    /// system call here, two there, and a switch of threads.
+    pub(crate) fn wake(&mut self) {
+        if std::mem::take(&mut self.has_news) {
+            self.waker.wake();
+        }
     }
 
     /// A number that grows with every round of the worker.

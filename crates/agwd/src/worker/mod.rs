@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use arrayvec::ArrayVec;
 use rtrb::Consumer;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tracing::error;
 
 use agw_net::{BATCH, Batch, PacketIo, PortToken, Transmit};
@@ -28,6 +28,8 @@ pub(crate) use order::{Applied, Assignment, Order, Totals};
 
 /// The longest that a worker sleeps, so that its heartbeat can be seen.
 const LONGEST_WAIT: Duration = Duration::from_millis(250);
+/// Orders that are done between two rounds, so that calls that come and go do not hold up media.
+const ORDERS_AT_ONCE: usize = 16;
 
 /// What one thread owns.
 struct Worker<I: PacketIo> {
@@ -36,8 +38,16 @@ struct Worker<I: PacketIo> {
     batch: Batch,
     relay: Relay<Portable>,
     orders: Consumer<Order<I::Port>>,
+    /// What was done since the round before, to be told together.
+    done: ArrayVec<Done, ORDERS_AT_ONCE>,
     reports: mpsc::Sender<Report>,
     heartbeat: Arc<AtomicU64>,
+}
+
+/// An assignment that was carried out, and whom to tell.
+struct Done {
+    applied: Applied,
+    answer: oneshot::Sender<Applied>,
 }
 
 /// Whether the worker goes on.
@@ -58,6 +68,7 @@ impl<I: PacketIo> Worker<I> {
     /// One round; `now` is the time of the round before and becomes that of this one.
     fn round(&mut self, now: &mut Instant, longest_wait: Duration) -> io::Result<Next> {
         let due = self.relay.poll_timeout().map(|due| due.saturating_duration_since(*now));
+        let longest_wait = if self.orders.is_empty() { longest_wait } else { Duration::ZERO };
         let wait = due.unwrap_or(longest_wait).min(longest_wait);
         self.io.receive(&mut self.batch, Some(wait))?;
         *now = Instant::now();
@@ -105,8 +116,23 @@ impl<I: PacketIo> Worker<I> {
         });
     }
 
+    /// Does some of what control ordered, and tells it at the end: who is told is woken, and on a
+    /// shared core takes the worker's place.
     fn carry_out_orders(&mut self, now: Instant) -> Next {
-        while let Ok(order) = self.orders.pop() {
+        let next = self.carry_out_some(now);
+        for Done { applied, answer } in self.done.drain(..) {
+            // Nobody waits any more: the work is done all the same.
+            //= tests/spec/iq.md#acknowledgement
+            //# An acknowledged command MUST be in force in the packet path.
+            let _ = answer.send(applied);
+        }
+        next
+    }
+
+    fn carry_out_some(&mut self, now: Instant) -> Next {
+        while !self.done.is_full()
+            && let Ok(order) = self.orders.pop()
+        {
             match order {
                 Order::Apply(assignment) => self.apply(assignment, now),
                 Order::Look { legs, answer } => {
@@ -151,10 +177,7 @@ impl<I: PacketIo> Worker<I> {
                 error!(%context, worker = self.index, ?port, %error, "port not closed");
             }
         }
-        // Nobody waits any more: the work is done all the same.
-        //= tests/spec/iq.md#acknowledgement
-        //# An acknowledged command MUST be in force in the packet path.
-        let _ = done.send(applied);
+        self.done.push(Done { applied, answer: done });
     }
 
     fn totals(&self) -> Totals {

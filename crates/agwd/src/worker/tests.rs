@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use arrayvec::ArrayVec;
 use rtrb::{Producer, RingBuffer};
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Applied, Assignment, Next, Order, Totals, Worker};
+use super::{Applied, Assignment, Next, ORDERS_AT_ONCE, Order, Totals, Worker};
 use agw_context::ContextId;
 use agw_net::{Batch, ErrnoClass, MemoryBackend, MemoryWire};
 use agw_relay::{
@@ -35,7 +36,7 @@ fn address(port: u16) -> SocketAddr {
 impl Rig {
     fn new() -> Self {
         let (io, wire) = MemoryBackend::new().expect("a backend");
-        let (orders, ring) = RingBuffer::new(8);
+        let (orders, ring) = RingBuffer::new(64);
         let (sender, reports) = mpsc::channel(8);
         let worker = Worker {
             index: 0,
@@ -43,6 +44,7 @@ impl Rig {
             batch: Batch::new(),
             relay: Relay::new(Portable),
             orders: ring,
+            done: ArrayVec::new(),
             reports: sender,
             heartbeat: Arc::new(AtomicU64::new(0)),
         };
@@ -163,6 +165,28 @@ fn what_the_kernel_refuses_is_charged_to_the_sending_half() {
     let legs = looked.try_recv().expect("looked within the round");
     let (ingress, egress) = legs[0].as_ref().expect("a leg");
     assert_eq!((ingress.stats.forwarded.packets, egress.stats.refused), (1, 1));
+}
+
+#[test]
+fn more_orders_than_are_done_at_once_leave_media_its_rounds_and_are_all_done() {
+    let mut rig = Rig::new();
+    let (mut waiting, (mut rounds, long)) = (Vec::new(), (0, Duration::from_secs(3_600)));
+    for _ in 0..ORDERS_AT_ONCE * 2 + 1 {
+        let (done, acknowledged) = oneshot::channel();
+        let (context, added) = (ContextId(1), Vec::new());
+        let (steps, closed) = (Vec::new(), Vec::new());
+        rig.order(Order::Apply(Assignment { context, added, steps, closed, done }));
+        waiting.push(acknowledged);
+    }
+    while !waiting.is_empty() {
+        let before = waiting.len();
+        // A worker with orders in line must not wait for packets: this would take an hour.
+        rig.worker.round(&mut rig.now, long).expect("a round");
+        waiting.retain_mut(|acknowledged| acknowledged.try_recv().is_err());
+        assert!((1..=ORDERS_AT_ONCE).contains(&(before - waiting.len())));
+        rounds += 1;
+    }
+    assert_eq!(rounds, 3);
 }
 
 #[test]
