@@ -13,6 +13,14 @@
 #![deny(unsafe_op_in_unsafe_fn)]
 #![warn(clippy::indexing_slicing)]
 
+#[cfg(target_arch = "x86_64")]
+#[cfg_attr(not(test), expect(dead_code, reason = "for the engine, which is not there yet"))]
+mod aes;
 mod cpu;
+#[cfg(target_arch = "x86_64")]
+#[cfg_attr(not(test), expect(dead_code, reason = "for the engine, which is not there yet"))]
+mod gcm;
+#[cfg(all(test, target_arch = "x86_64"))]
+mod guarded;
 
 pub use cpu::Level;
