@@ -1,5 +1,6 @@
 //! The command line.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -26,6 +27,21 @@ pub(crate) enum Command {
     FindMax(FindMaxArgs),
     /// Sets calls up and releases them as fast as the control plane can.
     Churn(ChurnArgs),
+    /// Passes datagrams on as they are: the floor of the peer comparison, started by it.
+    #[command(hide = true)]
+    Forward(ForwardArgs),
+}
+
+/// `forward`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ForwardArgs {
+    /// Address of the access side.
+    pub(crate) access: IpAddr,
+    /// Address of the core side.
+    pub(crate) core: IpAddr,
+    /// How long packets are gathered, in microseconds.
+    #[arg(long, value_name = "US", default_value_t = 0)]
+    pub(crate) coalesce_us: u64,
 }
 
 /// `run`.

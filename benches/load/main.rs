@@ -6,6 +6,7 @@
 #![expect(dead_code, reason = "the contract first, who uses it follows")]
 
 mod cli;
+mod forward;
 mod ng;
 mod report;
 mod result;
@@ -13,6 +14,11 @@ mod target;
 
 use clap::Parser;
 
-fn main() {
-    let _ = cli::Cli::parse();
+fn main() -> anyhow::Result<()> {
+    match cli::Cli::parse().command {
+        cli::Command::Forward(arguments) => forward::run(&arguments),
+        cli::Command::Run(_) | cli::Command::FindMax(_) | cli::Command::Churn(_) => {
+            anyhow::bail!("not in this build")
+        }
+    }
 }

@@ -1,12 +1,12 @@
 //! Programs that a target starts: where they run, and how they end.
 
 use std::ffi::OsStr;
-use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::Path;
 use std::process::Stdio;
 
 use tempfile::NamedTempFile;
-use tokio::process::{Child, Command};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
 use super::TargetError;
 
@@ -54,20 +54,41 @@ impl Running {
     /// # Errors
     /// [`TargetError::Start`] if there is no such program, or it cannot run.
     pub(super) fn start(name: &'static str, mut command: Command) -> Result<Self, TargetError> {
-        let failed = |error: io::Error| {
-            let program = command_name(&command);
-            TargetError::Start { name, reason: format!("{program}: {error}") }
-        };
-        let log = NamedTempFile::new().map_err(failed)?;
-        let output = log.reopen().map_err(failed)?;
-        let errors = log.reopen().map_err(failed)?;
-        let reason = |error: io::Error| TargetError::Start { name, reason: error.to_string() };
-        let program = command_name(&command);
-        command.stdin(Stdio::null()).stdout(output).stderr(errors).kill_on_drop(true);
+        let log = NamedTempFile::new().map_err(|error| cannot_start(name, &error))?;
+        let output = log.reopen().map_err(|error| cannot_start(name, &error))?;
+        command.stdin(Stdio::null()).stdout(output);
+        Self::spawn(name, command, log)
+    }
+
+    /// Starts a command that is talked to by its input and output; only its errors are logged.
+    ///
+    /// # Errors
+    /// As [`Running::start`].
+    pub(super) fn start_talking(
+        name: &'static str,
+        mut command: Command,
+    ) -> Result<(Self, ChildStdin, ChildStdout), TargetError> {
+        let log = NamedTempFile::new().map_err(|error| cannot_start(name, &error))?;
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut running = Self::spawn(name, command, log)?;
+        match (running.child.stdin.take(), running.child.stdout.take()) {
+            (Some(input), Some(output)) => Ok((running, input, output)),
+            (None, _) | (_, None) => Err(running.failure("it has no pipes")),
+        }
+    }
+
+    fn spawn(
+        name: &'static str,
+        mut command: Command,
+        log: NamedTempFile,
+    ) -> Result<Self, TargetError> {
+        let errors = log.reopen().map_err(|error| cannot_start(name, &error))?;
+        command.stderr(errors).kill_on_drop(true);
+        let program = command.as_std().get_program().to_string_lossy().into_owned();
         let child = command
             .spawn()
             .map_err(|error| TargetError::Start { name, reason: format!("{program}: {error}") })?;
-        let pid = child.id().ok_or_else(|| reason(io::ErrorKind::NotFound.into()))?;
+        let pid = child.id().ok_or_else(|| cannot_start(name, &"it ended at once"))?;
         Ok(Self { name, child, pid, log })
     }
 
@@ -122,8 +143,8 @@ impl Running {
     }
 }
 
-fn command_name(command: &Command) -> String {
-    command.as_std().get_program().to_string_lossy().into_owned()
+fn cannot_start(name: &'static str, reason: &dyn std::fmt::Display) -> TargetError {
+    TargetError::Start { name, reason: reason.to_string() }
 }
 
 #[cfg(test)]
