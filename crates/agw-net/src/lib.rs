@@ -51,6 +51,8 @@ mod frame;
 mod interfaces;
 mod memory;
 mod messages;
+#[cfg(test)] // until the AF_XDP backend uses it
+mod netlink;
 mod options;
 mod overflow;
 mod packet_io;
