@@ -1,7 +1,7 @@
 //! Octets to registers and back: never an octet beyond the slice is read or written.
 
 use std::arch::x86_64::{
-    __m128i, __m512i, _mm_loadu_si128, _mm_storeu_si128, _mm512_mask_storeu_epi8,
+    __m128i, __m512i, _mm_loadu_si128, _mm_set_epi64x, _mm_storeu_si128, _mm512_mask_storeu_epi8,
     _mm512_maskz_loadu_epi8,
 };
 
@@ -23,13 +23,25 @@ pub(crate) fn store_block(octets: &mut [u8; BLOCK], block: __m128i) {
 }
 
 /// At most 15 octets with zeros behind.
+///
+/// Put together in a register: a load of what several stores have just written would wait until
+/// they have left the processor.
 #[inline(always)]
 pub(crate) fn load_part(octets: &[u8]) -> __m128i {
-    let mut padded = [0; BLOCK];
-    for (to, from) in padded.iter_mut().zip(octets) {
-        *to = *from;
+    let (mut rest, mut number, mut bits) = (octets, 0, 0);
+    if let Some((eight, behind)) = rest.split_first_chunk() {
+        (rest, number, bits) = (behind, u128::from(u64::from_le_bytes(*eight)), 64);
     }
-    load_block(&padded)
+    if let Some((four, behind)) = rest.split_first_chunk() {
+        number |= u128::from(u32::from_le_bytes(*four)) << bits;
+        (rest, bits) = (behind, bits + 32);
+    }
+    for octet in rest.iter().take(3) {
+        number |= u128::from(*octet) << bits;
+        bits += 8;
+    }
+    // SAFETY: SSE2 is part of x86-64.
+    unsafe { _mm_set_epi64x((number >> 64) as i64, number as i64) }
 }
 
 /// Overwrites at most 15 octets.
@@ -37,8 +49,20 @@ pub(crate) fn load_part(octets: &[u8]) -> __m128i {
 pub(crate) fn store_part(octets: &mut [u8], block: __m128i) {
     let mut padded = [0; BLOCK];
     store_block(&mut padded, block);
-    for (to, from) in octets.iter_mut().zip(padded) {
-        *to = from;
+    let (mut rest, mut number) = (octets, u128::from_le_bytes(padded));
+    if rest.len() >= 8 {
+        let (eight, behind) = rest.split_at_mut(8);
+        eight.copy_from_slice(&(number as u64).to_le_bytes());
+        (rest, number) = (behind, number >> 64);
+    }
+    if rest.len() >= 4 {
+        let (four, behind) = rest.split_at_mut(4);
+        four.copy_from_slice(&(number as u32).to_le_bytes());
+        (rest, number) = (behind, number >> 32);
+    }
+    for octet in rest.iter_mut().take(3) {
+        *octet = number as u8;
+        number >>= 8;
     }
 }
 

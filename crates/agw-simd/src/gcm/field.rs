@@ -127,11 +127,12 @@ impl Sums {
         self.high = _mm512_xor_si512(self.high, _mm512_clmulepi64_epi128::<0x11>(a, b));
     }
 
-    /// The four sums in one, reduced.
+    /// The four sums and one more in one, reduced.
     #[inline]
     #[target_feature(enable = "avx512f,avx2,pclmulqdq")]
-    pub(super) fn reduced(self) -> __m128i {
+    pub(super) fn reduced_with(self, more: Sum) -> __m128i {
         Sum { low: folded(self.low), middle: folded(self.middle), high: folded(self.high) }
+            .plus(more)
             .reduced()
     }
 }

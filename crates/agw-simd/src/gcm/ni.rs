@@ -1,6 +1,6 @@
 //! AES-NI and PCLMULQDQ: a block in a 128-bit register.
 
-use std::arch::x86_64::{__m128i, _mm_setzero_si128, _mm_xor_si128};
+use std::arch::x86_64::{__m128i, _mm_xor_si128};
 
 use super::field::{Sum, turned};
 use super::powers::{POWERS, Powers};
@@ -52,28 +52,21 @@ fn tag<const KEYS: usize>(
 #[target_feature(enable = "pclmulqdq,ssse3")]
 fn hash(powers: &Powers, aad: &[u8], text: &[u8]) -> __m128i {
     let blocks = aad.len().div_ceil(BLOCK) + text.len().div_ceil(BLOCK) + 1;
-    let mut hash = Hash {
-        powers,
-        // The first run is short where the blocks are no multiple of the powers: so the last ends
-        // with H^1, as every run does.
-        power: (blocks - 1) % POWERS + 1,
-        sum: Sum::zero(),
-        carried: _mm_setzero_si128(),
-    };
+    // The first run is short where the blocks are no multiple of the powers: so the last ends with
+    // H^1, as every run does.
+    let mut hash = Hash { powers, power: (blocks - 1) % POWERS + 1, sum: Sum::zero() };
     hash.update(aad);
     hash.update(text);
     hash.add(lengths(aad, text));
-    hash.carried
+    hash.sum.reduced()
 }
 
 /// A hash under way: sums products until the powers are used up, then reduces.
 struct Hash<'a> {
     powers: &'a Powers,
-    /// The power that the next block is multiplied by.
+    /// The power that the next block is multiplied by; 0 at the end of a run.
     power: usize,
     sum: Sum,
-    /// What the runs before came to; goes into the first block of this one.
-    carried: __m128i,
 }
 
 impl Hash<'_> {
@@ -81,25 +74,38 @@ impl Hash<'_> {
     #[inline]
     #[target_feature(enable = "pclmulqdq,ssse3")]
     fn update(&mut self, octets: &[u8]) {
-        let (blocks, tail) = octets.as_chunks::<BLOCK>();
-        for block in blocks {
-            self.add(turned(load_block(block)));
+        let (mut blocks, tail) = octets.as_chunks::<BLOCK>();
+        while !blocks.is_empty() {
+            self.begin_run();
+            let (run, rest) = blocks.split_at(blocks.len().min(self.power));
+            let mut sum = self.sum;
+            for (block, power) in run.iter().zip(self.powers.down_from(self.power)) {
+                sum = sum.plus(Sum::product(turned(load_block(block)), load_block(power)));
+            }
+            self.sum = sum;
+            self.power -= run.len();
+            blocks = rest;
         }
         if !tail.is_empty() {
             self.add(turned(load_part(tail)));
         }
     }
 
+    /// Adds one block, which is turned round.
     #[inline]
     #[target_feature(enable = "pclmulqdq")]
     fn add(&mut self, block: __m128i) {
-        let block = _mm_xor_si128(block, self.carried);
+        self.begin_run();
         self.sum = self.sum.plus(Sum::product(block, self.powers.at(self.power)));
-        self.carried = _mm_setzero_si128();
         self.power -= 1;
+    }
+
+    /// If a run is over, starts the next, which has all the powers, with what it came to.
+    #[inline]
+    #[target_feature(enable = "pclmulqdq")]
+    fn begin_run(&mut self) {
         if self.power == 0 {
-            self.carried = self.sum.reduced();
-            self.sum = Sum::zero();
+            self.sum = Sum::product(self.sum.reduced(), self.powers.at(POWERS));
             self.power = POWERS;
         }
     }

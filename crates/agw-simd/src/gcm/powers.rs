@@ -45,6 +45,12 @@ impl Powers {
         load_block(self.0.get(POWERS - power).unwrap_or(&[0; BLOCK]))
     }
 
+    /// The powers from `top` down to the first.
+    #[inline(always)]
+    pub(super) fn down_from(&self, top: usize) -> &[[u8; BLOCK]] {
+        self.0.get(POWERS - top..).unwrap_or_default()
+    }
+
     /// The powers from `top` (16 at most) down, one for each lane, four lanes at most; zeros behind.
     #[inline]
     #[target_feature(enable = "avx512f")]

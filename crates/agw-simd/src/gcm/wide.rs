@@ -3,14 +3,14 @@
 //! Up to [`POWERS`] blocks of the hash (associated data, ciphertext and lengths) are multiplied
 //! without waiting for each other and reduced once: a voice packet is one such run, and its
 //! keystream, the block that encrypts the tag and, on opening, the hash are computed side by side.
-//! Longer packets have runs of 256 octets before the last.
+//! Longer packets have a first run of 192 octets, and more of 256 before the last.
 
 use std::arch::x86_64::{
     __m128i, __m512i, _mm_setzero_si128, _mm_xor_si128, _mm512_inserti32x4, _mm512_maskz_mov_epi8,
-    _mm512_setzero_si512, _mm512_xor_si512, _mm512_zextsi128_si512,
+    _mm512_setzero_si512, _mm512_xor_si512,
 };
 
-use super::field::{Sums, turned, turned_lanes};
+use super::field::{Sum, Sums, turned, turned_lanes};
 use super::powers::{POWERS, Powers};
 use super::{BadTag, FirstCounter, GcmKey, TAG, lengths, same};
 use crate::aes::{
@@ -27,6 +27,9 @@ const LAST_RUN: usize = RUN - BLOCK;
 /// Octets of associated data that fit in one register with the lengths.
 const SHORT_AAD: usize = 3 * BLOCK;
 
+/// Octets of text that a first run takes behind short associated data.
+const FIRST_RUN: usize = 3 * LANES;
+
 #[target_feature(
     enable = "aes,avx2,avx512bw,avx512dq,avx512f,avx512vl,pclmulqdq,sse4.1,ssse3,vaes,vpclmulqdq"
 )]
@@ -40,16 +43,24 @@ pub(super) fn seal<const KEYS: usize>(
     let lengths = lengths(aad, text);
     let mut rest = text;
     let start = if is_one_run(aad, rest) {
-        start_with_aad(&key.powers, aad, lengths, rest.len().div_ceil(BLOCK))
+        Start::with_aad(&key.powers, aad, lengths, rest.len().div_ceil(BLOCK))
     } else {
-        let mut hash = hash_runs(&key.powers, _mm_setzero_si128(), aad);
+        let mut hash;
+        if aad.len() <= SHORT_AAD {
+            let (run, after) = rest.split_at_mut(rest.len().min(FIRST_RUN));
+            let (keystream, _) = encrypt_lanes(&key.round_keys, counters.take(), first.block());
+            hash = hash_first_run(&key.powers, aad, exclusive_or(run, keystream), run.len());
+            rest = after;
+        } else {
+            hash = hash_runs(&key.powers, _mm_setzero_si128(), aad);
+        }
         while rest.len() > LAST_RUN {
             let (run, after) = rest.split_at_mut(rest.len().min(RUN));
             let (keystream, _) = encrypt_lanes(&key.round_keys, counters.take(), first.block());
             hash = hash_run(&key.powers, hash, exclusive_or(run, keystream), run.len());
             rest = after;
         }
-        start_with_hash(&key.powers, hash, lengths, rest.len().div_ceil(BLOCK))
+        Start::with_hash(&key.powers, hash, lengths, rest.len().div_ceil(BLOCK))
     };
     seal_last_run(key, first, counters, start, rest)
 }
@@ -66,16 +77,21 @@ pub(super) fn open<const KEYS: usize>(
 ) -> Result<(), BadTag> {
     let lengths = lengths(aad, text);
     if is_one_run(aad, text) {
-        let start = start_with_aad(&key.powers, aad, lengths, text.len().div_ceil(BLOCK));
+        let start = Start::with_aad(&key.powers, aad, lengths, text.len().div_ceil(BLOCK));
         return open_one_run(key, first, start, text, tag);
     }
-    let hash = hash_runs(&key.powers, _mm_setzero_si128(), aad);
-    let before_last = text.len().saturating_sub(LAST_RUN).next_multiple_of(RUN);
-    let (runs, rest) = text.split_at(before_last.min(text.len()));
+    let (hash, rest) = if aad.len() <= SHORT_AAD {
+        let (run, rest) = text.split_at(text.len().min(FIRST_RUN));
+        (hash_first_run(&key.powers, aad, load_run(run), run.len()), rest)
+    } else {
+        (hash_runs(&key.powers, _mm_setzero_si128(), aad), &*text)
+    };
+    let before_last = rest.len().saturating_sub(LAST_RUN).next_multiple_of(RUN);
+    let (runs, rest) = rest.split_at(before_last.min(rest.len()));
     let hash = hash_runs(&key.powers, hash, runs);
-    let mut sums = start_with_hash(&key.powers, hash, lengths, rest.len().div_ceil(BLOCK));
-    add_run(&mut sums, &key.powers, load_run::<4>(rest), rest.len(), 1);
-    if !same(tag_of(sums, encrypt_one(&key.round_keys, first.block())), tag) {
+    let start = Start::with_hash(&key.powers, hash, lengths, rest.len().div_ceil(BLOCK));
+    let mask = encrypt_one(&key.round_keys, first.block());
+    if !same(start.tag(&key.powers, load_run::<4>(rest), rest.len(), mask), tag) {
         return Err(BadTag);
     }
     keystream_vaes(&key.round_keys, first.next(), text);
@@ -88,33 +104,53 @@ fn is_one_run(aad: &[u8], text: &[u8]) -> bool {
     aad.len() <= SHORT_AAD && text.len() <= LAST_RUN - aad.len().next_multiple_of(BLOCK)
 }
 
-/// The products of associated data and lengths, of a packet that is one run.
-#[inline]
-#[target_feature(enable = "avx512bw,avx512dq,avx512f,ssse3,vpclmulqdq")]
-fn start_with_aad(powers: &Powers, aad: &[u8], lengths: __m128i, text_blocks: usize) -> Sums {
-    let blocks = aad.len().div_ceil(BLOCK);
-    let lanes = turned_lanes(load_octets(aad));
-    start(powers.from(blocks + text_blocks + 1, blocks), powers, lanes, lengths)
+/// What a packet's last run adds to: at most three blocks, and the lengths.
+#[derive(Clone, Copy)]
+struct Start {
+    sums: Sums,
+    /// What the runs before came to. It stays outside the lanes, as the one thing that each run
+    /// waits for from the run before.
+    carried: Sum,
 }
 
-/// The products of the runs before and the lengths, of a packet's last run.
-#[inline]
-#[target_feature(enable = "avx512bw,avx512dq,avx512f,vpclmulqdq")]
-fn start_with_hash(powers: &Powers, hash: __m128i, lengths: __m128i, text_blocks: usize) -> Sums {
-    let lanes = _mm512_zextsi128_si512(hash);
-    start(powers.from(text_blocks + 1, 1), powers, lanes, lengths)
-}
+impl Start {
+    /// Of a packet that is one run.
+    #[inline]
+    #[target_feature(enable = "avx512bw,avx512dq,avx512f,ssse3,vpclmulqdq")]
+    fn with_aad(powers: &Powers, aad: &[u8], lengths: __m128i, text_blocks: usize) -> Self {
+        let blocks = aad.len().div_ceil(BLOCK);
+        let factors = powers.from(blocks + text_blocks + 1, blocks);
+        let lanes = turned_lanes(load_octets(aad));
+        let mut sums = Sums::zero();
+        sums.add_products(
+            _mm512_inserti32x4::<3>(lanes, lengths),
+            _mm512_inserti32x4::<3>(factors, powers.at(1)),
+        );
+        Self { sums, carried: Sum::zero() }
+    }
 
-/// At most three blocks and their powers, and the lengths in the fourth lane.
-#[inline]
-#[target_feature(enable = "avx512f,vpclmulqdq")]
-fn start(factors: __m512i, powers: &Powers, lanes: __m512i, lengths: __m128i) -> Sums {
-    let mut sums = Sums::zero();
-    sums.add_products(
-        _mm512_inserti32x4::<3>(lanes, lengths),
-        _mm512_inserti32x4::<3>(factors, powers.at(1)),
-    );
-    sums
+    /// Of a packet with runs before.
+    #[inline]
+    #[target_feature(enable = "avx512f,pclmulqdq")]
+    fn with_hash(powers: &Powers, hash: __m128i, lengths: __m128i, text_blocks: usize) -> Self {
+        let lengths = Sum::product(lengths, powers.at(1));
+        let carried = Sum::product(hash, powers.at(text_blocks + 1)).plus(lengths);
+        Self { sums: Sums::zero(), carried }
+    }
+
+    /// The tag of the packet whose last run these are.
+    #[inline]
+    #[target_feature(enable = "avx2,avx512bw,avx512f,pclmulqdq,ssse3,vpclmulqdq")]
+    fn tag<const VECTORS: usize>(
+        mut self,
+        powers: &Powers,
+        lanes: [__m512i; VECTORS],
+        octets: usize,
+        mask: __m128i,
+    ) -> __m128i {
+        add_run(&mut self.sums, powers, lanes, octets, 1);
+        _mm_xor_si128(turned(self.sums.reduced_with(self.carried)), mask)
+    }
 }
 
 #[target_feature(
@@ -125,7 +161,7 @@ fn seal_last_run<const KEYS: usize>(
     key: &GcmKey<KEYS>,
     first: FirstCounter,
     counters: Counters,
-    start: Sums,
+    start: Start,
     text: &mut [u8],
 ) -> [u8; TAG] {
     match text.len() {
@@ -145,15 +181,14 @@ fn seal_vectors<const KEYS: usize, const VECTORS: usize>(
     key: &GcmKey<KEYS>,
     first: FirstCounter,
     mut counters: Counters,
-    mut sums: Sums,
+    start: Start,
     text: &mut [u8],
 ) -> [u8; TAG] {
     let counters = counters.take::<VECTORS>();
     let (keystream, mask) = encrypt_lanes(&key.round_keys, counters, first.block());
     let lanes = exclusive_or(text, keystream);
-    add_run(&mut sums, &key.powers, lanes, text.len(), 1);
     let mut tag = [0; TAG];
-    store_block(&mut tag, tag_of(sums, mask));
+    store_block(&mut tag, start.tag(&key.powers, lanes, text.len(), mask));
     tag
 }
 
@@ -164,7 +199,7 @@ fn seal_vectors<const KEYS: usize, const VECTORS: usize>(
 fn open_one_run<const KEYS: usize>(
     key: &GcmKey<KEYS>,
     first: FirstCounter,
-    start: Sums,
+    start: Start,
     text: &mut [u8],
     tag: &[u8; TAG],
 ) -> Result<(), BadTag> {
@@ -184,14 +219,13 @@ fn open_one_run<const KEYS: usize>(
 fn open_vectors<const KEYS: usize, const VECTORS: usize>(
     key: &GcmKey<KEYS>,
     first: FirstCounter,
-    mut sums: Sums,
+    start: Start,
     text: &mut [u8],
     tag: &[u8; TAG],
 ) -> Result<(), BadTag> {
     let counters = Counters::new(first.block(), 1).take::<VECTORS>();
     let (keystream, mask) = encrypt_lanes(&key.round_keys, counters, first.block());
-    add_run(&mut sums, &key.powers, load_run::<VECTORS>(text), text.len(), 1);
-    if !same(tag_of(sums, mask), tag) {
+    if !same(start.tag(&key.powers, load_run::<VECTORS>(text), text.len(), mask), tag) {
         return Err(BadTag);
     }
     exclusive_or(text, keystream);
@@ -253,20 +287,23 @@ fn hash_runs(powers: &Powers, mut hash: __m128i, octets: &[u8]) -> __m128i {
     hash
 }
 
+/// Hashes short associated data and the first 192 octets of a longer text.
+#[inline]
+#[target_feature(enable = "avx2,avx512bw,avx512f,pclmulqdq,vpclmulqdq")]
+fn hash_first_run(powers: &Powers, aad: &[u8], lanes: [__m512i; 3], octets: usize) -> __m128i {
+    let blocks = aad.len().div_ceil(BLOCK);
+    let factors = powers.from(blocks + octets.div_ceil(BLOCK), blocks);
+    let mut sums = Sums::zero();
+    sums.add_products(turned_lanes(load_octets(aad)), factors);
+    add_run(&mut sums, powers, lanes, octets, 0);
+    sums.reduced_with(Sum::zero())
+}
+
 /// Hashes a run of at most 256 octets that is not the last.
 #[inline]
 #[target_feature(enable = "avx2,avx512bw,avx512f,pclmulqdq,vpclmulqdq")]
 fn hash_run(powers: &Powers, hash: __m128i, lanes: [__m512i; 4], octets: usize) -> __m128i {
     let mut sums = Sums::zero();
-    // The hash so far has the power of the run's first block.
-    let factor = powers.from(octets.div_ceil(BLOCK), 1);
-    sums.add_products(_mm512_zextsi128_si512(hash), factor);
     add_run(&mut sums, powers, lanes, octets, 0);
-    sums.reduced()
-}
-
-#[inline]
-#[target_feature(enable = "avx2,avx512f,pclmulqdq,ssse3")]
-fn tag_of(sums: Sums, mask: __m128i) -> __m128i {
-    _mm_xor_si128(turned(sums.reduced()), mask)
+    sums.reduced_with(Sum::product(hash, powers.at(octets.div_ceil(BLOCK))))
 }
