@@ -21,9 +21,25 @@ pub(crate) struct Arena {
 
 /// The right to one frame of an arena: whoever holds it may read and write the frame's octets.
 ///
-/// There is one for each frame of an arena and no way to copy it.
+/// There is one for each frame of an arena and no way to copy it. While a frame is the kernel's,
+/// its token is in no hands; see [`Frame::returned`].
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Frame(u32);
+
+impl Frame {
+    /// Takes the token of a frame apart, to give the frame to the kernel.
+    pub(crate) fn lend(self) -> u32 {
+        self.0
+    }
+
+    /// Makes the token of a frame that the kernel has given back.
+    ///
+    /// # Safety
+    /// The frame was lent ([`Frame::lend`]), came back once, and is used with the same arena.
+    pub(crate) unsafe fn returned(number: u32) -> Self {
+        Self(number)
+    }
+}
 
 // SAFETY: the arena is plain memory of the process. Its octets are reached through `&mut Frame`
 // only, of which there is one per frame, so no two threads reach the same octet.
@@ -48,6 +64,11 @@ impl Arena {
                 Layout::array::<u8>(octets_of(frames)).unwrap_or(Layout::new::<u8>()),
             )
         })
+    }
+
+    /// Where the arena starts: at a page.
+    pub(crate) fn start(&self) -> NonNull<u8> {
+        self.start
     }
 
     /// Octets of the arena.

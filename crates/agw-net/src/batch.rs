@@ -1,7 +1,7 @@
 //! What a round works on: slots the datagrams arrive in and leave from, and the send queue.
 
 use std::{
-    array, fmt,
+    fmt,
     iter::{Enumerate, Zip},
     net::{IpAddr, Ipv4Addr, SocketAddr},
     slice,
@@ -34,11 +34,13 @@ pub const PAYLOAD_ROOM: usize = SLOT - HEAD_ROOM;
 /// the frame it came in.
 pub struct Batch {
     arena: Arc<Arena>,
-    places: [Place; BATCH],
+    /// 64 in all.
+    places: Box<[Place]>,
     arrivals: [Arrival; BATCH],
     len: usize,
     departures: [Transmit; BATCH],
     queued: usize,
+    uses: Uses,
 }
 
 impl Batch {
@@ -50,16 +52,17 @@ impl Batch {
         Self::over(Arc::new(arena), frames)
     }
 
-    /// Makes an empty batch over frames of an arena; a slot whose frame is missing holds nothing.
+    /// Makes an empty batch over [`BATCH`] frames of an arena.
     pub(crate) fn over(arena: Arc<Arena>, frames: impl IntoIterator<Item = Frame>) -> Self {
-        let mut frames = frames.into_iter();
+        let frames = frames.into_iter().take(BATCH);
         Self {
             arena,
-            places: array::from_fn(|_| Place { frame: frames.next(), start: HEAD_ROOM }),
+            places: frames.map(|frame| Place { frame, start: HEAD_ROOM }).collect(),
             arrivals: [Arrival::NONE; BATCH],
             len: 0,
             departures: [Transmit::NONE; BATCH],
             queued: 0,
+            uses: Uses::default(),
         }
     }
 
@@ -91,15 +94,23 @@ impl Batch {
         let inner = held.iter_mut().zip(self.arrivals.iter()).enumerate();
         let slots = Slots { arena: &self.arena, inner };
         let arrivals = self.arrivals.get(..self.len).unwrap_or_default();
-        let outbox =
-            Outbox { departures: &mut self.departures, queued: &mut self.queued, arrivals };
+        let outbox = Outbox {
+            departures: &mut self.departures,
+            queued: &mut self.queued,
+            uses: &mut self.uses,
+            arrivals,
+        };
         (slots, outbox)
     }
 
     /// Forgets the datagrams and the queue. The octets stay until they are overwritten.
     pub fn clear(&mut self) {
         self.len = 0;
-        self.queued = 0;
+        self.clear_outbox();
+    }
+
+    pub(crate) fn arena(&self) -> &Arc<Arena> {
+        &self.arena
     }
 
     /// Slots that hold nothing, with the arena of their frames and the place for what is to be
@@ -123,9 +134,17 @@ impl Batch {
         (payloads, self.departures.get(..self.queued).unwrap_or_default())
     }
 
+    /// As [`Batch::departures`], with the right to swap frames.
+    pub(crate) fn departures_mut(&mut self) -> (Departures<'_>, &[Transmit]) {
+        let Self { arena, places, uses, .. } = self;
+        let departures = Departures { arena, places, uses: *uses };
+        (departures, self.departures.get(..self.queued).unwrap_or_default())
+    }
+
     /// Empties the send queue.
     pub(crate) fn clear_outbox(&mut self) {
         self.queued = 0;
+        self.uses = Uses::default();
     }
 }
 
@@ -221,6 +240,7 @@ impl Transmit {
 pub struct Outbox<'a> {
     departures: &'a mut [Transmit; BATCH],
     queued: &'a mut usize,
+    uses: &'a mut Uses,
     arrivals: &'a [Arrival],
 }
 
@@ -241,6 +261,7 @@ impl Outbox<'_> {
         };
         *free = transmit;
         *self.queued += 1;
+        self.uses.note(transmit.slot);
         Ok(())
     }
 
@@ -285,22 +306,19 @@ const UNSPECIFIED: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED
 /// A slot: its frame, and where in it the payload starts.
 #[derive(Debug)]
 pub(crate) struct Place {
-    /// `None` only between a send that gave the frame to the kernel and the next round.
-    pub(crate) frame: Option<Frame>,
+    pub(crate) frame: Frame,
     pub(crate) start: usize,
 }
 
 impl Place {
     /// From the payload's start to the slot's end.
     pub(crate) fn payload<'a>(&'a self, arena: &'a Arena) -> &'a [u8] {
-        let octets = self.frame.as_ref().map(|frame| arena.frame(frame));
-        octets.and_then(|octets| octets.get(self.start..)).unwrap_or_default()
+        arena.frame(&self.frame).get(self.start..).unwrap_or_default()
     }
 
     /// From the payload's start to the slot's end.
     pub(crate) fn payload_mut<'a>(&'a mut self, arena: &'a Arena) -> &'a mut [u8] {
-        let octets = self.frame.as_mut().map(|frame| arena.frame_mut(frame));
-        octets.and_then(|octets| octets.get_mut(self.start..)).unwrap_or_default()
+        arena.frame_mut(&mut self.frame).get_mut(self.start..).unwrap_or_default()
     }
 
     /// Where a datagram of a socket is to be received: [`MAX_DATAGRAM`] octets.
@@ -323,6 +341,42 @@ impl<'a> Payloads<'a> {
         let place = self.places.get(transmit.slot);
         let octets = place.and_then(|place| place.payload(self.arena).get(..transmit.len));
         octets.unwrap_or_default()
+    }
+}
+
+/// The queued sends of a batch for a backend that sends the frames themselves.
+#[derive(Debug)]
+pub(crate) struct Departures<'a> {
+    arena: &'a Arena,
+    pub(crate) places: &'a mut [Place],
+    uses: Uses,
+}
+
+impl Departures<'_> {
+    pub(crate) fn payloads(&self) -> Payloads<'_> {
+        Payloads { arena: self.arena, places: self.places }
+    }
+
+    /// Whether a slot is sent more than once, so that its frame must stay.
+    pub(crate) fn is_reused(&self, slot: usize) -> bool {
+        self.uses.twice & 1 << slot != 0
+    }
+}
+
+/// Which slots are queued once, and which more often: a bit for each.
+#[derive(Debug, Default, Clone, Copy)]
+struct Uses {
+    once: u64,
+    twice: u64,
+}
+
+const _: () = assert!(BATCH <= u64::BITS as usize, "a bit for each slot");
+
+impl Uses {
+    fn note(&mut self, slot: usize) {
+        let bit = 1 << slot;
+        self.twice |= self.once & bit;
+        self.once |= bit;
     }
 }
 

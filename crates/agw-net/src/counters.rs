@@ -6,7 +6,8 @@ use std::{fmt, io};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(usize)]
 pub enum ErrnoClass {
-    /// `EAGAIN`: the socket's send buffer is full; the datagram was dropped, not awaited.
+    /// `EAGAIN`: the socket's send buffer or transmit ring is full; the datagram was dropped, not
+    /// awaited.
     Again,
     /// `ENOBUFS`: no room in the device queue.
     NoBuffers,
@@ -32,17 +33,19 @@ pub enum ErrnoClass {
     AddressFamily,
     /// `EADDRNOTAVAIL`: the local address has gone.
     AddressNotAvailable,
-    /// `ENODEV` or `ENXIO`: the device has gone.
+    /// `ENODEV` or `ENXIO`: the device has gone, or the route leads to one without `xdp`.
     NoDevice,
     /// `EINTR`: interrupted twice in a row.
     Interrupted,
+    /// No error number: the next hop's link address is being asked for (`xdp`).
+    Unresolved,
     /// Every other error number.
     Other,
 }
 
 impl ErrnoClass {
     /// Every class, in counter order.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Again,
         Self::NoBuffers,
         Self::NoMemory,
@@ -58,6 +61,7 @@ impl ErrnoClass {
         Self::AddressNotAvailable,
         Self::NoDevice,
         Self::Interrupted,
+        Self::Unresolved,
         Self::Other,
     ];
 
@@ -84,7 +88,7 @@ impl ErrnoClass {
         }
     }
 
-    /// The symbol an operator would look for: `"ENOBUFS"`, or `"other"`.
+    /// The symbol an operator would look for: `"ENOBUFS"`, or `"unresolved"` or `"other"`.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -103,6 +107,7 @@ impl ErrnoClass {
             Self::AddressNotAvailable => "EADDRNOTAVAIL",
             Self::NoDevice => "ENODEV",
             Self::Interrupted => "EINTR",
+            Self::Unresolved => "unresolved",
             Self::Other => "other",
         }
     }
@@ -161,7 +166,9 @@ impl std::error::Error for SendError {}
 ///
 /// Two ledgers close. Datagrams that reached a port of the backend are `received` +
 /// `kernel_dropped` + `discarded_at_removal` once every port was asked for its overflow
-/// ([`PortCounters`]). Datagrams queued are `sent` + `send_errors.total()` + `unknown_port`.
+/// ([`PortCounters`]); with `xdp`, over all workers of a group, what the program took from an
+/// interface is that + `stray` + `malformed` + `handover_full`. Datagrams queued are `sent` +
+/// `send_errors.total()` + `unknown_port`; with `xdp`, once the device has taken them.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct IoCounters {
     /// Datagrams handed out in slots.
@@ -175,11 +182,19 @@ pub struct IoCounters {
     pub sent: u64,
     /// Octets of these.
     pub sent_octets: u64,
-    /// Datagrams the kernel dropped because a receive buffer was full (or a checksum wrong),
-    /// as far as it has told.
+    /// Datagrams the kernel dropped because a receive buffer or ring was full, or no frame free
+    /// (or a checksum wrong), as far as it has told.
     pub kernel_dropped: u64,
     /// Datagrams that were still queued in a port when it was removed.
     pub discarded_at_removal: u64,
+    /// Datagrams to a media port that nobody has open (`xdp`; the kernel answers for sockets).
+    pub stray: u64,
+    /// Frames that the program let pass and that hold no whole datagram (`xdp`).
+    pub malformed: u64,
+    /// Datagrams given to the worker that owns their port; there they are `received` (`xdp`).
+    pub handed_over: u64,
+    /// Datagrams lost because too many were on their way to that worker already (`xdp`).
+    pub handover_full: u64,
     /// Queued datagrams that for a reason of the kernel were not sent.
     pub send_errors: ErrnoCounters,
     /// Errors met when reading; nothing is lost by them and no port ends.

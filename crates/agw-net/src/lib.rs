@@ -46,12 +46,11 @@ mod batch;
 mod batch_socket;
 mod counters;
 mod descriptors;
-#[cfg(test)] // until the AF_XDP backend uses it
 mod frame;
 mod interfaces;
+mod media;
 mod memory;
 mod messages;
-#[cfg(test)] // until the AF_XDP backend uses it
 mod netlink;
 mod options;
 mod overflow;
@@ -59,14 +58,15 @@ mod packet_io;
 mod poller;
 mod port;
 mod process;
-#[cfg(test)] // until the AF_XDP backend uses it
 mod program;
 mod sockets;
+mod spin;
 mod table;
 #[cfg(test)]
 mod testing;
 mod thread;
 mod waker;
+mod xdp;
 
 pub use batch::{
     BATCH, Batch, HEAD_ROOM, MAX_DATAGRAM, Outbox, PAYLOAD_ROOM, SLOT, Slot, Slots, TAIL_ROOM,
@@ -76,12 +76,15 @@ pub use batch_socket::{BatchSocket, Incoming, Outgoing};
 pub use counters::{ErrnoClass, ErrnoCounters, IoCounters, PortCounters, SendError};
 pub use descriptors::{descriptor_limit, descriptors_open, raise_descriptor_limit};
 pub use interfaces::local_addresses;
+pub use media::{MediaBackend, MediaPort};
 pub use memory::{MemoryBackend, MemoryDatagram, MemoryWire};
 pub use packet_io::{PacketIo, PortToken};
 pub use port::{PortOptions, UdpPort};
 pub use process::{disable_core_dumps, effective_uid, lock_memory, no_new_privs, peer_uid};
-#[cfg(test)] // until the AF_XDP backend uses it
 pub use program::{AttachMode, AttachedMode};
 pub use sockets::{SocketsBackend, SocketsOptions};
 pub use thread::{allowed_cores, pin_current_thread, set_thread_name, set_timer_slack};
 pub use waker::Waker;
+pub use xdp::{
+    BusyPoll, XdpGroup, XdpInterface, XdpMode, XdpOptions, XdpPort, XdpRealm, XdpWorker,
+};

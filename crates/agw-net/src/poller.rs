@@ -36,6 +36,11 @@ impl Poller {
         epoll_add(self.epoll.as_fd(), descriptor, u64::from(token.0))
     }
 
+    /// Adds the socket of a device queue.
+    pub(crate) fn add_queue(&self, descriptor: BorrowedFd<'_>, number: u32) -> io::Result<()> {
+        epoll_add(self.epoll.as_fd(), descriptor, QUEUES | u64::from(number))
+    }
+
     /// Explicitly, not by closing: a copy of the descriptor in another process would keep it in.
     pub(crate) fn remove(&self, descriptor: BorrowedFd<'_>) -> io::Result<()> {
         epoll_delete(self.epoll.as_fd(), descriptor)
@@ -53,17 +58,45 @@ impl Poller {
         Ok(self.reported)
     }
 
-    /// What the last wait reported: a port, or `None` for the waker.
-    pub(crate) fn ready(&self) -> impl Iterator<Item = Option<PortToken>> {
+    /// What the last wait reported.
+    pub(crate) fn ready(&self) -> impl Iterator<Item = Ready> {
         self.events.iter().take(self.reported).map(|event| {
-            let data = event.u64;
-            u32::try_from(data).ok().map(PortToken)
+            let (data, events) = (event.u64, event.events);
+            let number = (data & u64::from(u32::MAX)) as u32;
+            match data & !u64::from(u32::MAX) {
+                0 => Ready::Port(PortToken(number)),
+                QUEUES => Ready::Queue { number, failed: events & FAILED != 0 },
+                _ => Ready::Waker,
+            }
         })
     }
+
+    /// Forgets what the last wait reported.
+    pub(crate) fn forget(&mut self) {
+        self.reported = 0;
+    }
+}
+
+/// What is ready.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ready {
+    /// A socket of a port.
+    Port(PortToken),
+    /// A socket of a device queue.
+    Queue {
+        number: u32,
+        /// Whether the socket is of no use any more: its device has gone.
+        failed: bool,
+    },
+    /// Somebody wants attention.
+    Waker,
 }
 
 /// Beyond every token.
 const WAKER: u64 = u64::MAX;
+/// Likewise, with the number of the queue.
+const QUEUES: u64 = 1 << 32;
+const FAILED: u32 = (libc::EPOLLERR | libc::EPOLLHUP) as u32;
 
 fn milliseconds(timeout: Option<Duration>) -> libc::c_int {
     let Some(timeout) = timeout else {
@@ -153,7 +186,7 @@ mod tests {
         poller.waker().clone().wake();
 
         assert_eq!(poller.wait(None).unwrap(), 1);
-        assert_eq!(poller.ready().collect::<Vec<_>>(), [None]);
+        assert_eq!(poller.ready().collect::<Vec<_>>(), [Ready::Waker]);
         poller.waker().reset();
         assert_eq!(poller.wait(Some(Duration::ZERO)).unwrap(), 0);
     }

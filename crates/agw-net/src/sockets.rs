@@ -1,6 +1,8 @@
 //! The `sockets` backend: one UDP socket per port, epoll, `recvmmsg` and `sendmmsg`.
 
-use std::{io, os::fd::AsFd, thread, time::Duration};
+mod wait;
+
+use std::{io, os::fd::AsFd, time::Duration};
 
 use crate::{
     Batch, ErrnoClass, IoCounters, PacketIo, PortCounters, PortToken, SendError, Transmit, UdpPort,
@@ -9,8 +11,12 @@ use crate::{
     messages::{Receiver, Sender},
     overflow::OverflowCounter,
     poller::Poller,
+    spin::Spin,
     table::Table,
 };
+
+pub(crate) use wait::Beside;
+use wait::Nothing;
 
 /// How a [`SocketsBackend`] reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,6 +24,9 @@ pub struct SocketsOptions {
     /// How long to let datagrams gather after the first one of a round is there; at most 500 us.
     /// Call [`crate::set_timer_slack`] in the worker, or the kernel adds its 50 us.
     pub coalesce: Duration,
+    /// How long to look again and again before sleeping, at most 1,000 us; zero for never. It
+    /// adapts: only after a round with traffic, and less the less it finds.
+    pub busy_poll: Duration,
     /// Datagrams read from one port in a round, 1 to [`BATCH`].
     pub port_budget: usize,
 }
@@ -25,12 +34,14 @@ pub struct SocketsOptions {
 impl SocketsOptions {
     /// The longest wait for datagrams to gather.
     pub const COALESCE_LIMIT: Duration = Duration::from_micros(500);
+    /// The longest busy poll.
+    pub const BUSY_POLL_LIMIT: Duration = Spin::LIMIT;
 }
 
 impl Default for SocketsOptions {
-    /// No gathering, 16 datagrams.
+    /// No gathering, no busy polling, 16 datagrams.
     fn default() -> Self {
-        Self { coalesce: Duration::ZERO, port_budget: 16 }
+        Self { coalesce: Duration::ZERO, busy_poll: Duration::ZERO, port_budget: 16 }
     }
 }
 
@@ -43,11 +54,14 @@ impl Default for SocketsOptions {
 pub struct SocketsBackend {
     poller: Poller,
     ports: Table<PortState>,
+    /// Ports in the table.
+    open: usize,
     turns: [Turn; BATCH],
     receiver: Receiver,
     sender: Sender,
     counters: IoCounters,
     options: SocketsOptions,
+    spin: Spin,
 }
 
 impl SocketsBackend {
@@ -56,19 +70,22 @@ impl SocketsBackend {
     /// # Errors
     /// The kernel's (no descriptor left).
     pub fn new(options: SocketsOptions) -> io::Result<Self> {
-        let SocketsOptions { coalesce, port_budget } = options;
+        let SocketsOptions { coalesce, busy_poll, port_budget } = options;
         let options = SocketsOptions {
             coalesce: coalesce.min(SocketsOptions::COALESCE_LIMIT),
+            busy_poll: busy_poll.min(SocketsOptions::BUSY_POLL_LIMIT),
             port_budget: port_budget.clamp(1, BATCH),
         };
         Ok(Self {
             poller: Poller::new()?,
             ports: Table::new(),
+            open: 0,
             turns: [Turn::NONE; BATCH],
             receiver: Receiver::new(),
             sender: Sender::new(),
             counters: IoCounters::default(),
             options,
+            spin: Spin::new(busy_poll),
         })
     }
 
@@ -77,33 +94,27 @@ impl SocketsBackend {
         self.options.coalesce = coalesce.min(SocketsOptions::COALESCE_LIMIT);
     }
 
-    /// Waits, lets datagrams gather, and lists the ready ports; tells how many they are.
-    fn wait(&mut self, timeout: Option<Duration>) -> io::Result<usize> {
-        let count = self.poller.wait(timeout)?;
-        let gathers = count > 0 && count < BATCH && !self.options.coalesce.is_zero();
-        if gathers && self.poller.ready().all(|ready| ready.is_some()) {
-            thread::sleep(self.options.coalesce);
-            self.poller.wait(Some(Duration::ZERO))?;
-        }
-        let mut listed = 0;
-        let mut turns = self.turns.iter_mut();
-        for ready in self.poller.ready() {
-            let Some(port) = ready else {
-                self.poller.waker().reset();
-                self.counters.wakes += 1;
-                continue;
-            };
-            if let Some(turn) = turns.next() {
-                *turn = Turn { port, taken: 0 };
-                listed += 1;
-            }
-        }
-        Ok(listed)
+    /// Changes how long to poll busily, at most 1,000 us.
+    pub fn set_busy_poll(&mut self, busy_poll: Duration) {
+        self.options.busy_poll = busy_poll.min(SocketsOptions::BUSY_POLL_LIMIT);
+        self.spin = Spin::new(busy_poll);
+    }
+
+    pub(crate) fn poller(&self) -> &Poller {
+        &self.poller
+    }
+
+    pub(crate) fn counters_mut(&mut self) -> &mut IoCounters {
+        &mut self.counters
+    }
+
+    pub(crate) fn has_port(&mut self, token: PortToken) -> bool {
+        self.ports.get_mut(token).is_some()
     }
 
     /// Gives each listed port its turn, then those that may hold more another one, while there
     /// are free slots.
-    fn fill(&mut self, batch: &mut Batch, listed: usize) {
+    pub(crate) fn fill(&mut self, batch: &mut Batch, listed: usize) {
         let mut pending = listed;
         while pending > 0 && batch.len() < BATCH {
             let mut kept = 0;
@@ -165,7 +176,7 @@ impl SocketsBackend {
     }
 
     /// Sends datagrams that leave from one port.
-    fn send_run(
+    pub(crate) fn send_run(
         &mut self,
         payloads: Payloads<'_>,
         run: &[Transmit],
@@ -219,11 +230,13 @@ impl PacketIo for SocketsBackend {
         let entry = self.ports.vacant(token)?;
         self.poller.add(port.as_fd(), token)?;
         *entry = Some(PortState::new(port));
+        self.open += 1;
         Ok(())
     }
 
     fn remove_port(&mut self, token: PortToken) -> io::Result<PortCounters> {
         let mut state = self.ports.remove(token)?;
+        self.open -= 1;
         // Cannot fail for a socket that was added and is open; closing it would do the same.
         let _ = self.poller.remove(state.port.as_fd());
         state.counters.discarded_at_removal = state.port.discard_queue();
@@ -238,7 +251,7 @@ impl PacketIo for SocketsBackend {
 
     fn receive(&mut self, batch: &mut Batch, timeout: Option<Duration>) -> io::Result<usize> {
         batch.clear();
-        let listed = self.wait(timeout)?;
+        let listed = self.wait(timeout, &mut Nothing)?;
         if listed == 0 {
             return Ok(0);
         }

@@ -27,7 +27,15 @@ impl Waker {
 
     /// Takes the wakes back.
     pub(crate) fn reset(&self) {
-        let _ = (&*self.event).read(&mut [0; 8]);
+        self.take();
+    }
+
+    /// Takes the wakes back and tells how many they were.
+    pub(crate) fn take(&self) -> u64 {
+        let mut count = [0; 8];
+        // An empty counter is `EAGAIN`.
+        let _ = (&*self.event).read(&mut count);
+        u64::from_ne_bytes(count)
     }
 }
 

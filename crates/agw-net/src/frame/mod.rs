@@ -11,7 +11,7 @@ mod tests;
 mod write;
 
 pub(crate) use error::FrameError;
-pub(crate) use parse::parse;
+pub(crate) use parse::{Parsed, parse};
 pub(crate) use write::{Departure, LinkHeader, header_len, write};
 
 /// Octets of an Ethernet header without a tag.

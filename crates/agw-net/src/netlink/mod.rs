@@ -99,6 +99,11 @@ impl NextHops {
         Ok(Self { shared, _thread: Arc::new(thread) })
     }
 
+    /// The interface below a VLAN device; `None` for any other interface.
+    pub(crate) fn lower(&self, interface: u32) -> Option<u32> {
+        self.shared.read().parent(interface)
+    }
+
     /// What is known about the way from `source`, an address of this host, to `destination`.
     ///
     /// Never waits for the kernel: it takes a lock that is held for look-ups and single changes.

@@ -150,6 +150,14 @@ impl Table {
         }
     }
 
+    /// The interface below a VLAN device.
+    pub(super) fn parent(&self, interface: u32) -> Option<u32> {
+        match self.links.get(&interface)?.medium {
+            Medium::Tagged { parent, .. } => Some(parent),
+            Medium::Ethernet | Medium::Loopback | Medium::Other => None,
+        }
+    }
+
     /// One tag is what a frame of ours has room for.
     fn carries_tags(&self, interface: u32) -> bool {
         let parent = self.links.get(&interface);

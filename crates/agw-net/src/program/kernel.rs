@@ -11,6 +11,7 @@ use super::assembler::Instruction;
 
 const MAP_CREATE: libc::c_int = 0;
 const MAP_UPDATE_ELEM: libc::c_int = 2;
+#[cfg(test)]
 const MAP_DELETE_ELEM: libc::c_int = 3;
 const PROG_LOAD: libc::c_int = 5;
 const LINK_CREATE: libc::c_int = 28;
@@ -109,6 +110,7 @@ pub(super) fn put_socket(
 }
 
 /// Takes the socket of a queue out of the map.
+#[cfg(test)]
 pub(super) fn remove_socket(map: BorrowedFd<'_>, queue: u32) -> io::Result<()> {
     let attribute = MapElement {
         map_fd: number(map.as_raw_fd())?,

@@ -96,10 +96,8 @@ impl Program {
         })
     }
 
-    /// Gives the frames of a receive queue back to the kernel.
-    ///
-    /// # Errors
-    /// The kernel's: `NotFound` for a queue without a socket.
+    /// Gives the frames of a receive queue back to the kernel, as closing its socket does.
+    #[cfg(test)]
     pub(crate) fn unregister(&self, queue: u32) -> io::Result<()> {
         kernel::remove_socket(self.sockets.as_fd(), queue)
     }

@@ -300,10 +300,20 @@ fn pair() -> Option<(Namespace, Namespace)> {
     Some((near, far))
 }
 
+/// Binds as soon as no child process, on its way to its own program, has a copy of the last socket.
+fn bind(address: SocketAddr) -> UdpSocket {
+    loop {
+        match UdpSocket::bind(address) {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => std::thread::yield_now(),
+            result => return result.unwrap(),
+        }
+    }
+}
+
 /// Whether a datagram to the port arrives at a kernel socket.
 fn arrives(near: &Namespace, far: &Namespace, port: u16) -> bool {
     let to = SocketAddr::from((ADDRESS_V4, port));
-    let receiver = near.run(|| UdpSocket::bind(to).unwrap());
+    let receiver = near.run(|| bind(to));
     // Two: the first of a veth may wait for its neighbour, the second comes behind it.
     receiver.set_read_timeout(Some(std::time::Duration::from_millis(300))).unwrap();
     far.run(|| UdpSocket::bind("192.0.2.2:0").unwrap().send_to(&[1], to).unwrap());

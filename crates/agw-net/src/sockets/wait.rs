@@ -1,0 +1,114 @@
+//! How a worker waits: for its sockets, for what comes beside them, busily or asleep.
+
+use std::{
+    hint, io, thread,
+    time::{Duration, Instant},
+};
+
+use super::{SocketsBackend, Turn};
+use crate::{
+    batch::BATCH,
+    poller::{Poller, Ready},
+};
+
+impl SocketsBackend {
+    /// Waits for datagrams here or beside, lets them gather, and lists the ready ports; tells how
+    /// many they are.
+    pub(crate) fn wait(
+        &mut self,
+        timeout: Option<Duration>,
+        beside: &mut impl Beside,
+    ) -> io::Result<usize> {
+        self.poller.forget();
+        if beside.waiting() == 0 {
+            self.sleep(timeout, beside)?;
+        } else if self.open > 0 {
+            self.poller.wait(Some(Duration::ZERO))?;
+        }
+        let woken = self.poller.ready().any(|ready| ready == Ready::Waker);
+        let ready = self.ready_ports() + beside.waiting();
+        if ready > 0 && ready < BATCH && !woken && !self.options.coalesce.is_zero() {
+            thread::sleep(self.options.coalesce);
+            self.poller.wait(Some(Duration::ZERO))?;
+        }
+        let listed = self.list(beside);
+        self.spin.round(ready > 0);
+        Ok(listed)
+    }
+
+    /// Waits until something is ready, busily at first.
+    fn sleep(&mut self, timeout: Option<Duration>, beside: &mut impl Beside) -> io::Result<()> {
+        if let Some(end) = self.spin.until(timeout) {
+            loop {
+                let found = self.poller.wait(Some(Duration::ZERO))? > 0 || beside.waiting() > 0;
+                if found || Instant::now() >= end {
+                    self.spin.learn(found);
+                    if found {
+                        return Ok(());
+                    }
+                    break;
+                }
+                hint::spin_loop();
+            }
+        }
+        beside.lie_down();
+        let timeout = if beside.waiting() > 0 { Some(Duration::ZERO) } else { timeout };
+        let waited = self.poller.wait(timeout);
+        beside.get_up();
+        waited.map(drop)
+    }
+
+    fn ready_ports(&self) -> usize {
+        self.poller.ready().filter(|ready| matches!(ready, Ready::Port(_))).count()
+    }
+
+    /// Makes turns of the ready ports; tells how many they are.
+    fn list(&mut self, beside: &mut impl Beside) -> usize {
+        let mut listed = 0;
+        let mut turns = self.turns.iter_mut();
+        for ready in self.poller.ready() {
+            match ready {
+                Ready::Port(port) => {
+                    if let Some(turn) = turns.next() {
+                        *turn = Turn { port, taken: 0 };
+                        listed += 1;
+                    }
+                }
+                Ready::Waker => {
+                    self.poller.waker().reset();
+                    self.counters.wakes += 1;
+                }
+                Ready::Queue { number, failed: true } => beside.fail(number, &self.poller),
+                Ready::Queue { number: _, failed: false } => {}
+            }
+        }
+        listed
+    }
+}
+
+/// Datagrams that come by another way than sockets, to the same worker.
+pub(crate) trait Beside {
+    /// How many wait at least; cheap.
+    fn waiting(&mut self) -> usize;
+    /// From now on whoever brings a datagram must end the wait.
+    fn lie_down(&mut self);
+    /// The wait is over.
+    fn get_up(&mut self);
+    /// A queue's socket is of no use any more.
+    fn fail(&mut self, number: u32, poller: &Poller);
+}
+
+/// Nothing comes by another way.
+pub(super) struct Nothing;
+
+impl Beside for Nothing {
+    fn waiting(&mut self) -> usize {
+        0
+    }
+
+    fn lie_down(&mut self) {}
+
+    fn get_up(&mut self) {}
+
+    fn fail(&mut self, _number: u32, _poller: &Poller) {}
+}

@@ -1,0 +1,296 @@
+//! One AF_XDP socket: a queue of an interface, its four rings, and when to call the kernel.
+
+use std::{
+    io,
+    os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
+};
+
+use super::{
+    options::{BusyPoll, XdpMode},
+    ring::{Consumer, Producer},
+    sys,
+    umem::Umem,
+};
+use crate::{ErrnoClass, options::set_number};
+
+/// What a socket is bound to, and how.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Binding {
+    /// Number of the interface.
+    pub(crate) interface: u32,
+    pub(crate) queue: u32,
+    /// Entries of each ring: a power of two.
+    pub(crate) ring: u32,
+    pub(crate) mode: XdpMode,
+    pub(crate) busy_poll: Option<BusyPoll>,
+}
+
+/// An AF_XDP socket with receive, transmit, fill and completion ring.
+pub(crate) struct XdpSocket {
+    // Before the descriptor: mappings go first.
+    fill: Producer<u64>,
+    completion: Consumer<u64>,
+    receive: Consumer<libc::xdp_desc>,
+    transmit: Producer<libc::xdp_desc>,
+    descriptor: OwnedFd,
+    binding: Binding,
+    zero_copy: bool,
+    busy: bool,
+    /// Up to where the kernel is known to have taken entries of the transmit ring. Ahead of what
+    /// the ring says after a refused frame, which the kernel publishes only with the next success.
+    taken: u32,
+}
+
+impl XdpSocket {
+    /// Opens and binds a socket; the first socket of a UMEM registers it, the others share it.
+    ///
+    /// # Errors
+    /// The kernel's: `EPERM` without CAP_NET_RAW; `EBUSY` for a queue somebody else has;
+    /// `EOPNOTSUPP` for a mode that driver or device has not; `EINVAL` for a queue there is not.
+    pub(crate) fn open(
+        umem: &Umem,
+        binding: Binding,
+        shared: Option<BorrowedFd<'_>>,
+    ) -> io::Result<Self> {
+        let descriptor = sys::socket()?;
+        let socket = descriptor.as_fd();
+        if shared.is_none() {
+            umem.register(socket)?;
+        }
+        let rings = [
+            libc::XDP_UMEM_FILL_RING,
+            libc::XDP_UMEM_COMPLETION_RING,
+            libc::XDP_RX_RING,
+            libc::XDP_TX_RING,
+        ];
+        for ring in rings {
+            sys::set_option(socket, ring, &binding.ring)?;
+        }
+        let offsets: libc::xdp_mmap_offsets = sys::option(socket)?;
+        let (entries, fill_page) = (binding.ring, libc::XDP_UMEM_PGOFF_FILL_RING as libc::off_t);
+        let completion_page = libc::XDP_UMEM_PGOFF_COMPLETION_RING as libc::off_t;
+        let fill = Producer::map(socket, fill_page, offsets.fr.into(), entries)?;
+        let completion = Consumer::map(socket, completion_page, offsets.cr.into(), entries)?;
+        let receive = Consumer::map(socket, libc::XDP_PGOFF_RX_RING, offsets.rx.into(), entries)?;
+        let transmit = Producer::map(socket, libc::XDP_PGOFF_TX_RING, offsets.tx.into(), entries)?;
+        let busy = binding.busy_poll.map(|wanted| prefer_busy_poll(socket, wanted)).transpose()?;
+        // A socket that shares takes the mode of the first; the kernel refuses flags of its own.
+        let flags = match shared {
+            Some(_) => libc::XDP_SHARED_UMEM,
+            None => libc::XDP_USE_NEED_WAKEUP | mode_flag(binding.mode),
+        };
+        sys::bind(socket, binding.interface, binding.queue, flags, shared)?;
+        let told: libc::xdp_options = sys::option(socket)?;
+        let zero_copy = told.flags & libc::XDP_OPTIONS_ZEROCOPY != 0;
+        let (busy, taken) = (busy.is_some(), transmit.written());
+        Ok(Self {
+            fill,
+            completion,
+            receive,
+            transmit,
+            descriptor,
+            binding,
+            zero_copy,
+            busy,
+            taken,
+        })
+    }
+
+    pub(crate) fn binding(&self) -> &Binding {
+        &self.binding
+    }
+
+    /// Whether the device reads and writes the frames itself.
+    pub(crate) fn is_zero_copy(&self) -> bool {
+        self.zero_copy
+    }
+
+    /// Datagrams that wait in the receive ring.
+    pub(crate) fn available(&mut self) -> u32 {
+        self.receive.available()
+    }
+
+    /// Takes the oldest received frame. Call [`XdpSocket::release`] after the last one.
+    pub(crate) fn receive(&mut self) -> Option<libc::xdp_desc> {
+        self.receive.read()
+    }
+
+    /// Gives the places of received frames in the ring back.
+    pub(crate) fn release(&mut self) {
+        self.receive.release();
+    }
+
+    /// Gives free frames to the kernel to receive into, as many as there is room for beyond a
+    /// reserve, and wakes the kernel if it waits for them.
+    pub(crate) fn refill(&mut self, umem: &mut Umem, reserve: usize) {
+        let spare = u32::try_from(umem.free().saturating_sub(reserve)).unwrap_or(u32::MAX);
+        let count = self.fill.room(spare).min(spare);
+        if count == 0 {
+            return;
+        }
+        for _ in 0..count {
+            let Some(frame) = umem.take() else {
+                break;
+            };
+            // There is room: asked for above, and only the kernel changes it, for the better.
+            self.fill.write(umem.lend(frame));
+        }
+        self.fill.publish();
+        if self.fill.needs_wakeup() {
+            self.poll_kernel();
+        }
+    }
+
+    /// Takes frames that have been sent back from the kernel.
+    pub(crate) fn reap(&mut self, umem: &mut Umem) {
+        let mut reaped = false;
+        while let Some(address) = self.completion.read() {
+            if let Some((frame, _)) = umem.take_back(address) {
+                umem.put(frame);
+            }
+            reaped = true;
+        }
+        if reaped {
+            self.completion.release();
+        }
+    }
+
+    /// Queues a frame for sending; tells its count, or `None` if the ring is full. It leaves with
+    /// the next [`XdpSocket::flush`].
+    pub(crate) fn queue(&mut self, address: u64, octets: usize) -> Option<u32> {
+        let len = u32::try_from(octets).ok()?;
+        self.transmit.write(libc::xdp_desc { addr: address, len, options: 0 })
+    }
+
+    /// Whether a frame can be queued.
+    pub(crate) fn has_room(&mut self) -> bool {
+        self.transmit.room(1) > 0
+    }
+
+    /// Frames that were queued and that the kernel has not taken yet.
+    pub(crate) fn unsent(&mut self) -> u32 {
+        self.look();
+        self.transmit.written().wrapping_sub(self.taken)
+    }
+
+    /// Lets the kernel send what is queued. `taken` gets the count of each frame that the kernel
+    /// took, with the reason if it dropped it at once.
+    ///
+    /// A call may send only part of the ring, so it is repeated as long as it helps; what is left
+    /// because the device takes no more is tried again with the next flush. Tells why the kernel
+    /// sends nothing at all, if so: the interface is down or gone.
+    pub(crate) fn flush(
+        &mut self,
+        umem: &mut Umem,
+        mut taken: impl FnMut(u32, Option<ErrnoClass>),
+    ) -> Option<ErrnoClass> {
+        self.transmit.publish();
+        let mut idle = 0;
+        while self.unsent_after(None, &mut taken) > 0 && idle < PATIENCE {
+            if self.zero_copy && !self.transmit.needs_wakeup() {
+                return None;
+            }
+            let before = self.taken;
+            let refused = sys::kick_transmit(self.descriptor.as_fd()).err();
+            let number = refused.as_ref().and_then(io::Error::raw_os_error);
+            // One frame, the last one taken, was dropped by the device or the interface.
+            let dropped = (number == Some(libc::EBUSY)).then_some(ErrnoClass::NoBuffers);
+            self.unsent_after(dropped, &mut taken);
+            match (number, refused) {
+                (None | Some(libc::EBUSY), _) => {}
+                // The kernel's part of a call is over, or its memory: completions may help.
+                (Some(libc::EAGAIN | libc::ENOBUFS | libc::ENOMEM | libc::EINTR), _) => {
+                    self.reap(umem);
+                }
+                (Some(_), refused) => return refused.as_ref().map(ErrnoClass::of),
+            }
+            idle = if self.taken == before || self.zero_copy { idle + 1 } else { 0 };
+        }
+        None
+    }
+
+    /// Reports what the kernel has taken since last asked, the last one of it as dropped for a
+    /// reason; tells how many it has not taken.
+    fn unsent_after(
+        &mut self,
+        dropped: Option<ErrnoClass>,
+        taken: &mut impl FnMut(u32, Option<ErrnoClass>),
+    ) -> u32 {
+        let before = self.taken;
+        self.look();
+        if dropped.is_some() && self.taken == before {
+            self.taken = self.taken.wrapping_add(1);
+        }
+        let last = self.taken.wrapping_sub(1);
+        let mut count = before;
+        while count != self.taken {
+            taken(count, dropped.filter(|_| count == last));
+            count = count.wrapping_add(1);
+        }
+        self.transmit.written().wrapping_sub(self.taken)
+    }
+
+    /// Follows the kernel's count, unless this side is ahead of it.
+    fn look(&mut self) {
+        let told = self.transmit.consumed();
+        if told.wrapping_sub(self.taken) <= i32::MAX.unsigned_abs() {
+            self.taken = told;
+        }
+    }
+
+    /// Lets the kernel look at the device and the fill ring.
+    pub(crate) fn poll_kernel(&self) {
+        // Nothing is lost if it cannot: the next round asks again, or the interface is down.
+        let _ = sys::kick_receive(self.descriptor.as_fd());
+    }
+
+    /// Whether the device is to be polled from the program's calls rather than by interrupts.
+    pub(crate) fn is_busy_polled(&self) -> bool {
+        self.busy
+    }
+
+    /// What the kernel counted at this socket.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub(crate) fn statistics(&self) -> io::Result<libc::xdp_statistics> {
+        sys::option(self.descriptor.as_fd())
+    }
+}
+
+impl AsFd for XdpSocket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.descriptor.as_fd()
+    }
+}
+
+impl AsRawFd for XdpSocket {
+    fn as_raw_fd(&self) -> i32 {
+        self.descriptor.as_raw_fd()
+    }
+}
+
+/// Calls in a row that move nothing until a flush gives up.
+const PATIENCE: u32 = 3;
+
+fn mode_flag(mode: XdpMode) -> u16 {
+    match mode {
+        XdpMode::Auto => 0,
+        XdpMode::ZeroCopy => libc::XDP_ZEROCOPY,
+        XdpMode::Copy => libc::XDP_COPY,
+    }
+}
+
+fn prefer_busy_poll(socket: BorrowedFd<'_>, wanted: BusyPoll) -> io::Result<()> {
+    let BusyPoll { time, budget } = wanted;
+    let microseconds = libc::c_int::try_from(time.as_micros()).unwrap_or(libc::c_int::MAX);
+    let budget = libc::c_int::from(budget);
+    set_number(socket, libc::SOL_SOCKET, SO_PREFER_BUSY_POLL, 1)?;
+    set_number(socket, libc::SOL_SOCKET, libc::SO_BUSY_POLL, microseconds)?;
+    set_number(socket, libc::SOL_SOCKET, SO_BUSY_POLL_BUDGET, budget)
+}
+
+/// `asm-generic/socket.h`; x86-64 and AArch64 use the generic numbers.
+const SO_PREFER_BUSY_POLL: libc::c_int = 69;
+/// Likewise.
+const SO_BUSY_POLL_BUDGET: libc::c_int = 70;

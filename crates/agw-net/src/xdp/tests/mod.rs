@@ -1,0 +1,5 @@
+//! The backend on veth pairs between network namespaces; needs root, says so without.
+
+mod ports;
+mod rig;
+mod wire;

@@ -1,0 +1,166 @@
+//! What leaves: headers before the payload where it lies, and the frame to the kernel.
+
+use super::worker::{PortState, Queue, Route, Sending, XdpWorker};
+use crate::{
+    ErrnoClass, IoCounters, SendError, Transmit,
+    batch::{Departures, HEAD_ROOM, Place},
+    frame::{self, Departure},
+    netlink::Resolution,
+};
+
+/// IPv4 time to live and IPv6 hop limit of what leaves (RFC 1700, "IP time to live parameter").
+const HOP_LIMIT: u8 = 64;
+/// Octets of an Ethernet header.
+const ETHERNET: usize = 14;
+/// Octets of one with an IEEE 802.1Q tag.
+const ETHERNET_TAGGED: usize = 18;
+
+impl XdpWorker {
+    /// Queues datagrams that leave from one port; they go with the next flush.
+    pub(crate) fn queue_run(
+        &mut self,
+        departures: &mut Departures<'_>,
+        run: &[Transmit],
+        counters: &mut IoCounters,
+        on_error: &mut impl FnMut(u32, SendError),
+    ) {
+        for transmit in run {
+            let reused = departures.is_reused(transmit.slot);
+            let Some(place) = departures.places.get_mut(transmit.slot) else {
+                continue;
+            };
+            if let Err(class) = self.queue(place, transmit, reused) {
+                counters.send_errors.record(class);
+                on_error(transmit.tag, SendError::Errno(class));
+            }
+        }
+    }
+
+    /// Queues the frame of a slot, and puts a free one in its place.
+    fn queue(
+        &mut self,
+        place: &mut Place,
+        transmit: &Transmit,
+        reused: bool,
+    ) -> Result<(), ErrnoClass> {
+        let Transmit { port: token, destination, len, tag, slot: _ } = *transmit;
+        self.find_route(transmit)?;
+        let port = self.ports.get_mut(token).ok_or(ErrnoClass::Other)?;
+        let PortState { local, dscp, route: Some(route), .. } = port else {
+            return Err(ErrnoClass::HostUnreachable);
+        };
+        let queue = self.queues.get_mut(route.queue).ok_or(ErrnoClass::NoDevice)?;
+        if let Some(down) = queue.down {
+            return Err(down);
+        }
+        let departure = Departure {
+            link: &route.hop.link,
+            source: *local,
+            destination,
+            dscp: *dscp,
+            hop_limit: HOP_LIMIT,
+            identification: self.identification,
+        };
+        let headers = frame::header_len(&departure);
+        let link = if route.hop.link.vlan.is_some() { ETHERNET_TAGGED } else { ETHERNET };
+        if headers - link + len > route.hop.mtu as usize {
+            return Err(ErrnoClass::MessageTooLong);
+        }
+        if !queue.socket.has_room() {
+            return Err(ErrnoClass::Again);
+        }
+        let arena = self.umem.arena().clone();
+        let mut spare = self.umem.take().ok_or(ErrnoClass::NoMemory)?;
+        let start = if reused { HEAD_ROOM } else { place.start };
+        if reused {
+            let payload = place.payload(&arena).get(..len).unwrap_or_default();
+            let into = arena.frame_mut(&mut spare).get_mut(start..start + payload.len());
+            into.unwrap_or_default().copy_from_slice(payload);
+        } else {
+            std::mem::swap(&mut place.frame, &mut spare);
+        }
+        let mut leaving = spare;
+        let first = start.saturating_sub(headers);
+        let octets = arena.frame_mut(&mut leaving).get_mut(first..start + len);
+        if start < headers || frame::write(octets.unwrap_or_default(), &departure).is_err() {
+            self.umem.put(leaving);
+            return Err(ErrnoClass::InvalidArgument);
+        }
+        self.identification = self.identification.wrapping_add(1);
+        let address = self.umem.lend(leaving) + first as u64;
+        // There is room: asked for above.
+        let count = queue.socket.queue(address, headers + len).ok_or(ErrnoClass::Again)?;
+        let position = count as usize & (queue.sending.len() - 1);
+        if let Some(sending) = queue.sending.get_mut(position) {
+            *sending = Sending { tag, port: token, len };
+        }
+        Ok(())
+    }
+
+    /// Makes sure that the port knows the way to the destination.
+    fn find_route(&mut self, transmit: &Transmit) -> Result<(), ErrnoClass> {
+        let next_hops = &self.shared.next_hops;
+        let port = self.ports.get_mut(transmit.port).ok_or(ErrnoClass::Other)?;
+        let destination = transmit.destination.ip();
+        let generation = next_hops.generation();
+        if let Some(route) = &port.route
+            && route.destination == destination
+            && route.generation == generation
+        {
+            return Ok(());
+        }
+        port.route = None;
+        if destination.is_ipv4() != port.local.is_ipv4() {
+            return Err(ErrnoClass::AddressFamily);
+        }
+        let hop = match next_hops.resolve(destination, port.local.ip()) {
+            Resolution::Ready(hop) => hop,
+            Resolution::Pending => return Err(ErrnoClass::Unresolved),
+            Resolution::Unreachable => return Err(ErrnoClass::NetworkUnreachable),
+        };
+        let leads_there = |queue: &Queue| queue.socket.binding().interface == hop.ifindex;
+        let Some(queue) = self.queues.iter().position(leads_there) else {
+            return Err(ErrnoClass::NoDevice);
+        };
+        port.route = Some(Route { destination, generation, hop, queue });
+        Ok(())
+    }
+
+    /// Lets the kernel send what is queued, and tells what it refused, now or since last time.
+    pub(crate) fn flush_and_tell(
+        &mut self,
+        counters: &mut IoCounters,
+        on_error: &mut impl FnMut(u32, SendError),
+    ) {
+        self.flush(counters);
+        self.late.drain(..).for_each(|(tag, error)| on_error(tag, error));
+    }
+
+    /// Lets the kernel send what is queued.
+    pub(crate) fn flush(&mut self, counters: &mut IoCounters) {
+        for Queue { socket, sending, down, .. } in &mut self.queues {
+            if socket.unsent() == 0 {
+                continue;
+            }
+            let mask = sending.len() - 1;
+            let (ports, late) = (&mut self.ports, &mut self.late);
+            *down = socket.flush(&mut self.umem, |count, refused| {
+                let Some(Sending { tag, port, len }) = sending.get(count as usize & mask) else {
+                    return;
+                };
+                if let Some(class) = refused {
+                    counters.send_errors.record(class);
+                    if late.len() < late.capacity() {
+                        late.push((*tag, SendError::Errno(class)));
+                    }
+                    return;
+                }
+                counters.sent += 1;
+                counters.sent_octets += *len as u64;
+                if let Some(port) = ports.get_mut(*port) {
+                    port.counters.sent += 1;
+                }
+            });
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! What one worker has of the `xdp` backend: queues, memory, ports and a mailbox.
+
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+    os::fd::AsFd,
+    sync::Arc,
+};
+
+use super::{
+    addresses::{LocalPort, Owners, Tokens},
+    handover::{Mailbox, Sleepers},
+    socket::XdpSocket,
+    umem::Umem,
+};
+use crate::{
+    Batch, ErrnoClass, IoCounters, PortCounters, PortToken, SendError, Waker,
+    batch::BATCH,
+    netlink::{NextHop, NextHops},
+    poller::Poller,
+    program::{Attached, Program},
+    sockets::Beside,
+    table::Table,
+};
+
+/// A media port of the `xdp` backend: an entry in a table, no socket and no descriptor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct XdpPort {
+    /// The local address and port: one of a [`crate::XdpRealm`].
+    pub address: SocketAddr,
+    /// Differentiated services code point of what leaves, 0 to 63 (RFC 2474 section 3).
+    pub dscp: u8,
+}
+
+/// What the workers of a group share.
+pub(crate) struct Shared {
+    pub(crate) owners: Owners,
+    pub(crate) sleepers: Sleepers,
+    pub(crate) next_hops: NextHops,
+    /// One per interface. Dropped with the last worker, which takes the programs off.
+    pub(crate) _programs: Vec<(Program, Attached)>,
+}
+
+/// One worker's share of an `xdp` backend; give it to [`crate::MediaBackend::new`].
+pub struct XdpWorker {
+    pub(super) index: usize,
+    // Before the memory they use.
+    pub(super) queues: Vec<Queue>,
+    pub(super) umem: Umem,
+    pub(super) ports: Table<PortState>,
+    pub(super) tokens: Tokens,
+    pub(super) mailbox: Mailbox,
+    /// The queue that is read first.
+    pub(super) turn: usize,
+    /// Refusals that came when nobody could be told, for the next transmission.
+    pub(super) late: Vec<(u32, SendError)>,
+    /// IPv4 identification of the next datagram.
+    pub(super) identification: u16,
+    /// Rounds since the kernel was asked for its drops.
+    pub(super) rounds: u32,
+    pub(super) shared: Arc<Shared>,
+}
+
+/// A socket with what is to be known about it.
+pub(super) struct Queue {
+    pub(super) socket: XdpSocket,
+    /// By position in the transmit ring.
+    pub(super) sending: Box<[Sending]>,
+    /// Why the kernel sends nothing at present.
+    pub(super) down: Option<ErrnoClass>,
+    /// Drops that the kernel has told of.
+    pub(super) dropped: u64,
+}
+
+/// A queued frame.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sending {
+    pub(super) tag: u32,
+    pub(super) port: PortToken,
+    pub(super) len: usize,
+}
+
+#[derive(Debug)]
+pub(super) struct PortState {
+    pub(super) local: SocketAddr,
+    pub(super) dscp: u8,
+    pub(super) counters: PortCounters,
+    place: LocalPort,
+    pub(super) route: Option<Route>,
+}
+
+/// The way to the last destination of a port, as long as no route or neighbour changes.
+#[derive(Debug)]
+pub(super) struct Route {
+    pub(super) destination: IpAddr,
+    /// Of what is known about next hops.
+    pub(super) generation: u64,
+    pub(super) hop: NextHop,
+    /// Position of the queue that leads there.
+    pub(super) queue: usize,
+}
+
+/// Rounds between two questions for the kernel's drops under load.
+const STATISTICS_EVERY: u32 = 256;
+
+impl Queue {
+    pub(super) fn new(socket: XdpSocket) -> Self {
+        let nothing = Sending { tag: 0, port: PortToken(0), len: 0 };
+        let sending = vec![nothing; socket.binding().ring as usize].into_boxed_slice();
+        Self { socket, sending, down: None, dropped: 0 }
+    }
+}
+
+impl XdpWorker {
+    /// Joins the worker's poller, which waits for its queues from now on.
+    pub(crate) fn join(&mut self, poller: &Poller, waker: Waker) -> io::Result<()> {
+        self.shared.sleepers.introduce(self.index, waker);
+        for (number, queue) in (0..).zip(&self.queues) {
+            poller.add_queue(queue.socket.as_fd(), number)?;
+        }
+        Ok(())
+    }
+
+    /// Makes a batch over the worker's memory.
+    pub(crate) fn new_batch(&mut self) -> io::Result<Batch> {
+        if self.umem.free() < BATCH {
+            return Err(io::ErrorKind::OutOfMemory.into());
+        }
+        let frames: Vec<_> = (0..BATCH).filter_map(|_| self.umem.take()).collect();
+        Ok(Batch::over(Arc::clone(self.umem.arena()), frames))
+    }
+
+    /// Whether a batch is over this worker's memory.
+    pub(crate) fn made(&self, batch: &Batch) -> bool {
+        Arc::ptr_eq(self.umem.arena(), batch.arena())
+    }
+
+    pub(crate) fn has_port(&mut self, token: PortToken) -> bool {
+        self.ports.get_mut(token).is_some()
+    }
+
+    /// Takes a port over under a token.
+    pub(crate) fn add_port(&mut self, token: PortToken, port: XdpPort) -> io::Result<()> {
+        let XdpPort { address, dscp } = port;
+        let Some(place) = self.shared.owners.find(address).filter(|_| dscp <= 63) else {
+            let text = format!("{address} with code point {dscp} is no port of the xdp backend");
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+        };
+        let entry = self.ports.vacant(token)?;
+        self.shared.owners.claim(place, self.index)?;
+        let counters = PortCounters::default();
+        *entry = Some(PortState { local: address, dscp, counters, place, route: None });
+        self.tokens.set(place, Some(token));
+        Ok(())
+    }
+
+    /// Gives a port up and tells its final counters.
+    pub(crate) fn remove_port(&mut self, token: PortToken) -> io::Result<PortCounters> {
+        let PortState { place, counters, .. } = self.ports.remove(token)?;
+        self.tokens.set(place, None);
+        self.shared.owners.give_up(place);
+        Ok(counters)
+    }
+
+    pub(crate) fn port_counters(&mut self, token: PortToken) -> Option<PortCounters> {
+        self.ports.get_mut(token).map(|port| port.counters)
+    }
+
+    /// Between two rounds: takes back what was sent, tries again what the device did not take,
+    /// gives the kernel frames to receive into.
+    pub(crate) fn tidy(&mut self, counters: &mut IoCounters) {
+        self.flush(counters);
+        for queue in &mut self.queues {
+            queue.socket.reap(&mut self.umem);
+        }
+        // What a batch swaps for the frames it sends stays here.
+        for queue in &mut self.queues {
+            queue.socket.refill(&mut self.umem, BATCH);
+        }
+        self.rounds += 1;
+        if self.rounds >= STATISTICS_EVERY {
+            self.observe_drops(counters);
+        }
+    }
+
+    /// Asks the kernel what it dropped.
+    pub(crate) fn observe_drops(&mut self, counters: &mut IoCounters) {
+        self.rounds = 0;
+        for queue in &mut self.queues {
+            let Ok(told) = queue.socket.statistics() else {
+                continue;
+            };
+            // A frame for which the fill ring had no room is among `rx_dropped`.
+            let dropped = told.rx_dropped + told.rx_ring_full;
+            counters.kernel_dropped += dropped.saturating_sub(queue.dropped);
+            queue.dropped = dropped;
+        }
+    }
+}
+
+impl Beside for XdpWorker {
+    fn waiting(&mut self) -> usize {
+        let mut waiting = usize::from(self.mailbox.has_mail());
+        for Queue { socket, .. } in &mut self.queues {
+            if socket.available() == 0 && socket.is_busy_polled() {
+                socket.poll_kernel();
+            }
+            waiting += socket.available() as usize;
+        }
+        waiting
+    }
+
+    fn lie_down(&mut self) {
+        self.shared.sleepers.lie_down(self.index);
+    }
+
+    fn get_up(&mut self) {
+        self.shared.sleepers.get_up(self.index);
+    }
+
+    fn fail(&mut self, number: u32, poller: &Poller) {
+        if let Some(queue) = self.queues.get_mut(number as usize) {
+            queue.down = Some(ErrnoClass::NoDevice);
+            // Or the error would end every wait. It cannot fail for a socket that was added.
+            let _ = poller.remove(queue.socket.as_fd());
+        }
+    }
+}
