@@ -86,5 +86,5 @@ pub use sockets::{SocketsBackend, SocketsOptions};
 pub use thread::{allowed_cores, pin_current_thread, set_thread_name, set_timer_slack};
 pub use waker::Waker;
 pub use xdp::{
-    BusyPoll, XdpGroup, XdpInterface, XdpMode, XdpOptions, XdpPort, XdpRealm, XdpWorker,
+    BusyPoll, XdpGroup, XdpInterface, XdpMode, XdpOptions, XdpPeer, XdpPort, XdpRealm, XdpWorker,
 };

@@ -38,7 +38,7 @@ pub struct XdpGroup {
 }
 
 /// An interface on the way to being used.
-struct Device {
+pub(super) struct Device {
     index: u32,
     name: String,
     receive_queues: u32,
@@ -59,13 +59,7 @@ impl XdpGroup {
         let next_hops = NextHops::start()?;
         let devices = devices(options, workers, &next_hops)?;
         let shares = open_sockets(options, workers, &devices)?;
-        let mut programs = Vec::with_capacity(devices.len());
-        let mut interfaces = Vec::with_capacity(devices.len());
-        for device in &devices {
-            let (program, interface) = attach(options.attach, device, &shares)?;
-            programs.push(program);
-            interfaces.push(interface);
-        }
+        let (programs, interfaces) = attach_all(options, &devices, &shares)?;
         let addresses = options.realms.iter().map(|realm| (realm.address, realm.ports.clone()));
         let owners = Owners::new(addresses);
         let sleepers = Sleepers::new(workers);
@@ -73,7 +67,7 @@ impl XdpGroup {
         let mailboxes = Mailbox::of(workers);
         let workers = shares.into_iter().zip(mailboxes).enumerate();
         let workers = workers
-            .map(|(index, ((umem, queues), mailbox))| XdpWorker {
+            .map(|(index, (Share { queues, umem }, mailbox))| XdpWorker {
                 index,
                 late: Vec::with_capacity(queues.iter().map(|queue| queue.sending.len()).sum()),
                 queues,
@@ -103,9 +97,19 @@ impl XdpGroup {
 }
 
 /// One worker's memory and sockets.
-type Share = (Umem, Vec<Queue>);
+pub(super) struct Share {
+    // Before the memory they use.
+    pub(super) queues: Vec<Queue>,
+    pub(super) umem: Umem,
+}
 
-fn check(options: &XdpOptions, workers: usize) -> io::Result<()> {
+/// A program at work on an interface: taken off when this is dropped.
+pub(super) struct AtWork {
+    _attached: Attached,
+    _program: Program,
+}
+
+pub(super) fn check(options: &XdpOptions, workers: usize) -> io::Result<()> {
     let invalid = |text: String| Err(io::Error::new(io::ErrorKind::InvalidInput, text));
     if options.realms.is_empty() {
         return invalid("the xdp backend has no realm".to_owned());
@@ -120,7 +124,11 @@ fn check(options: &XdpOptions, workers: usize) -> io::Result<()> {
 }
 
 /// The interfaces of the realms, each once with the filters of all its realms.
-fn devices(options: &XdpOptions, workers: usize, next_hops: &NextHops) -> io::Result<Vec<Device>> {
+pub(super) fn devices(
+    options: &XdpOptions,
+    workers: usize,
+    next_hops: &NextHops,
+) -> io::Result<Vec<Device>> {
     let mut devices: Vec<Device> = Vec::new();
     for realm in &options.realms {
         let named = sys::interface_index(&realm.device)?;
@@ -146,7 +154,7 @@ fn devices(options: &XdpOptions, workers: usize, next_hops: &NextHops) -> io::Re
 }
 
 /// Opens the sockets of all workers in the best mode that is wanted and there.
-fn open_sockets(
+pub(super) fn open_sockets(
     options: &XdpOptions,
     workers: usize,
     devices: &[Device],
@@ -203,7 +211,7 @@ fn open_share(
         socket.refill(&mut umem, BATCH);
         queues.push(Queue::new(socket));
     }
-    Ok((umem, queues))
+    Ok(Share { queues, umem })
 }
 
 /// Tries again for a while if a queue is busy: the kernel gives the queues of a socket that was
@@ -247,16 +255,25 @@ fn explained(error: &io::Error, device: &Device, queue: u32, frames: usize) -> i
     io::Error::new(kind, text)
 }
 
+/// Puts the programs of all interfaces to work.
+pub(super) fn attach_all(
+    options: &XdpOptions,
+    devices: &[Device],
+    shares: &[Share],
+) -> io::Result<(Vec<AtWork>, Vec<XdpInterface>)> {
+    devices.iter().map(|device| attach(options.attach, device, shares)).collect()
+}
+
 /// Loads the program of an interface, gives it the sockets of its queues, and attaches it.
 fn attach(
     mode: AttachMode,
     device: &Device,
     shares: &[Share],
-) -> io::Result<((Program, Attached), XdpInterface)> {
+) -> io::Result<(AtWork, XdpInterface)> {
     let Device { index, name, receive_queues, filters } = device;
     let program = Program::load(filters, *receive_queues)?;
     let mut zero_copy = false;
-    for Queue { socket, .. } in shares.iter().flat_map(|(_, queues)| queues) {
+    for Queue { socket, .. } in shares.iter().flat_map(|share| &share.queues) {
         if socket.binding().interface == *index {
             program.register(socket.binding().queue, socket.as_fd())?;
             zero_copy = socket.is_zero_copy();
@@ -273,5 +290,5 @@ fn attach(
         zero_copy,
     };
     debug_assert!(!zero_copy || interface.attached == AttachedMode::Native);
-    Ok(((program, attached), interface))
+    Ok((AtWork { _attached: attached, _program: program }, interface))
 }

@@ -23,6 +23,7 @@ mod addresses;
 mod group;
 mod handover;
 mod options;
+mod peer;
 mod receive;
 mod ring;
 mod socket;
@@ -35,4 +36,5 @@ mod worker;
 
 pub use group::XdpGroup;
 pub use options::{BusyPoll, XdpInterface, XdpMode, XdpOptions, XdpRealm};
+pub use peer::XdpPeer;
 pub use worker::{XdpPort, XdpWorker};

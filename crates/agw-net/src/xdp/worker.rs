@@ -9,6 +9,7 @@ use std::{
 
 use super::{
     addresses::{LocalPort, Owners, Tokens},
+    group::AtWork,
     handover::{Mailbox, Sleepers},
     socket::XdpSocket,
     umem::Umem,
@@ -18,7 +19,6 @@ use crate::{
     batch::BATCH,
     netlink::{NextHop, NextHops},
     poller::Poller,
-    program::{Attached, Program},
     sockets::Beside,
     table::Table,
 };
@@ -33,12 +33,12 @@ pub struct XdpPort {
 }
 
 /// What the workers of a group share.
-pub(crate) struct Shared {
-    pub(crate) owners: Owners,
-    pub(crate) sleepers: Sleepers,
-    pub(crate) next_hops: NextHops,
+pub(super) struct Shared {
+    pub(super) owners: Owners,
+    pub(super) sleepers: Sleepers,
+    pub(super) next_hops: NextHops,
     /// One per interface. Dropped with the last worker, which takes the programs off.
-    pub(crate) _programs: Vec<(Program, Attached)>,
+    pub(super) _programs: Vec<AtWork>,
 }
 
 /// One worker's share of an `xdp` backend; give it to [`crate::MediaBackend::new`].
@@ -187,11 +187,9 @@ impl XdpWorker {
     pub(crate) fn observe_drops(&mut self, counters: &mut IoCounters) {
         self.rounds = 0;
         for queue in &mut self.queues {
-            let Ok(told) = queue.socket.statistics() else {
+            let Ok(dropped) = queue.socket.drops() else {
                 continue;
             };
-            // A frame for which the fill ring had no room is among `rx_dropped`.
-            let dropped = told.rx_dropped + told.rx_ring_full;
             counters.kernel_dropped += dropped.saturating_sub(queue.dropped);
             queue.dropped = dropped;
         }
