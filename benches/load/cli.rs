@@ -27,9 +27,23 @@ pub(crate) enum Command {
     FindMax(FindMaxArgs),
     /// Sets calls up and releases them as fast as the control plane can.
     Churn(ChurnArgs),
+    /// Puts runs that were written to files side by side.
+    Compare(CompareArgs),
     /// Passes datagrams on as they are: the floor of the peer comparison, started by it.
     #[command(hide = true)]
     Forward(ForwardArgs),
+}
+
+/// `compare`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct CompareArgs {
+    /// Files written with `--json`, each a column. Files with commas between are one column, which
+    /// shows their medians. Ratios are to the first column.
+    #[arg(value_name = "FILE[,FILE...]", required = true, num_args = 2..)]
+    pub(crate) runs: Vec<String>,
+    /// Writes the comparison with plots as one HTML file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
 }
 
 /// `forward`.

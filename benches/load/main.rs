@@ -16,6 +16,7 @@ use clap::Parser;
 
 fn main() -> anyhow::Result<()> {
     match cli::Cli::parse().command {
+        cli::Command::Compare(arguments) => report::compare::run(&arguments),
         cli::Command::Forward(arguments) => forward::run(&arguments),
         cli::Command::Run(_) | cli::Command::FindMax(_) | cli::Command::Churn(_) => {
             anyhow::bail!("not in this build")

@@ -1,4 +1,16 @@
-//! What a run found, for people and for programs.
+//! What a run found, for people and for programs: a summary on the terminal, JSON, and a page that
+//! stands alone. Start at [`tell`]; `figures` lists what is told.
+
+pub(crate) mod compare;
+pub(crate) mod comparison;
+mod comparison_page;
+pub(crate) mod figures;
+pub(crate) mod format;
+mod html;
+mod plots;
+mod run_page;
+mod summary;
+mod svg;
 
 use anyhow::Context;
 
@@ -10,9 +22,14 @@ use crate::result::RunResult;
 /// # Errors
 /// A file cannot be written.
 pub(crate) fn tell(result: &RunResult, output: &OutputArgs) -> anyhow::Result<()> {
+    println!("{}", summary::summary(result));
     if let Some(path) = &output.json {
         let text = serde_json::to_string_pretty(result)?;
         std::fs::write(path, text).with_context(|| format!("--json {}", path.display()))?;
+    }
+    if let Some(path) = &output.html {
+        let page = run_page::page(result);
+        std::fs::write(path, page).with_context(|| format!("--html {}", path.display()))?;
     }
     Ok(())
 }
