@@ -48,7 +48,8 @@ pub trait PacketIo {
     /// Sends what the batch's outbox holds, empties it and tells how many datagrams went out.
     ///
     /// Never blocks and never tries a datagram more than twice. `on_error` gets the tag of each
-    /// datagram that did not go out, with the reason.
+    /// datagram that did not go out, with the reason. The slot of one that did may hold anything
+    /// afterwards: it may have left with its memory.
     fn transmit(&mut self, batch: &mut Batch, on_error: impl FnMut(u32, SendError)) -> usize;
 
     /// A handle that ends a wait in [`PacketIo::receive`] from any thread.

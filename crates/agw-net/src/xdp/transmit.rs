@@ -44,6 +44,9 @@ impl XdpWorker {
         reused: bool,
     ) -> Result<(), ErrnoClass> {
         let Transmit { port: token, destination, len, tag, slot: _ } = *transmit;
+        if destination.port() == 0 {
+            return Err(ErrnoClass::InvalidArgument);
+        }
         self.find_route(transmit)?;
         let port = self.ports.get_mut(token).ok_or(ErrnoClass::Other)?;
         let PortState { local, dscp, route: Some(route), .. } = port else {

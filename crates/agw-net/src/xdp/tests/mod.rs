@@ -1,6 +1,10 @@
 //! The backend on veth pairs between network namespaces; needs root, says so without.
 
+mod handover;
+mod link;
 mod peer;
 mod ports;
+mod refusals;
 mod rig;
+mod round;
 mod wire;

@@ -6,23 +6,14 @@ use std::{
 };
 
 use super::rig::{PATIENCE, Rig};
-use crate::{Outgoing, PacketIo, PortToken, XdpOptions, XdpPeer, XdpRealm};
-
-fn peer(device: &str, address: &str) -> XdpOptions {
-    let realm = XdpRealm {
-        device: device.to_owned(),
-        address: address.parse().unwrap(),
-        ports: 1..=65_535,
-    };
-    XdpOptions { realms: vec![realm], ..Rig::options() }
-}
+use crate::{Outgoing, PacketIo, PortToken, XdpPeer};
 
 #[test]
 fn a_load_of_many_flows_crosses_two_queues_and_the_ledger_closes() {
     let Some(rig) = Rig::new(2) else { return };
     let mut worker = rig.backend(&Rig::options());
-    let mut phone = rig.phone.run(|| XdpPeer::open(&peer("a1", "10.1.0.2"))).unwrap();
-    let mut core = rig.core.run(|| XdpPeer::open(&peer("c1", "fd02::2"))).unwrap();
+    let mut phone = rig.phone.run(|| XdpPeer::open(&Rig::peer("a1", "10.1.0.2"))).unwrap();
+    let mut core = rig.core.run(|| XdpPeer::open(&Rig::peer("c1", "fd02::2"))).unwrap();
     let locals: Vec<SocketAddr> =
         (0..50).map(|n| worker.add(n, &format!("10.1.0.1:{}", 40_000 + 2 * n))).collect();
     worker.add(50, "[fd02::1]:40000");

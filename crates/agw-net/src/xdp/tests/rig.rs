@@ -61,6 +61,13 @@ impl Rig {
         }
     }
 
+    /// All ports of an address at the other end.
+    pub(super) fn peer(device: &str, address: &str) -> XdpOptions {
+        let (device, address) = (device.to_owned(), address.parse().unwrap());
+        let realms = vec![XdpRealm { device, address, ports: 1..=u16::MAX }];
+        XdpOptions { realms, ..Self::options() }
+    }
+
     pub(super) fn open(&self, options: &XdpOptions, workers: usize) -> XdpGroup {
         self.gateway.run(|| XdpGroup::open(options, workers)).unwrap()
     }
@@ -117,14 +124,16 @@ impl Worker {
         let (mut datagrams, end) = (Vec::new(), Instant::now() + PATIENCE);
         while datagrams.len() < count {
             assert!(Instant::now() < end, "{} of {count}", datagrams.len());
-            self.backend.receive(&mut self.batch, Some(Duration::from_millis(50))).unwrap();
-            datagrams.extend(
-                self.batch
-                    .slots_mut()
-                    .map(|slot| (slot.port.0, slot.source, slot.octets[..slot.len].to_vec())),
-            );
+            datagrams.extend(self.round(Duration::from_millis(50)));
         }
         datagrams
+    }
+
+    /// What the next round brings.
+    pub(super) fn round(&mut self, wait: Duration) -> Vec<(u32, SocketAddr, Vec<u8>)> {
+        self.backend.receive(&mut self.batch, Some(wait)).unwrap();
+        let slots = self.batch.slots_mut();
+        slots.map(|slot| (slot.port.0, slot.source, slot.octets[..slot.len].to_vec())).collect()
     }
 
     /// One round: sends every datagram from the port and to the address that `way` tells for the

@@ -1,0 +1,180 @@
+//! Interfaces that go down, neighbours that move, VLANs.
+
+use std::{io::Read, process::Command, time::Duration};
+
+use super::{
+    rig::{PATIENCE, PORTS, Rig, Worker, socket},
+    wire::relay,
+};
+use crate::{
+    PacketIo, PortToken, XdpRealm,
+    testing::{command, skip},
+};
+
+/// A worker with port 0 towards the phone and port 1 towards the core.
+fn worker(rig: &Rig) -> Worker {
+    let mut worker = rig.backend(&Rig::options());
+    worker.add(0, "10.1.0.1:40000");
+    worker.add(1, "10.2.0.1:40000");
+    worker
+}
+
+#[test]
+fn an_interface_down_is_counted_and_media_goes_on_when_it_is_up_again() {
+    let Some(rig) = Rig::new(1) else { return };
+    let mut worker = worker(&rig);
+    let (phone, core) = (rig.phone("10.1.0.2:5000"), rig.core("10.2.0.2:5000"));
+    let locals = ["10.1.0.1:40000".parse().unwrap(), "10.2.0.1:40000".parse().unwrap()];
+    relay(&mut worker, &phone, &core, locals);
+    let to_core = |_: PortToken| (PortToken(1), "10.2.0.2:5000".parse().unwrap());
+
+    rig.gateway.ip("link set c0 down");
+    let (sent, refused) = (worker.backend.counters().sent, worker.backend.counters().send_errors);
+    worker.forward_until(to_core, |worker| {
+        phone.send_to(&[1; 172], locals[0]).unwrap();
+        worker.backend.counters().send_errors.total() >= refused.total() + 50
+    });
+    let down = *worker.backend.counters();
+    assert!(down.sent <= sent + 2, "{down:?}");
+
+    rig.gateway.ip("link set c0 up");
+    core.set_nonblocking(true).unwrap();
+    worker.forward_until(to_core, |_| {
+        phone.send_to(b"up again", locals[0]).unwrap();
+        let mut octets = [0; 200];
+        matches!(core.recv_from(&mut octets), Ok((8, _)))
+    });
+    core.set_nonblocking(false).unwrap();
+    relay(&mut worker, &phone, &core, locals);
+}
+
+#[test]
+fn a_link_whose_other_end_is_down_costs_datagrams_that_are_counted() {
+    let Some(rig) = Rig::new(1) else { return };
+    let mut worker = worker(&rig);
+    let (phone, core) = (rig.phone("10.1.0.2:5000"), rig.core("10.2.0.2:5000"));
+    let locals = ["10.1.0.1:40000".parse().unwrap(), "10.2.0.1:40000".parse().unwrap()];
+    relay(&mut worker, &phone, &core, locals);
+    rig.core.ip("link set c1 down");
+    let before = *worker.backend.counters();
+
+    let to_core = |_: PortToken| (PortToken(1), "10.2.0.2:5000".parse().unwrap());
+    worker.forward_until(to_core, |worker| {
+        phone.send_to(&[1; 172], locals[0]).unwrap();
+        worker.backend.counters().send_errors.total() >= before.send_errors.total() + 50
+    });
+
+    let counters = worker.backend.counters();
+    let queued = counters.received - before.received;
+    let refused = counters.send_errors.total() - before.send_errors.total();
+    assert_eq!(queued, counters.sent - before.sent + refused, "{counters:?}");
+}
+
+#[test]
+fn a_neighbour_with_a_new_link_address_gets_its_media_there() {
+    let Some(rig) = Rig::new(1) else { return };
+    let mut worker = worker(&rig);
+    let (phone, core) = (rig.phone("10.1.0.2:5000"), rig.core("10.2.0.2:5000"));
+    let locals = ["10.1.0.1:40000".parse().unwrap(), "10.2.0.1:40000".parse().unwrap()];
+    relay(&mut worker, &phone, &core, locals);
+
+    rig.core.ip("link set c1 address 02:00:00:00:77:01");
+    rig.gateway.ip("neigh replace 10.2.0.2 lladdr 02:00:00:00:77:01 dev c0");
+
+    relay(&mut worker, &phone, &core, locals);
+}
+
+#[test]
+fn media_of_a_vlan_interface_is_taken_and_sent_with_its_tag_at_the_one_below() {
+    let Some(rig) = Rig::new(1) else { return };
+    if !rig.gateway.run(|| could("ip", "link add link c0 name c0.9 type vlan id 9")) {
+        return skip("8021q");
+    }
+    for (side, device, address) in [(&rig.gateway, "c0", "10.3.0.1"), (&rig.core, "c1", "10.3.0.2")]
+    {
+        side.ip(&format!("link add link {device} name {device}.7 type vlan id 7"));
+        side.ip(&format!("addr add {address}/24 dev {device}.7"));
+        side.ip(&format!("link set {device}.7 up"));
+        // The tag must be in the frame, where a program can see it.
+        side.run(|| could("ethtool", &format!("-K {device} txvlan off rxvlan off")));
+    }
+    let mut options = Rig::options();
+    let address = "10.3.0.1".parse().unwrap();
+    options.realms.push(XdpRealm { device: "c0.7".to_owned(), address, ports: PORTS });
+    let group = rig.open(&options, 1);
+    assert_eq!(group.interfaces.len(), 2);
+    let mut worker = Worker::of(group).pop().unwrap();
+    let locals = [worker.add(0, "10.1.0.1:40000"), worker.add(1, "10.3.0.1:40000")];
+    relay(&mut worker, &rig.phone("10.1.0.2:5000"), &rig.core("10.3.0.2:5000"), locals);
+    let fresh = socket(&rig.core, "10.3.0.2:5001");
+    fresh.send_to(b"tagged", locals[1]).unwrap();
+    assert_eq!(worker.receive(1)[0].2, b"tagged");
+}
+
+/// Whether a program ended well.
+fn could(program: &str, arguments: &str) -> bool {
+    let output = Command::new(program).args(arguments.split_whitespace()).output();
+    output.is_ok_and(|output| output.status.success())
+}
+
+/// Whether a program is on an interface of the gateway.
+fn has_program(rig: &Rig, device: &str) -> bool {
+    rig.gateway.run(|| command("ip", &format!("link show dev {device}"))).contains("prog/xdp")
+}
+
+#[test]
+fn programs_are_off_once_the_last_worker_is_dropped_and_can_be_put_on_again() {
+    let Some(rig) = Rig::new(2) else { return };
+    for _ in 0..3 {
+        let mut workers = Worker::of(rig.open(&Rig::options(), 2));
+        assert!(has_program(&rig, "a0") && has_program(&rig, "c0"));
+        workers.pop();
+        assert!(has_program(&rig, "a0"));
+        drop(workers);
+        let end = std::time::Instant::now() + PATIENCE;
+        // A child of another test may hold copies of the descriptors for a moment.
+        while has_program(&rig, "a0") || has_program(&rig, "c0") {
+            assert!(std::time::Instant::now() < end);
+        }
+    }
+}
+
+/// Set in the process that is killed.
+const VICTIM: &str = "AGW_NET_TEST_VICTIM";
+
+#[test]
+fn a_killed_process_leaves_no_program_and_no_queue_behind() {
+    if std::env::var_os(VICTIM).is_some() {
+        let group = crate::XdpGroup::open(&Rig::options(), 1).unwrap();
+        println!("open");
+        std::thread::sleep(Duration::from_secs(60));
+        drop(group);
+        return;
+    }
+    let Some(rig) = Rig::new(1) else { return };
+    let mut victim = rig.gateway.run(|| {
+        Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "--nocapture"])
+            .arg("xdp::tests::link::a_killed_process_leaves_no_program_and_no_queue_behind")
+            .env(VICTIM, "1")
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap()
+    });
+    let mut told = String::new();
+    let mut output = victim.stdout.take().unwrap();
+    while !told.contains("open") {
+        let mut octet = [0];
+        output.read_exact(&mut octet).unwrap();
+        told.push(char::from(octet[0]));
+    }
+    assert!(has_program(&rig, "a0"));
+
+    victim.kill().unwrap();
+    victim.wait().unwrap();
+
+    assert!(!has_program(&rig, "a0") && !has_program(&rig, "c0"));
+    let mut worker = worker(&rig);
+    rig.phone("10.1.0.2:5000").send_to(b"alive", "10.1.0.1:40000").unwrap();
+    assert_eq!(worker.receive(1)[0].2, b"alive");
+}
