@@ -15,7 +15,6 @@ use std::arch::x86_64::{__m128i, _mm_set_epi64x};
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-#[expect(unused_imports, reason = "for the engine, which is not there yet")]
 pub(crate) use self::job::{CompactGalois, Galois};
 use self::powers::Powers;
 use crate::Level;

@@ -6,7 +6,7 @@
 //! does it faster. It is the only cryptography with `unsafe`: each block says which check has
 //! found the instructions present, or why an address is good.
 //!
-//! Start at [`Level`], what a processor can do.
+//! Start at [`AnyEngine`], which a gateway runs with; [`Simd`] is the engine of this crate.
 
 #![deny(clippy::undocumented_unsafe_blocks)]
 #![deny(clippy::multiple_unsafe_ops_per_block)]
@@ -14,13 +14,25 @@
 #![warn(clippy::indexing_slicing)]
 
 #[cfg(target_arch = "x86_64")]
-#[cfg_attr(not(test), expect(dead_code, reason = "for the engine, which is not there yet"))]
 mod aes;
+mod any;
+#[cfg(target_arch = "x86_64")]
+mod cm;
 mod cpu;
 #[cfg(target_arch = "x86_64")]
-#[cfg_attr(not(test), expect(dead_code, reason = "for the engine, which is not there yet"))]
 mod gcm;
 #[cfg(all(test, target_arch = "x86_64"))]
 mod guarded;
+#[cfg(target_arch = "x86_64")]
+mod keys;
+#[cfg(target_arch = "x86_64")]
+mod sha1;
+#[cfg(target_arch = "x86_64")]
+mod simd;
 
+pub use any::{AnyEngine, AnyKeys, Choice, UnknownChoice, Unsupported};
 pub use cpu::Level;
+#[cfg(target_arch = "x86_64")]
+pub use keys::SimdKeys;
+#[cfg(target_arch = "x86_64")]
+pub use simd::Simd;

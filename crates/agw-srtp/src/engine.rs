@@ -139,6 +139,12 @@ impl<'a, K> Job<'a, K> {
         self.packet_octets
     }
 
+    /// The octets of the packet, to look at.
+    #[must_use]
+    pub fn packet(&self) -> &[u8] {
+        self.buffer.get(..self.packet_octets).unwrap_or_default()
+    }
+
     /// The whole buffer: packet and tail room.
     #[must_use]
     pub fn buffer(&mut self) -> &mut [u8] {

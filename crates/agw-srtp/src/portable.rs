@@ -56,22 +56,24 @@ impl Engine for Portable {
     fn run(&self, jobs: &mut [Job<'_, PortableKeys>]) {
         for job in jobs {
             if let Some(keys) = job.keys() {
-                let outcome = keys.run(job);
-                job.finish(outcome);
+                keys.run(job);
             }
         }
     }
 }
 
 impl PortableKeys {
-    fn run(&self, job: &mut Job<'_, Self>) -> Result<usize, CryptoFailure> {
+    /// Runs one job under these keys and sets its outcome; for engines whose keys are one of
+    /// several kinds.
+    pub fn run<K>(&self, job: &mut Job<'_, K>) {
         let frame = job.frame();
         let octets = job.packet_octets();
         let transform = match frame.operation {
             Operation::ProtectSrtp | Operation::UnprotectSrtp => &self.transforms.srtp,
             Operation::ProtectSrtcp | Operation::UnprotectSrtcp => &self.transforms.srtcp,
         };
-        transform.run(&frame, job.buffer(), octets)
+        let outcome = transform.run(&frame, job.buffer(), octets);
+        job.finish(outcome);
     }
 }
 

@@ -1,0 +1,209 @@
+//! Session keys as the kernels work with them, in as little memory as goes.
+//!
+//! Ten thousand sessions do not fit in the caches, so what a packet reads of its keys comes from
+//! memory, line by line: SRTP's are expanded and stand together at the start of a line. SRTCP
+//! packets are rare; where both do not fit, theirs are expanded when they are used.
+
+use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+
+use agw_srtp::{CryptoFailure, Frame, MasterKey, Operation, SessionKeys, Suite};
+use zeroize::ZeroizeOnDrop;
+
+use crate::Level;
+use crate::cm::{self, CounterMode};
+use crate::gcm::{CompactGalois, Galois};
+
+/// The session keys of one master key. Wiped on drop: every part wipes itself.
+///
+/// They stay in one place for life: moving a session moves a pointer and leaves no copy behind.
+pub struct SimdKeys {
+    suited: Suited,
+}
+
+/// Keys in the form that the suite needs.
+enum Suited {
+    CounterMode128(Box<Keys<cm::Expanded<11>, cm::Expanded<11>>>),
+    CounterMode192(Box<Keys<cm::Expanded<13>, cm::Compact<13>>>),
+    CounterMode256(Box<Keys<cm::Expanded<15>, cm::Compact<15>>>),
+    Galois128(Box<Keys<Galois<11>, CompactGalois<11>>>),
+    Galois256(Box<Keys<Galois<15>, CompactGalois<15>>>),
+}
+
+/// Keys for SRTP and for SRTCP.
+#[repr(C, align(64))]
+struct Keys<S, C> {
+    srtp: S,
+    srtcp: C,
+}
+
+/// What the expanded keys of one direction may take, in octets.
+const MAX_OCTETS: usize = 576;
+
+const _: () = {
+    assert!(size_of::<Keys<cm::Expanded<11>, cm::Expanded<11>>>() <= MAX_OCTETS);
+    assert!(size_of::<Keys<cm::Expanded<13>, cm::Compact<13>>>() <= MAX_OCTETS);
+    assert!(size_of::<Keys<cm::Expanded<15>, cm::Compact<15>>>() <= MAX_OCTETS);
+    assert!(size_of::<Keys<Galois<11>, CompactGalois<11>>>() <= MAX_OCTETS);
+    assert!(size_of::<Keys<Galois<15>, CompactGalois<15>>>() <= MAX_OCTETS);
+};
+
+/// The keys of a packet, as the way it is worked on.
+pub(crate) enum Transform<'a> {
+    /// In two halves, around a MAC.
+    CounterMode(&'a dyn CounterMode),
+    /// At one go.
+    Galois(&'a dyn GaloisMode),
+}
+
+/// Cipher of SRTP or SRTCP.
+pub(crate) trait GaloisMode {
+    /// Opens or seals a packet and returns its new length.
+    ///
+    /// # Errors
+    /// Why that cannot be done; the packet is as it was.
+    fn run(
+        &self,
+        level: Level,
+        frame: &Frame<'_>,
+        buffer: &mut [u8],
+        octets: usize,
+    ) -> Result<usize, CryptoFailure>;
+}
+
+/// Keys that may be this engine's.
+pub(crate) trait AsSimdKeys {
+    /// The keys, if they are.
+    fn simd_keys(&self) -> Option<&SimdKeys>;
+}
+
+impl AsSimdKeys for SimdKeys {
+    #[inline]
+    fn simd_keys(&self) -> Option<&SimdKeys> {
+        Some(self)
+    }
+}
+
+//= tests/spec/srtp.md#key-material
+//# Key material MUST be wiped when it is released.
+impl ZeroizeOnDrop for SimdKeys {}
+
+impl SimdKeys {
+    /// Derives and expands the session keys of `master` on a processor that supports `level`.
+    pub(crate) fn expand(level: Level, master: &MasterKey) -> Self {
+        let SessionKeys { srtp, srtcp } = &SessionKeys::derive(master);
+        let suited = match master.suite() {
+            Suite::AesCm128HmacSha1_80
+            | Suite::AesCm128HmacSha1_32
+            | Suite::NullHmacSha1_80
+            | Suite::NullHmacSha1_32 => Suited::CounterMode128(Box::new(Keys {
+                srtp: cm::Expanded::new(level, srtp),
+                srtcp: cm::Expanded::new(level, srtcp),
+            })),
+            Suite::AesCm192HmacSha1_80 | Suite::AesCm192HmacSha1_32 => {
+                Suited::CounterMode192(Box::new(Keys {
+                    srtp: cm::Expanded::new(level, srtp),
+                    srtcp: cm::Compact::new(level, srtcp),
+                }))
+            }
+            Suite::AesCm256HmacSha1_80 | Suite::AesCm256HmacSha1_32 => {
+                Suited::CounterMode256(Box::new(Keys {
+                    srtp: cm::Expanded::new(level, srtp),
+                    srtcp: cm::Compact::new(level, srtcp),
+                }))
+            }
+            Suite::AeadAes128Gcm => Suited::Galois128(Box::new(Keys {
+                srtp: Galois::new(srtp),
+                srtcp: CompactGalois::new(srtcp),
+            })),
+            Suite::AeadAes256Gcm => Suited::Galois256(Box::new(Keys {
+                srtp: Galois::new(srtp),
+                srtcp: CompactGalois::new(srtcp),
+            })),
+        };
+        Self { suited }
+    }
+
+    /// The keys for a packet.
+    #[inline]
+    pub(crate) fn transform(&self, frame: &Frame<'_>) -> Transform<'_> {
+        let srtp = match frame.operation {
+            Operation::ProtectSrtp | Operation::UnprotectSrtp => true,
+            Operation::ProtectSrtcp | Operation::UnprotectSrtcp => false,
+        };
+        match (&self.suited, srtp) {
+            (Suited::CounterMode128(keys), true) => Transform::CounterMode(&keys.srtp),
+            (Suited::CounterMode128(keys), false) => Transform::CounterMode(&keys.srtcp),
+            (Suited::CounterMode192(keys), true) => Transform::CounterMode(&keys.srtp),
+            (Suited::CounterMode192(keys), false) => Transform::CounterMode(&keys.srtcp),
+            (Suited::CounterMode256(keys), true) => Transform::CounterMode(&keys.srtp),
+            (Suited::CounterMode256(keys), false) => Transform::CounterMode(&keys.srtcp),
+            (Suited::Galois128(keys), true) => Transform::Galois(&keys.srtp),
+            (Suited::Galois128(keys), false) => Transform::Galois(&keys.srtcp),
+            (Suited::Galois256(keys), true) => Transform::Galois(&keys.srtp),
+            (Suited::Galois256(keys), false) => Transform::Galois(&keys.srtcp),
+        }
+    }
+
+    /// Asks for the SRTP keys, which a packet is going to need, from memory.
+    #[inline]
+    pub(crate) fn prefetch(&self) {
+        match &self.suited {
+            Suited::CounterMode128(keys) => prefetch(&keys.srtp),
+            Suited::CounterMode192(keys) => prefetch(&keys.srtp),
+            Suited::CounterMode256(keys) => prefetch(&keys.srtp),
+            Suited::Galois128(keys) => prefetch(&keys.srtp),
+            Suited::Galois256(keys) => prefetch(&keys.srtp),
+        }
+    }
+}
+
+impl<const KEYS: usize> GaloisMode for Galois<KEYS> {
+    fn run(
+        &self,
+        level: Level,
+        frame: &Frame<'_>,
+        buffer: &mut [u8],
+        octets: usize,
+    ) -> Result<usize, CryptoFailure> {
+        match frame.operation {
+            Operation::ProtectSrtp | Operation::ProtectSrtcp => {
+                self.seal(level, frame, buffer, octets)
+            }
+            Operation::UnprotectSrtp | Operation::UnprotectSrtcp => {
+                self.open(level, frame, buffer, octets)
+            }
+        }
+    }
+}
+
+impl<const KEYS: usize> GaloisMode for CompactGalois<KEYS> {
+    fn run(
+        &self,
+        level: Level,
+        frame: &Frame<'_>,
+        buffer: &mut [u8],
+        octets: usize,
+    ) -> Result<usize, CryptoFailure> {
+        match frame.operation {
+            Operation::ProtectSrtp | Operation::ProtectSrtcp => {
+                self.seal(level, frame, buffer, octets)
+            }
+            Operation::UnprotectSrtp | Operation::UnprotectSrtcp => {
+                self.open(level, frame, buffer, octets)
+            }
+        }
+    }
+}
+
+/// Octets that come from memory together.
+const LINE: usize = 64;
+
+/// Asks for every line of a value.
+#[inline(always)]
+fn prefetch<T>(value: &T) {
+    let start = std::ptr::from_ref(value).cast::<i8>();
+    for line in 0..size_of::<T>().div_ceil(LINE) {
+        // SAFETY: a hint, which reads nothing and refuses no address; SSE is part of x86-64.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(start.wrapping_add(line * LINE)) };
+    }
+}

@@ -1,0 +1,31 @@
+//! Memory on the packet path.
+
+use agw_srtp::{Engine, Job};
+
+use crate::rig::{engines, packet, profiles, sessions, with_room};
+
+#[test]
+fn a_run_allocates_nothing() {
+    let profiles = profiles();
+    for engine in engines() {
+        let mut sessions = sessions(&engine, &profiles);
+        let packets: Vec<Vec<u8>> = (0..)
+            .zip(&profiles)
+            .map(|(place, profile)| packet(*profile, 1, place * 97 % 1_400))
+            .collect();
+        let tickets: Vec<_> =
+            sessions.iter_mut().zip(&packets).map(|(one, packet)| one.begin(packet)).collect();
+        let mut buffers: Vec<Vec<u8>> = packets.iter().map(|packet| with_room(packet)).collect();
+        let mut jobs: Vec<Job<'_, _>> = sessions
+            .iter()
+            .zip(&tickets)
+            .zip(buffers.iter_mut().zip(&packets))
+            .map(|((one, ticket), (buffer, packet))| one.egress.job(ticket, buffer, packet.len()))
+            .collect();
+
+        let allocations = allocation_counter::measure(|| engine.run(&mut jobs));
+
+        assert_eq!(allocations.count_total, 0, "{engine:?}");
+        assert!(jobs.iter().all(|job| job.outcome().is_ok()), "{engine:?}");
+    }
+}
