@@ -58,6 +58,14 @@ impl Poller {
         Ok(self.reported)
     }
 
+    /// Rests for so long; a wake ends the rest, a datagram does not.
+    pub(crate) fn rest(&self, long: Duration) -> io::Result<()> {
+        match poll_one(self.waker.as_fd(), long) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
+            ended => ended,
+        }
+    }
+
     /// What the last wait reported.
     pub(crate) fn ready(&self) -> impl Iterator<Item = Ready> {
         self.events.iter().take(self.reported).map(|event| {
@@ -157,6 +165,19 @@ fn epoll_wait(
     usize::try_from(result).map_err(|_| io::Error::last_os_error())
 }
 
+/// Waits until the descriptor is readable or the time is over.
+fn poll_one(descriptor: BorrowedFd<'_>, long: Duration) -> io::Result<()> {
+    let mut entry = libc::pollfd { fd: descriptor.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+    let long = libc::timespec {
+        tv_sec: libc::time_t::try_from(long.as_secs()).unwrap_or(libc::time_t::MAX),
+        tv_nsec: long.subsec_nanos() as _,
+    };
+    // SAFETY: the descriptor is open while borrowed; `entry` is one initialised structure and
+    // `long` another, both outlive the call; the kernel writes to `entry` alone and keeps nothing.
+    let result = unsafe { libc::ppoll(&raw mut entry, 1, &raw const long, std::ptr::null()) };
+    done(result)
+}
+
 fn done(result: libc::c_int) -> io::Result<()> {
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
@@ -177,6 +198,15 @@ mod tests {
         for (timeout, expected) in table {
             assert_eq!(milliseconds(timeout), expected, "{timeout:?}");
         }
+    }
+
+    #[test]
+    fn a_wake_ends_a_rest() {
+        let poller = Poller::new().unwrap();
+        let waker = poller.waker().clone();
+        let rester = std::thread::spawn(move || poller.rest(Duration::from_secs(3_600)));
+        waker.wake();
+        rester.join().unwrap().unwrap();
     }
 
     #[test]

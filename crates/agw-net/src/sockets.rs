@@ -21,7 +21,7 @@ use wait::Nothing;
 /// How a [`SocketsBackend`] reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SocketsOptions {
-    /// How long to let datagrams gather after the first one of a round is there; at most 500 us.
+    /// How long to let datagrams gather before a round takes them; at most 500 us. A wake ends it.
     /// Call [`crate::set_timer_slack`] in the worker, or the kernel adds its 50 us.
     pub coalesce: Duration,
     /// How long to look again and again before sleeping, at most 1,000 us; zero for never. It
@@ -62,6 +62,8 @@ pub struct SocketsBackend {
     counters: IoCounters,
     options: SocketsOptions,
     spin: Spin,
+    /// Whether the last round found several datagrams, but not more than it could take.
+    steady: bool,
 }
 
 impl SocketsBackend {
@@ -86,6 +88,7 @@ impl SocketsBackend {
             counters: IoCounters::default(),
             options,
             spin: Spin::new(busy_poll),
+            steady: false,
         })
     }
 

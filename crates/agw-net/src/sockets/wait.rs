@@ -1,7 +1,7 @@
 //! How a worker waits: for its sockets, for what comes beside them, busily or asleep.
 
 use std::{
-    hint, io, thread,
+    hint, io,
     time::{Duration, Instant},
 };
 
@@ -14,26 +14,49 @@ use crate::{
 impl SocketsBackend {
     /// Waits for datagrams here or beside, lets them gather, and lists the ready ports; tells how
     /// many they are.
+    ///
+    /// ```text
+    ///   one datagram at a time:  sleep until one comes, gather, look
+    ///   steady traffic:          gather, look, gather, look: half the sleeps, and nobody wakes us
+    ///   a full batch:            look at once
+    /// ```
     pub(crate) fn wait(
         &mut self,
         timeout: Option<Duration>,
         beside: &mut impl Beside,
     ) -> io::Result<usize> {
         self.poller.forget();
-        if beside.waiting() == 0 {
-            self.sleep(timeout, beside)?;
-        } else if self.open > 0 {
-            self.poller.wait(Some(Duration::ZERO))?;
+        let coalesces = !self.options.coalesce.is_zero();
+        let mut ready = 0;
+        if coalesces && self.steady {
+            ready = self.gather(timeout, beside)?;
         }
-        let woken = self.poller.ready().any(|ready| ready == Ready::Waker);
-        let ready = self.ready_ports() + beside.waiting();
-        if ready > 0 && ready < BATCH && !woken && !self.options.coalesce.is_zero() {
-            thread::sleep(self.options.coalesce);
-            self.poller.wait(Some(Duration::ZERO))?;
+        if ready == 0 && !self.is_woken() {
+            if beside.waiting() == 0 {
+                self.sleep(timeout, beside)?;
+            } else if self.open > 0 {
+                self.poller.wait(Some(Duration::ZERO))?;
+            }
+            ready = self.ready(beside);
+            if coalesces && ready > 0 && ready < BATCH && !self.is_woken() {
+                ready = self.gather(timeout, beside)?;
+            }
         }
         let listed = self.list(beside);
+        self.steady = (2..BATCH).contains(&ready);
         self.spin.round(ready > 0);
         Ok(listed)
+    }
+
+    /// Lets datagrams gather, looks, and tells how many are ready at least.
+    fn gather(&mut self, timeout: Option<Duration>, beside: &mut impl Beside) -> io::Result<usize> {
+        let coalesce = self.options.coalesce;
+        let rest = timeout.map_or(coalesce, |timeout| timeout.min(coalesce));
+        if !rest.is_zero() {
+            self.poller.rest(rest)?;
+        }
+        self.poller.wait(Some(Duration::ZERO))?;
+        Ok(self.ready(beside))
     }
 
     /// Waits until something is ready, busily at first.
@@ -58,8 +81,14 @@ impl SocketsBackend {
         waited.map(drop)
     }
 
-    fn ready_ports(&self) -> usize {
-        self.poller.ready().filter(|ready| matches!(ready, Ready::Port(_))).count()
+    /// Datagrams that wait at least.
+    fn ready(&self, beside: &mut impl Beside) -> usize {
+        let ports = self.poller.ready().filter(|ready| matches!(ready, Ready::Port(_)));
+        ports.count() + beside.waiting()
+    }
+
+    fn is_woken(&self) -> bool {
+        self.poller.ready().any(|ready| ready == Ready::Waker)
     }
 
     /// Makes turns of the ready ports; tells how many they are.
