@@ -11,6 +11,7 @@ use std::{
 use crate::{
     PortToken,
     arena::{Arena, FRAME, Frame},
+    outbox::{Departures, Outbox, Payloads, Transmit, Uses},
 };
 
 /// Slots of a batch: the datagrams of one round at most.
@@ -215,93 +216,7 @@ impl<'a> Iterator for Slots<'a> {
 
 impl ExactSizeIterator for Slots<'_> {}
 
-/// An order to send what a slot holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Transmit {
-    /// The port to send from.
-    pub port: PortToken,
-    /// Where to.
-    pub destination: SocketAddr,
-    /// [`Slot::index`] of the slot.
-    pub slot: usize,
-    /// Octets to send, from the payload's start.
-    pub len: usize,
-    /// The caller's mark (its flow), given back if the datagram is not sent.
-    pub tag: u32,
-}
-
-impl Transmit {
-    const NONE: Self =
-        Self { port: PortToken(0), destination: UNSPECIFIED, slot: 0, len: 0, tag: 0 };
-}
-
-/// The send queue of a batch. Neighbours with the same port go out in one system call.
-#[derive(Debug)]
-pub struct Outbox<'a> {
-    departures: &'a mut [Transmit; BATCH],
-    queued: &'a mut usize,
-    uses: &'a mut Uses,
-    arrivals: &'a [Arrival],
-}
-
-impl Outbox<'_> {
-    /// Queues a send.
-    ///
-    /// # Errors
-    /// [`Unqueued`] if it cannot be sent from this batch; the queue is unchanged then.
-    pub fn push(&mut self, transmit: Transmit) -> Result<(), Unqueued> {
-        let Some(arrival) = self.arrivals.get(transmit.slot) else {
-            return Err(Unqueued::NoSuchSlot);
-        };
-        if transmit.len > arrival.room {
-            return Err(Unqueued::TooLong);
-        }
-        let Some(free) = self.departures.get_mut(*self.queued) else {
-            return Err(Unqueued::Full);
-        };
-        *free = transmit;
-        *self.queued += 1;
-        self.uses.note(transmit.slot);
-        Ok(())
-    }
-
-    /// Queued sends.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        *self.queued
-    }
-
-    /// Whether nothing is queued.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        *self.queued == 0
-    }
-}
-
-/// Why a send was not queued. Each is a mistake of the caller.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unqueued {
-    /// [`BATCH`] sends are queued already.
-    Full,
-    /// The slot holds no datagram.
-    NoSuchSlot,
-    /// Longer than [`Slot::octets`].
-    TooLong,
-}
-
-impl fmt::Display for Unqueued {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Full => "the send queue is full",
-            Self::NoSuchSlot => "the slot holds no datagram",
-            Self::TooLong => "longer than a slot",
-        })
-    }
-}
-
-impl std::error::Error for Unqueued {}
-
-const UNSPECIFIED: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
+pub(crate) const UNSPECIFIED: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
 
 /// A slot: its frame, and where in it the payload starts.
 #[derive(Debug)]
@@ -325,58 +240,6 @@ impl Place {
     pub(crate) fn landing_mut<'a>(&'a mut self, arena: &'a Arena) -> &'a mut [u8] {
         self.start = HEAD_ROOM;
         self.payload_mut(arena).get_mut(..MAX_DATAGRAM).unwrap_or_default()
-    }
-}
-
-/// What the queued sends of a batch send.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Payloads<'a> {
-    arena: &'a Arena,
-    places: &'a [Place],
-}
-
-impl<'a> Payloads<'a> {
-    /// The octets of a queued send.
-    pub(crate) fn of(self, transmit: &Transmit) -> &'a [u8] {
-        let place = self.places.get(transmit.slot);
-        let octets = place.and_then(|place| place.payload(self.arena).get(..transmit.len));
-        octets.unwrap_or_default()
-    }
-}
-
-/// The queued sends of a batch for a backend that sends the frames themselves.
-#[derive(Debug)]
-pub(crate) struct Departures<'a> {
-    arena: &'a Arena,
-    pub(crate) places: &'a mut [Place],
-    uses: Uses,
-}
-
-impl Departures<'_> {
-    pub(crate) fn payloads(&self) -> Payloads<'_> {
-        Payloads { arena: self.arena, places: self.places }
-    }
-
-    /// Whether a slot is sent more than once, so that its frame must stay.
-    pub(crate) fn is_reused(&self, slot: usize) -> bool {
-        self.uses.twice & 1 << slot != 0
-    }
-}
-
-/// Which slots are queued once, and which more often: a bit for each.
-#[derive(Debug, Default, Clone, Copy)]
-struct Uses {
-    once: u64,
-    twice: u64,
-}
-
-const _: () = assert!(BATCH <= u64::BITS as usize, "a bit for each slot");
-
-impl Uses {
-    fn note(&mut self, slot: usize) {
-        let bit = 1 << slot;
-        self.twice |= self.once & bit;
-        self.once |= bit;
     }
 }
 
@@ -404,6 +267,7 @@ impl Arrival {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Unqueued;
 
     fn transmit(slot: usize, len: usize) -> Transmit {
         Transmit { slot, len, ..Transmit::NONE }

@@ -1,11 +1,15 @@
-//! The kernel's side of the gateway: media sockets, epoll, descriptors, process hardening (Linux).
+//! The kernel's side of the gateway: media sockets, AF_XDP, epoll, descriptors, process hardening
+//! (Linux).
 //!
 //! This crate knows datagrams, descriptors and error numbers. It does not know RTP, keys, streams
 //! or calls, and depends on no other crate of the workspace. It is the only socket code with
 //! `unsafe`: one system call per function, each block says who writes what and for how long.
 //!
 //! Start at [`PacketIo`], the trait of a packet backend, and [`Batch`], what a round works on.
-//! [`SocketsBackend`] is the one for service, [`MemoryBackend`] the one for tests. A round is:
+//! [`MediaBackend`] is the one for service: a [`SocketsBackend`], and beside it, where a realm wants
+//! it, a share of an [`XdpGroup`], which takes media past the kernel's network stack. The module
+//! `xdp` draws how. [`MemoryBackend`] is for tests, [`BatchSocket`] and [`XdpPeer`] are for tools
+//! at the other end of the wire. A round is:
 //!
 //! ```
 //! # use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -53,12 +57,14 @@ mod memory;
 mod messages;
 mod netlink;
 mod options;
+mod outbox;
 mod overflow;
 mod packet_io;
 mod poller;
 mod port;
 mod process;
 mod program;
+mod reserved;
 mod sockets;
 mod spin;
 mod table;
@@ -69,8 +75,7 @@ mod waker;
 mod xdp;
 
 pub use batch::{
-    BATCH, Batch, HEAD_ROOM, MAX_DATAGRAM, Outbox, PAYLOAD_ROOM, SLOT, Slot, Slots, TAIL_ROOM,
-    Transmit, Unqueued,
+    BATCH, Batch, HEAD_ROOM, MAX_DATAGRAM, PAYLOAD_ROOM, SLOT, Slot, Slots, TAIL_ROOM,
 };
 pub use batch_socket::{BatchSocket, Incoming, Outgoing};
 pub use counters::{ErrnoClass, ErrnoCounters, IoCounters, PortCounters, SendError};
@@ -78,10 +83,12 @@ pub use descriptors::{descriptor_limit, descriptors_open, raise_descriptor_limit
 pub use interfaces::local_addresses;
 pub use media::{MediaBackend, MediaPort};
 pub use memory::{MemoryBackend, MemoryDatagram, MemoryWire};
+pub use outbox::{Outbox, Transmit, Unqueued};
 pub use packet_io::{PacketIo, PortToken};
 pub use port::{PortOptions, UdpPort};
 pub use process::{disable_core_dumps, effective_uid, lock_memory, no_new_privs, peer_uid};
 pub use program::{AttachMode, AttachedMode};
+pub use reserved::unreserved_ports;
 pub use sockets::{SocketsBackend, SocketsOptions};
 pub use thread::{allowed_cores, pin_current_thread, set_thread_name, set_timer_slack};
 pub use waker::Waker;

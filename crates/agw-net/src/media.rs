@@ -53,6 +53,12 @@ impl MediaBackend {
     }
 }
 
+/// A worker's thread takes it over.
+const _: fn() = || {
+    fn is_send<T: Send>() {}
+    is_send::<MediaBackend>();
+};
+
 impl PacketIo for MediaBackend {
     type Port = MediaPort;
 
@@ -103,10 +109,11 @@ impl PacketIo for MediaBackend {
         let listed = sockets.wait(timeout, &mut **xdp)?;
         // Neither side can starve the other.
         let kept = listed.min(BATCH / 2);
-        xdp.receive(batch, BATCH - kept, sockets.counters_mut());
+        let mut busy = xdp.receive(batch, BATCH - kept, sockets.counters_mut());
         sockets.fill(batch, listed);
-        xdp.receive(batch, BATCH, sockets.counters_mut());
-        if batch.is_empty() && listed == 0 {
+        busy |= xdp.receive(batch, BATCH, sockets.counters_mut());
+        if !busy && listed == 0 {
+            // Time to look how things are.
             xdp.observe_drops(sockets.counters_mut());
         } else {
             sockets.counters_mut().rounds += 1;

@@ -10,7 +10,8 @@ use std::{
 
 use crate::{
     Batch, ErrnoClass, IoCounters, PacketIo, PortCounters, PortToken, SendError, Transmit, Waker,
-    batch::{Arrival, BATCH, MAX_DATAGRAM, PAYLOAD_ROOM, Payloads},
+    batch::{Arrival, BATCH, MAX_DATAGRAM, PAYLOAD_ROOM},
+    outbox::Payloads,
     poller::Poller,
     table::Table,
 };

@@ -12,8 +12,9 @@ use crate::{
     PortToken, Transmit,
     address::RawAddress,
     arena::Arena,
-    batch::{Arrival, BATCH, MAX_DATAGRAM, PAYLOAD_ROOM, Payloads, Place},
+    batch::{Arrival, BATCH, MAX_DATAGRAM, PAYLOAD_ROOM, Place},
     options::SO_RXQ_OVFL,
+    outbox::Payloads,
 };
 
 /// What one `recvmmsg` brought.

@@ -7,8 +7,9 @@ use std::{io, os::fd::AsFd, time::Duration};
 use crate::{
     Batch, ErrnoClass, IoCounters, PacketIo, PortCounters, PortToken, SendError, Transmit, UdpPort,
     Waker,
-    batch::{BATCH, Payloads},
+    batch::BATCH,
     messages::{Receiver, Sender},
+    outbox::Payloads,
     overflow::OverflowCounter,
     poller::Poller,
     spin::Spin,

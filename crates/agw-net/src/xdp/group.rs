@@ -76,6 +76,7 @@ impl XdpGroup {
                 tokens: shared.owners.tokens(),
                 mailbox,
                 turn: 0,
+                taken: 0,
                 identification: 0,
                 rounds: 0,
                 shared: Arc::clone(&shared),

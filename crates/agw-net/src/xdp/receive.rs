@@ -15,8 +15,15 @@ use crate::{
 
 impl XdpWorker {
     /// Fills free slots, up to `limit` in use: each queue in turn gets its share, then what is
-    /// left; mail of other workers comes first.
-    pub(crate) fn receive(&mut self, batch: &mut Batch, limit: usize, counters: &mut IoCounters) {
+    /// left; mail of other workers comes first. Tells whether there was anything at all, for
+    /// whomever.
+    pub(crate) fn receive(
+        &mut self,
+        batch: &mut Batch,
+        limit: usize,
+        counters: &mut IoCounters,
+    ) -> bool {
+        let before = self.taken;
         self.take_mail(batch, limit.div_ceil(2), counters);
         let queues = self.queues.len();
         for shares in [true, false] {
@@ -29,6 +36,7 @@ impl XdpWorker {
         self.turn = (self.turn + 1) % queues.max(1);
         self.take_mail(batch, limit, counters);
         self.mailbox.wake(&self.shared.sleepers);
+        self.taken != before
     }
 
     /// Takes at most `most` frames from a queue; those that are not for this worker count too, so
@@ -45,6 +53,7 @@ impl XdpWorker {
             let Some(descriptor) = socket.and_then(|socket| socket.receive()) else {
                 break;
             };
+            self.taken += 1;
             let Some((frame, offset)) = self.umem.take_back(descriptor.addr) else {
                 continue;
             };
@@ -97,6 +106,7 @@ impl XdpWorker {
             let Some(handed) = self.mailbox.take(place.landing_mut(arena)) else {
                 return;
             };
+            self.taken += 1;
             let Some(port) = self.tokens.at(handed.to) else {
                 // Removed while it was on its way.
                 counters.stray += 1;

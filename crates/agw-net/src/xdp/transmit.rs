@@ -3,9 +3,10 @@
 use super::worker::{PortState, Queue, Route, Sending, XdpWorker};
 use crate::{
     ErrnoClass, IoCounters, SendError, Transmit,
-    batch::{Departures, HEAD_ROOM, Place},
+    batch::{HEAD_ROOM, Place},
     frame::{self, Departure},
     netlink::Resolution,
+    outbox::Departures,
 };
 
 /// IPv4 time to live and IPv6 hop limit of what leaves (RFC 1700, "IP time to live parameter").

@@ -52,6 +52,8 @@ pub struct XdpWorker {
     pub(super) mailbox: Mailbox,
     /// The queue that is read first.
     pub(super) turn: usize,
+    /// Frames and pieces of mail taken so far.
+    pub(super) taken: u64,
     /// Refusals that came when nobody could be told, for the next transmission.
     pub(super) late: Vec<(u32, SendError)>,
     /// IPv4 identification of the next datagram.

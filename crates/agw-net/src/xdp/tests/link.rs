@@ -1,6 +1,6 @@
 //! Interfaces that go down, neighbours that move, VLANs.
 
-use std::{io::Read, process::Command, time::Duration};
+use std::{io::Read, os::fd::AsRawFd, process::Command, time::Duration};
 
 use super::{
     rig::{PATIENCE, PORTS, Rig, Worker, socket},
@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     PacketIo, PortToken, XdpRealm,
-    testing::{command, skip},
+    testing::{Namespace, command, skip},
 };
 
 /// A worker with port 0 towards the phone and port 1 towards the core.
@@ -109,6 +109,57 @@ fn media_of_a_vlan_interface_is_taken_and_sent_with_its_tag_at_the_one_below() {
     let fresh = socket(&rig.core, "10.3.0.2:5001");
     fresh.send_to(b"tagged", locals[1]).unwrap();
     assert_eq!(worker.receive(1)[0].2, b"tagged");
+}
+
+#[test]
+fn a_frame_with_a_tag_that_no_vlan_interface_of_the_kernel_took_off_is_media_too() {
+    let Some(rig) = Rig::new(1) else { return };
+    let mut worker = worker(&rig);
+    let gateway = rig.gateway.run(|| command("ip", "link show dev a0"));
+    let mut words = gateway.split_whitespace().skip_while(|word| *word != "link/ether");
+    let octets = words.nth(1).unwrap().split(':');
+    let to: Vec<u8> = octets.map(|octet| u8::from_str_radix(octet, 16).unwrap()).collect();
+    let builder = etherparse::PacketBuilder::ethernet2([2, 0, 0, 0, 0, 9], to.try_into().unwrap())
+        .single_vlan(etherparse::VlanId::try_new(7).unwrap())
+        .ipv4([10, 1, 0, 2], [10, 1, 0, 1], 64)
+        .udp(5_000, 40_000);
+    let mut frame = Vec::new();
+    builder.write(&mut frame, b"tagged").unwrap();
+
+    send_frame(&rig.phone, "a1", &frame);
+
+    let source = "10.1.0.2:5000".parse().unwrap();
+    assert_eq!(worker.receive(1), [(0, source, b"tagged".to_vec())]);
+}
+
+/// Sends a frame as it is.
+fn send_frame(namespace: &Namespace, device: &str, frame: &[u8]) {
+    let interface = i32::try_from(namespace.index(device)).unwrap();
+    let kind = socket2::Type::RAW;
+    let domain = socket2::Domain::PACKET;
+    let socket = namespace.run(|| socket2::Socket::new(domain, kind, None)).unwrap();
+    let address = libc::sockaddr_ll {
+        sll_family: libc::AF_PACKET as u16,
+        sll_protocol: 0,
+        sll_ifindex: interface,
+        sll_hatype: 0,
+        sll_pkttype: 0,
+        sll_halen: 6,
+        sll_addr: [0; 8],
+    };
+    // SAFETY: the descriptor is open while `socket` lives; the pointers and lengths describe
+    // `frame` and `address`, which outlive the call; the kernel only reads.
+    let sent = unsafe {
+        libc::sendto(
+            socket.as_raw_fd(),
+            frame.as_ptr().cast(),
+            frame.len(),
+            0,
+            (&raw const address).cast(),
+            size_of::<libc::sockaddr_ll>() as libc::socklen_t,
+        )
+    };
+    assert_eq!(usize::try_from(sent), Ok(frame.len()));
 }
 
 /// Whether a program ended well.
