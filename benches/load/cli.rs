@@ -242,6 +242,10 @@ pub(crate) struct OutputArgs {
 pub(crate) enum TargetKind {
     /// agwd.
     Agw,
+    /// rtpengine of Sipwise, in user space.
+    Rtpengine,
+    /// A bare forwarder: the floor.
+    Forwarder,
 }
 
 /// How the gateway receives and sends.
@@ -330,4 +334,14 @@ fn positive(text: &str) -> Result<f64, String> {
 fn not_negative(text: &str) -> Result<f64, String> {
     let is_good = |number: &f64| number.is_finite() && *number >= 0.0;
     text.parse().ok().filter(is_good).ok_or_else(|| "must be 0 or more".to_owned())
+}
+
+impl Backend {
+    /// Its name in the configuration of agwd.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Sockets => "sockets",
+            Self::Xdp => "xdp",
+        }
+    }
 }

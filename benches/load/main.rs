@@ -1,25 +1,98 @@
 //! `agw-load`: drives a real media gateway with calls and tells what became of every packet.
 //!
 //! It knows RTP, keys and how a controller asks for calls; it sees the gateway from outside only.
-//! Start at [`target::Target`], what is measured, and [`result::RunResult`], what is told.
+//! [`target::Target`] is what is measured, [`window`] how, [`result::RunResult`] what is told:
+//!
+//! ```text
+//! cli ─▶ plan ─▶ calls ─▶ prepare (sealed before the window)
+//!                  │          │
+//!        control ◀─┘          ▼
+//!        (set up,        generator ◀─▶ wire ◀─▶ gateway       meanwhile (holds, re-keys, ...)
+//!         release)            │
+//!                             ▼
+//!                 sink ─▶ verify ─▶ account ─▶ result ─▶ report
+//! ```
 #![forbid(unsafe_code)]
-#![expect(dead_code, reason = "the contract first, who uses it follows")]
+#![expect(dead_code, reason = "the peer comparison, under way, uses the rest")]
 
+mod account;
+mod calls;
 mod cli;
+mod clock;
+mod control;
+mod direct;
 mod forward;
+mod generator;
+mod latency;
+mod meanwhile;
 mod ng;
+mod packet;
+mod plan;
+mod prepare;
+mod process;
 mod report;
 mod result;
+mod run;
+mod schedule;
+mod screen;
+mod search;
+mod sink;
+mod site;
 mod target;
+mod under_way;
+mod verify;
+mod window;
+mod wire;
+
+use std::process::ExitCode;
 
 use clap::Parser;
+use tokio::runtime::Builder;
 
-fn main() -> anyhow::Result<()> {
-    match cli::Cli::parse().command {
-        cli::Command::Compare(arguments) => report::compare::run(&arguments),
-        cli::Command::Forward(arguments) => forward::run(&arguments),
-        cli::Command::Run(_) | cli::Command::FindMax(_) | cli::Command::Churn(_) => {
-            anyhow::bail!("not in this build")
+use cli::{Cli, Command, OutputArgs};
+use run::Job;
+use screen::Screen;
+
+/// Something is unaccounted for or altered.
+const OFF: u8 = 1;
+/// Nothing could be measured.
+const FAILED: u8 = 2;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let outcome = match cli.command {
+        Command::Compare(args) => report::compare::run(&args).map(|()| true),
+        Command::Forward(args) => forward::run(&args).map(|()| true),
+        Command::Run(args) => measure(Job::Run(args.clone()), args.output),
+        Command::FindMax(args) => measure(Job::FindMax(args.clone()), args.output),
+        Command::Churn(args) => measure(Job::Churn(args.clone()), args.output),
+    };
+    match outcome {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(OFF),
+        Err(error) => {
+            eprintln!("agw-load: {error:#}");
+            ExitCode::from(FAILED)
         }
     }
+}
+
+/// Measures and tells; whether everything is as it should be.
+fn measure(job: Job, output: OutputArgs) -> anyhow::Result<bool> {
+    let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    // On a thread of the runtime, not beside it: one thread less to wake for each answer.
+    runtime.block_on(async { tokio::spawn(carry_out(job, output)).await? })
+}
+
+async fn carry_out(job: Job, output: OutputArgs) -> anyhow::Result<bool> {
+    let screen = Screen::new();
+    let result = run::carry_out(&job, &screen).await;
+    screen.done();
+    let result = result?;
+    report::tell(&result, &output)?;
+    let troubles = result.troubles();
+    for trouble in &troubles {
+        eprintln!("agw-load: {trouble}");
+    }
+    Ok(troubles.is_empty())
 }

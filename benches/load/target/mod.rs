@@ -3,6 +3,7 @@
 //! A target is started (or found running) by its own constructor. [`Target::control`] gives
 //! handles that many tasks use at a time, so that set-ups can be outstanding together.
 
+pub(crate) mod agw;
 pub(crate) mod forwarder;
 pub(crate) mod launch;
 pub(crate) mod rtpengine;

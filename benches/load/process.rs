@@ -1,0 +1,229 @@
+//! What the kernel tells of processes and cores (`/proc`).
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+
+use crate::result::{CoreUse, Footprint, Machine, ProcessUse, ThreadUse};
+
+/// Ticks a second of the times in `/proc` (`USER_HZ`), the same on every Linux of today.
+const TICKS: f64 = 100.0;
+
+/// Processor time of a process's threads at a moment.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Threads(BTreeMap<u32, Thread>);
+
+#[derive(Debug, Clone, Default)]
+struct Thread {
+    name: String,
+    user_ticks: f64,
+    system_ticks: f64,
+    /// Seconds on a core, to the nanosecond, where the kernel tells.
+    seconds: Option<f64>,
+}
+
+impl Threads {
+    /// Reads the threads of a process.
+    ///
+    /// # Errors
+    /// There is no such process.
+    pub(crate) fn read(pid: u32) -> anyhow::Result<Self> {
+        let folder = PathBuf::from(format!("/proc/{pid}/task"));
+        let entries = fs::read_dir(&folder).with_context(|| folder.display().to_string())?;
+        let mut threads = BTreeMap::new();
+        for entry in entries.flatten() {
+            let id = entry.file_name().to_str().and_then(|name| name.parse().ok());
+            // A thread may end between the two looks.
+            if let (Some(id), Some(thread)) = (id, Thread::read(&entry.path())) {
+                threads.insert(id, thread);
+            }
+        }
+        Ok(Self(threads))
+    }
+
+    /// The running thread alone, all of its life.
+    ///
+    /// # Errors
+    /// The kernel does not tell.
+    pub(crate) fn of_this_thread() -> anyhow::Result<Self> {
+        let thread = Thread::read(Path::new("/proc/thread-self")).context("/proc/thread-self")?;
+        Ok(Self([(0, thread)].into()))
+    }
+
+    /// What they have used since an earlier moment; idle ones are left out.
+    pub(crate) fn since(&self, earlier: &Self) -> Vec<ThreadUse> {
+        let nothing = Thread::default();
+        let used = self.0.iter().filter_map(|(id, now)| {
+            let before = earlier.0.get(id).unwrap_or(&nothing);
+            let user = now.user_ticks - before.user_ticks;
+            let system = now.system_ticks - before.system_ticks;
+            let exact = now.seconds.map(|now| now - before.seconds.unwrap_or_default());
+            let seconds = exact.unwrap_or((user + system) / TICKS);
+            let share = if user + system > 0.0 { user / (user + system) } else { 0.0 };
+            (seconds > 0.0005).then(|| ThreadUse {
+                name: now.name.clone(),
+                user_seconds: seconds * share,
+                system_seconds: seconds * (1.0 - share),
+            })
+        });
+        let mut used: Vec<ThreadUse> = used.collect();
+        used.sort_by(|a, b| seconds(b).total_cmp(&seconds(a)));
+        used
+    }
+}
+
+/// Processor seconds of a thread.
+pub(crate) fn seconds(thread: &ThreadUse) -> f64 {
+    thread.user_seconds + thread.system_seconds
+}
+
+impl Thread {
+    fn read(folder: &Path) -> Option<Self> {
+        let stat = fs::read_to_string(folder.join("stat")).ok()?;
+        // The name is in brackets and may hold anything, brackets too.
+        let (front, rest) = stat.rsplit_once(')')?;
+        let name = front.split_once('(')?.1.to_owned();
+        let mut fields = rest.split_whitespace().skip(11);
+        let mut ticks = || fields.next()?.parse().ok();
+        let (user_ticks, system_ticks) = (ticks()?, ticks()?);
+        let exact = fs::read_to_string(folder.join("schedstat")).ok();
+        let nanoseconds = exact.and_then(|text| text.split(' ').next()?.parse::<f64>().ok());
+        let seconds = nanoseconds.map(|nanoseconds| nanoseconds / 1e9);
+        Some(Self { name, user_ticks, system_ticks, seconds })
+    }
+}
+
+/// Reads memory and descriptors of a process.
+///
+/// # Errors
+/// There is no such process, or it is another user's.
+pub(crate) fn footprint(pid: u32) -> anyhow::Result<Footprint> {
+    let path = format!("/proc/{pid}/smaps_rollup");
+    let text = fs::read_to_string(&path).context(path)?;
+    let octets = |key: &str| {
+        let value = text.lines().find_map(|line| line.strip_prefix(key));
+        let kibibytes =
+            value.and_then(|value| value.split_whitespace().next()?.parse::<u64>().ok());
+        kibibytes.unwrap_or_default() * 1_024
+    };
+    let folder = format!("/proc/{pid}/fd");
+    let descriptors = fs::read_dir(&folder).context(folder)?.count() as u64;
+    Ok(Footprint { rss_octets: octets("Rss:"), pss_octets: octets("Pss:"), descriptors })
+}
+
+/// What a process used between two moments, and what it holds.
+pub(crate) fn process_use(
+    threads: Vec<ThreadUse>,
+    before: Footprint,
+    after: Footprint,
+    calls: u32,
+) -> ProcessUse {
+    let each = |after: u64, before: u64| (after as f64 - before as f64) / f64::from(calls.max(1));
+    ProcessUse {
+        cpu_seconds: threads.iter().map(seconds).sum(),
+        threads,
+        before,
+        after,
+        octets_per_call: each(after.pss_octets, before.pss_octets),
+        descriptors_per_call: each(after.descriptors, before.descriptors),
+    }
+}
+
+/// Reads what the cores have done since the machine started.
+pub(crate) fn cores() -> Vec<CoreUse> {
+    let stat = fs::read_to_string("/proc/stat").unwrap_or_default();
+    stat.lines().filter_map(core).collect()
+}
+
+fn core(line: &str) -> Option<CoreUse> {
+    let mut words = line.strip_prefix("cpu")?.split_whitespace();
+    let core = words.next()?.parse().ok()?;
+    let seconds: Vec<f64> =
+        words.map_while(|word| word.parse::<f64>().ok()).map(|ticks| ticks / TICKS).collect();
+    let [user, nice, system, idle, wait, irq, softirq, ..] = seconds[..] else { return None };
+    Some(CoreUse {
+        core,
+        user_seconds: user + nice,
+        system_seconds: system + irq,
+        softirq_seconds: softirq,
+        idle_seconds: idle + wait,
+    })
+}
+
+/// What the cores have done between two moments.
+pub(crate) fn cores_since(now: &[CoreUse], before: &[CoreUse]) -> Vec<CoreUse> {
+    let less = |(now, before): (&CoreUse, &CoreUse)| CoreUse {
+        core: now.core,
+        user_seconds: now.user_seconds - before.user_seconds,
+        system_seconds: now.system_seconds - before.system_seconds,
+        softirq_seconds: now.softirq_seconds - before.softirq_seconds,
+        idle_seconds: now.idle_seconds - before.idle_seconds,
+    };
+    now.iter().zip(before).map(less).collect()
+}
+
+/// Packets that the kernel has dropped because a core's backlog queue was full, of this network
+/// namespace and all others.
+pub(crate) fn backlog_drops() -> u64 {
+    let text = fs::read_to_string("/proc/net/softnet_stat").unwrap_or_default();
+    let dropped = |line: &str| u64::from_str_radix(line.split_whitespace().nth(1)?, 16).ok();
+    text.lines().filter_map(dropped).sum()
+}
+
+/// Describes the machine.
+pub(crate) fn machine() -> Machine {
+    let read = |path: &str| fs::read_to_string(path).unwrap_or_default().trim().to_owned();
+    let value = |text: &str, key: &str| {
+        let line = text.lines().find(|line| line.starts_with(key));
+        line.and_then(|line| Some(line.split_once(':')?.1.trim().to_owned())).unwrap_or_default()
+    };
+    let memory = value(&read("/proc/meminfo"), "MemTotal");
+    let kibibytes = memory.split(' ').next().and_then(|number| number.parse::<u64>().ok());
+    Machine {
+        host: read("/proc/sys/kernel/hostname"),
+        cpu: value(&read("/proc/cpuinfo"), "model name"),
+        cores: agw_net::allowed_cores().map_or(0, |cores| cores.len()),
+        kernel: read("/proc/sys/kernel/osrelease"),
+        memory_octets: kibibytes.unwrap_or_default() * 1_024,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn work_of_a_thread_is_seen_and_idle_ones_are_not() {
+        let us = std::process::id();
+        let before = Threads::read(us).unwrap();
+        let busy = std::thread::Builder::new().name("busy (a)".to_owned()).spawn(move || {
+            let mut sum = 0u64;
+            while Threads::read(us).unwrap().since(&before).iter().all(|one| one.name != "busy (a)")
+            {
+                sum = (0..100_000).fold(sum, u64::wrapping_add);
+            }
+            sum
+        });
+        busy.unwrap().join().unwrap();
+        let footprint = footprint(us).unwrap();
+        assert!(footprint.rss_octets >= footprint.pss_octets && footprint.pss_octets > 0);
+        assert!(footprint.descriptors >= 3);
+    }
+
+    #[test]
+    fn a_line_of_proc_stat_is_read_by_its_columns() {
+        let found = core("cpu1 100 200 300 400 500 600 700 800 0 0").unwrap();
+        let expected = CoreUse {
+            core: 1,
+            user_seconds: 3.0,
+            system_seconds: 9.0,
+            softirq_seconds: 7.0,
+            idle_seconds: 9.0,
+        };
+        assert_eq!(found, expected);
+        assert_eq!(core("cpu  1 2 3 4 5 6 7"), None);
+        assert_eq!(core("intr 1"), None);
+    }
+}
