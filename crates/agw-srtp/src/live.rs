@@ -94,18 +94,20 @@ fn identifiers_tell_apart(mkis: &[Option<Mki>]) -> bool {
     alike && distinct
 }
 
-/// A live key.
+/// A live key. What a packet reads stands first and takes one line of memory.
+#[repr(C)]
 pub(crate) struct LiveKey<K> {
     pub(crate) id: KeyId,
     pub(crate) suite: Suite,
-    pub(crate) mki: Option<Mki>,
-    pub(crate) fingerprint: Fingerprint,
+    unencrypted_srtp: bool,
+    unencrypted_srtcp: bool,
+    pub(crate) expanded: K,
+    /// Elsewhere, because few keys have one and it is long.
+    mki: Option<Box<Mki>>,
     //= tests/spec/srtp.md#key-lifetime
     //# The packets of all SSRCs under one key MUST be counted together.
     pub(crate) usage: Usage,
-    pub(crate) expanded: K,
-    unencrypted_srtp: bool,
-    unencrypted_srtcp: bool,
+    pub(crate) fingerprint: Fingerprint,
 }
 
 impl<K> LiveKey<K> {
@@ -119,13 +121,19 @@ impl<K> LiveKey<K> {
         !self.suite.is_null() && !unencrypted
     }
 
+    /// The identifier, if it has one.
+    pub(crate) fn mki(&self) -> Option<&Mki> {
+        self.mki.as_deref()
+    }
+
     /// The identifier as sent; empty without one.
     pub(crate) fn mki_octets(&self) -> &[u8] {
-        self.mki.as_ref().map_or(&[], Mki::as_slice)
+        self.mki().map_or(&[], Mki::as_slice)
     }
 }
 
 /// Keys that were installed together: one, or several told apart by their identifiers.
+#[repr(C)]
 pub(crate) struct KeySet<K> {
     pub(crate) first: LiveKey<K>,
     rest: Vec<LiveKey<K>>,
@@ -138,14 +146,14 @@ impl<K> KeySet<K> {
         keys: ValidKeys,
         parameters: SessionParameters,
         next_id: &mut u32,
-    ) -> Result<Self, KeyError> {
+    ) -> Result<Box<Self>, KeyError> {
         let mut live = keys.keys.into_iter().map(|(fingerprint, key)| {
             let id = KeyId(*next_id);
             *next_id = next_id.wrapping_add(1);
             LiveKey {
                 id,
                 suite: key.master.suite(),
-                mki: key.mki,
+                mki: key.mki.map(Box::new),
                 fingerprint,
                 usage: Usage::new(key.lifetime),
                 expanded: engine.expand(&key.master),
@@ -155,7 +163,12 @@ impl<K> KeySet<K> {
         });
         let first = live.next().ok_or(KeyError::NoKey)?;
         let rest = live.collect();
-        Ok(Self { first, rest })
+        Ok(Box::new(Self { first, rest }))
+    }
+
+    /// The key, if it is one alone.
+    pub(crate) fn only(&self) -> Option<&LiveKey<K>> {
+        self.rest.is_empty().then_some(&self.first)
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &LiveKey<K>> {
@@ -177,7 +190,7 @@ impl<K> KeySet<K> {
         let same = self.iter().zip(&keys.keys).fold(
             Choice::from(1),
             |same, (live, (fingerprint, key))| {
-                let public = live.suite == key.master.suite() && live.mki == key.mki;
+                let public = live.suite == key.master.suite() && live.mki() == key.mki.as_ref();
                 same & live.fingerprint.ct_eq(fingerprint) & Choice::from(u8::from(public))
             },
         );
@@ -188,7 +201,7 @@ impl<K> KeySet<K> {
     pub(crate) fn is_same_keys(&self, other: &Self) -> bool {
         let same_count = self.rest.len() == other.rest.len();
         let same = self.iter().zip(other.iter()).fold(Choice::from(1), |same, (one, other)| {
-            let public = one.suite == other.suite && one.mki == other.mki;
+            let public = one.suite == other.suite && one.mki() == other.mki();
             same & one.fingerprint.ct_eq(&other.fingerprint) & Choice::from(u8::from(public))
         });
         same_count && bool::from(same)
@@ -269,6 +282,7 @@ impl Spent {
 
 /// How much of a key's lifetime is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(C)]
 pub(crate) struct Usage {
     limit: Lifetime,
     pub(crate) spent: Spent,

@@ -33,12 +33,15 @@ const E_FLAG: u32 = 0x8000_0000;
 /// with the same estimate of the index as a receiver makes: [`begin_srtp`](Self::begin_srtp)
 /// reserves an index at most once. SRTCP indices are the gateway's own: one counter over all
 /// sources, from 1, that never starts again under the same key.
+///
+/// Sources and the key in force come first: a media packet reads two lines of memory here.
+#[repr(C, align(64))]
 pub struct Protector<K> {
-    parameters: SessionParameters,
-    current: KeySet<K>,
-    staged: Option<KeySet<K>>,
     sources: SourceTable,
+    current: KeySet<K>,
+    parameters: SessionParameters,
     next_srtcp: u32,
+    staged: Option<Box<KeySet<K>>>,
     history: History,
     events: PendingEvents,
     next_key_id: u32,
@@ -59,7 +62,7 @@ impl<K> Protector<K> {
         let parameters = parameters.validate()?;
         let mut next_key_id = 0;
         let keys = ValidKeys::new(keys)?;
-        let current = KeySet::expand(engine, keys, parameters, &mut next_key_id)?;
+        let current = *KeySet::expand(engine, keys, parameters, &mut next_key_id)?;
         Ok(Self {
             parameters,
             current,
@@ -96,7 +99,7 @@ impl<K> Protector<K> {
             ssrc: header.ssrc(),
             index,
             key: key.id,
-            clear_octets: header.len(),
+            clear_octets: header.len() as u32,
             encrypted: key.encrypts(Protocol::Srtp),
         })
     }
@@ -124,7 +127,7 @@ impl<K> Protector<K> {
             ssrc: header.ssrc(),
             index,
             key: key.id,
-            clear_octets: RtcpHeader::LEN,
+            clear_octets: RtcpHeader::LEN as u32,
             encrypted: key.encrypts(Protocol::Srtcp),
         })
     }
@@ -154,7 +157,7 @@ impl<K> Protector<K> {
             suite: live.map_or(self.suite(), |key| key.suite),
             ssrc: ticket.ssrc,
             index: ticket.index,
-            clear_octets: ticket.clear_octets,
+            clear_octets: ticket.clear_octets as usize,
             encrypted: ticket.encrypted,
             srtcp_word,
             mki: live.map_or(&[], LiveKey::mki_octets),

@@ -28,12 +28,19 @@ pub struct SourceState {
 ///
 /// A source is never evicted: forgetting its window would open it to replays and, on an egress,
 /// to a reused keystream.
+///
+/// Most sessions have one source and little RTCP: what a media packet of the first source reads
+/// stands here, in one line of memory, and everything else behind a pointer.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[repr(C)]
 pub(crate) struct SourceTable {
+    first: Media,
     initial_roc: u32,
-    used: usize,
-    slots: Vec<Source>,
+    used: u32,
+    sources: Box<[Source]>,
 }
+
+const _: () = assert!(size_of::<SourceTable>() == 64);
 
 //= tests/spec/srtp.md#replay
 //# Each SSRC MUST have a window of its own.
@@ -41,9 +48,16 @@ pub(crate) struct SourceTable {
 //# SRTP and SRTCP MUST have separate windows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Source {
-    ssrc: Ssrc,
-    srtp: ReplayWindow,
+    /// Vacant at the first place: see [`SourceTable::first`].
+    media: Media,
     srtcp: ReplayWindow,
+}
+
+/// A source and its SRTP window.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Media {
+    srtp: ReplayWindow,
+    ssrc: Ssrc,
 }
 
 /// Where a packet stands among those of its source.
@@ -71,17 +85,15 @@ pub(crate) enum Refusal {
 
 impl SourceTable {
     pub(crate) fn new(initial_roc: u32, window: u16, max_sources: u8) -> Self {
-        let vacant = || Source {
-            ssrc: Ssrc(0),
-            srtp: ReplayWindow::new(window),
-            srtcp: ReplayWindow::new(window),
-        };
+        let media = || Media { srtp: ReplayWindow::new(window), ssrc: Ssrc(0) };
+        let vacant = || Source { media: media(), srtcp: ReplayWindow::new(window) };
         Self {
+            first: media(),
             initial_roc,
             used: 0,
             //= tests/spec/relay.md#memory
             //# A flood of unknown SSRCs MUST NOT grow the memory of a leg.
-            slots: std::iter::repeat_with(vacant).take(usize::from(max_sources)).collect(),
+            sources: std::iter::repeat_with(vacant).take(usize::from(max_sources)).collect(),
         }
     }
 
@@ -91,18 +103,18 @@ impl SourceTable {
         ssrc: Ssrc,
         sequence: SequenceNumber,
     ) -> Result<Standing, Refusal> {
-        let highest =
-            self.find(ssrc).and_then(|source| source.srtp.highest()).map(PacketIndex::from_window);
-        let index = match highest {
+        let window = self.find(ssrc).and_then(|place| self.window(place, Protocol::Srtp));
+        let index = match window.and_then(ReplayWindow::highest).map(PacketIndex::from_window) {
             Some(highest) => estimate_index(highest, sequence),
             None => PacketIndex::new(self.initial_roc, sequence.0),
         };
-        self.look(ssrc, Protocol::Srtp, index.get())
+        self.look(window, index.get())
     }
 
     /// Looks whether an SRTCP index is fresh.
     pub(crate) fn look_srtcp(&self, ssrc: Ssrc, index: SrtcpIndex) -> Result<Standing, Refusal> {
-        self.look(ssrc, Protocol::Srtcp, u64::from(index.get()))
+        let window = self.find(ssrc).and_then(|place| self.window(place, Protocol::Srtcp));
+        self.look(window, u64::from(index.get()))
     }
 
     /// Remembers an index.
@@ -114,36 +126,33 @@ impl SourceTable {
     ) -> Result<Remembered, Refusal> {
         let window = self.window_mut(ssrc, protocol)?;
         let new_source = window.highest().is_none();
-        let fresh = window.check(index)?;
-        let newer = window.commit(fresh)?;
+        let newer = window.remember(index)?;
         Ok(Remembered { newer, new_source })
     }
 
     pub(crate) fn states(&self) -> impl Iterator<Item = SourceState> {
-        self.slots.iter().take(self.used).map(|source| {
-            let highest = source.srtp.highest().map(PacketIndex::from_window);
-            SourceState {
-                ssrc: source.ssrc,
+        (0..self.used()).filter_map(|place| {
+            let media = self.media(place)?;
+            let highest = media.srtp.highest().map(PacketIndex::from_window);
+            let srtcp = self.window(place, Protocol::Srtcp)?.highest();
+            Some(SourceState {
+                ssrc: media.ssrc,
                 roc: highest.map_or(self.initial_roc, PacketIndex::roc),
                 highest_sequence: highest.map(PacketIndex::sequence),
-                srtcp_index: source
-                    .srtcp
-                    .highest()
-                    .map(|index| SrtcpIndex::from_word(index as u32)),
-            }
+                srtcp_index: srtcp.map(|index| SrtcpIndex::from_word(index as u32)),
+            })
         })
     }
 
-    fn look(&self, ssrc: Ssrc, protocol: Protocol, index: u64) -> Result<Standing, Refusal> {
-        let Some(source) = self.find(ssrc) else {
-            if self.used == self.slots.len() {
+    fn look(&self, window: Option<&ReplayWindow>, index: u64) -> Result<Standing, Refusal> {
+        let Some(window) = window else {
+            if self.used() == self.sources.len() {
                 //= tests/spec/srtp.md#order-of-checks
                 //# The number of SSRCs in a crypto context MUST be bounded.
                 return Err(Refusal::Full);
             }
             return Ok(Standing { index, new_source: true, implausible: false });
         };
-        let window = source.window(protocol);
         // Looking only: the index is checked again when it is remembered.
         drop(window.check(index)?);
         let highest = window.highest();
@@ -154,30 +163,58 @@ impl SourceTable {
         })
     }
 
-    fn find(&self, ssrc: Ssrc) -> Option<&Source> {
-        self.slots.iter().take(self.used).find(|source| source.ssrc == ssrc)
+    fn used(&self) -> usize {
+        self.used as usize
     }
 
-    fn window_mut(&mut self, ssrc: Ssrc, protocol: Protocol) -> Result<&mut ReplayWindow, Refusal> {
-        let known = self.slots.iter().take(self.used).position(|source| source.ssrc == ssrc);
-        let slot = self.slots.get_mut(known.unwrap_or(self.used)).ok_or(Refusal::Full)?;
-        if known.is_none() {
-            slot.ssrc = ssrc;
-            self.used += 1;
+    fn find(&self, ssrc: Ssrc) -> Option<usize> {
+        if self.used > 0 && self.first.ssrc == ssrc {
+            return Some(0);
         }
-        Ok(match protocol {
-            Protocol::Srtp => &mut slot.srtp,
-            Protocol::Srtcp => &mut slot.srtcp,
-        })
+        let others = self.sources.iter().take(self.used()).skip(1);
+        (1..).zip(others).find_map(|(place, source)| (source.media.ssrc == ssrc).then_some(place))
     }
-}
 
-impl Source {
-    fn window(&self, protocol: Protocol) -> &ReplayWindow {
+    fn media(&self, place: usize) -> Option<&Media> {
+        match place {
+            0 => Some(&self.first),
+            _ => self.sources.get(place).map(|source| &source.media),
+        }
+    }
+
+    fn window(&self, place: usize, protocol: Protocol) -> Option<&ReplayWindow> {
         match protocol {
-            Protocol::Srtp => &self.srtp,
-            Protocol::Srtcp => &self.srtcp,
+            Protocol::Srtp => self.media(place).map(|media| &media.srtp),
+            Protocol::Srtcp => self.sources.get(place).map(|source| &source.srtcp),
         }
+    }
+
+    /// The window of a source, which is put in the table if it is not there.
+    fn window_mut(&mut self, ssrc: Ssrc, protocol: Protocol) -> Result<&mut ReplayWindow, Refusal> {
+        let place = match self.find(ssrc) {
+            Some(place) => place,
+            None => self.add(ssrc)?,
+        };
+        match protocol {
+            Protocol::Srtp if place == 0 => Ok(&mut self.first.srtp),
+            Protocol::Srtp => self
+                .sources
+                .get_mut(place)
+                .map(|source| &mut source.media.srtp)
+                .ok_or(Refusal::Full),
+            Protocol::Srtcp => {
+                self.sources.get_mut(place).map(|source| &mut source.srtcp).ok_or(Refusal::Full)
+            }
+        }
+    }
+
+    fn add(&mut self, ssrc: Ssrc) -> Result<usize, Refusal> {
+        let place = self.used();
+        let source = self.sources.get_mut(place).ok_or(Refusal::Full)?;
+        let media = if place == 0 { &mut self.first } else { &mut source.media };
+        media.ssrc = ssrc;
+        self.used += 1;
+        Ok(place)
     }
 }
 

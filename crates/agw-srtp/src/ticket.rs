@@ -25,7 +25,7 @@ pub struct OpenTicket {
     pub(crate) ssrc: Ssrc,
     pub(crate) index: u64,
     pub(crate) key: KeyId,
-    pub(crate) clear_octets: usize,
+    pub(crate) clear_octets: u32,
     pub(crate) encrypted: bool,
     pub(crate) srtcp_word: u32,
     pub(crate) new_source: bool,
@@ -79,7 +79,7 @@ pub struct SealTicket {
     pub(crate) ssrc: Ssrc,
     pub(crate) index: u64,
     pub(crate) key: KeyId,
-    pub(crate) clear_octets: usize,
+    pub(crate) clear_octets: u32,
     pub(crate) encrypted: bool,
 }
 

@@ -32,21 +32,24 @@ pub const OVERLAP_AFTER_MKI: Duration = Duration::from_secs(5);
 /// One packet takes three steps: [`check_srtp`](Self::check_srtp) looks and remembers nothing,
 /// [`job`](Self::job) is run by an [`Engine`], [`commit`](Self::commit) remembers. Many packets of
 /// many sessions may stand between check and commit, so that an engine gets a whole batch.
+///
+/// Sources and keys come first: a media packet reads three lines of memory here.
+#[repr(C, align(64))]
 pub struct Unprotector<K> {
-    parameters: SessionParameters,
-    current: KeySet<K>,
-    staged: Option<KeySet<K>>,
-    retired: Option<Retired<K>>,
     sources: SourceTable,
+    current: KeySet<K>,
+    staged: Option<Box<KeySet<K>>>,
+    retired: Option<Retired<K>>,
+    parameters: SessionParameters,
     events: PendingEvents,
     next_key_id: u32,
 }
 
 /// Keys that were replaced and still open packets.
 struct Retired<K> {
-    keys: KeySet<K>,
+    keys: Box<KeySet<K>>,
     /// The table that these keys go on with; `None` if they share the current one.
-    sources: Option<SourceTable>,
+    sources: Option<Box<SourceTable>>,
     until: Instant,
 }
 
@@ -64,7 +67,7 @@ impl<K> Unprotector<K> {
         let parameters = parameters.validate()?;
         let mut next_key_id = 0;
         let keys = ValidKeys::new(keys)?;
-        let current = KeySet::expand(engine, keys, parameters, &mut next_key_id)?;
+        let current = *KeySet::expand(engine, keys, parameters, &mut next_key_id)?;
         Ok(Self {
             parameters,
             current,
@@ -112,7 +115,7 @@ impl<K> Unprotector<K> {
             suite: live.map_or(self.suite(), |key| key.suite),
             ssrc: ticket.ssrc,
             index: ticket.index,
-            clear_octets: ticket.clear_octets,
+            clear_octets: ticket.clear_octets as usize,
             encrypted: ticket.encrypted,
             srtcp_word: ticket.srtcp_word,
             mki: live.map_or(&[], LiveKey::mki_octets),
@@ -159,10 +162,10 @@ impl<K> Unprotector<K> {
         let shared = &mut self.sources;
         let mut superseded = false;
         let (keys, sources) = match (&mut self.staged, &mut self.retired) {
-            (Some(staged), _) if in_staged => (staged, shared),
+            (Some(staged), _) if in_staged => (&mut **staged, shared),
             (_, Some(Retired { keys, sources, .. })) if in_retired => {
                 superseded = sources.is_some();
-                (keys, sources.as_mut().unwrap_or(shared))
+                (&mut **keys, sources.as_deref_mut().unwrap_or(shared))
             }
             (_, _) => (&mut self.current, shared),
         };
@@ -220,8 +223,8 @@ impl<K> Unprotector<K> {
     }
 
     fn find(&self, id: KeyId) -> Option<&LiveKey<K>> {
-        let staged = self.staged.iter();
-        let retired = self.retired.iter().map(|old| &old.keys);
+        let staged = self.staged.as_deref();
+        let retired = self.retired.as_ref().map(|old| &*old.keys);
         std::iter::once(&self.current).chain(staged).chain(retired).find_map(|keys| keys.find(id))
     }
 }

@@ -1,5 +1,7 @@
 //! Replay window with tickets: looking and remembering are two steps (RFC 3711 §3.3.2).
 
+use std::num::NonZeroU64;
+
 const INLINE_WORDS: usize = 2;
 const WORD_BITS: u64 = 64;
 
@@ -11,8 +13,12 @@ const WORD_BITS: u64 = 64;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReplayWindow {
     bits: Bits,
-    highest: Option<u64>,
+    /// One above the highest index seen.
+    end: Option<NonZeroU64>,
 }
+
+// The first line of a session has room for it.
+const _: () = assert!(size_of::<ReplayWindow>() == 32);
 
 /// The default size lives in the window itself, so that the usual session is one allocation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,20 +54,24 @@ impl ReplayWindow {
             } else {
                 Bits::Heap(vec![0; words].into_boxed_slice())
             },
-            highest: None,
+            end: None,
         }
     }
 
     /// Packets the window spans, the highest one included.
     #[must_use]
     pub fn size(&self) -> u64 {
-        self.words().len() as u64 * WORD_BITS
+        match &self.bits {
+            // A constant, so that the usual window needs no division.
+            Bits::Inline(_) => INLINE_WORDS as u64 * WORD_BITS,
+            Bits::Heap(words) => words.len() as u64 * WORD_BITS,
+        }
     }
 
     /// The highest index seen.
     #[must_use]
     pub fn highest(&self) -> Option<u64> {
-        self.highest
+        self.end.map(|end| end.get() - 1)
     }
 
     /// Looks whether `index` is fresh and remembers nothing.
@@ -69,7 +79,7 @@ impl ReplayWindow {
     /// # Errors
     /// [`Stale::Replay`] if it was seen, [`Stale::TooOld`] if it is behind the window.
     pub fn check(&self, index: u64) -> Result<Fresh, Stale> {
-        match self.highest {
+        match self.highest() {
             Some(highest) if index <= highest => {
                 if highest - index >= self.size() {
                     //= tests/spec/srtp.md#replay
@@ -96,13 +106,19 @@ impl ReplayWindow {
     /// # Errors
     /// As [`ReplayWindow::check`], if other commits have made the index stale since.
     pub fn commit(&mut self, fresh: Fresh) -> Result<bool, Stale> {
-        let Fresh { index } = self.check(fresh.index)?;
-        let newer = self.highest.is_none_or(|highest| index > highest);
+        self.remember(fresh.index)
+    }
+
+    /// Checks an index and remembers it.
+    pub(crate) fn remember(&mut self, index: u64) -> Result<bool, Stale> {
+        let Fresh { index } = self.check(index)?;
+        let highest = self.highest();
+        let newer = highest.is_none_or(|highest| index > highest);
         //= tests/spec/srtp.md#packet-index
         //# A packet estimated one rollover behind MUST NOT change the rollover counter.
         if newer {
-            self.forget_between(self.highest, index);
-            self.highest = Some(index);
+            self.forget_between(highest, index);
+            self.end = NonZeroU64::new(index.wrapping_add(1));
         }
         let (word, mask) = self.position(index);
         if let Some(word) = self.words_mut().get_mut(word) {
@@ -134,7 +150,10 @@ impl ReplayWindow {
     }
 
     fn position(&self, index: u64) -> (usize, u64) {
-        let bit = index % self.size();
+        let bit = match &self.bits {
+            Bits::Inline(_) => index % (INLINE_WORDS as u64 * WORD_BITS),
+            Bits::Heap(words) => index % (words.len() as u64 * WORD_BITS),
+        };
         ((bit / WORD_BITS) as usize, 1 << (bit % WORD_BITS))
     }
 

@@ -56,7 +56,7 @@ impl<K> Protector<K> {
         let keys = KeySet::expand(engine, keys, parameters, &mut self.next_key_id)?;
         self.parameters = parameters;
         self.staged = None;
-        self.replace(keys, roc);
+        self.replace(*keys, roc);
         Ok(Rekey::Installed)
     }
 
@@ -91,7 +91,7 @@ impl<K> Protector<K> {
             self.staged = Some(staged);
             return refused;
         }
-        self.replace(staged, roc);
+        self.replace(*staged, roc);
         Ok(())
     }
 

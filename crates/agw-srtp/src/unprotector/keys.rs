@@ -62,7 +62,7 @@ impl<K> Unprotector<K> {
     ) -> Result<(), KeyError> {
         let keys = ValidKeys::new(vec![key])?;
         let mki = keys.first_mki();
-        let taken = mki.is_some() && self.current.iter().any(|key| key.mki == mki);
+        let taken = mki.is_some() && self.current.iter().any(|key| key.mki() == mki.as_ref());
         if taken && !self.current.is_same_material(&keys) {
             return Err(KeyError::MkiMismatch);
         }
@@ -97,7 +97,7 @@ impl<K> Unprotector<K> {
 
     pub(super) fn replace(
         &mut self,
-        mut keys: KeySet<K>,
+        mut keys: Box<KeySet<K>>,
         roc: RocOnRekey,
         overlap: Duration,
         now: Instant,
@@ -106,17 +106,19 @@ impl<K> Unprotector<K> {
         if let Some(retired) = &self.retired {
             keys.carry_usage(retired.keys.spent());
         }
-        let old_keys = std::mem::replace(&mut self.current, keys);
+        // The old ones take the place of the new ones in the box: a packet may bring this about, and
+        // no packet allocates.
+        std::mem::swap(&mut self.current, &mut *keys);
         //= tests/spec/srtp.md#new-keys
         //# With a new key the rollover counter MUST be kept, reset or set as the controller says.
         let old_sources = roc
             .restart()
-            .map(|roc| std::mem::replace(&mut self.sources, table(self.parameters, roc)));
+            .map(|roc| std::mem::replace(&mut self.sources, table(self.parameters, roc)))
+            .map(Box::new);
         let until = now.checked_add(overlap.min(MAX_OVERLAP)).unwrap_or(now);
         //= tests/spec/srtp.md#new-keys
         //# A replaced ingress key MUST open packets until its overlap ends and MUST NOT open any
         //# later.
-        self.retired =
-            (until > now).then_some(Retired { keys: old_keys, sources: old_sources, until });
+        self.retired = (until > now).then_some(Retired { keys, sources: old_sources, until });
     }
 }

@@ -5,7 +5,7 @@ use std::time::Instant;
 use agw_rtp::{RtcpHeader, RtpHeader, Ssrc};
 
 use super::Unprotector;
-use crate::live::{KeySet, LiveKey};
+use crate::live::LiveKey;
 use crate::sources::{Refusal, SourceTable};
 use crate::ticket::Protocol;
 use crate::{OpenTicket, SrtcpIndex, UnprotectError};
@@ -27,6 +27,9 @@ impl<K> Unprotector<K> {
         packet: &[u8],
         now: Instant,
     ) -> Result<OpenTicket, UnprotectError> {
+        if let Some(key) = self.only_key() {
+            return self.read(header, packet, key, &self.sources);
+        }
         let trailer = header.trailer_octets(&self.current.first);
         let mut refused = if packet.len() < header.clear_octets() + trailer {
             UnprotectError::Malformed
@@ -45,6 +48,12 @@ impl<K> Unprotector<K> {
         Err(refused)
     }
 
+    /// The key that opens every packet, if there is only one and it has no identifier, as usual.
+    fn only_key(&self) -> Option<&LiveKey<K>> {
+        let alone = self.staged.is_none() && self.retired.is_none();
+        self.current.only().filter(|key| alone && key.mki().is_none())
+    }
+
     /// Every way to read a packet: under the keys whose identifier it carries, then under those
     /// that have none, newest first.
     pub(super) fn readings(
@@ -57,8 +66,8 @@ impl<K> Unprotector<K> {
         //# With an MKI the key MUST be chosen by the MKI alone.
         let identified = self
             .live(now)
-            .filter(move |(key, _)| key.mki.is_some() && header.carries_mki(key, packet));
-        let unidentified = self.live(now).filter(|(key, _)| key.mki.is_none());
+            .filter(move |(key, _)| key.mki().is_some() && header.carries_mki(key, packet));
+        let unidentified = self.live(now).filter(|(key, _)| key.mki().is_none());
         identified
             .chain(unidentified)
             .map(move |(key, sources)| self.read(header, packet, key, sources))
@@ -66,17 +75,17 @@ impl<K> Unprotector<K> {
 
     /// The keys that open packets now, each with its table.
     fn live(&self, now: Instant) -> impl Iterator<Item = (&LiveKey<K>, &SourceTable)> {
-        let staged = self.staged.iter().flat_map(KeySet::iter);
+        let staged = self.staged.iter().flat_map(|keys| keys.iter());
         //= tests/spec/srtp.md#new-keys
         //# A replaced ingress key MUST open packets until its overlap ends and MUST NOT open any
         //# later.
         let retired = self.retired.iter().filter(move |old| now < old.until);
         self.current
             .iter()
-            .chain(staged.filter(|key| key.mki.is_some()))
+            .chain(staged.filter(|key| key.mki().is_some()))
             .map(|key| (key, &self.sources))
             .chain(retired.flat_map(|old| {
-                let sources = old.sources.as_ref().unwrap_or(&self.sources);
+                let sources = old.sources.as_deref().unwrap_or(&self.sources);
                 old.keys.iter().map(move |key| (key, sources))
             }))
     }
@@ -118,7 +127,7 @@ impl<K> Unprotector<K> {
             ssrc: header.ssrc(),
             index: standing.index,
             key: key.id,
-            clear_octets: header.clear_octets(),
+            clear_octets: header.clear_octets() as u32,
             encrypted,
             srtcp_word,
             new_source: standing.new_source,
