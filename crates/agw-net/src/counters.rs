@@ -216,7 +216,8 @@ pub struct PortCounters {
     pub received: u64,
     /// Datagrams the kernel accepted for sending.
     pub sent: u64,
-    /// Datagrams the kernel dropped before they were read.
+    /// Datagrams the kernel dropped before they were read. With `xdp` it does not tell by port:
+    /// see [`IoCounters::kernel_dropped`].
     pub kernel_dropped: u64,
     /// Datagrams still queued when the port was removed.
     pub discarded_at_removal: u64,

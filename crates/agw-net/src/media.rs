@@ -53,6 +53,9 @@ impl MediaBackend {
     }
 }
 
+/// How long to sleep at most while a device has not taken all frames: nothing tells when it can.
+const STUCK: Duration = Duration::from_millis(1);
+
 /// A worker's thread takes it over.
 const _: fn() = || {
     fn is_send<T: Send>() {}
@@ -106,6 +109,11 @@ impl PacketIo for MediaBackend {
         }
         batch.clear();
         xdp.tidy(sockets.counters_mut());
+        let timeout = if xdp.is_stuck() {
+            Some(timeout.map_or(STUCK, |timeout| timeout.min(STUCK)))
+        } else {
+            timeout
+        };
         let listed = sockets.wait(timeout, &mut **xdp)?;
         // Neither side can starve the other.
         let kept = listed.min(BATCH / 2);

@@ -15,7 +15,7 @@ pub struct Transmit {
     pub port: PortToken,
     /// Where to.
     pub destination: SocketAddr,
-    /// [`Slot::index`] of the slot.
+    /// [`crate::Slot::index`] of the slot.
     pub slot: usize,
     /// Octets to send, from the payload's start.
     pub len: usize,
@@ -78,7 +78,7 @@ pub enum Unqueued {
     Full,
     /// The slot holds no datagram.
     NoSuchSlot,
-    /// Longer than [`Slot::octets`].
+    /// Longer than [`crate::Slot::octets`].
     TooLong,
 }
 

@@ -37,8 +37,8 @@ pub trait PacketIo {
     fn new_batch(&mut self) -> io::Result<Batch>;
 
     /// Empties the batch, waits at most `timeout` (`None`: as long as it takes), fills the batch
-    /// with what is ready and tells how many slots that are. 0 after the timeout, a wake or a
-    /// signal. Ports that are not drained come again with the next round.
+    /// with what is ready and tells how many slots that are. 0 after the timeout or earlier, a
+    /// wake or a signal. Ports that are not drained come again with the next round.
     ///
     /// # Errors
     /// Only what no traffic can cause (a bad descriptor, or `InvalidInput` for a batch of another

@@ -140,6 +140,11 @@ impl XdpWorker {
         self.late.drain(..).for_each(|(tag, error)| on_error(tag, error));
     }
 
+    /// Whether a device that is up has not taken all that is queued.
+    pub(crate) fn is_stuck(&mut self) -> bool {
+        self.queues.iter_mut().any(|queue| queue.down.is_none() && queue.socket.unsent() > 0)
+    }
+
     /// Lets the kernel send what is queued.
     pub(crate) fn flush(&mut self, counters: &mut IoCounters) {
         for Queue { socket, sending, down, .. } in &mut self.queues {
