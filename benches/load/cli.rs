@@ -29,6 +29,8 @@ pub(crate) enum Command {
     Churn(ChurnArgs),
     /// Puts runs that were written to files side by side.
     Compare(CompareArgs),
+    /// Measures agw, rtpengine and a bare forwarder under the same loads, in turns.
+    Peer(PeerArgs),
     /// Passes datagrams on as they are: the floor of the peer comparison, started by it.
     #[command(hide = true)]
     Forward(ForwardArgs),
@@ -44,6 +46,51 @@ pub(crate) struct CompareArgs {
     /// Writes the comparison with plots as one HTML file.
     #[arg(long, value_name = "FILE")]
     pub(crate) html: Option<PathBuf>,
+}
+
+/// `peer`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct PeerArgs {
+    /// How often everything is measured.
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = at_least_one)]
+    pub(crate) rounds: usize,
+    /// How long each load is measured, in seconds.
+    #[arg(long, value_name = "S", default_value_t = 8.0, value_parser = positive)]
+    pub(crate) seconds: f64,
+    /// Two rounds of short measurements: to see that it works, not to quote.
+    #[arg(long)]
+    pub(crate) quick: bool,
+    /// Makes network namespaces with veth pairs, the gateways in one of them (needs root); without
+    /// it there is no xdp.
+    #[arg(long)]
+    pub(crate) netns: bool,
+    /// The suite of the access side.
+    #[arg(long, value_name = "SUITE", default_value = Suite::AesCm128HmacSha1_80.name(), value_parser = suite_name)]
+    pub(crate) suite: String,
+    /// How long agw gathers packets where it does, in microseconds.
+    #[arg(long, value_name = "US", default_value_t = 200, value_parser = clap::value_parser!(u64).range(1..=500))]
+    pub(crate) coalesce_us: u64,
+    /// The core of the gateways.
+    #[arg(long, value_name = "CORE", default_value_t = 1)]
+    pub(crate) gateway_core: usize,
+    /// The core of the generator.
+    #[arg(long, value_name = "CORE", default_value_t = 0)]
+    pub(crate) generator_core: usize,
+    /// agwd's program; the one beside agw-load, or found by PATH, if not given.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) agwd: Option<PathBuf>,
+    /// rtpengine's program; found by PATH if not given.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) rtpengine: Option<PathBuf>,
+    /// Writes all measurements as JSON.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+    /// Writes the comparison with plots as one HTML file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
+    /// Writes the table in Markdown, with machine, date and command.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) markdown: Option<PathBuf>,
 }
 
 /// `forward`.
@@ -140,6 +187,9 @@ pub(crate) struct TargetArgs {
     /// The gateway's crypto engine; its own choice if not given.
     #[arg(long, value_name = "NAME")]
     pub(crate) engine: Option<String>,
+    /// Runs the whole gateway on this core alone.
+    #[arg(long, value_name = "CORE", conflicts_with_all = ["attach", "pin_workers"])]
+    pub(crate) gateway_core: Option<usize>,
     /// Pins the gateway's workers to cores.
     #[arg(long)]
     pub(crate) pin_workers: bool,
@@ -320,6 +370,10 @@ fn suite_share(text: &str) -> Result<SuiteShare, String> {
         format!("there are: none, {}", names.join(", "))
     })?;
     Ok(SuiteShare { suite: Some(suite), weight })
+}
+
+fn suite_name(text: &str) -> Result<String, String> {
+    suite_share(text).map(|_| text.to_owned())
 }
 
 fn at_least_one(text: &str) -> Result<usize, String> {

@@ -27,6 +27,7 @@ mod latency;
 mod meanwhile;
 mod ng;
 mod packet;
+mod peer;
 mod plan;
 mod prepare;
 mod process;
@@ -63,6 +64,7 @@ fn main() -> ExitCode {
     let outcome = match cli.command {
         Command::Compare(args) => report::compare::run(&args).map(|()| true),
         Command::Forward(args) => forward::run(&args).map(|()| true),
+        Command::Peer(args) => on_runtime(async move { peer::run(&args).await }),
         Command::Run(args) => measure(Job::Run(args.clone()), args.output),
         Command::FindMax(args) => measure(Job::FindMax(args.clone()), args.output),
         Command::Churn(args) => measure(Job::Churn(args.clone()), args.output),
@@ -79,9 +81,15 @@ fn main() -> ExitCode {
 
 /// Measures and tells; whether everything is as it should be.
 fn measure(job: Job, output: OutputArgs) -> anyhow::Result<bool> {
+    on_runtime(carry_out(job, output))
+}
+
+fn on_runtime(
+    work: impl Future<Output = anyhow::Result<bool>> + Send + 'static,
+) -> anyhow::Result<bool> {
     let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     // On a thread of the runtime, not beside it: one thread less to wake for each answer.
-    runtime.block_on(async { tokio::spawn(carry_out(job, output)).await? })
+    runtime.block_on(async { tokio::spawn(work).await? })
 }
 
 async fn carry_out(job: Job, output: OutputArgs) -> anyhow::Result<bool> {

@@ -109,7 +109,7 @@ pub(crate) async fn carry_out(job: &Job, screen: &Screen) -> anyhow::Result<RunR
         TargetKind::Forwarder => {
             let options = ForwarderOptions {
                 program: std::env::current_exe()?,
-                place: Place { namespace: site.namespace.clone(), core: None },
+                place: Place { namespace: site.namespace.clone(), core: args.gateway_core },
                 access: site.access.gateway,
                 core: site.core.gateway,
                 coalesce: Duration::from_micros(args.coalesce_us),
@@ -124,7 +124,7 @@ fn rtpengine_options(args: &TargetArgs, site: &Site) -> anyhow::Result<Rtpengine
     let control = UdpSocket::bind((site.access.peer, 0))?.local_addr()?;
     Ok(RtpengineOptions {
         program: args.program.clone(),
-        place: Place { namespace: site.namespace.clone(), core: None },
+        place: Place { namespace: site.namespace.clone(), core: args.gateway_core },
         threads: args.workers,
         access: site.access.gateway,
         core: site.core.gateway,

@@ -15,10 +15,6 @@ pub(crate) enum Request<'a> {
     Answer(Signal<'a>),
     /// The end of a call, at once.
     Delete(Deletion<'a>),
-    /// Counters of one call.
-    Query(Named<'a>),
-    /// The identifiers of calls.
-    List(Limit),
     /// Counters of everything.
     Statistics,
 }
@@ -68,21 +64,6 @@ pub(crate) struct Deletion<'a> {
     pub(crate) delay_s: u32,
 }
 
-/// A call to look at.
-#[derive(Serialize)]
-pub(crate) struct Named<'a> {
-    /// The call.
-    #[serde(rename = "call-id")]
-    pub(crate) call_id: &'a str,
-}
-
-/// How long a list may be.
-#[derive(Serialize)]
-pub(crate) struct Limit {
-    /// Calls at most.
-    pub(crate) limit: u32,
-}
-
 /// What came back; which fields there are depends on the command.
 #[derive(Deserialize)]
 pub(crate) struct Reply {
@@ -96,54 +77,16 @@ pub(crate) struct Reply {
     /// The rewritten description, with rtpengine's own key.
     #[serde(default, deserialize_with = "wiped")]
     pub(crate) sdp: Option<Zeroizing<String>>,
-    /// The identifiers of calls.
-    #[serde(default)]
-    pub(crate) calls: Vec<String>,
-    /// Counters of one call.
-    pub(crate) totals: Option<Totals>,
     /// Counters of everything.
     pub(crate) statistics: Option<Statistics>,
-}
-
-/// What one call received, over all its ports.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-pub(crate) struct Totals {
-    /// Of the ports for RTP, with the RTCP that came there too.
-    #[serde(rename = "RTP")]
-    pub(crate) rtp: Traffic,
-    /// Of the ports for RTCP alone.
-    #[serde(rename = "RTCP")]
-    pub(crate) rtcp: Traffic,
-}
-
-/// Counters of one kind of port.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-pub(crate) struct Traffic {
-    /// Datagrams received.
-    pub(crate) packets: u64,
-    /// Octets received.
-    pub(crate) bytes: u64,
-    /// Datagrams that were not relayed.
-    pub(crate) errors: u64,
 }
 
 /// Counters of everything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 pub(crate) struct Statistics {
-    /// What is.
-    #[serde(rename = "currentstatistics")]
-    pub(crate) current: CurrentStatistics,
     /// What has been since the start; a call that lasts counts here too.
     #[serde(rename = "totalstatistics")]
     pub(crate) total: TotalStatistics,
-}
-
-/// What is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-pub(crate) struct CurrentStatistics {
-    /// Calls.
-    #[serde(rename = "sessionstotal")]
-    pub(crate) sessions: u64,
 }
 
 /// What has been.

@@ -6,7 +6,7 @@ use super::html::{self, Cell, Page, Tone};
 use super::svg;
 
 /// Shows the table: medians, their spread, and ratios to the first subject.
-pub(super) fn table(page: &mut Page, comparison: &Comparison) {
+pub(crate) fn table(page: &mut Page, comparison: &Comparison) {
     let mut head = vec![String::new()];
     head.extend(comparison.subjects.iter().cloned());
     let mut rows = Vec::new();
@@ -29,7 +29,7 @@ pub(super) fn table(page: &mut Page, comparison: &Comparison) {
 }
 
 /// Shows one row as bars.
-pub(super) fn bars(page: &mut Page, comparison: &Comparison, row: &Row) {
+pub(crate) fn bars(page: &mut Page, comparison: &Comparison, row: &Row) {
     let entries = comparison.subjects.iter().enumerate().filter_map(|(subject, name)| {
         let measured = row.values.get(subject).copied().flatten()?;
         Some((subject, name.clone(), measured.median, comparison.cell(row, subject)))

@@ -13,8 +13,6 @@ pub(crate) enum Unit {
     Percent,
     /// Octets.
     Octets,
-    /// Seconds of processor time for each second.
-    Cores,
     /// Things.
     Count,
 }
@@ -31,7 +29,7 @@ impl Unit {
             Self::Octets if value >= 10_000_000.0 => format!("{} MB", number(value / 1e6)),
             Self::Octets if value >= 10_000.0 => format!("{} kB", number(value / 1_000.0)),
             Self::Octets => format!("{} B", number(value)),
-            Self::Cores | Self::Count => number(value),
+            Self::Count => number(value),
         }
     }
 }

@@ -5,14 +5,14 @@ use super::svg::STYLES;
 const STYLE: &str = include_str!("style.css");
 
 /// A page that is being written.
-pub(super) struct Page {
+pub(crate) struct Page {
     title: String,
     body: String,
 }
 
 /// How something is to be looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Tone {
+pub(crate) enum Tone {
     /// As it should be.
     Good,
     /// To be kept in mind.
@@ -32,7 +32,7 @@ impl Tone {
 }
 
 /// A cell of a table.
-pub(super) struct Cell {
+pub(crate) struct Cell {
     text: String,
     small: Option<String>,
     tone: Option<Tone>,
@@ -41,22 +41,22 @@ pub(super) struct Cell {
 
 impl Cell {
     /// A figure.
-    pub(super) fn new(text: impl Into<String>) -> Self {
+    pub(crate) fn new(text: impl Into<String>) -> Self {
         Self { text: text.into(), small: None, tone: None, is_text: false }
     }
 
     /// Words.
-    pub(super) fn words(text: impl Into<String>) -> Self {
+    pub(crate) fn words(text: impl Into<String>) -> Self {
         Self { is_text: true, ..Self::new(text) }
     }
 
     /// With a second line.
-    pub(super) fn small(self, small: impl Into<String>) -> Self {
+    pub(crate) fn small(self, small: impl Into<String>) -> Self {
         Self { small: Some(small.into()), ..self }
     }
 
     /// In a colour.
-    pub(super) fn tone(self, tone: Option<Tone>) -> Self {
+    pub(crate) fn tone(self, tone: Option<Tone>) -> Self {
         Self { tone, ..self }
     }
 
@@ -76,7 +76,7 @@ impl Cell {
 }
 
 /// A row of a table.
-pub(super) enum Row {
+pub(crate) enum Row {
     /// Cells.
     Cells(Vec<Cell>),
     /// Cells that sum up what is above.
@@ -87,29 +87,29 @@ pub(super) enum Row {
 
 impl Page {
     /// Begins a page.
-    pub(super) fn new(title: &str, subtitle: &str) -> Self {
+    pub(crate) fn new(title: &str, subtitle: &str) -> Self {
         let (heading, subtitle) = (escape(title), escape(subtitle));
         let body = format!("<h1>{heading}</h1>\n<p class=\"sub\">{subtitle}</p>\n");
         Self { title: title.to_owned(), body }
     }
 
     /// Begins a section.
-    pub(super) fn section(&mut self, title: &str) {
+    pub(crate) fn section(&mut self, title: &str) {
         self.push(&format!("<h2>{}</h2>\n", escape(title)));
     }
 
     /// Begins a part of a section.
-    pub(super) fn part(&mut self, title: &str) {
+    pub(crate) fn part(&mut self, title: &str) {
         self.push(&format!("<h3>{}</h3>\n", escape(title)));
     }
 
     /// Says something in passing.
-    pub(super) fn note(&mut self, text: &str) {
+    pub(crate) fn note(&mut self, text: &str) {
         self.push(&format!("<p class=\"note\">{}</p>\n", escape(text)));
     }
 
     /// Says what must not be missed.
-    pub(super) fn verdict(&mut self, tone: Tone, title: &str, items: &[String]) {
+    pub(crate) fn verdict(&mut self, tone: Tone, title: &str, items: &[String]) {
         let (class, title) = (tone.class(), escape(title));
         self.push(&format!("<div class=\"verdict {class}\"><strong>{title}</strong>"));
         if !items.is_empty() {
@@ -121,7 +121,7 @@ impl Page {
     }
 
     /// Shows figures in large.
-    pub(super) fn tiles(&mut self, tiles: &[(String, String)]) {
+    pub(crate) fn tiles(&mut self, tiles: &[(String, String)]) {
         let tile = |(value, what): &(String, String)| {
             format!(
                 "<div class=\"tile\"><b>{}</b><span>{}</span></div>",
@@ -134,7 +134,7 @@ impl Page {
     }
 
     /// Names the colours.
-    pub(super) fn keys(&mut self, names: &[String]) {
+    pub(crate) fn keys(&mut self, names: &[String]) {
         let key = |(style, name): (usize, &String)| {
             format!("<li><span class=\"key s{}\"></span>{}</li>", style % STYLES, escape(name))
         };
@@ -143,13 +143,13 @@ impl Page {
     }
 
     /// Shows a plot, which is SVG as it stands.
-    pub(super) fn figure(&mut self, svg: &str, caption: &str) {
+    pub(crate) fn figure(&mut self, svg: &str, caption: &str) {
         let caption = escape(caption);
         self.push(&format!("<figure>\n{svg}<figcaption>{caption}</figcaption></figure>\n"));
     }
 
     /// Shows a table; without a head if that is empty.
-    pub(super) fn table(&mut self, head: &[String], rows: &[Row]) {
+    pub(crate) fn table(&mut self, head: &[String], rows: &[Row]) {
         self.push("<div class=\"wide\"><table>\n");
         if !head.is_empty() {
             let cells: String = head
@@ -174,12 +174,12 @@ impl Page {
     }
 
     /// Shows text as it was typed.
-    pub(super) fn verbatim(&mut self, text: &str) {
+    pub(crate) fn verbatim(&mut self, text: &str) {
         self.push(&format!("<pre><code>{}</code></pre>\n", escape(text)));
     }
 
     /// The page.
-    pub(super) fn finish(self) -> String {
+    pub(crate) fn finish(self) -> String {
         let Self { title, body } = self;
         let (title, version) = (escape(&title), env!("CARGO_PKG_VERSION"));
         format!(
@@ -204,7 +204,7 @@ impl Page {
 }
 
 /// Text as it may stand in a page, also in an attribute.
-pub(super) fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
         match character {
@@ -216,4 +216,35 @@ pub(super) fn escape(text: &str) -> String {
         }
     }
     escaped
+}
+
+/// Every element is closed, in order, as XML wants it.
+#[cfg(test)]
+pub(crate) fn check_nesting(page: &str) {
+    let body = page.strip_prefix("<!DOCTYPE html>").unwrap();
+    let (head, rest) = body.split_once("<style>").unwrap();
+    let (_, rest) = rest.split_once("</style>").unwrap();
+    let mut open: Vec<&str> = Vec::new();
+    for piece in [head, rest].iter().flat_map(|text| text.split('<').skip(1)) {
+        let (tag, text) = piece.split_once('>').expect("a tag that does not end");
+        assert!(!text.contains('>'), "an unescaped > after {tag}");
+        let name = tag.split([' ', '\n', '/']).find(|part| !part.is_empty()).unwrap();
+        assert_eq!(tag.matches('"').count() % 2, 0, "{tag}");
+        if tag.starts_with('/') {
+            assert_eq!(open.pop(), Some(name), "closed out of order");
+        } else if !tag.ends_with('/') {
+            open.push(name);
+        }
+    }
+    assert!(open.is_empty(), "{open:?} stay open");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_stays_text() {
+        assert_eq!(escape("a<b>&\"c\""), "a&lt;b&gt;&amp;&quot;c&quot;");
+    }
 }

@@ -3,12 +3,12 @@
 
 pub(crate) mod compare;
 pub(crate) mod comparison;
-mod comparison_page;
+pub(crate) mod comparison_page;
 pub(crate) mod figures;
 pub(crate) mod format;
-mod html;
-mod plots;
-mod run_page;
+pub(crate) mod html;
+pub(crate) mod plots;
+pub(crate) mod run_page;
 mod summary;
 mod svg;
 

@@ -7,27 +7,27 @@ use super::svg::{Line, linear, logarithmic, plot};
 use crate::result::{Distribution, LoadPoint};
 
 /// A distribution with the name and the colour of its subject.
-pub(super) struct Spread<'a> {
+pub(crate) struct Spread<'a> {
     /// Whose it is.
-    pub(super) name: &'a str,
+    pub(crate) name: &'a str,
     /// Its number among the subjects.
-    pub(super) style: usize,
+    pub(crate) style: usize,
     /// The times.
-    pub(super) times: &'a Distribution,
+    pub(crate) times: &'a Distribution,
 }
 
 /// The loads that were tried, with the name and the colour of their subject.
-pub(super) struct Search<'a> {
+pub(crate) struct Search<'a> {
     /// Whose they are.
-    pub(super) name: &'a str,
+    pub(crate) name: &'a str,
     /// Its number among the subjects.
-    pub(super) style: usize,
+    pub(crate) style: usize,
     /// The loads.
-    pub(super) points: &'a [LoadPoint],
+    pub(crate) points: &'a [LoadPoint],
 }
 
 /// Shows distributions: time over the share of packets, the rarer the farther to the right.
-pub(super) fn latency(page: &mut Page, spreads: &[Spread<'_>], caption: &str) {
+pub(crate) fn latency(page: &mut Page, spreads: &[Spread<'_>], caption: &str) {
     let lines: Vec<Line> = spreads.iter().filter_map(spread_line).collect();
     if lines.is_empty() {
         return;
@@ -51,7 +51,7 @@ pub(super) fn latency(page: &mut Page, spreads: &[Spread<'_>], caption: &str) {
 }
 
 /// Shows what became of each load that was tried.
-pub(super) fn loads(page: &mut Page, searches: &[Search<'_>]) {
+pub(crate) fn loads(page: &mut Page, searches: &[Search<'_>]) {
     let points = || searches.iter().flat_map(|search| search.points);
     if points().next().is_none() {
         return;

@@ -7,7 +7,7 @@ use super::plots::{self, Search, Spread};
 use crate::result::{ControlFigures, Ledger, Machine, Phase, ProcessUse, RunResult};
 
 /// Writes the page.
-pub(super) fn page(run: &RunResult) -> String {
+pub(crate) fn page(run: &RunResult) -> String {
     let title = format!("{} under load", label(run));
     let mut page = Page::new(&title, &subtitle(run));
     verdict(&mut page, run);
@@ -28,7 +28,7 @@ pub(super) fn page(run: &RunResult) -> String {
 }
 
 /// Where a run took place and how it was asked for.
-pub(super) fn origin(page: &mut Page, run: &RunResult) {
+pub(crate) fn origin(page: &mut Page, run: &RunResult) {
     page.section("Machine and command");
     page.table(&[], &machine_rows(&run.machine));
     page.verbatim(&command(&run.command));
@@ -39,7 +39,7 @@ pub(super) fn origin(page: &mut Page, run: &RunResult) {
 }
 
 /// The machine, line by line.
-pub(super) fn machine_rows(machine: &Machine) -> Vec<Row> {
+pub(crate) fn machine_rows(machine: &Machine) -> Vec<Row> {
     let memory = format!("{} GB", number(machine.memory_octets as f64 / 1e9));
     let lines = [
         ("processor", machine.cpu.clone()),

@@ -1,6 +1,6 @@
 //! The summary on a terminal.
 
-use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
+use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{Cell, CellAlignment, Table};
 
 use super::figures::{FIGURES, label, window};
@@ -8,7 +8,7 @@ use super::format::{count, number};
 use crate::result::RunResult;
 
 /// The figures of a run and what is wrong with it.
-pub(super) fn summary(run: &RunResult) -> String {
+pub(crate) fn summary(run: &RunResult) -> String {
     let mut table = table(&["", &label(run)]);
     for figure in FIGURES {
         if let Some(value) = (figure.read)(run) {
@@ -31,9 +31,9 @@ pub(super) fn summary(run: &RunResult) -> String {
 }
 
 /// An empty table with a head.
-pub(super) fn table(head: &[&str]) -> Table {
+pub(crate) fn table(head: &[&str]) -> Table {
     let mut table = Table::new();
-    table.load_style(UTF8_HORIZONTAL_ONLY);
+    table.load_style(UTF8_FULL_CONDENSED.with_rounded_corners());
     let cells = head.iter().enumerate().map(|(column, text)| match column {
         0 => Cell::new(text),
         _ => right((*text).to_owned()),
@@ -43,6 +43,6 @@ pub(super) fn table(head: &[&str]) -> Table {
 }
 
 /// A cell of figures.
-pub(super) fn right(text: String) -> Cell {
+pub(crate) fn right(text: String) -> Cell {
     Cell::new(text).set_alignment(CellAlignment::Right)
 }

@@ -11,30 +11,30 @@ const TOP: f64 = 12.0;
 const BOTTOM: f64 = 46.0;
 
 /// How many kinds of line the style knows.
-pub(super) const STYLES: usize = 6;
+pub(crate) const STYLES: usize = 6;
 
 /// One axis.
-pub(super) struct Axis {
+pub(crate) struct Axis {
     /// What it shows.
-    pub(super) label: String,
+    pub(crate) label: String,
     /// Where it begins and ends, in the coordinates of the points.
-    pub(super) range: (f64, f64),
+    pub(crate) range: (f64, f64),
     /// Marks: where, and what they say.
-    pub(super) ticks: Vec<(f64, String)>,
+    pub(crate) ticks: Vec<(f64, String)>,
 }
 
 /// One line with its points.
-pub(super) struct Line {
+pub(crate) struct Line {
     /// Its number among the subjects: its colour.
-    pub(super) style: usize,
+    pub(crate) style: usize,
     /// The points, in the coordinates of the axes.
-    pub(super) points: Vec<(f64, f64)>,
+    pub(crate) points: Vec<(f64, f64)>,
     /// Points to draw as dots, with what they say when pointed at; hollow if `false`.
-    pub(super) dots: Vec<(f64, f64, String, bool)>,
+    pub(crate) dots: Vec<(f64, f64, String, bool)>,
 }
 
 /// Draws lines over two axes.
-pub(super) fn plot(height: f64, x: &Axis, y: &Axis, lines: &[Line], description: &str) -> String {
+pub(crate) fn plot(height: f64, x: &Axis, y: &Axis, lines: &[Line], description: &str) -> String {
     let place = Place { height, x: x.range, y: y.range };
     let mut svg = begin(height, description);
     grid(&mut svg, &place, x, y);
@@ -59,7 +59,7 @@ pub(super) fn plot(height: f64, x: &Axis, y: &Axis, lines: &[Line], description:
 }
 
 /// Draws a horizontal bar for each label, with the text of its value.
-pub(super) fn bars(entries: &[(usize, String, f64, String)], description: &str) -> String {
+pub(crate) fn bars(entries: &[(usize, String, f64, String)], description: &str) -> String {
     const ROW: f64 = 30.0;
     const LABELS: f64 = 190.0;
     const VALUES: f64 = 150.0;
@@ -84,7 +84,7 @@ pub(super) fn bars(entries: &[(usize, String, f64, String)], description: &str) 
 }
 
 /// An axis from 0 to a round number not below `most`, with its marks.
-pub(super) fn linear(label: &str, most: f64, show: impl Fn(f64) -> String) -> Axis {
+pub(crate) fn linear(label: &str, most: f64, show: impl Fn(f64) -> String) -> Axis {
     let most = if most.is_finite() && most > 0.0 { most } else { 1.0 };
     let rough = most / 5.0;
     let power = 10_f64.powf(rough.log10().floor());
@@ -101,7 +101,7 @@ pub(super) fn linear(label: &str, most: f64, show: impl Fn(f64) -> String) -> Ax
 }
 
 /// An axis of the logarithms of `least` to `most`, in whole powers of ten.
-pub(super) fn logarithmic(
+pub(crate) fn logarithmic(
     label: &str,
     (least, most): (f64, f64),
     show: impl Fn(f64) -> String,

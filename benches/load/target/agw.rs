@@ -63,7 +63,7 @@ impl Agw {
         let configuration = directory.path().join("agwd.toml");
         let ready_file = directory.path().join("ready.json");
         fs::write(&configuration, options.toml(directory.path())).map_err(start)?;
-        let place = Place { namespace: options.site.namespace.clone(), core: None };
+        let place = Place { namespace: options.site.namespace.clone(), core: options.core };
         let mut command = place.command(&program);
         command.arg("--config").arg(&configuration).arg("--ready-file").arg(&ready_file);
         for setting in &options.settings {

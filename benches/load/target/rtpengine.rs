@@ -185,7 +185,11 @@ impl RtpengineControl {
     async fn described(&self, request: &Request<'_>) -> Result<sdp::Media, TargetError> {
         let reply = self.client.ask(request).await?;
         let sdp = reply.sdp.ok_or_else(|| no_usable("no description"))?;
-        sdp::read(&sdp).map_err(|error| no_usable(&error.to_string()))
+        let media = sdp::read(&sdp).map_err(|error| no_usable(&error.to_string()))?;
+        if media.rtcp != media.rtp {
+            return Err(no_usable("RTCP has a port of its own"));
+        }
+        Ok(media)
     }
 }
 

@@ -1,4 +1,5 @@
-use super::super::{html, run_page};
+use super::super::html::check_nesting;
+use super::super::run_page;
 use super::*;
 use crate::result::{
     Bucket, ControlFigures, CoreUse, Distribution, Ledger, LoadPoint, PathFigures, Phase, ThreadUse,
@@ -173,25 +174,4 @@ fn pages_are_well_formed_and_fetch_nothing() {
         }
         assert!(page.contains("agw-load 'run &lt;&amp;&gt;'"), "what is typed is escaped");
     }
-}
-
-/// Every element is closed, in order, as XML wants it.
-fn check_nesting(page: &str) {
-    let body = page.strip_prefix("<!DOCTYPE html>").unwrap();
-    let (head, rest) = body.split_once("<style>").unwrap();
-    let (_, rest) = rest.split_once("</style>").unwrap();
-    let mut open: Vec<&str> = Vec::new();
-    for piece in [head, rest].iter().flat_map(|text| text.split('<').skip(1)) {
-        let (tag, text) = piece.split_once('>').expect("a tag that does not end");
-        assert!(!text.contains('>'), "an unescaped > after {tag}");
-        let name = tag.split([' ', '\n', '/']).find(|part| !part.is_empty()).unwrap();
-        assert_eq!(tag.matches('"').count() % 2, 0, "{tag}");
-        if tag.starts_with('/') {
-            assert_eq!(open.pop(), Some(name), "closed out of order");
-        } else if !tag.ends_with('/') {
-            open.push(name);
-        }
-    }
-    assert!(open.is_empty(), "{open:?} stay open");
-    assert_eq!(html::escape("a<b>&\"c\""), "a&lt;b&gt;&amp;&quot;c&quot;");
 }

@@ -14,6 +14,8 @@ pub(crate) struct AgwOptions {
     pub(crate) program: Option<PathBuf>,
     /// Where it runs.
     pub(crate) site: Site,
+    /// The only core of all its threads.
+    pub(crate) core: Option<usize>,
     /// How it receives and sends.
     pub(crate) backend: Backend,
     /// Worker threads.
@@ -36,6 +38,7 @@ impl AgwOptions {
         Self {
             program: args.program.clone(),
             site: site.clone(),
+            core: args.gateway_core,
             backend: args.backend,
             workers: args.workers,
             pin: args.pin_workers,
@@ -55,6 +58,9 @@ impl AgwOptions {
             ("engine".to_owned(), self.engine.clone().unwrap_or_else(|| "default".to_owned())),
             ("pin".to_owned(), self.pin.to_string()),
         ]);
+        if let Some(core) = self.core {
+            told.insert("core".to_owned(), core.to_string());
+        }
         for setting in &self.settings {
             if let Some((key, value)) = setting.split_once('=') {
                 told.insert(key.to_owned(), value.to_owned());
