@@ -13,7 +13,6 @@
 //!                 sink ─▶ verify ─▶ account ─▶ result ─▶ report
 //! ```
 #![forbid(unsafe_code)]
-#![expect(dead_code, reason = "the peer comparison, under way, uses the rest")]
 
 mod account;
 mod calls;
