@@ -154,6 +154,8 @@ pub struct Condition {
 pub struct GatewayStatus {
     /// Its version.
     pub version: String,
+    /// The name of what opens and seals packets.
+    pub engine: String,
     /// When it started, by the wall clock.
     pub started: SystemTime,
     /// How long it has run.

@@ -7,10 +7,11 @@ use agw_srtp::{Engine, Job, MasterKey, Portable, PortableKeys};
 use thiserror::Error;
 use zeroize::ZeroizeOnDrop;
 
+use crate::Level;
 #[cfg(target_arch = "x86_64")]
 use crate::keys::AsSimdKeys;
 #[cfg(target_arch = "x86_64")]
-use crate::{Level, Simd, SimdKeys};
+use crate::{Simd, SimdKeys};
 
 /// Which engine is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -32,9 +33,14 @@ pub enum Choice {
 pub struct UnknownChoice(String);
 
 /// The processor lacks instructions of the engine that was chosen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("this processor does not support the engine `{0}`")]
-pub struct Unsupported(Choice);
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("the engine `{choice}` needs what this processor lacks: {}", missing.join(", "))]
+pub struct Unsupported {
+    /// The engine.
+    pub choice: Choice,
+    /// The instructions that are missing.
+    pub missing: Vec<&'static str>,
+}
 
 impl Choice {
     /// Every choice.
@@ -102,7 +108,10 @@ impl AnyEngine {
             Choice::Portable => Some(Kind::Portable),
             Choice::ShaNi | Choice::Avx512 => forced(choice),
         };
-        kind.map(|kind| Self { kind }).ok_or(Unsupported(choice))
+        kind.map(|kind| Self { kind }).ok_or_else(|| {
+            let level = Level::ALL.into_iter().find(|level| level.name() == choice.name());
+            Unsupported { choice, missing: level.map(Level::missing).unwrap_or_default() }
+        })
     }
 
     /// The choice that leads to this very engine.

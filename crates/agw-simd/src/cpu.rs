@@ -32,10 +32,18 @@ impl Level {
     /// Whether this processor supports the level.
     #[must_use]
     pub fn is_supported(self) -> bool {
-        match self {
-            Self::ShaNi => has_sha_ni(),
-            Self::Avx512 => has_sha_ni() && has_avx512(),
-        }
+        self.lacks().next().is_none()
+    }
+
+    /// The instructions that the level needs and this processor does not have, by name.
+    #[must_use]
+    pub fn missing(self) -> Vec<&'static str> {
+        self.lacks().collect()
+    }
+
+    fn lacks(self) -> impl Iterator<Item = &'static str> {
+        let more = (self == Self::Avx512).then(avx512).into_iter().flatten();
+        sha_ni().into_iter().chain(more).filter(|&(_, is_there)| !is_there).map(|(name, _)| name)
     }
 
     /// The name in configuration and logs.
@@ -54,32 +62,30 @@ impl fmt::Display for Level {
     }
 }
 
+/// Each feature with whether it is there.
 #[cfg(target_arch = "x86_64")]
-fn has_sha_ni() -> bool {
-    is_x86_feature_detected!("aes")
-        && is_x86_feature_detected!("pclmulqdq")
-        && is_x86_feature_detected!("sha")
-        && is_x86_feature_detected!("sse4.1")
-        && is_x86_feature_detected!("ssse3")
+macro_rules! features {
+    ($($name:tt),* $(,)?) => {
+        [$(($name, is_x86_feature_detected!($name))),*]
+    };
 }
 
 #[cfg(target_arch = "x86_64")]
-fn has_avx512() -> bool {
-    is_x86_feature_detected!("avx2")
-        && is_x86_feature_detected!("avx512bw")
-        && is_x86_feature_detected!("avx512dq")
-        && is_x86_feature_detected!("avx512f")
-        && is_x86_feature_detected!("avx512vl")
-        && is_x86_feature_detected!("vaes")
-        && is_x86_feature_detected!("vpclmulqdq")
+fn sha_ni() -> [(&'static str, bool); 5] {
+    features!["aes", "pclmulqdq", "sha", "sse4.1", "ssse3"]
+}
+
+#[cfg(target_arch = "x86_64")]
+fn avx512() -> [(&'static str, bool); 7] {
+    features!["avx2", "avx512bw", "avx512dq", "avx512f", "avx512vl", "vaes", "vpclmulqdq"]
 }
 
 #[cfg(not(target_arch = "x86_64"))]
-fn has_sha_ni() -> bool {
-    false
+fn sha_ni() -> [(&'static str, bool); 1] {
+    [("x86-64", false)]
 }
 
 #[cfg(not(target_arch = "x86_64"))]
-fn has_avx512() -> bool {
-    false
+fn avx512() -> [(&'static str, bool); 0] {
+    []
 }

@@ -44,6 +44,8 @@ const TEXT: &str = "text/plain; charset=utf-8";
 /// What the routes tell.
 pub(crate) struct Admin {
     pub(crate) control: ControlClient,
+    /// The name of what opens and seals packets.
+    pub(crate) engine: &'static str,
     pub(crate) metrics: Metrics,
     pub(crate) vitals: watch::Receiver<Vitals>,
     pub(crate) log_filter: Option<LogFilter>,
@@ -118,6 +120,7 @@ impl Admin {
             workers: self.control.count().await?,
             capabilities: self.control.capabilities().await?,
             overview: self.control.overview(),
+            engine: self.engine,
         })
     }
 

@@ -31,13 +31,15 @@ const EVENT_CHUNK: usize = 256;
 pub(crate) struct Gateway {
     control: ControlClient,
     metrics: Metrics,
+    /// The name of what opens and seals packets.
+    engine: &'static str,
     started: Instant,
     started_at: SystemTime,
 }
 
 impl Gateway {
-    pub(crate) fn new(control: ControlClient, metrics: Metrics) -> Self {
-        Self { control, metrics, started: Instant::now(), started_at: SystemTime::now() }
+    pub(crate) fn new(control: ControlClient, metrics: Metrics, engine: &'static str) -> Self {
+        Self { control, metrics, engine, started: Instant::now(), started_at: SystemTime::now() }
     }
 
     /// The contexts that a query asks for, one more than its limit if there are more.
@@ -138,6 +140,7 @@ impl Backend for Gateway {
         let workers = self.control.count().await?;
         Ok(GatewayStatus {
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            engine: self.engine.to_owned(),
             started: self.started_at,
             uptime: self.started.elapsed(),
             contexts: self.control.overview().contexts,

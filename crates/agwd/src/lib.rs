@@ -26,8 +26,8 @@ mod tls;
 mod worker;
 
 pub use config::{
-    Admin, Config, ConfigError, Control, Drain, Invalid, Iq, Limits, Listen, Log, LogFormat, Media,
-    Policy, PortRange, Realm, Sources, Tls,
+    Admin, Config, ConfigError, Control, Drain, Engine, Invalid, Iq, Limits, Listen, Log,
+    LogFormat, Media, Policy, PortRange, Realm, Sources, Tls,
 };
 pub use daemon::{Daemon, Running, StartError};
 pub use exit::Exit;

@@ -197,7 +197,7 @@ pub(crate) fn gateway_status(
     status: &GatewayStatus,
     condition: Condition,
 ) -> pb::GetStatusResponse {
-    let GatewayStatus { version, started, uptime, contexts, totals: all, workers } = status;
+    let GatewayStatus { version, engine, started, uptime, contexts, totals: all, workers } = status;
     let worker_status =
         |(worker, of)| pb::WorkerStatus { worker: small_count(worker), totals: Some(totals(of)) };
     pb::GetStatusResponse {
@@ -208,5 +208,6 @@ pub(crate) fn gateway_status(
         contexts: count(*contexts),
         totals: Some(totals(all)),
         workers: workers.iter().enumerate().map(worker_status).collect(),
+        engine: engine.clone(),
     }
 }

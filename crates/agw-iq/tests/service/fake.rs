@@ -231,6 +231,7 @@ pub(crate) fn snapshots() -> (IngressSnapshot, EgressSnapshot) {
 pub(crate) fn status(totals: WorkerTotals) -> GatewayStatus {
     GatewayStatus {
         version: "0.1.0".to_owned(),
+        engine: "avx512".to_owned(),
         started: SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000),
         uptime: Duration::from_millis(61_500),
         contexts: 3,

@@ -244,6 +244,7 @@ async fn the_status_has_totals_and_workers() {
     let answer = rig.client.status().await.unwrap();
 
     assert_eq!((answer.version.as_str(), answer.uptime_ms, answer.contexts), ("0.1.0", 61_500, 3));
+    assert_eq!(answer.engine, "avx512");
     assert_eq!(answer.started, Some(Timestamp { seconds: 1_700_000_000, nanos: 0 }));
     assert_eq!(answer.gateway, gateway());
     let totals = answer.totals.unwrap();

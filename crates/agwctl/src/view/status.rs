@@ -21,6 +21,7 @@ pub(crate) struct GatewayView {
 #[derive(Debug, Serialize)]
 pub(crate) struct StatusView {
     version: String,
+    engine: String,
     started: Option<String>,
     uptime_ms: u64,
     contexts: u64,
@@ -71,6 +72,7 @@ impl From<pb::GetStatusResponse> for StatusView {
             contexts,
             totals,
             workers,
+            engine,
         } = status;
         let worker = |status: pb::WorkerStatus| WorkerView {
             worker: status.worker,
@@ -78,6 +80,7 @@ impl From<pb::GetStatusResponse> for StatusView {
         };
         Self {
             version,
+            engine,
             started: started.map(|started| started.to_string()),
             uptime_ms,
             contexts,
@@ -119,6 +122,7 @@ impl StatusView {
     pub(crate) fn tables(&self) -> String {
         let facts = facts([
             ("version", self.version.clone()),
+            ("engine", dash((!self.engine.is_empty()).then(|| self.engine.clone()))),
             ("condition", self.gateway.condition()),
             ("load", format!("{} %", self.gateway.overload_percent)),
             ("contexts", self.contexts.to_string()),

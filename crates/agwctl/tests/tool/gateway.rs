@@ -178,6 +178,7 @@ impl Backend for Stand {
     async fn status(&self) -> Result<GatewayStatus, Unavailable> {
         Ok(GatewayStatus {
             version: "1.2.3".to_owned(),
+            engine: "avx512".to_owned(),
             started: SystemTime::UNIX_EPOCH,
             uptime: Duration::from_millis(61_000),
             contexts: self.gateway().context_count(),

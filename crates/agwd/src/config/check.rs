@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::ops::RangeInclusive;
 
 use agw_context::Family;
+use agw_simd::AnyEngine;
 use tracing_subscriber::EnvFilter;
 
 use super::{Config, Realm};
@@ -115,6 +116,10 @@ impl Config {
         let media = &self.media;
         rules.within("media.workers", media.workers as u64, 0..=256);
         rules.within("media.coalesce_us", media.coalesce_us, 0..=500);
+        rules.within("media.busy_poll_us", media.busy_poll_us, 0..=1_000);
+        if let Err(unsupported) = AnyEngine::new(media.engine.0) {
+            rules.broken("media.engine", unsupported.to_string());
+        }
         rules.must(
             !media.pin || media.workers <= host.cores,
             "media.pin",

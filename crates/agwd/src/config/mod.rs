@@ -5,6 +5,7 @@
 
 mod check;
 mod convert;
+mod engine;
 mod listen;
 mod load;
 mod ports;
@@ -19,6 +20,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use check::Host;
 pub use check::Invalid;
+pub use engine::Engine;
 pub use listen::Listen;
 pub use load::{ConfigError, Sources};
 pub use ports::PortRange;
@@ -106,8 +108,13 @@ pub struct Media {
     pub workers: usize,
     /// Whether each worker is pinned to a core of its own.
     pub pin: bool,
-    /// How long a worker waits for more packets once there is one, in microseconds, 0 to 500.
+    /// What opens and seals packets.
+    pub engine: Engine,
+    /// How long a worker lets packets gather before it takes them, in microseconds, 0 to 500.
     pub coalesce_us: u64,
+    /// How long a worker looks for packets again and again before it sleeps, in microseconds, 0 to
+    /// 1,000.
+    pub busy_poll_us: u64,
 }
 
 /// The most of everything.

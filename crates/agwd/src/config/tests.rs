@@ -6,6 +6,8 @@ use std::path::PathBuf;
 
 use tempfile::TempDir;
 
+use agw_simd::Level;
+
 use super::check::Host;
 use super::{Config, ConfigError, LogFormat, Sources};
 
@@ -175,6 +177,7 @@ fn a_broken_rule_names_its_key() {
         ("[media]\nworkers = 1000\n", "media.workers"),
         ("[media]\nworkers = 5\npin = true\n", "media.pin"),
         ("[media]\ncoalesce_us = 501\n", "media.coalesce_us"),
+        ("[media]\nbusy_poll_us = 1001\n", "media.busy_poll_us"),
         ("[limits]\ncontexts = 0\n", "limits.contexts"),
         ("[limits]\nterminations = 1\n", "limits.terminations"),
         ("[limits]\nstreams = 65\n", "limits.streams"),
@@ -191,6 +194,22 @@ fn a_broken_rule_names_its_key() {
     for (text, key) in table {
         assert_eq!(broken(text), [key], "{text:?}");
     }
+}
+
+#[test]
+fn an_engine_is_refused_exactly_if_the_processor_lacks_something_for_it() {
+    for level in Level::ALL {
+        let text = format!("[media]\nengine = \"{level}\"\n");
+        let expected: &[&str] = if level.missing().is_empty() { &[] } else { &["media.engine"] };
+        let config = read(&text, &[], &[]).expect("a configuration");
+        let rules = config.check(&host()).err().unwrap_or_default();
+        assert_eq!(rules.iter().map(|rule| rule.key.as_str()).collect::<Vec<_>>(), expected);
+        for missing in level.missing() {
+            assert!(rules.iter().any(|rule| rule.rule.contains(missing)), "{missing}");
+        }
+    }
+    let unknown = read("[media]\nengine = \"neon\"\n", &[], &[]).expect_err("refused");
+    assert!(unknown.to_string().contains("auto, portable, sha-ni, avx512"), "{unknown}");
 }
 
 #[test]

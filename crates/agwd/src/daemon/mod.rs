@@ -22,6 +22,7 @@ use zeroize::Zeroizing;
 use agw_context::{Gateway, Policy, SetupError};
 use agw_iq::server::{Services, services};
 use agw_net::{SocketsBackend, SocketsOptions, UdpPort};
+use agw_simd::AnyEngine;
 
 use crate::admin::Admin;
 use crate::backend;
@@ -160,7 +161,9 @@ impl Daemon {
         let stop = CancellationToken::new();
         let stop_on_error = stop.clone().drop_guard();
         let media = start_media(&config, &host, &bound, stop.clone())?;
-        let gateway = Arc::new(backend::Gateway::new(media.control.clone(), metrics.clone()));
+        let engine = media.engine;
+        let gateway = backend::Gateway::new(media.control.clone(), metrics.clone(), engine);
+        let gateway = Arc::new(gateway);
         let services = services(gateway, config.iq.reflection)
             .await
             .map_err(|error| StartError::Software(format!("reflection: {error}")))?;
@@ -169,6 +172,7 @@ impl Daemon {
         running.serve_health(services.health.clone());
         let admin = Admin {
             control: media.control,
+            engine,
             metrics: metrics.clone(),
             vitals: running.vitals(),
             log_filter,
@@ -193,6 +197,8 @@ impl Daemon {
 /// Control with its workers.
 struct MediaPlane {
     control: ControlClient,
+    /// The name of what opens and seals packets.
+    engine: &'static str,
     vitals: watch::Receiver<crate::monitor::Vitals>,
     task: tokio::task::JoinHandle<()>,
 }
@@ -214,28 +220,37 @@ fn start_media(
     let gateway = Gateway::new(policy, realms, secret, epoch, first)?;
     let ports = MediaPorts::new(config.realm.clone(), descriptor_budget(config)?, Instant::now());
     let (reports, received) = mpsc::channel(REPORTS);
-    let workers = (0..config.worker_count(host))
-        .map(|index| start_worker(config, index, reports.clone()))
+    let engine = AnyEngine::new(config.media.engine.0).map_err(|unsupported| {
+        let (key, rule) = ("media.engine".to_owned(), unsupported.to_string());
+        StartError::Config(vec![Invalid { key, rule }])
+    })?;
+    let workers = config.worker_count(host);
+    info!(engine = engine.name(), workers, "media starts");
+    let workers = (0..workers)
+        .map(|index| start_worker(config, engine, index, reports.clone()))
         .collect::<Result<Vec<_>, _>>()?;
     let heartbeats = workers.iter().map(WorkerHandle::heartbeat).collect();
     let (control, client) = Control::new(gateway, ports, workers, received, config.limits.events);
     let (vitals, seen) = watch::channel(crate::monitor::Vitals::default());
     tokio::spawn(watch_vitals(heartbeats, client.clone(), vitals));
-    Ok(MediaPlane { control: client, vitals: seen, task: tokio::spawn(control.run(stop)) })
+    let task = tokio::spawn(control.run(stop));
+    Ok(MediaPlane { control: client, engine: engine.name(), vitals: seen, task })
 }
 
 fn start_worker(
     config: &Config,
+    engine: AnyEngine,
     index: usize,
     reports: mpsc::Sender<agw_relay::Report>,
 ) -> Result<WorkerHandle<UdpPort>, StartError> {
     let coalesce = Duration::from_micros(config.media.coalesce_us);
+    let busy_poll = Duration::from_micros(config.media.busy_poll_us);
     let system = |what| move |source| StartError::System { what, source };
     let cores = agw_net::allowed_cores().map_err(system("asking for cores"))?;
     let core = cores.get(index % cores.len().max(1)).copied().filter(|_| config.media.pin);
-    let options = SocketsOptions { coalesce, ..SocketsOptions::default() };
+    let options = SocketsOptions { coalesce, busy_poll, ..SocketsOptions::default() };
     let io = SocketsBackend::new(options).map_err(system("opening epoll"))?;
-    let options = StartOptions { index, core, coalesces: !coalesce.is_zero() };
+    let options = StartOptions { index, core, engine, coalesces: !coalesce.is_zero() };
     worker::start(options, io, reports).map_err(system("starting a worker"))
 }
 

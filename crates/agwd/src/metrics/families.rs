@@ -15,6 +15,8 @@ pub(crate) struct Snapshot {
     pub(crate) capabilities: Capabilities,
     /// Contexts, load and ports.
     pub(crate) overview: Overview,
+    /// The name of what opens and seals packets.
+    pub(crate) engine: &'static str,
 }
 
 impl Snapshot {
@@ -94,7 +96,8 @@ impl Snapshot {
         let overview = &self.overview;
         let is = |condition: bool| if condition { 1.0 } else { 0.0 };
         let plain = |name, help, value| gauges(name, help, vec![gauge(&[], value)]);
-        let build = gauge(&[("version", env!("CARGO_PKG_VERSION"))], 1.0);
+        let build = [("version", env!("CARGO_PKG_VERSION")), ("engine", self.engine)];
+        let build = gauge(&build, 1.0);
         let load = f64::from(overview.condition.overload_percent) / 100.0;
         let events = vec![counter(&[], overview.newest_event)];
         vec![
@@ -112,7 +115,11 @@ impl Snapshot {
                 is(overview.condition.draining),
             ),
             counters("agw_events_total", "Events told to controllers.", events),
-            gauges("agwd_build_info", "The version that runs.", vec![build]),
+            gauges(
+                "agwd_build_info",
+                "The version that runs, and the engine that opens and seals packets.",
+                vec![build],
+            ),
         ]
     }
 

@@ -28,7 +28,8 @@ fn text() -> String {
             .expect("a gateway");
     let capabilities: Capabilities = gateway.capabilities();
     let workers = vec![Totals::default(); 2];
-    let snapshot = Snapshot { workers, capabilities, overview: Overview::default() };
+    let engine = "portable";
+    let snapshot = Snapshot { workers, capabilities, overview: Overview::default(), engine };
     String::from_utf8(metrics.text(&snapshot).expect("text")).expect("UTF-8")
 }
 
@@ -73,7 +74,8 @@ fn every_family_is_told_once_with_help() {
 //# Metrics MUST NOT carry a label per call.
 #[test]
 fn labels_come_from_closed_sets() {
-    let allowed = ["reason", "class", "realm", "worker", "listener", "result", "le", "version"];
+    let allowed =
+        ["reason", "class", "realm", "worker", "listener", "result", "le", "engine", "version"];
     for line in text().lines().filter(|line| !line.starts_with('#')) {
         let labels = line.split_once('{').and_then(|(_, rest)| rest.split_once('}'));
         for label in labels.iter().flat_map(|(labels, _)| labels.split(',')) {

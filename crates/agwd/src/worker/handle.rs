@@ -18,7 +18,7 @@ use super::{Order, Worker};
 use crate::exit::Exit;
 use agw_net::{PacketIo, Waker};
 use agw_relay::{Relay, Report};
-use agw_srtp::Portable;
+use agw_simd::AnyEngine;
 
 /// Orders that may wait for a worker; it takes all of them once a round.
 const ORDERS: usize = 4_096;
@@ -34,6 +34,8 @@ pub(crate) struct StartOptions {
     pub(crate) index: usize,
     /// The core to pin it to.
     pub(crate) core: Option<usize>,
+    /// What opens and seals its packets.
+    pub(crate) engine: AnyEngine,
     /// Whether it waits for more packets by timer, so that the timer must be exact.
     pub(crate) coalesces: bool,
 }
@@ -69,7 +71,7 @@ where
         index: options.index,
         io,
         batch,
-        relay: Relay::new(Portable),
+        relay: Relay::new(options.engine),
         orders: ring,
         done: ArrayVec::new(),
         reports,

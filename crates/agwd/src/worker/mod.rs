@@ -21,7 +21,7 @@ use tracing::error;
 
 use agw_net::{BATCH, Batch, PacketIo, PortToken, Transmit};
 use agw_relay::{Datagram, DropReason, EgressId, PortId, Relay, Removed, Report, Verdict};
-use agw_srtp::Portable;
+use agw_simd::AnyEngine;
 
 pub(crate) use handle::{StartOptions, WorkerHandle, start};
 pub(crate) use order::{Applied, Assignment, Order, Totals};
@@ -36,7 +36,7 @@ struct Worker<I: PacketIo> {
     index: usize,
     io: I,
     batch: Batch,
-    relay: Relay<Portable>,
+    relay: Relay<AnyEngine>,
     orders: Consumer<Order<I::Port>>,
     /// What was done since the round before, to be told together.
     done: ArrayVec<Done, ORDERS_AT_ONCE>,

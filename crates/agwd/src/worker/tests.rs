@@ -16,7 +16,7 @@ use agw_relay::{
     Command, EgressId, EgressSpec, Gate, IngressId, IngressSpec, PortId, Relay, Report, RtcpEgress,
     RtcpIngress, SourceRule, Transport,
 };
-use agw_srtp::Portable;
+use agw_simd::{AnyEngine, Choice};
 
 const RTP: [u8; 20] = [0x80, 8, 0, 1, 0, 0, 0, 160, 0, 0, 0, 7, 1, 2, 3, 4, 5, 6, 7, 8];
 
@@ -42,7 +42,7 @@ impl Rig {
             index: 0,
             io,
             batch: Batch::new(),
-            relay: Relay::new(Portable),
+            relay: Relay::new(AnyEngine::new(Choice::Auto).expect("an engine")),
             orders: ring,
             done: ArrayVec::new(),
             reports: sender,

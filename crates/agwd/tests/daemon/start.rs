@@ -2,7 +2,8 @@
 
 use std::net::TcpListener;
 
-use agwd::{Daemon, Exit, Listen, StartError};
+use agw_simd::Choice;
+use agwd::{Daemon, Engine, Exit, Listen, StartError};
 
 use crate::rig;
 
@@ -35,6 +36,20 @@ async fn plain_text_off_the_loopback_is_refused() {
     config.admin.listen = ([0, 0, 0, 0], 0).into();
     let error = Daemon::start(config).await.err().expect("refused");
     assert!(error.to_string().contains("admin.listen"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_engine_that_was_chosen_is_told_by_status_and_metrics() {
+    let mut config = rig::config();
+    config.media.engine = Engine(Choice::Portable);
+    let running = rig::start(config).await;
+    let status = rig::client(&running).await.status().await.expect("a status");
+    assert_eq!(status.engine, "portable");
+    let (_, metrics) = rig::get(&running, "/metrics").await;
+    let is_told =
+        |line: &str| line.starts_with("agwd_build_info{") && line.contains(r#"engine="portable""#);
+    assert!(metrics.lines().any(is_told), "{metrics}");
+    running.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
