@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::generator::Generated;
 use crate::meanwhile::Held;
+use crate::netns::Namespaces;
 use crate::plan::{Pace, Traffic};
 use crate::process::{self, Threads};
 use crate::result::{CoreUse, Distribution, Footprint, Ledger, PathFigures, Phase, Schedule, Slo};
@@ -24,9 +25,12 @@ pub(crate) struct Readings {
     footprint: Footprint,
     bare: Footprint,
     own_footprint: Footprint,
+    /// Threads of the kernel that work on what arrives at the gateway's and at our interfaces.
+    napi: [Threads; 2],
     cores: Vec<CoreUse>,
     sink_drops: u64,
-    backlog_drops: u64,
+    /// Packets that the network between has dropped, by place; others' packets too.
+    network: [(&'static str, u64); 2],
 }
 
 impl Readings {
@@ -34,9 +38,13 @@ impl Readings {
     ///
     /// # Errors
     /// The target does not answer, or is gone.
-    pub(crate) async fn take<T: Target>(target: &mut T, sink_drops: u64) -> anyhow::Result<Self> {
+    pub(crate) async fn take<T: Target>(
+        target: &mut T,
+        sink_drops: u64,
+        namespaces: Option<Namespaces>,
+    ) -> anyhow::Result<Self> {
         let counters = target.counters().await?;
-        Ok(Self { counters, ..Self::processes(target.pid(), sink_drops)? })
+        Ok(Self { counters, ..Self::processes(target.pid(), sink_drops, namespaces)? })
     }
 
     /// Reads all counters after a window: the process first, for the same reason. `bare` is what
@@ -47,13 +55,22 @@ impl Readings {
     pub(crate) async fn take_after<T: Target>(
         target: &mut T,
         sink_drops: u64,
+        namespaces: Option<Namespaces>,
         bare: Footprint,
     ) -> anyhow::Result<Self> {
-        let readings = Self::processes(target.pid(), sink_drops)?;
+        let readings = Self::processes(target.pid(), sink_drops, namespaces)?;
         Ok(Self { bare, counters: target.counters().await?, ..readings })
     }
 
-    fn processes(pid: u32, sink_drops: u64) -> anyhow::Result<Self> {
+    fn processes(
+        pid: u32,
+        sink_drops: u64,
+        namespaces: Option<Namespaces>,
+    ) -> anyhow::Result<Self> {
+        let napi = |device: fn(Namespaces, usize) -> String| {
+            let devices = namespaces.map(|all| [device(all, 0), device(all, 1)]);
+            Threads::of_devices(devices.iter().flatten())
+        };
         let us = std::process::id();
         Ok(Self {
             counters: Counters::default(),
@@ -62,9 +79,13 @@ impl Readings {
             footprint: process::footprint(pid)?,
             bare: Footprint::default(),
             own_footprint: process::footprint(us)?,
+            napi: [napi(Namespaces::gateway_device), napi(Namespaces::generator_device)],
             cores: process::cores(),
             sink_drops,
-            backlog_drops: process::backlog_drops(),
+            network: [
+                ("interface queues", process::device_drops(&[pid, us], namespaces)),
+                ("kernel backlog", process::backlog_drops()),
+            ],
         })
     }
 }
@@ -95,7 +116,7 @@ pub(crate) fn account(
     let generator = process::process_use(own, before.own_footprint, after.own_footprint, 0);
     let cores = process::cores_since(&after.cores, &before.cores);
     let received = after.counters.received.saturating_sub(before.counters.received);
-    let softirq: f64 = cores.iter().map(|core| core.softirq_seconds).sum();
+    let soft = SoftInterrupts::new(before, after, &cores);
     let per_million = |seconds: f64| seconds * 1e6 / (received as f64).max(1.0);
     let seconds = generated.sending.as_secs_f64();
     let busy = 1.0 - generated.idle.as_secs_f64() / seconds.max(1e-9);
@@ -105,7 +126,9 @@ pub(crate) fn account(
         down,
         latency: generated.times.distribution(),
         cpu_seconds_per_million: per_million(gateway.cpu_seconds),
-        cpu_with_softirq_per_million: per_million(gateway.cpu_seconds + softirq),
+        cpu_with_softirq_per_million: per_million(gateway.cpu_seconds + soft.gateway),
+        cpu_gross_per_million: per_million(gateway.cpu_seconds + soft.all),
+        softirq_source: soft.source.to_owned(),
         gateway,
         generator,
         schedule: Schedule {
@@ -130,6 +153,30 @@ impl Phase {
         self.slo_kept = self.loss_percent() <= slo.max_loss_percent
             && self.added_p99_us <= slo.max_added_p99_ms * 1_000.0
             && self.up.delivered + self.down.delivered > 0;
+    }
+}
+
+/// Seconds that the kernel has worked on packets beside the processes.
+struct SoftInterrupts {
+    /// For the gateway.
+    gateway: f64,
+    /// For the gateway and for our sinks.
+    all: f64,
+    source: &'static str,
+}
+
+impl SoftInterrupts {
+    fn new(before: &Readings, after: &Readings, cores: &[CoreUse]) -> Self {
+        let [gateway, sinks] = [0, 1].map(|end| {
+            let at = |readings: &Readings| readings.napi.get(end).cloned().unwrap_or_default();
+            at(after).since(&at(before)).iter().map(process::seconds).sum::<f64>()
+        });
+        if gateway > 0.0 {
+            let source = "threads of the kernel for the interfaces";
+            return Self { gateway, all: gateway + sinks, source };
+        }
+        let all = cores.iter().map(|core| core.softirq_seconds).sum();
+        Self { gateway: all, all, source: "soft interrupts of all cores" }
     }
 }
 
@@ -167,12 +214,14 @@ fn ledger(up: &PathFigures, down: &PathFigures, before: &Readings, after: &Readi
         gap: 0,
     };
     ledger.close();
-    // Other programs' packets are in this counter too: it explains a gap, it does not make one.
-    let backlog = after.backlog_drops.saturating_sub(before.backlog_drops);
-    let explained = u64::try_from(ledger.gap).unwrap_or_default().min(backlog);
-    if explained > 0 {
-        ledger.network_drops.insert("kernel backlog".to_owned(), explained);
-        ledger.close();
+    // Other programs' packets are in these counters too: they explain a gap, they make none.
+    for ((place, now), (_, before)) in after.network.iter().zip(before.network) {
+        let missing = u64::try_from(ledger.gap).unwrap_or_default();
+        let explained = missing.min(now.saturating_sub(before));
+        if explained > 0 {
+            ledger.network_drops.insert((*place).to_owned(), explained);
+            ledger.close();
+        }
     }
     ledger
 }

@@ -219,7 +219,7 @@ pub(crate) struct TrafficArgs {
     #[arg(long, value_enum, default_value_t = Rate::Paced)]
     pub(crate) rate: Rate,
     /// Packets under way at a time with `--rate max`.
-    #[arg(long, value_name = "N", default_value_t = 512, value_parser = at_least_one)]
+    #[arg(long, value_name = "N", default_value_t = 256, value_parser = at_least_one)]
     pub(crate) window: usize,
     /// Suites of the access side with their weights, as SUITE or SUITE=WEIGHT, with commas between;
     /// `none` for plain RTP on both sides.
@@ -246,6 +246,10 @@ pub(crate) struct TrafficArgs {
     /// Makes network namespaces with veth pairs, the gateway in one of them (needs root).
     #[arg(long)]
     pub(crate) netns: bool,
+    /// Leaves the work on packets that arrive at a veth to the core of whoever sent them, instead of
+    /// threads of the kernel whose time can be told.
+    #[arg(long, requires = "netns")]
+    pub(crate) no_threaded_napi: bool,
     /// How the generator sends and receives; xdp needs `--netns`.
     #[arg(long, value_enum, default_value_t = Generator::Sockets)]
     pub(crate) generator: Generator,

@@ -190,7 +190,8 @@ impl<W: Wire> Generator<'_, W> {
         if W::TELLS_TIME && until_due > 2 * PAUSE {
             std::thread::sleep((until_due - PAUSE).min(LONGEST_PAUSE));
         } else {
-            std::hint::spin_loop();
+            // Threads of the kernel that bring packets may have no other core.
+            std::thread::yield_now();
         }
     }
 

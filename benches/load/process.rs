@@ -6,10 +6,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
+use crate::netns::Namespaces;
 use crate::result::{CoreUse, Footprint, Machine, ProcessUse, ThreadUse};
 
 /// Ticks a second of the times in `/proc` (`USER_HZ`), the same on every Linux of today.
 const TICKS: f64 = 100.0;
+
+/// Columns of `/proc/net/dev`: dropped while receiving, dropped while sending.
+const DROPPED: [usize; 2] = [3, 11];
 
 /// Processor time of a process's threads at a moment.
 #[derive(Debug, Clone, Default)]
@@ -50,6 +54,29 @@ impl Threads {
     pub(crate) fn of_this_thread() -> anyhow::Result<Self> {
         let thread = Thread::read(Path::new("/proc/thread-self")).context("/proc/thread-self")?;
         Ok(Self([(0, thread)].into()))
+    }
+
+    /// The threads of the kernel that work on what arrives at these interfaces, if there are any.
+    pub(crate) fn of_devices<'a>(devices: impl Iterator<Item = &'a String> + Clone) -> Self {
+        let is_of = |name: &str| {
+            let rest = name.strip_prefix("napi/");
+            rest.is_some_and(|rest| {
+                devices
+                    .clone()
+                    .any(|device| rest.strip_prefix(device).is_some_and(|end| end.starts_with('-')))
+            })
+        };
+        let mut threads = BTreeMap::new();
+        for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
+            let id = entry.file_name().to_str().and_then(|name| name.parse().ok());
+            let name = fs::read_to_string(entry.path().join("comm")).unwrap_or_default();
+            if let Some(id) = id.filter(|_| is_of(name.trim()))
+                && let Some(thread) = Thread::read(&entry.path())
+            {
+                threads.insert(id, thread);
+            }
+        }
+        Self(threads)
     }
 
     /// What they have used since an earlier moment; idle ones are left out.
@@ -170,6 +197,25 @@ pub(crate) fn backlog_drops() -> u64 {
     let text = fs::read_to_string("/proc/net/softnet_stat").unwrap_or_default();
     let dropped = |line: &str| u64::from_str_radix(line.split_whitespace().nth(1)?, 16).ok();
     text.lines().filter_map(dropped).sum()
+}
+
+/// Packets that our interfaces have dropped on either way, as the network namespaces of these
+/// processes see them; 0 outside of namespaces of our own.
+pub(crate) fn device_drops(pids: &[u32], namespaces: Option<Namespaces>) -> u64 {
+    let Some(all) = namespaces else { return 0 };
+    let devices: Vec<String> = [0, 1]
+        .into_iter()
+        .flat_map(|side| [all.gateway_device(side), all.generator_device(side)])
+        .collect();
+    let dropped = |line: &str| {
+        let (name, counters) = line.split_once(':')?;
+        let counters: Vec<u64> = counters.split_whitespace().flat_map(str::parse).collect();
+        let is_ours = devices.iter().any(|device| device == name.trim());
+        is_ours.then(|| DROPPED.iter().filter_map(|&column| counters.get(column)).sum::<u64>())
+    };
+    let seen_by = |pid: &u32| fs::read_to_string(format!("/proc/{pid}/net/dev"));
+    let tables = pids.iter().flat_map(seen_by);
+    tables.map(|table| table.lines().filter_map(dropped).sum::<u64>()).sum()
 }
 
 /// Describes the machine.

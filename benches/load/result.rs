@@ -148,8 +148,14 @@ pub(crate) struct Phase {
     pub(crate) gateway: ProcessUse,
     /// The gateway's processor seconds for a million packets received by it.
     pub(crate) cpu_seconds_per_million: f64,
-    /// The same with all soft-interrupt time of the machine in the window added.
+    /// The same with the time added that the kernel worked on packets for the gateway, beside its
+    /// process.
     pub(crate) cpu_with_softirq_per_million: f64,
+    /// The same with what the kernel worked for the generator's sinks added as well.
+    pub(crate) cpu_gross_per_million: f64,
+    /// How that time was told: by threads of the kernel of each interface, or by the soft-interrupt
+    /// time of all cores, which cannot be told apart and may be part of processes' time already.
+    pub(crate) softirq_source: String,
     /// The generator's processor time and memory.
     pub(crate) generator: ProcessUse,
     /// How well the generator kept to its schedule.

@@ -1,29 +1,32 @@
 //! The commands that measure, each against any target.
 
-use std::net::UdpSocket;
+use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use anyhow::bail;
+use anyhow::{Context, bail};
 
 use crate::cli::{ChurnArgs, FindMaxArgs, Generator, RunArgs, TargetArgs, TargetKind, TrafficArgs};
 use crate::direct::direct;
 use crate::meanwhile::Meanwhile;
+use crate::netns::Namespaces;
 use crate::plan::Traffic;
 use crate::process;
 use crate::result::{FORMAT, LoadPoint, Phase, RunResult};
 use crate::screen::Screen;
 use crate::search::{Observed, Search};
-use crate::site::Site;
+use crate::site::{Side, Site};
 use crate::target::Target;
 use crate::target::agw::{Agw, AgwOptions};
 use crate::target::forwarder::{Forwarder, ForwarderOptions};
 use crate::target::launch::Place;
 use crate::target::rtpengine::{Rtpengine, RtpengineOptions};
 use crate::window::{Bench, Task};
-use crate::wire::{SocketWire, Wire};
+use crate::wire::{SocketWire, Wire, XdpWire};
 
 /// Sockets on each side of the generator.
 const SOCKETS: usize = 4;
+/// rtpengine's port for requests where it has an address of its own.
+const NG_PORT: u16 = 2_223;
 /// Contexts beyond those of the calls, for those that come and go.
 const SPARE_CONTEXTS: usize = 2_000;
 
@@ -74,21 +77,39 @@ impl Job {
 /// that cannot send.
 pub(crate) async fn carry_out(job: &Job, screen: &Screen) -> anyhow::Result<RunResult> {
     let traffic = job.traffic();
-    check(job)?;
-    let site = Site::loopback(traffic.family);
-    let wire = |side| SocketWire::bind(side, SOCKETS);
-    let mut wires = [wire(&site.access)?, wire(&site.core)?];
-    screen.step("the way without a gateway", 0);
-    let baseline = tokio::task::block_in_place(|| direct(&mut wires))?;
-    let bench = Bench {
-        wires: Some(wires),
-        screen: screen.clone(),
-        pin: traffic.pin,
-        direct: Some(baseline),
-        interrupted: false,
-    };
-    screen.step("the gateway starts", 0);
+    if !traffic.netns {
+        let site = Site::loopback(traffic.family);
+        let mut wires = sides(&site, |side| Ok(SocketWire::bind(side, SOCKETS)?))?;
+        screen.step("the way without a gateway", 0);
+        let baseline = tokio::task::block_in_place(|| direct(&mut wires))?;
+        return start_and_drive(job, &site, Bench::new(wires, Some(baseline), screen, job)).await;
+    }
+    let namespaces = Namespaces::around().context("--netns: not in namespaces of our own")?;
+    let site = Site::netns(traffic.family, namespaces)?;
+    match traffic.generator {
+        Generator::Sockets => {
+            let wires = sides(&site, |side| Ok(SocketWire::bind(side, SOCKETS)?))?;
+            start_and_drive(job, &site, Bench::new(wires, None, screen, job)).await
+        }
+        Generator::Xdp => {
+            let wires = sides(&site, XdpWire::open)?;
+            start_and_drive(job, &site, Bench::new(wires, None, screen, job)).await
+        }
+    }
+}
+
+fn sides<W>(site: &Site, wire: impl Fn(&Side) -> anyhow::Result<W>) -> anyhow::Result<[W; 2]> {
+    Ok([wire(&site.access)?, wire(&site.core)?])
+}
+
+async fn start_and_drive<W: Wire + 'static>(
+    job: &Job,
+    site: &Site,
+    bench: Bench<W>,
+) -> anyhow::Result<RunResult> {
     let args = job.target();
+    bench.screen.step("the gateway starts", 0);
+    let place = Place { namespace: site.namespace.clone(), core: args.gateway_core };
     match args.target {
         TargetKind::Agw => {
             let agw = match (&args.attach, args.pid) {
@@ -97,19 +118,27 @@ pub(crate) async fn carry_out(job: &Job, screen: &Screen) -> anyhow::Result<RunR
                 }
                 _ => {
                     let contexts = job.most_calls() + SPARE_CONTEXTS;
-                    Agw::start(&AgwOptions::new(args, &site, contexts)).await?
+                    Agw::start(&AgwOptions::new(args, site, contexts)).await?
                 }
             };
             drive(job, agw, bench).await
         }
         TargetKind::Rtpengine => {
-            let options = rtpengine_options(args, &site)?;
+            let options = RtpengineOptions {
+                program: args.program.clone(),
+                place,
+                threads: args.workers,
+                access: site.access.gateway,
+                core: site.core.gateway,
+                control: ng_address(site)?,
+                ports: site.access.ports.clone(),
+            };
             drive(job, Rtpengine::start(options).await?, bench).await
         }
         TargetKind::Forwarder => {
             let options = ForwarderOptions {
                 program: std::env::current_exe()?,
-                place: Place { namespace: site.namespace.clone(), core: args.gateway_core },
+                place,
                 access: site.access.gateway,
                 core: site.core.gateway,
                 coalesce: Duration::from_micros(args.coalesce_us),
@@ -119,22 +148,20 @@ pub(crate) async fn carry_out(job: &Job, screen: &Screen) -> anyhow::Result<RunR
     }
 }
 
-fn rtpengine_options(args: &TargetArgs, site: &Site) -> anyhow::Result<RtpengineOptions> {
+/// Where rtpengine listens for requests.
+fn ng_address(site: &Site) -> anyhow::Result<SocketAddr> {
+    if site.namespace.is_some() {
+        return Ok(SocketAddr::new(site.access.gateway, NG_PORT));
+    }
     // A free port: the kernel gives it to nobody else for a while.
-    let control = UdpSocket::bind((site.access.peer, 0))?.local_addr()?;
-    Ok(RtpengineOptions {
-        program: args.program.clone(),
-        place: Place { namespace: site.namespace.clone(), core: args.gateway_core },
-        threads: args.workers,
-        access: site.access.gateway,
-        core: site.core.gateway,
-        control,
-        ports: site.access.ports.clone(),
-    })
+    Ok(UdpSocket::bind((site.access.peer, 0))?.local_addr()?)
 }
 
-/// Options that exclude each other.
-fn check(job: &Job) -> anyhow::Result<()> {
+/// Refuses options that exclude each other.
+///
+/// # Errors
+/// Their names.
+pub(crate) fn check(job: &Job) -> anyhow::Result<()> {
     let (traffic, target) = (job.traffic(), job.target());
     if traffic.generator == Generator::Xdp && !traffic.netns {
         bail!("--generator xdp needs --netns");

@@ -3,9 +3,14 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::RangeInclusive;
 
+use anyhow::Context;
 use rand::RngExt;
 
 use crate::cli::FamilyChoice;
+use crate::netns::Namespaces;
+
+/// The gateway's media ports where it has addresses of its own.
+const MEDIA_PORTS: RangeInclusive<u16> = 10_000..=65_535;
 
 /// One side of the gateway.
 #[derive(Debug, Clone)]
@@ -16,6 +21,10 @@ pub(crate) struct Side {
     pub(crate) ports: RangeInclusive<u16>,
     /// The generator's address.
     pub(crate) peer: IpAddr,
+    /// The gateway's interface, where it has one of its own.
+    pub(crate) gateway_device: Option<String>,
+    /// The generator's interface, likewise.
+    pub(crate) peer_device: Option<String>,
 }
 
 /// Where a run takes place.
@@ -38,11 +47,15 @@ impl Site {
             gateway: Ipv4Addr::new(127, b, c, host).into(),
             ports: 1_024..=65_535,
             peer: Ipv4Addr::new(127, b, c, host + 1).into(),
+            gateway_device: None,
+            peer_device: None,
         };
         let v6 = |ports| Side {
             gateway: Ipv6Addr::LOCALHOST.into(),
             ports,
             peer: Ipv6Addr::LOCALHOST.into(),
+            gateway_device: None,
+            peer_device: None,
         };
         let (access, core) = match family {
             FamilyChoice::V4 => (v4(1), v4(3)),
@@ -50,5 +63,33 @@ impl Site {
             FamilyChoice::Mixed => (v6(10_000..=65_535), v4(3)),
         };
         Self { access, core, namespace: None }
+    }
+
+    /// Addresses in namespaces of our own.
+    ///
+    /// # Errors
+    /// Never, in truth: there are addresses for two sides.
+    pub(crate) fn netns(family: FamilyChoice, namespaces: Namespaces) -> anyhow::Result<Self> {
+        let side = |place, is_v6| {
+            let addresses = Namespaces::addresses(place, is_v6).context("no such side")?;
+            let [gateway, peer] = addresses;
+            anyhow::Ok(Side {
+                gateway,
+                ports: MEDIA_PORTS,
+                peer,
+                gateway_device: Some(namespaces.gateway_device(place)),
+                peer_device: Some(namespaces.generator_device(place)),
+            })
+        };
+        let (access_is_v6, core_is_v6) = match family {
+            FamilyChoice::V4 => (false, false),
+            FamilyChoice::V6 => (true, true),
+            FamilyChoice::Mixed => (true, false),
+        };
+        Ok(Self {
+            access: side(0, access_is_v6)?,
+            core: side(1, core_is_v6)?,
+            namespace: Some(namespaces.gateway()),
+        })
     }
 }

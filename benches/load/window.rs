@@ -16,11 +16,13 @@ use crate::control::{Asked, release_all, set_up_all};
 use crate::generator::{Generated, Generator, Route, Shared};
 use crate::latency::Times;
 use crate::meanwhile::{Happened, Meanwhile, Scene, happen};
+use crate::netns::Namespaces;
 use crate::packet::Direction;
 use crate::plan::Traffic;
 use crate::prepare::{Prepared, prepare};
 use crate::process::{self, Threads};
 use crate::result::{ControlFigures, Distribution, Phase, Slo};
+use crate::run::Job;
 use crate::screen::Screen;
 use crate::sink::Sink;
 use crate::target::{Placed, Target};
@@ -42,6 +44,8 @@ pub(crate) struct Bench<W> {
     pub(crate) pin: Option<usize>,
     /// Latency without a gateway, once it is known.
     pub(crate) direct: Option<Distribution>,
+    /// The namespaces that the bench is in.
+    pub(crate) namespaces: Option<Namespaces>,
     /// Somebody has pressed Ctrl-C.
     pub(crate) interrupted: bool,
 }
@@ -77,6 +81,25 @@ struct Stage {
 }
 
 impl<W: Wire + 'static> Bench<W> {
+    /// A bench with these wires.
+    pub(crate) fn new(
+        wires: [W; 2],
+        direct: Option<Distribution>,
+        screen: &Screen,
+        job: &Job,
+    ) -> Self {
+        let (traffic, screen) = (job.traffic(), screen.clone());
+        let namespaces = if traffic.netns { Namespaces::around() } else { None };
+        Self {
+            wires: Some(wires),
+            screen,
+            pin: traffic.pin,
+            direct,
+            namespaces,
+            interrupted: false,
+        }
+    }
+
     /// Measures one window.
     ///
     /// # Errors
@@ -97,12 +120,12 @@ impl<W: Wire + 'static> Bench<W> {
         let setting_up = began.elapsed();
         let stage = Stage { traffic, calls, placed, peers, clock: Clock::start() };
 
-        let before = Readings::take(target, self.drops()?).await?;
+        let before = Readings::take(target, self.drops()?, self.namespaces).await?;
         let (generated, happened) = self.play(&control, &stage, task, prepared).await?;
         if self.interrupted {
             bail!("interrupted");
         }
-        let after = Readings::take_after(target, self.drops()?, bare).await?;
+        let after = Readings::take_after(target, self.drops()?, self.namespaces, bare).await?;
 
         self.screen.step("calls are released", 0);
         let released = release_all(&control, &stage.placed, OUTSTANDING).await?;

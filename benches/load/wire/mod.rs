@@ -1,12 +1,14 @@
 //! How the generator sends and hears: one wire to each side of the gateway.
 
 mod sockets;
+mod xdp;
 
 use std::io;
 use std::net::SocketAddr;
 
 pub(crate) use agw_net::{Incoming, Outgoing};
 pub(crate) use sockets::SocketWire;
+pub(crate) use xdp::XdpWire;
 
 /// One side of the generator: some addresses, each talking to many ports of the gateway.
 pub(crate) trait Wire: Send {

@@ -102,10 +102,14 @@ impl AgwOptions {
     }
 
     fn realm(&self, name: &str, side: &Side) -> String {
-        let Side { gateway, ports, .. } = side;
+        let Side { gateway, ports, gateway_device, .. } = side;
+        let backend = match (self.backend, gateway_device) {
+            (Backend::Xdp, Some(device)) => format!("device = {device:?}\nbackend = \"xdp\"\n"),
+            (Backend::Xdp | Backend::Sockets, _) => String::new(),
+        };
         format!(
             "[[realm]]\nname = {name:?}\naddresses = [\"{gateway}\"]\nports = \"{}-{}\"\n\
-             receive_buffer_octets = 1048576\n",
+             receive_buffer_octets = 1048576\n{backend}",
             ports.start(),
             ports.end()
         )
