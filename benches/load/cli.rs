@@ -232,7 +232,7 @@ pub(crate) struct TrafficArgs {
     #[arg(long, value_name = "S", default_value_t = 5.0, value_parser = not_negative)]
     pub(crate) rtcp: f64,
     /// Decrypts and compares one of so many packets; 0 for none, 1 for all.
-    #[arg(long, value_name = "N", default_value_t = 16)]
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u32).range(0..=16_384))]
     pub(crate) verify_one_in: u32,
     /// Calls set up and released again each second while media runs.
     #[arg(long, value_name = "RATE", default_value_t = 0.0, value_parser = not_negative)]

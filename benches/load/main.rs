@@ -40,6 +40,8 @@ mod search;
 mod sink;
 mod site;
 mod target;
+#[cfg(test)]
+mod tests;
 mod under_way;
 mod verify;
 mod window;
