@@ -73,7 +73,10 @@ impl Receiver {
             header.msg_hdr.msg_flags = 0;
             header.msg_len = 0;
         }
-        let count = recvmmsg(socket, &mut self.headers, limit)?;
+        let count = match limit {
+            1 => recvmsg(socket, &mut self.headers)?,
+            _ => recvmmsg(socket, &mut self.headers, limit)?,
+        };
         Ok(self.describe(count, port, arrivals))
     }
 
@@ -185,6 +188,20 @@ impl Headers {
         let message: libc::mmsghdr = unsafe { zeroed() };
         Self { messages: Box::new([message; BATCH]), vectors: Box::new([vector; BATCH]) }
     }
+}
+
+/// One datagram, a fiftieth of a packet's cost cheaper than a `recvmmsg` of one. The caller has
+/// filled the first header as for [`recvmmsg`].
+fn recvmsg(socket: BorrowedFd<'_>, headers: &mut Headers) -> io::Result<usize> {
+    let [first, ..] = &mut *headers.messages;
+    // SAFETY: the descriptor is open while borrowed. The caller has just pointed the header at a
+    // vector, an address, a control room and a buffer, with their true lengths, all mutably
+    // borrowed for longer than this call. The kernel writes within these lengths and into the
+    // header, and keeps nothing; every written octet is valid for its type.
+    let result =
+        unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut first.msg_hdr, libc::MSG_DONTWAIT) };
+    first.msg_len = libc::c_uint::try_from(result).map_err(|_| io::Error::last_os_error())?;
+    Ok(1)
 }
 
 /// The caller has filled the first `count` headers: each points at a vector, an address, a control

@@ -47,16 +47,25 @@ pub(crate) fn numbers<const N: usize>(
     Ok((values, len as usize / size_of::<u32>()))
 }
 
-/// Reads how many datagrams a socket has dropped since it was made, modulo 2^32 (`SO_MEMINFO`).
-///
-/// The same counter that `SO_RXQ_OVFL` writes into datagrams, but without waiting for one.
-pub(crate) fn kernel_drops(socket: BorrowedFd<'_>) -> io::Result<u32> {
+/// What the kernel tells of a socket's receive queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ReceiveQueue {
+    /// Octets that it takes; 0 if it is empty.
+    pub(crate) octets: u32,
+    /// Datagrams dropped since the socket was made, modulo 2^32: the same counter that
+    /// `SO_RXQ_OVFL` writes into datagrams, but without waiting for one.
+    pub(crate) drops: u32,
+}
+
+/// Reads what is known of a socket's receive queue (`SO_MEMINFO`).
+pub(crate) fn receive_queue(socket: BorrowedFd<'_>) -> io::Result<ReceiveQueue> {
     const DROPS: usize = libc::SK_MEMINFO_DROPS as usize;
+    const OCTETS: usize = libc::SK_MEMINFO_RMEM_ALLOC as usize;
     let (values, written) = numbers::<{ DROPS + 1 }>(socket, libc::SOL_SOCKET, SO_MEMINFO)?;
-    let Some(drops) = values.get(DROPS).filter(|_| written > DROPS) else {
-        return Err(io::ErrorKind::Unsupported.into());
-    };
-    Ok(*drops)
+    match (values.get(OCTETS), values.get(DROPS)) {
+        (Some(&octets), Some(&drops)) if written > DROPS => Ok(ReceiveQueue { octets, drops }),
+        (Some(_) | None, Some(_) | None) => Err(io::ErrorKind::Unsupported.into()),
+    }
 }
 
 /// `asm-generic/socket.h`; x86-64 and AArch64 use the generic numbers. Not in libc 0.2 for glibc.

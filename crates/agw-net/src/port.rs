@@ -8,7 +8,7 @@ use std::{
 
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
-use crate::options::{self, SO_RXQ_OVFL, set_number};
+use crate::options::{self, ReceiveQueue, SO_RXQ_OVFL, set_number};
 
 /// How a port is bound.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -64,8 +64,9 @@ impl UdpPort {
         set_number(socket.as_fd(), libc::SOL_SOCKET, SO_RXQ_OVFL, 1)?;
         fragment_as_documented(&socket, address)?;
         socket.bind(&SockAddr::from(address))?;
-        let Some(local) = socket.local_addr()?.as_socket() else {
-            return Err(io::ErrorKind::Unsupported.into());
+        let local = match address.port() {
+            0 => socket.local_addr()?.as_socket().ok_or(io::ErrorKind::Unsupported)?,
+            _ => address,
         };
         Ok(Self { socket, local })
     }
@@ -89,7 +90,12 @@ impl UdpPort {
     /// # Errors
     /// The kernel's (it knows `SO_MEMINFO` since 4.12).
     pub fn kernel_drops(&self) -> io::Result<u32> {
-        options::kernel_drops(self.socket.as_fd())
+        Ok(self.receive_queue()?.drops)
+    }
+
+    /// What the kernel knows of the receive queue.
+    pub(crate) fn receive_queue(&self) -> io::Result<ReceiveQueue> {
+        options::receive_queue(self.socket.as_fd())
     }
 
     /// Takes what is queued and tells how many datagrams that were; stops at 4,096, in case
