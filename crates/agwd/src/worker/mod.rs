@@ -4,6 +4,8 @@
 //! do what control ordered. Orders are done between two rounds, so an acknowledged order is in
 //! force for the next packet. Nothing here locks, allocates or logs for a packet.
 
+#[cfg(test)]
+mod allocations;
 mod handle;
 mod order;
 #[cfg(test)]
