@@ -10,7 +10,7 @@ use std::fmt;
 /// | level | features |
 /// |---|---|
 /// | `ShaNi` | `aes,pclmulqdq,sha,sse4.1,ssse3` |
-/// | `Avx512` | these and `avx2,avx512bw,avx512dq,avx512f,avx512vl,vaes,vpclmulqdq` |
+/// | `Avx512` | these and `avx2,avx512bw,avx512dq,avx512f,avx512vbmi2,avx512vl,vaes,vpclmulqdq` |
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Level {
     /// AES, carry-less multiplication and SHA-1 in 128-bit registers.
@@ -76,8 +76,17 @@ fn sha_ni() -> [(&'static str, bool); 5] {
 }
 
 #[cfg(target_arch = "x86_64")]
-fn avx512() -> [(&'static str, bool); 7] {
-    features!["avx2", "avx512bw", "avx512dq", "avx512f", "avx512vl", "vaes", "vpclmulqdq"]
+fn avx512() -> [(&'static str, bool); 8] {
+    features![
+        "avx2",
+        "avx512bw",
+        "avx512dq",
+        "avx512f",
+        "avx512vbmi2",
+        "avx512vl",
+        "vaes",
+        "vpclmulqdq"
+    ]
 }
 
 #[cfg(not(target_arch = "x86_64"))]

@@ -5,6 +5,7 @@
 //! packets are rare; where both do not fit, theirs are expanded when they are used.
 
 use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+use std::ops::Range;
 
 use agw_srtp::{CryptoFailure, Frame, MasterKey, Operation, SessionKeys, Suite};
 use zeroize::ZeroizeOnDrop;
@@ -144,15 +145,35 @@ impl SimdKeys {
         }
     }
 
-    /// Asks for the SRTP keys, which a packet is going to need, from memory.
+    /// Asks memory for the lines of the SRTP keys that are needed before and for the MAC.
     #[inline]
-    pub(crate) fn prefetch(&self) {
+    pub(crate) fn prefetch_first(&self, operation: Operation) {
+        // To seal, the cipher comes first; to open, the MAC, whose keys stand in the first line.
+        let lines = match operation {
+            Operation::ProtectSrtp | Operation::ProtectSrtcp => 0..MOST_LINES,
+            Operation::UnprotectSrtp | Operation::UnprotectSrtcp => 0..1,
+        };
         match &self.suited {
-            Suited::CounterMode128(keys) => prefetch(&keys.srtp),
-            Suited::CounterMode192(keys) => prefetch(&keys.srtp),
-            Suited::CounterMode256(keys) => prefetch(&keys.srtp),
-            Suited::Galois128(keys) => prefetch(&keys.srtp),
-            Suited::Galois256(keys) => prefetch(&keys.srtp),
+            Suited::CounterMode128(keys) => prefetch(&keys.srtp, lines),
+            Suited::CounterMode192(keys) => prefetch(&keys.srtp, lines),
+            Suited::CounterMode256(keys) => prefetch(&keys.srtp, lines),
+            Suited::Galois128(keys) => prefetch(&keys.srtp, 0..MOST_LINES),
+            Suited::Galois256(keys) => prefetch(&keys.srtp, 0..MOST_LINES),
+        }
+    }
+
+    /// Asks memory for the lines of the SRTP keys that are needed after the MAC.
+    #[inline]
+    pub(crate) fn prefetch_rest(&self, operation: Operation) {
+        let lines = match operation {
+            Operation::ProtectSrtp | Operation::ProtectSrtcp => 0..0,
+            Operation::UnprotectSrtp | Operation::UnprotectSrtcp => 1..MOST_LINES,
+        };
+        match &self.suited {
+            Suited::CounterMode128(keys) => prefetch(&keys.srtp, lines),
+            Suited::CounterMode192(keys) => prefetch(&keys.srtp, lines),
+            Suited::CounterMode256(keys) => prefetch(&keys.srtp, lines),
+            Suited::Galois128(_) | Suited::Galois256(_) => {}
         }
     }
 }
@@ -198,11 +219,14 @@ impl<const KEYS: usize> GaloisMode for CompactGalois<KEYS> {
 /// Octets that come from memory together.
 const LINE: usize = 64;
 
-/// Asks for every line of a value.
+/// Lines that any keys take.
+const MOST_LINES: usize = MAX_OCTETS / LINE;
+
+/// Asks for lines of a value, as far as it has them.
 #[inline(always)]
-fn prefetch<T>(value: &T) {
+fn prefetch<T>(value: &T, lines: Range<usize>) {
     let start = std::ptr::from_ref(value).cast::<i8>();
-    for line in 0..size_of::<T>().div_ceil(LINE) {
+    for line in lines.start..lines.end.min(size_of::<T>().div_ceil(LINE)) {
         // SAFETY: a hint, which reads nothing and refuses no address; SSE is part of x86-64.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(start.wrapping_add(line * LINE)) };
     }

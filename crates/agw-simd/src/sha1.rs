@@ -15,6 +15,7 @@ use std::cmp::Reverse;
 use arrayvec::ArrayVec;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
+use self::lanes::LANES;
 use self::message::BLOCK_OCTETS;
 pub(crate) use self::message::Message;
 use crate::cpu::Level;
@@ -57,7 +58,14 @@ impl MacKey {
 }
 
 /// Computes the MAC of each of up to [`MAX_MESSAGES`] messages, into the same place of `tags`.
-pub(crate) fn authenticate(level: Level, messages: &[Message<'_>], tags: &mut [[u8; 20]]) {
+///
+/// `meanwhile` is called between blocks, for what takes time but not the processor's.
+pub(crate) fn authenticate(
+    level: Level,
+    messages: &[Message<'_>],
+    tags: &mut [[u8; 20]],
+    meanwhile: &mut impl FnMut(),
+) {
     // The lengths of packets are no secret, so order and grouping may depend on them.
     let mut order: ArrayVec<Rank, MAX_MESSAGES> = messages.iter().zip(0..).map(Rank::of).collect();
     order.sort_unstable();
@@ -65,14 +73,14 @@ pub(crate) fn authenticate(level: Level, messages: &[Message<'_>], tags: &mut [[
     while let Some(longest) = rest.first() {
         let similar = rest.iter().take_while(|rank| rank.is_similar(longest)).count();
         let size = match level {
-            Level::Avx512 if similar > lanes::LANES => 2 * lanes::LANES,
-            Level::Avx512 if similar >= FEWEST_LANES => lanes::LANES,
+            Level::Avx512 if similar > LANES => 2 * LANES,
+            Level::Avx512 if similar >= FEWEST_LANES => LANES,
             Level::Avx512 | Level::ShaNi if similar >= 3 => 4,
             Level::Avx512 | Level::ShaNi => similar,
         };
         let (group, after) = rest.split_at(size.min(similar));
         rest = after;
-        authenticate_group(level, size, group, messages, tags);
+        authenticate_group(level, size, group, messages, tags, meanwhile);
     }
 }
 
@@ -83,33 +91,34 @@ fn authenticate_group(
     group: &[Rank],
     messages: &[Message<'_>],
     tags: &mut [[u8; 20]],
+    meanwhile: &mut impl FnMut(),
 ) {
     match (level, size) {
-        (Level::Avx512, lanes::LANES) => {
+        (Level::Avx512, LANES) => {
             // SAFETY: whoever has a level has found it supported.
-            let macs = unsafe { lanes::authenticate(&[chosen(group, messages)]) };
+            let macs = unsafe { lanes::authenticate(&[chosen(group, messages)], meanwhile) };
             spread(macs.as_flattened(), group, tags);
         }
-        (Level::Avx512, lanes::LANES..) => {
-            let (first, second) = group.split_at(lanes::LANES.min(group.len()));
+        (Level::Avx512, LANES..) => {
+            let (first, second) = group.split_at(LANES.min(group.len()));
             let sets = [chosen(first, messages), chosen(second, messages)];
             // SAFETY: whoever has a level has found it supported.
-            let macs = unsafe { lanes::authenticate(&sets) };
+            let macs = unsafe { lanes::authenticate(&sets, meanwhile) };
             spread(macs.as_flattened(), group, tags);
         }
         (Level::Avx512 | Level::ShaNi, 3..) => {
             // SAFETY: whoever has a level has found it supported; each includes SHA-NI.
-            let macs = unsafe { ni::authenticate::<4>(&chosen(group, messages)) };
+            let macs = unsafe { ni::authenticate::<4, _>(&chosen(group, messages), meanwhile) };
             spread(&macs, group, tags);
         }
         (Level::Avx512 | Level::ShaNi, 2) => {
             // SAFETY: whoever has a level has found it supported; each includes SHA-NI.
-            let macs = unsafe { ni::authenticate::<2>(&chosen(group, messages)) };
+            let macs = unsafe { ni::authenticate::<2, _>(&chosen(group, messages), meanwhile) };
             spread(&macs, group, tags);
         }
         (Level::Avx512 | Level::ShaNi, _) => {
             // SAFETY: whoever has a level has found it supported; each includes SHA-NI.
-            let macs = unsafe { ni::authenticate::<1>(&chosen(group, messages)) };
+            let macs = unsafe { ni::authenticate::<1, _>(&chosen(group, messages), meanwhile) };
             spread(&macs, group, tags);
         }
     }

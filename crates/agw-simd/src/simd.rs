@@ -6,13 +6,19 @@ use agw_srtp::{Engine, Job, MasterKey};
 use arrayvec::ArrayVec;
 
 use crate::Level;
-use crate::cm;
+use crate::cm::{self, CounterMode};
 use crate::keys::{AsSimdKeys, SimdKeys, Transform};
-use crate::sha1::{self, MAX_MESSAGES, Message};
+use crate::sha1::{self, Message};
+
+/// Jobs that go through all steps together; a longer batch is taken in pieces.
+const PIECE: usize = sha1::MAX_MESSAGES;
 
 /// How many jobs ahead keys are asked for: enough that they arrive in time, few enough that
 /// they are still there.
 const AHEAD: usize = 8;
+
+/// How many jobs' keys are asked for between two blocks of a hash.
+const MEANWHILE: usize = 16;
 
 /// The engine that works on many packets at once.
 ///
@@ -24,8 +30,9 @@ pub struct Simd {
 }
 
 /// A job that waits for its MAC.
-struct Pending {
+struct Pending<'a> {
     place: usize,
+    keys: &'a dyn CounterMode,
     covered_octets: usize,
 }
 
@@ -49,25 +56,31 @@ impl Simd {
     }
 
     /// Runs the jobs whose keys are this engine's; leaves the others alone.
-    pub(crate) fn run_with<K: AsSimdKeys>(self, jobs: &mut [Job<'_, K>]) {
-        for jobs in jobs.chunks_mut(MAX_MESSAGES) {
-            let pending = self.begin(jobs);
-            let mut macs = [[0; 20]; MAX_MESSAGES];
-            self.authenticate(jobs, &pending, &mut macs);
-            self.finish(jobs, &pending, &macs);
+    pub(crate) fn run_with<K: AsSimdKeys>(self, mut jobs: &mut [Job<'_, K>]) {
+        for job in jobs.iter().take(AHEAD) {
+            prefetch_first(job);
+        }
+        while !jobs.is_empty() {
+            let (piece, rest) = jobs.split_at_mut(PIECE.min(jobs.len()));
+            let pending = self.begin(piece, rest);
+            let macs = self.authenticate(piece, rest, &pending);
+            self.finish(piece, &pending, &macs);
+            jobs = rest;
         }
     }
 
     /// All that comes before a MAC, and for suites without one, everything.
-    fn begin<K: AsSimdKeys>(self, jobs: &mut [Job<'_, K>]) -> ArrayVec<Pending, MAX_MESSAGES> {
+    fn begin<'a, K: AsSimdKeys>(
+        self,
+        jobs: &mut [Job<'a, K>],
+        next: &[Job<'_, K>],
+    ) -> ArrayVec<Pending<'a>, PIECE> {
         let mut pending = ArrayVec::new();
-        for job in jobs.iter().take(AHEAD) {
-            prefetch(job);
-        }
         for place in 0..jobs.len() {
-            if let Some(job) = jobs.get(place + AHEAD) {
-                prefetch(job);
-            }
+            let ahead = place + AHEAD;
+            let beyond = ahead.checked_sub(jobs.len()).and_then(|ahead| next.get(ahead));
+            jobs.get(ahead).into_iter().for_each(prefetch_first);
+            beyond.into_iter().for_each(prefetch_first);
             let Some(job) = jobs.get_mut(place) else { continue };
             let Some(keys) = job.keys().and_then(K::simd_keys) else { continue };
             let (frame, octets) = (job.frame(), job.packet_octets());
@@ -75,7 +88,7 @@ impl Simd {
                 Transform::CounterMode(keys) => {
                     match cm::begin(keys, self.level, &frame, job.buffer(), octets) {
                         Ok(covered_octets) => {
-                            pending.push(Pending { place, covered_octets });
+                            pending.push(Pending { place, keys, covered_octets });
                             continue;
                         }
                         Err(failure) => Err(failure),
@@ -88,44 +101,44 @@ impl Simd {
         pending
     }
 
-    /// The MACs of pending jobs, in their order.
-    fn authenticate<K: AsSimdKeys>(
+    /// The MACs of pending jobs, in their order. Meanwhile, asks for the keys that come next:
+    /// what these jobs need after their MACs, and then the first keys of the jobs after them.
+    fn authenticate<'a, K: AsSimdKeys>(
         self,
-        jobs: &[Job<'_, K>],
-        pending: &[Pending],
-        macs: &mut [[u8; 20]; MAX_MESSAGES],
-    ) {
-        let message = |pending: &Pending| {
-            let job = jobs.get(pending.place)?;
-            let frame = job.frame();
-            let Transform::CounterMode(keys) = job.keys().and_then(K::simd_keys)?.transform(&frame)
-            else {
-                return None;
-            };
-            let packet = job.packet().get(..pending.covered_octets)?;
-            Some(Message { key: keys.mac(), packet, appendix: cm::appendix(&frame) })
+        jobs: &'a [Job<'_, K>],
+        next: &[Job<'_, K>],
+        pending: &[Pending<'a>],
+    ) -> [[u8; 20]; PIECE] {
+        let message = |pending: &Pending<'a>| {
+            let job = jobs.get(pending.place);
+            let (packet, appendix) =
+                job.map_or((&[][..], 0), |job| (job.packet(), cm::appendix(&job.frame())));
+            let packet = packet.get(..pending.covered_octets).unwrap_or_default();
+            Message { key: pending.keys.mac(), packet, appendix }
         };
-        // Every pending job has a message, so that places stay what they are.
-        let messages: ArrayVec<Message<'_>, MAX_MESSAGES> =
-            pending.iter().filter_map(message).collect();
-        sha1::authenticate(self.level, &messages, macs);
+        let messages: ArrayVec<Message<'_>, PIECE> = pending.iter().map(message).collect();
+        let (mut these, mut next) = (pending.iter(), next.iter().take(PIECE));
+        let mut meanwhile = || {
+            for _ in 0..MEANWHILE {
+                if let Some(pending) = these.next() {
+                    jobs.get(pending.place).into_iter().for_each(prefetch_rest);
+                } else {
+                    next.next().into_iter().for_each(prefetch_first);
+                }
+            }
+        };
+        let mut macs = [[0; 20]; PIECE];
+        sha1::authenticate(self.level, &messages, &mut macs, &mut meanwhile);
+        macs
     }
 
     /// All that comes after a MAC.
-    fn finish<K: AsSimdKeys>(
-        self,
-        jobs: &mut [Job<'_, K>],
-        pending: &[Pending],
-        macs: &[[u8; 20]; MAX_MESSAGES],
-    ) {
+    fn finish<K>(self, jobs: &mut [Job<'_, K>], pending: &[Pending<'_>], macs: &[[u8; 20]; PIECE]) {
         for (pending, mac) in pending.iter().zip(macs) {
             let Some(job) = jobs.get_mut(pending.place) else { continue };
-            let Some(keys) = job.keys().and_then(K::simd_keys) else { continue };
             let (frame, octets) = (job.frame(), job.packet_octets());
-            if let Transform::CounterMode(keys) = keys.transform(&frame) {
-                let outcome = cm::finish(keys, self.level, &frame, job.buffer(), octets, mac);
-                job.finish(outcome);
-            }
+            let outcome = cm::finish(pending.keys, self.level, &frame, job.buffer(), octets, mac);
+            job.finish(outcome);
         }
     }
 }
@@ -149,8 +162,15 @@ impl fmt::Debug for Simd {
 }
 
 #[inline]
-fn prefetch<K: AsSimdKeys>(job: &Job<'_, K>) {
+fn prefetch_first<K: AsSimdKeys>(job: &Job<'_, K>) {
     if let Some(keys) = job.keys().and_then(K::simd_keys) {
-        keys.prefetch();
+        keys.prefetch_first(job.frame().operation);
+    }
+}
+
+#[inline]
+fn prefetch_rest<K: AsSimdKeys>(job: &Job<'_, K>) {
+    if let Some(keys) = job.keys().and_then(K::simd_keys) {
+        keys.prefetch_rest(job.frame().operation);
     }
 }

@@ -63,6 +63,7 @@ pub struct Frame<'a> {
 
 impl Frame<'_> {
     /// Octets of the tag.
+    #[inline]
     #[must_use]
     pub const fn tag_len(&self) -> usize {
         match self.operation {
@@ -72,6 +73,7 @@ impl Frame<'_> {
     }
 
     /// Octets of the trailer: tag, identifier and, for SRTCP, the word with E flag and index.
+    #[inline]
     #[must_use]
     pub const fn trailer_len(&self) -> usize {
         let word = match self.operation {
@@ -82,6 +84,7 @@ impl Frame<'_> {
     }
 
     /// The rollover counter of an SRTP index.
+    #[inline]
     #[must_use]
     pub const fn roc(&self) -> u32 {
         (self.index >> 16) as u32
@@ -99,6 +102,7 @@ pub struct Job<'a, K> {
 }
 
 impl<'a, K> Job<'a, K> {
+    #[inline]
     pub(crate) fn new(
         keys: &'a K,
         frame: Frame<'a>,
@@ -109,6 +113,7 @@ impl<'a, K> Job<'a, K> {
     }
 
     /// A job whose key is gone: engines pass over it.
+    #[inline]
     pub(crate) fn stale(frame: Frame<'a>, buffer: &'a mut [u8], packet_octets: usize) -> Self {
         Self { keys: None, frame, buffer, packet_octets, outcome: Err(CryptoFailure::Stale) }
     }
@@ -117,41 +122,48 @@ impl<'a, K> Job<'a, K> {
     ///
     /// # Errors
     /// Any [`CryptoFailure`].
+    #[inline]
     pub fn outcome(&self) -> Result<usize, CryptoFailure> {
         self.outcome
     }
 
     /// The keys to work with; `None` if they have been replaced, then there is nothing to do.
+    #[inline]
     #[must_use]
     pub fn keys(&self) -> Option<&'a K> {
         self.keys
     }
 
     /// What is to be done.
+    #[inline]
     #[must_use]
     pub fn frame(&self) -> Frame<'a> {
         self.frame
     }
 
     /// Octets of the packet at the start of the buffer.
+    #[inline]
     #[must_use]
     pub fn packet_octets(&self) -> usize {
         self.packet_octets
     }
 
     /// The octets of the packet, to look at.
+    #[inline]
     #[must_use]
     pub fn packet(&self) -> &[u8] {
         self.buffer.get(..self.packet_octets).unwrap_or_default()
     }
 
     /// The whole buffer: packet and tail room.
+    #[inline]
     #[must_use]
     pub fn buffer(&mut self) -> &mut [u8] {
         self.buffer
     }
 
     /// Sets the outcome; for engines.
+    #[inline]
     pub fn finish(&mut self, outcome: Result<usize, CryptoFailure>) {
         self.outcome = outcome;
     }

@@ -113,6 +113,7 @@ pub(crate) struct LiveKey<K> {
 impl<K> LiveKey<K> {
     /// Whether packets under the key are encrypted. Kept with the key, because an old key that
     /// overlaps a new one goes on as it was agreed on.
+    #[inline]
     pub(crate) fn encrypts(&self, protocol: Protocol) -> bool {
         let unencrypted = match protocol {
             Protocol::Srtp => self.unencrypted_srtp,
@@ -122,11 +123,13 @@ impl<K> LiveKey<K> {
     }
 
     /// The identifier, if it has one.
+    #[inline]
     pub(crate) fn mki(&self) -> Option<&Mki> {
         self.mki.as_deref()
     }
 
     /// The identifier as sent; empty without one.
+    #[inline]
     pub(crate) fn mki_octets(&self) -> &[u8] {
         self.mki().map_or(&[], Mki::as_slice)
     }
@@ -167,18 +170,22 @@ impl<K> KeySet<K> {
     }
 
     /// The key, if it is one alone.
+    #[inline]
     pub(crate) fn only(&self) -> Option<&LiveKey<K>> {
         self.rest.is_empty().then_some(&self.first)
     }
 
+    #[inline]
     pub(crate) fn iter(&self) -> impl Iterator<Item = &LiveKey<K>> {
         std::iter::once(&self.first).chain(&self.rest)
     }
 
+    #[inline]
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut LiveKey<K>> {
         std::iter::once(&mut self.first).chain(&mut self.rest)
     }
 
+    #[inline]
     pub(crate) fn find(&self, id: KeyId) -> Option<&LiveKey<K>> {
         self.iter().find(|key| key.id == id)
     }
@@ -308,6 +315,7 @@ impl Usage {
     }
 
     /// Whether one more packet may pass: counts have to stay below the lifetime.
+    #[inline]
     pub(crate) fn has_room(&self, protocol: Protocol) -> bool {
         let (spent, limit) = self.count(protocol);
         //= tests/spec/srtp.md#key-lifetime
@@ -317,6 +325,7 @@ impl Usage {
 
     /// Counts a packet, and says so once when nine tenths are used and once when all is. A source
     /// that nears the end of its index space counts like a lifetime that nears its end.
+    #[inline]
     pub(crate) fn record(&mut self, protocol: Protocol, index: u64) -> Option<KeyEvent> {
         let last_index = match protocol {
             Protocol::Srtp => {
@@ -345,6 +354,7 @@ impl Usage {
         None
     }
 
+    #[inline]
     fn count(&self, protocol: Protocol) -> (u64, u64) {
         match protocol {
             Protocol::Srtp => (self.spent.srtp, self.limit.srtp),

@@ -79,6 +79,7 @@ impl<K> Protector<K> {
     ///
     /// # Errors
     /// Why the packet must not be sealed; nothing has changed then.
+    #[inline]
     pub fn begin_srtp(&mut self, packet: &[u8]) -> Result<SealTicket, ProtectError> {
         let header = RtpHeader::parse(packet).map_err(|_| ProtectError::Malformed)?;
         let key = &mut self.current.first;
@@ -134,6 +135,7 @@ impl<K> Protector<K> {
 
     /// The job that encrypts and authenticates the packet, the first `packet_octets` of `buffer`,
     /// in place. The buffer needs up to [`MAX_TRAILER`](crate::MAX_TRAILER) octets behind it.
+    #[inline]
     #[must_use]
     pub fn job<'a>(
         &'a self,

@@ -98,6 +98,7 @@ impl SourceTable {
     }
 
     /// Estimates the index of an SRTP packet and looks whether it is fresh.
+    #[inline]
     pub(crate) fn look_srtp(
         &self,
         ssrc: Ssrc,
@@ -118,6 +119,7 @@ impl SourceTable {
     }
 
     /// Remembers an index.
+    #[inline]
     pub(crate) fn remember(
         &mut self,
         ssrc: Ssrc,
@@ -144,6 +146,7 @@ impl SourceTable {
         })
     }
 
+    #[inline]
     fn look(&self, window: Option<&ReplayWindow>, index: u64) -> Result<Standing, Refusal> {
         let Some(window) = window else {
             if self.used() == self.sources.len() {
@@ -163,10 +166,12 @@ impl SourceTable {
         })
     }
 
+    #[inline]
     fn used(&self) -> usize {
         self.used as usize
     }
 
+    #[inline]
     fn find(&self, ssrc: Ssrc) -> Option<usize> {
         if self.used > 0 && self.first.ssrc == ssrc {
             return Some(0);
@@ -175,6 +180,7 @@ impl SourceTable {
         (1..).zip(others).find_map(|(place, source)| (source.media.ssrc == ssrc).then_some(place))
     }
 
+    #[inline]
     fn media(&self, place: usize) -> Option<&Media> {
         match place {
             0 => Some(&self.first),
@@ -182,6 +188,7 @@ impl SourceTable {
         }
     }
 
+    #[inline]
     fn window(&self, place: usize, protocol: Protocol) -> Option<&ReplayWindow> {
         match protocol {
             Protocol::Srtp => self.media(place).map(|media| &media.srtp),
@@ -190,6 +197,7 @@ impl SourceTable {
     }
 
     /// The window of a source, which is put in the table if it is not there.
+    #[inline]
     fn window_mut(&mut self, ssrc: Ssrc, protocol: Protocol) -> Result<&mut ReplayWindow, Refusal> {
         let place = match self.find(ssrc) {
             Some(place) => place,

@@ -83,6 +83,7 @@ impl<K> Unprotector<K> {
     ///
     /// # Errors
     /// Why it is not; see [`UnprotectError`].
+    #[inline]
     pub fn check_srtp(&self, packet: &[u8], now: Instant) -> Result<OpenTicket, UnprotectError> {
         let header = RtpHeader::parse(packet).map_err(|_| UnprotectError::Malformed)?;
         self.check(&Header::Srtp(header), packet, now)
@@ -99,6 +100,7 @@ impl<K> Unprotector<K> {
 
     /// The job that authenticates and decrypts the checked packet, the first `packet_octets` of
     /// `buffer`, in place.
+    #[inline]
     #[must_use]
     pub fn job<'a>(
         &'a self,
@@ -155,6 +157,7 @@ impl<K> Unprotector<K> {
     /// [`UnprotectError::Replay`], [`UnprotectError::TooOld`], [`UnprotectError::SourceLimit`] or
     /// [`UnprotectError::KeyExpired`] if packets committed since the check, or a re-key, left no
     /// place for it; nothing has changed then.
+    #[inline]
     pub fn commit(&mut self, ticket: OpenTicket, now: Instant) -> Result<Accepted, UnprotectError> {
         let OpenTicket { protocol, ssrc, index, key: id, .. } = ticket;
         let in_staged = self.staged.as_ref().is_some_and(|keys| keys.find(id).is_some());
@@ -222,6 +225,7 @@ impl<K> Unprotector<K> {
         self.current.first.suite
     }
 
+    #[inline]
     fn find(&self, id: KeyId) -> Option<&LiveKey<K>> {
         let staged = self.staged.as_deref();
         let retired = self.retired.as_ref().map(|old| &*old.keys);

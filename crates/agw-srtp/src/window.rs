@@ -59,6 +59,7 @@ impl ReplayWindow {
     }
 
     /// Packets the window spans, the highest one included.
+    #[inline]
     #[must_use]
     pub fn size(&self) -> u64 {
         match &self.bits {
@@ -69,6 +70,7 @@ impl ReplayWindow {
     }
 
     /// The highest index seen.
+    #[inline]
     #[must_use]
     pub fn highest(&self) -> Option<u64> {
         self.end.map(|end| end.get() - 1)
@@ -78,6 +80,7 @@ impl ReplayWindow {
     ///
     /// # Errors
     /// [`Stale::Replay`] if it was seen, [`Stale::TooOld`] if it is behind the window.
+    #[inline]
     pub fn check(&self, index: u64) -> Result<Fresh, Stale> {
         match self.highest() {
             Some(highest) if index <= highest => {
@@ -110,6 +113,7 @@ impl ReplayWindow {
     }
 
     /// Checks an index and remembers it.
+    #[inline]
     pub(crate) fn remember(&mut self, index: u64) -> Result<bool, Stale> {
         let Fresh { index } = self.check(index)?;
         let highest = self.highest();
@@ -128,6 +132,7 @@ impl ReplayWindow {
     }
 
     /// Clears the bits of the indices after `highest` up to and with `index`.
+    #[inline]
     fn forget_between(&mut self, highest: Option<u64>, index: u64) {
         let Some(highest) = highest else {
             return;
@@ -149,6 +154,7 @@ impl ReplayWindow {
         }
     }
 
+    #[inline]
     fn position(&self, index: u64) -> (usize, u64) {
         let bit = match &self.bits {
             Bits::Inline(_) => index % (INLINE_WORDS as u64 * WORD_BITS),
@@ -157,6 +163,7 @@ impl ReplayWindow {
         ((bit / WORD_BITS) as usize, 1 << (bit % WORD_BITS))
     }
 
+    #[inline]
     fn words(&self) -> &[u64] {
         match &self.bits {
             Bits::Inline(words) => words,
@@ -164,6 +171,7 @@ impl ReplayWindow {
         }
     }
 
+    #[inline]
     fn words_mut(&mut self) -> &mut [u64] {
         match &mut self.bits {
             Bits::Inline(words) => words,

@@ -1,18 +1,23 @@
 //! SHA-1 of sixteen messages, one in each 32-bit lane of 512-bit registers.
 
 use std::arch::x86_64::{
-    __m512i, __mmask16, _mm512_add_epi32, _mm512_loadu_si512, _mm512_mask_add_epi32,
-    _mm512_maskz_loadu_epi32, _mm512_rol_epi32, _mm512_set_epi64, _mm512_set1_epi32,
-    _mm512_setzero_si512, _mm512_shuffle_epi8, _mm512_shuffle_i32x4, _mm512_storeu_si512,
-    _mm512_ternarylogic_epi32, _mm512_unpackhi_epi32, _mm512_unpackhi_epi64, _mm512_unpacklo_epi32,
-    _mm512_unpacklo_epi64, _mm512_xor_si512,
+    __m512i, __mmask8, __mmask16, __mmask64, _mm_cvtsi64_si128, _mm512_add_epi32,
+    _mm512_loadu_si512, _mm512_mask_add_epi32, _mm512_mask_set1_epi64, _mm512_maskz_expand_epi8,
+    _mm512_maskz_loadu_epi8, _mm512_maskz_loadu_epi32, _mm512_or_si512, _mm512_rol_epi32,
+    _mm512_set_epi64, _mm512_set1_epi32, _mm512_setzero_si512, _mm512_shuffle_epi8,
+    _mm512_shuffle_i32x4, _mm512_storeu_si512, _mm512_ternarylogic_epi32, _mm512_unpackhi_epi32,
+    _mm512_unpackhi_epi64, _mm512_unpacklo_epi32, _mm512_unpacklo_epi64, _mm512_xor_si512,
+    _mm512_zextsi128_si512,
 };
 
-use super::message::{BLOCK_OCTETS, Blocks, Message};
+use super::message::{BLOCK_OCTETS, Message};
 use super::{MacKey, OUTER_BITS};
 
 /// Messages that are hashed side by side.
 pub(super) const LANES: usize = 16;
+
+/// The last eighth of a block, where the length stands.
+const LAST: __mmask8 = 1 << 7;
 
 /// One bit for each word of a [`MacKey`].
 const KEY_WORDS: __mmask16 = (1 << 10) - 1;
@@ -23,12 +28,15 @@ const MAJORITY: i32 = 0xe8;
 
 /// The MACs of up to sixteen messages in each of `N` sets; anything where there is none.
 #[target_feature(
-    enable = "aes,avx2,avx512bw,avx512dq,avx512f,avx512vl,pclmulqdq,sha,sse4.1,ssse3,vaes,vpclmulqdq"
+    enable = "aes,avx2,avx512bw,avx512dq,avx512f,avx512vbmi2,avx512vl,pclmulqdq,sha,sse4.1,ssse3,vaes,vpclmulqdq"
 )]
-pub(super) fn authenticate<const N: usize>(
+pub(super) fn authenticate<const N: usize, M: FnMut()>(
     messages: &[[Option<&Message<'_>>; LANES]; N],
+    meanwhile: &mut M,
 ) -> [[[u8; 20]; LANES]; N] {
-    let mut sets = [const { Set::EMPTY }; N];
+    let none = _mm512_setzero_si512();
+    let empty = Set { whole: [&[]; LANES], ends: [[none; 2]; LANES], counts: [0; LANES] };
+    let mut sets = [empty; N];
     let mut states = [[_mm512_setzero_si512(); 5]; N];
     let mut outer = states;
     for (((set, messages), state), outer) in
@@ -45,11 +53,13 @@ pub(super) fn authenticate<const N: usize>(
         for ((words, live), set) in words.iter_mut().zip(&mut live).zip(&sets) {
             (*words, *live) = set.block(place);
         }
+        meanwhile();
         compress(&mut states, &mut words, live);
     }
     for (words, state) in words.iter_mut().zip(states) {
         *words = outer_block(state);
     }
+    meanwhile();
     compress(&mut outer, &mut words, [__mmask16::MAX; N]);
     let mut tags = [[[0; 20]; LANES]; N];
     for (tags, state) in tags.iter_mut().zip(outer) {
@@ -59,21 +69,28 @@ pub(super) fn authenticate<const N: usize>(
 }
 
 /// The blocks of sixteen messages.
-struct Set<'a>([Blocks<'a>; LANES]);
+#[derive(Clone, Copy)]
+struct Set<'a> {
+    whole: [&'a [[u8; BLOCK_OCTETS]]; LANES],
+    ends: [[__m512i; 2]; LANES],
+    counts: [usize; LANES],
+}
 
 impl<'a> Set<'a> {
-    const EMPTY: Self = Self([const { Blocks::NONE }; LANES]);
-
     /// Takes messages and returns their keys, one in each row.
     #[target_feature(
-        enable = "aes,avx2,avx512bw,avx512dq,avx512f,avx512vl,pclmulqdq,sha,sse4.1,ssse3,vaes,vpclmulqdq"
+        enable = "aes,avx2,avx512bw,avx512dq,avx512f,avx512vbmi2,avx512vl,pclmulqdq,sha,sse4.1,ssse3,vaes,vpclmulqdq"
     )]
     #[inline]
     fn fill(&mut self, messages: &[Option<&Message<'a>>; LANES]) -> [__m512i; LANES] {
         let mut keys = [_mm512_setzero_si512(); LANES];
-        for ((message, blocks), key) in messages.iter().zip(&mut self.0).zip(&mut keys) {
+        let lanes = self.whole.iter_mut().zip(&mut self.ends).zip(&mut self.counts);
+        for ((message, key), ((whole, ends), count)) in messages.iter().zip(&mut keys).zip(lanes) {
             if let Some(message) = message {
-                *blocks = Blocks::new(message);
+                let (blocks, rest) = message.packet.as_chunks();
+                *whole = blocks;
+                *ends = padded(message, rest);
+                *count = message.block_count();
                 *key = load_key(message.key);
             }
         }
@@ -82,26 +99,65 @@ impl<'a> Set<'a> {
 
     /// The block at that place of every message, and which messages have one.
     #[target_feature(
-        enable = "aes,avx2,avx512bw,avx512dq,avx512f,avx512vl,pclmulqdq,sha,sse4.1,ssse3,vaes,vpclmulqdq"
+        enable = "aes,avx2,avx512bw,avx512dq,avx512f,avx512vbmi2,avx512vl,pclmulqdq,sha,sse4.1,ssse3,vaes,vpclmulqdq"
     )]
     #[inline]
     fn block(&self, place: usize) -> ([__m512i; LANES], __mmask16) {
         let (mut rows, mut live) = ([_mm512_setzero_si512(); LANES], 0);
-        for ((row, blocks), lane) in rows.iter_mut().zip(&self.0).zip(0..) {
-            *row = swap(load(blocks.at(place)));
-            live |= __mmask16::from(place < blocks.count()) << lane;
+        let lanes = self.whole.iter().zip(&self.ends).zip(&self.counts);
+        for ((row, ((whole, [first, second]), count)), lane) in rows.iter_mut().zip(lanes).zip(0..)
+        {
+            let block = match whole.get(place) {
+                Some(block) => load(block),
+                None if place == whole.len() => *first,
+                None => *second,
+            };
+            *row = swap(block);
+            live |= __mmask16::from(place < *count) << lane;
         }
         (transpose(rows), live)
     }
 
     fn most(&self) -> usize {
-        self.0.iter().map(Blocks::count).max().unwrap_or_default()
+        self.counts.into_iter().max().unwrap_or_default()
     }
+}
+
+/// The one or two blocks at the end of a message: the rest of the packet, what is authenticated
+/// behind it, and the padding. Put together in registers: a load of what several stores have just
+/// written would wait for them.
+#[target_feature(
+    enable = "aes,avx2,avx512bw,avx512dq,avx512f,avx512vbmi2,avx512vl,pclmulqdq,sha,sse4.1,ssse3,vaes,vpclmulqdq"
+)]
+#[inline]
+fn padded(message: &Message<'_>, rest: &[u8]) -> [__m512i; 2] {
+    let behind = u64::from(message.appendix.swap_bytes()) | 0x80 << 32;
+    let place = rest.len() as u32;
+    let first = _mm512_or_si512(load_rest(rest), expand(0x1f << place, behind));
+    // What did not fit in the first block: of five octets, one to four.
+    let over = if place > 59 { behind >> (8 * (64 - place)) } else { 0 };
+    let second = expand(0x1f, over);
+    let length = message.hashed_bits().swap_bytes().cast_signed();
+    if place > 51 {
+        [first, _mm512_mask_set1_epi64(second, LAST, length)]
+    } else {
+        [_mm512_mask_set1_epi64(first, LAST, length), second]
+    }
+}
+
+/// The octets of a number, lowest first, where the mask has bits.
+#[target_feature(
+    enable = "aes,avx2,avx512bw,avx512dq,avx512f,avx512vbmi2,avx512vl,pclmulqdq,sha,sse4.1,ssse3,vaes,vpclmulqdq"
+)]
+#[inline]
+fn expand(mask: __mmask64, octets: u64) -> __m512i {
+    let octets = _mm512_zextsi128_si512(_mm_cvtsi64_si128(octets.cast_signed()));
+    _mm512_maskz_expand_epi8(mask, octets)
 }
 
 /// The block that the outer hash takes: the inner hash, padded.
 #[target_feature(
-    enable = "aes,avx2,avx512bw,avx512dq,avx512f,avx512vl,pclmulqdq,sha,sse4.1,ssse3,vaes,vpclmulqdq"
+    enable = "aes,avx2,avx512bw,avx512dq,avx512f,avx512vbmi2,avx512vl,pclmulqdq,sha,sse4.1,ssse3,vaes,vpclmulqdq"
 )]
 #[inline]
 fn outer_block([a, b, c, d, e]: [__m512i; 5]) -> [__m512i; 16] {
@@ -113,7 +169,7 @@ fn outer_block([a, b, c, d, e]: [__m512i; 5]) -> [__m512i; 16] {
 
 /// The octets of a state, lane by lane.
 #[target_feature(
-    enable = "aes,avx2,avx512bw,avx512dq,avx512f,avx512vl,pclmulqdq,sha,sse4.1,ssse3,vaes,vpclmulqdq"
+    enable = "aes,avx2,avx512bw,avx512dq,avx512f,avx512vbmi2,avx512vl,pclmulqdq,sha,sse4.1,ssse3,vaes,vpclmulqdq"
 )]
 #[inline]
 fn octets([a, b, c, d, e]: [__m512i; 5]) -> [[u8; 20]; LANES] {
@@ -131,7 +187,7 @@ fn octets([a, b, c, d, e]: [__m512i; 5]) -> [[u8; 20]; LANES] {
 /// Takes one more block into the lanes that are live; the others keep their state. The sets are
 /// interleaved: a round waits for the one before, so one set alone leaves the processor waiting.
 #[target_feature(
-    enable = "aes,avx2,avx512bw,avx512dq,avx512f,avx512vl,pclmulqdq,sha,sse4.1,ssse3,vaes,vpclmulqdq"
+    enable = "aes,avx2,avx512bw,avx512dq,avx512f,avx512vbmi2,avx512vl,pclmulqdq,sha,sse4.1,ssse3,vaes,vpclmulqdq"
 )]
 #[inline]
 fn compress<const N: usize>(
@@ -153,7 +209,7 @@ fn compress<const N: usize>(
 
 /// Rounds `FIRST` to `FIRST + 19`, written out so that states stay in registers.
 #[target_feature(
-    enable = "aes,avx2,avx512bw,avx512dq,avx512f,avx512vl,pclmulqdq,sha,sse4.1,ssse3,vaes,vpclmulqdq"
+    enable = "aes,avx2,avx512bw,avx512dq,avx512f,avx512vbmi2,avx512vl,pclmulqdq,sha,sse4.1,ssse3,vaes,vpclmulqdq"
 )]
 #[inline]
 fn twenty_rounds<const N: usize, const FUNCTION: i32, const FIRST: usize>(
@@ -175,7 +231,7 @@ fn twenty_rounds<const N: usize, const FUNCTION: i32, const FIRST: usize>(
 
 /// The word of round `FIRST + OFFSET`; the last sixteen are kept in a ring.
 #[target_feature(
-    enable = "aes,avx2,avx512bw,avx512dq,avx512f,avx512vl,pclmulqdq,sha,sse4.1,ssse3,vaes,vpclmulqdq"
+    enable = "aes,avx2,avx512bw,avx512dq,avx512f,avx512vbmi2,avx512vl,pclmulqdq,sha,sse4.1,ssse3,vaes,vpclmulqdq"
 )]
 #[inline]
 #[expect(clippy::indexing_slicing, reason = "a number modulo 16 is a place among sixteen")]
@@ -191,7 +247,7 @@ fn scheduled<const FIRST: usize, const OFFSET: usize>(words: &mut [__m512i; 16])
 }
 
 #[target_feature(
-    enable = "aes,avx2,avx512bw,avx512dq,avx512f,avx512vl,pclmulqdq,sha,sse4.1,ssse3,vaes,vpclmulqdq"
+    enable = "aes,avx2,avx512bw,avx512dq,avx512f,avx512vbmi2,avx512vl,pclmulqdq,sha,sse4.1,ssse3,vaes,vpclmulqdq"
 )]
 #[inline]
 fn round<const FUNCTION: i32>([a, b, c, d, e]: [__m512i; 5], word: __m512i) -> [__m512i; 5] {
@@ -204,7 +260,7 @@ fn round<const FUNCTION: i32>([a, b, c, d, e]: [__m512i; 5], word: __m512i) -> [
 
 /// Rows to columns: word `i` of row `j` becomes word `j` of row `i`.
 #[target_feature(
-    enable = "aes,avx2,avx512bw,avx512dq,avx512f,avx512vl,pclmulqdq,sha,sse4.1,ssse3,vaes,vpclmulqdq"
+    enable = "aes,avx2,avx512bw,avx512dq,avx512f,avx512vbmi2,avx512vl,pclmulqdq,sha,sse4.1,ssse3,vaes,vpclmulqdq"
 )]
 #[inline]
 fn transpose(rows: [__m512i; 16]) -> [__m512i; 16] {
@@ -223,7 +279,7 @@ fn transpose(rows: [__m512i; 16]) -> [__m512i; 16] {
 
 /// Transposes the four by four words in each quarter of four rows.
 #[target_feature(
-    enable = "aes,avx2,avx512bw,avx512dq,avx512f,avx512vl,pclmulqdq,sha,sse4.1,ssse3,vaes,vpclmulqdq"
+    enable = "aes,avx2,avx512bw,avx512dq,avx512f,avx512vbmi2,avx512vl,pclmulqdq,sha,sse4.1,ssse3,vaes,vpclmulqdq"
 )]
 #[inline]
 fn transpose_quarters([a, b, c, d]: [__m512i; 4]) -> [__m512i; 4] {
@@ -239,7 +295,7 @@ fn transpose_quarters([a, b, c, d]: [__m512i; 4]) -> [__m512i; 4] {
 
 /// Transposes the four by four quarters of four rows.
 #[target_feature(
-    enable = "aes,avx2,avx512bw,avx512dq,avx512f,avx512vl,pclmulqdq,sha,sse4.1,ssse3,vaes,vpclmulqdq"
+    enable = "aes,avx2,avx512bw,avx512dq,avx512f,avx512vbmi2,avx512vl,pclmulqdq,sha,sse4.1,ssse3,vaes,vpclmulqdq"
 )]
 #[inline]
 fn gather_quarters([a, b, c, d]: [__m512i; 4]) -> [__m512i; 4] {
@@ -257,7 +313,7 @@ fn gather_quarters([a, b, c, d]: [__m512i; 4]) -> [__m512i; 4] {
 
 /// [u32; 5] from big-endian octets, and back.
 #[target_feature(
-    enable = "aes,avx2,avx512bw,avx512dq,avx512f,avx512vl,pclmulqdq,sha,sse4.1,ssse3,vaes,vpclmulqdq"
+    enable = "aes,avx2,avx512bw,avx512dq,avx512f,avx512vbmi2,avx512vl,pclmulqdq,sha,sse4.1,ssse3,vaes,vpclmulqdq"
 )]
 #[inline]
 fn swap(row: __m512i) -> __m512i {
@@ -268,7 +324,7 @@ fn swap(row: __m512i) -> __m512i {
 }
 
 #[target_feature(
-    enable = "aes,avx2,avx512bw,avx512dq,avx512f,avx512vl,pclmulqdq,sha,sse4.1,ssse3,vaes,vpclmulqdq"
+    enable = "aes,avx2,avx512bw,avx512dq,avx512f,avx512vbmi2,avx512vl,pclmulqdq,sha,sse4.1,ssse3,vaes,vpclmulqdq"
 )]
 #[inline]
 fn load(block: &[u8; BLOCK_OCTETS]) -> __m512i {
@@ -276,9 +332,20 @@ fn load(block: &[u8; BLOCK_OCTETS]) -> __m512i {
     unsafe { _mm512_loadu_si512(block.as_ptr().cast()) }
 }
 
+/// Less than a block, with zeros behind.
+#[target_feature(
+    enable = "aes,avx2,avx512bw,avx512dq,avx512f,avx512vbmi2,avx512vl,pclmulqdq,sha,sse4.1,ssse3,vaes,vpclmulqdq"
+)]
+#[inline]
+fn load_rest(rest: &[u8]) -> __m512i {
+    let mask = (1 << (rest.len() % BLOCK_OCTETS)) - 1;
+    // SAFETY: the mask lets no octet be read but those of the slice.
+    unsafe { _mm512_maskz_loadu_epi8(mask, rest.as_ptr().cast()) }
+}
+
 /// Both states of a key, one after the other.
 #[target_feature(
-    enable = "aes,avx2,avx512bw,avx512dq,avx512f,avx512vl,pclmulqdq,sha,sse4.1,ssse3,vaes,vpclmulqdq"
+    enable = "aes,avx2,avx512bw,avx512dq,avx512f,avx512vbmi2,avx512vl,pclmulqdq,sha,sse4.1,ssse3,vaes,vpclmulqdq"
 )]
 #[inline]
 fn load_key(key: &MacKey) -> __m512i {
@@ -289,7 +356,7 @@ fn load_key(key: &MacKey) -> __m512i {
 }
 
 #[target_feature(
-    enable = "aes,avx2,avx512bw,avx512dq,avx512f,avx512vl,pclmulqdq,sha,sse4.1,ssse3,vaes,vpclmulqdq"
+    enable = "aes,avx2,avx512bw,avx512dq,avx512f,avx512vbmi2,avx512vl,pclmulqdq,sha,sse4.1,ssse3,vaes,vpclmulqdq"
 )]
 #[inline]
 fn first_octets(row: __m512i) -> [u8; 20] {

@@ -31,6 +31,11 @@ impl Message<'_> {
     pub(super) fn block_count(&self) -> usize {
         (self.packet.len() + APPENDIX_OCTETS + PADDING_OCTETS).div_ceil(BLOCK_OCTETS)
     }
+
+    /// Bits of the inner hash, with the key's block.
+    pub(super) fn hashed_bits(&self) -> u64 {
+        (BLOCK_OCTETS + self.packet.len() + APPENDIX_OCTETS) as u64 * 8
+    }
 }
 
 impl<'a> Blocks<'a> {
@@ -52,11 +57,9 @@ impl<'a> Blocks<'a> {
         if let Some(bit) = behind.get_mut(APPENDIX_OCTETS) {
             *bit = 0x80;
         }
-        // The key's block counts as well.
-        let hashed = BLOCK_OCTETS + message.packet.len() + APPENDIX_OCTETS;
         let end_octets = (count - whole.len()) * BLOCK_OCTETS;
         if let Some(length) = octets.get_mut(..end_octets).and_then(<[u8]>::last_chunk_mut) {
-            *length = (hashed as u64 * 8).to_be_bytes();
+            *length = message.hashed_bits().to_be_bytes();
         }
         Self { whole, end, count }
     }

@@ -32,7 +32,10 @@ struct Lane {
 
 /// The MACs of up to `N` messages; anything where there is none.
 #[target_feature(enable = "aes,pclmulqdq,sha,sse4.1,ssse3")]
-pub(super) fn authenticate<const N: usize>(messages: &[Option<&Message<'_>>; N]) -> [[u8; 20]; N] {
+pub(super) fn authenticate<const N: usize, M: FnMut()>(
+    messages: &[Option<&Message<'_>>; N],
+    meanwhile: &mut M,
+) -> [[u8; 20]; N] {
     let mut blocks = [const { Blocks::NONE }; N];
     let mut states = [State::zero(); N];
     for ((message, blocks), state) in messages.iter().zip(&mut blocks).zip(&mut states) {
@@ -47,6 +50,7 @@ pub(super) fn authenticate<const N: usize>(messages: &[Option<&Message<'_>>; N])
         for (words, blocks) in words.iter_mut().zip(&blocks) {
             *words = load_block(blocks.at(place));
         }
+        meanwhile();
         let before = states;
         compress(&mut states, words);
         // A message that is at its end waits for the others.

@@ -83,6 +83,6 @@ fn computed(level: Level, batch: &[&Case]) -> Vec<[u8; 20]> {
         .map(|(case, key)| Message { key, packet: &case.packet, appendix: case.appendix })
         .collect();
     let mut tags = vec![[0; 20]; batch.len()];
-    authenticate(level, &messages, &mut tags);
+    authenticate(level, &messages, &mut tags, &mut || ());
     tags
 }

@@ -21,6 +21,7 @@ pub(super) enum Header {
 
 impl<K> Unprotector<K> {
     /// The first way to read a packet that stands; otherwise why the first one does not.
+    #[inline]
     pub(super) fn check(
         &self,
         header: &Header,
@@ -49,6 +50,7 @@ impl<K> Unprotector<K> {
     }
 
     /// The key that opens every packet, if there is only one and it has no identifier, as usual.
+    #[inline]
     fn only_key(&self) -> Option<&LiveKey<K>> {
         let alone = self.staged.is_none() && self.retired.is_none();
         self.current.only().filter(|key| alone && key.mki().is_none())
@@ -90,6 +92,7 @@ impl<K> Unprotector<K> {
             }))
     }
 
+    #[inline]
     fn read(
         &self,
         header: &Header,
@@ -138,6 +141,7 @@ impl<K> Unprotector<K> {
 }
 
 impl Header {
+    #[inline]
     fn protocol(&self) -> Protocol {
         match self {
             Self::Srtp(_) => Protocol::Srtp,
@@ -145,6 +149,7 @@ impl Header {
         }
     }
 
+    #[inline]
     fn ssrc(&self) -> Ssrc {
         match self {
             Self::Srtp(header) => header.ssrc(),
@@ -152,6 +157,7 @@ impl Header {
         }
     }
 
+    #[inline]
     fn clear_octets(&self) -> usize {
         match self {
             //= tests/spec/srtp.md#packet-forms
@@ -161,6 +167,7 @@ impl Header {
         }
     }
 
+    #[inline]
     fn trailer_octets<K>(&self, key: &LiveKey<K>) -> usize {
         let mki = key.mki_octets().len();
         match self {
