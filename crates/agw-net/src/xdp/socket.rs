@@ -125,9 +125,6 @@ impl XdpSocket {
     pub(crate) fn refill(&mut self, umem: &mut Umem, reserve: usize) {
         let spare = u32::try_from(umem.free().saturating_sub(reserve)).unwrap_or(u32::MAX);
         let count = self.fill.room(spare).min(spare);
-        if count == 0 {
-            return;
-        }
         for _ in 0..count {
             let Some(frame) = umem.take() else {
                 break;
@@ -135,7 +132,11 @@ impl XdpSocket {
             // There is room: asked for above, and only the kernel changes it, for the better.
             self.fill.write(umem.lend(frame));
         }
-        self.fill.publish();
+        if count > 0 {
+            self.fill.publish();
+        }
+        // Also with nothing new: a device may have said so after the last look, or was not up then,
+        // and with a full ring before it nothing else would ever wake it.
         if self.fill.needs_wakeup() {
             self.poll_kernel();
         }
@@ -178,7 +179,8 @@ impl XdpSocket {
     ///
     /// A call may send only part of the ring, so it is repeated as long as it helps; what is left
     /// because the device takes no more is tried again with the next flush. Tells why the kernel
-    /// sends nothing at all, if so: the interface is down or gone.
+    /// sends nothing at all, if so: the interface is down, or gone, and then all that is left is
+    /// reported as dropped.
     pub(crate) fn flush(
         &mut self,
         umem: &mut Umem,
@@ -202,7 +204,13 @@ impl XdpSocket {
                 (Some(libc::EAGAIN | libc::ENOBUFS | libc::ENOMEM | libc::EINTR), _) => {
                     self.reap(umem);
                 }
-                (Some(_), refused) => return refused.as_ref().map(ErrnoClass::of),
+                (Some(_), refused) => {
+                    let class = refused.as_ref().map(ErrnoClass::of);
+                    if class == Some(ErrnoClass::NoDevice) {
+                        self.abandon(&mut taken);
+                    }
+                    return class;
+                }
             }
             idle = if self.taken == before || self.zero_copy { idle + 1 } else { 0 };
         }
@@ -228,6 +236,15 @@ impl XdpSocket {
             count = count.wrapping_add(1);
         }
         self.transmit.written().wrapping_sub(self.taken)
+    }
+
+    /// Reports what is left as dropped: the kernel has unbound the socket for good. The frames stay
+    /// lent, as those to receive into do.
+    fn abandon(&mut self, taken: &mut impl FnMut(u32, Option<ErrnoClass>)) {
+        while self.taken != self.transmit.written() {
+            taken(self.taken, Some(ErrnoClass::NoDevice));
+            self.taken = self.taken.wrapping_add(1);
+        }
     }
 
     /// Follows the kernel's count, unless this side is ahead of it.

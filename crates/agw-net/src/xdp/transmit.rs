@@ -1,8 +1,11 @@
 //! What leaves: headers before the payload where it lies, and the frame to the kernel.
 
+use std::ptr;
+
 use super::worker::{PortState, Queue, Route, Sending, XdpWorker};
 use crate::{
     ErrnoClass, IoCounters, SendError, Transmit,
+    arena::Arena,
     batch::{HEAD_ROOM, Place},
     frame::{self, Departure},
     netlink::Resolution,
@@ -25,24 +28,28 @@ impl XdpWorker {
         counters: &mut IoCounters,
         on_error: &mut impl FnMut(u32, SendError),
     ) {
+        // A frame of other memory has a number that means another frame here.
+        let foreign = !ptr::eq(self.umem.arena().as_ref(), departures.arena);
         for transmit in run {
-            let reused = departures.is_reused(transmit.slot);
+            let copied = foreign || departures.is_reused(transmit.slot);
+            let arena = departures.arena;
             let Some(place) = departures.places.get_mut(transmit.slot) else {
                 continue;
             };
-            if let Err(class) = self.queue(place, transmit, reused) {
+            if let Err(class) = self.queue(arena, place, transmit, copied) {
                 counters.send_errors.record(class);
                 on_error(transmit.tag, SendError::Errno(class));
             }
         }
     }
 
-    /// Queues the frame of a slot, and puts a free one in its place.
+    /// Queues the frame of a slot of `memory`, and puts a free one in its place, or queues a copy.
     fn queue(
         &mut self,
+        memory: &Arena,
         place: &mut Place,
         transmit: &Transmit,
-        reused: bool,
+        copied: bool,
     ) -> Result<(), ErrnoClass> {
         let Transmit { port: token, destination, len, tag, slot: _ } = *transmit;
         if destination.port() == 0 {
@@ -75,9 +82,9 @@ impl XdpWorker {
         }
         let arena = self.umem.arena().clone();
         let mut spare = self.umem.take().ok_or(ErrnoClass::NoMemory)?;
-        let start = if reused { HEAD_ROOM } else { place.start };
-        if reused {
-            let payload = place.payload(&arena).get(..len).unwrap_or_default();
+        let start = if copied { HEAD_ROOM } else { place.start };
+        if copied {
+            let payload = place.payload(memory).get(..len).unwrap_or_default();
             let into = arena.frame_mut(&mut spare).get_mut(start..start + payload.len());
             into.unwrap_or_default().copy_from_slice(payload);
         } else {

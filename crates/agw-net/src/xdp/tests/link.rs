@@ -7,7 +7,7 @@ use super::{
     wire::relay,
 };
 use crate::{
-    PacketIo, PortToken, XdpRealm,
+    ErrnoClass, IoCounters, PacketIo, PortToken, SendError, Transmit, XdpPort, XdpRealm, XdpWorker,
     testing::{Namespace, command, skip},
 };
 
@@ -228,4 +228,47 @@ fn a_killed_process_leaves_no_program_and_no_queue_behind() {
     let mut worker = worker(&rig);
     rig.phone("10.1.0.2:5000").send_to(b"alive", "10.1.0.1:40000").unwrap();
     assert_eq!(worker.receive(1)[0].2, b"alive");
+}
+
+#[test]
+fn what_was_queued_for_an_interface_that_is_gone_is_told_and_counted() {
+    let Some(rig) = Rig::new(1) else { return };
+    let mut worker = rig.open(&Rig::options(), 1).workers.pop().unwrap();
+    let address = "10.2.0.1:40000".parse().unwrap();
+    worker.add_port(PortToken(1), XdpPort { address, dscp: 0 }).unwrap();
+    let (mut batch, mut counters) = (worker.new_batch().unwrap(), IoCounters::default());
+    let destination = "10.2.0.2:5000".parse().unwrap();
+    let mut queue = |worker: &mut XdpWorker, counters: &mut IoCounters, count: usize| {
+        batch.clear();
+        batch.advance(count);
+        for slot in 0..count {
+            let transmit = Transmit { port: PortToken(1), destination, slot, len: 172, tag: 7 };
+            batch.outbox().push(transmit).unwrap();
+        }
+        let (mut departures, queued) = batch.departures_mut();
+        let mut refused = 0;
+        worker.queue_run(&mut departures, queued, counters, &mut |_, _| refused += 1);
+        refused
+    };
+    let end = std::time::Instant::now() + PATIENCE;
+    while queue(&mut worker, &mut counters, 1) > 0 {
+        assert!(std::time::Instant::now() < end);
+    }
+    worker.flush(&mut counters);
+    let before = counters;
+
+    assert_eq!(queue(&mut worker, &mut counters, 20), 0);
+    rig.gateway.ip("link del c0");
+    let mut told = 0;
+    worker.flush_and_tell(&mut counters, &mut |tag, error| {
+        assert_eq!((tag, error), (7, SendError::Errno(ErrnoClass::NoDevice)));
+        told += 1;
+    });
+
+    assert_eq!((told, counters.sent), (20, before.sent));
+    assert_eq!(counters.send_errors.count(ErrnoClass::NoDevice), 20);
+    // It is known to be gone for good, and nothing is tried again.
+    worker.tidy(&mut counters);
+    assert!(!worker.is_stuck());
+    assert_eq!(counters.send_errors.count(ErrnoClass::NoDevice), 20);
 }

@@ -125,3 +125,39 @@ fn a_batch_of_other_memory_is_refused() {
     let refused = worker.backend.receive(&mut crate::Batch::new(), Some(std::time::Duration::ZERO));
     assert_eq!(refused.unwrap_err().kind(), std::io::ErrorKind::InvalidInput);
 }
+
+#[test]
+fn what_lies_in_memory_of_another_worker_or_of_nobody_leaves_as_a_copy() {
+    let Some(rig) = Rig::new(2) else { return };
+    let mut workers = Worker::of(rig.open(&Rig::options(), 2));
+    let (mut second, mut first) = (workers.pop().unwrap(), workers.pop().unwrap());
+    let (open, far) = (first.add(0, "10.1.0.1:40000"), second.add(0, "10.2.0.1:40002"));
+    let (phone, core) = (rig.phone("10.1.0.2:5000"), rig.core("10.2.0.2:5000"));
+    core.send_to(b"own", far).unwrap();
+    while second.round(PATIENCE).is_empty() && first.round(std::time::Duration::ZERO).is_empty() {}
+    assert_eq!(settled(&mut second, 0, "10.2.0.2:5000", 3), Ok(()));
+    phone.send_to(&[7; 172], open).unwrap();
+    while first.round(std::time::Duration::from_millis(10)).is_empty() {
+        second.round(std::time::Duration::ZERO);
+    }
+
+    for batch in [&mut first.batch, &mut crate::Batch::new()] {
+        batch.advance(1 - batch.len());
+        let destination = "10.2.0.2:5000".parse().unwrap();
+        let transmit = Transmit { port: PortToken(0), destination, slot: 0, len: 172, tag: 7 };
+        batch.outbox().push(transmit).unwrap();
+        let sent = second.backend.transmit(batch, |_, error| panic!("{error}"));
+        assert_eq!(sent, 1);
+    }
+
+    let mut octets = [1; 400];
+    for (len, expected) in [(3, b'o'), (172, 7), (172, 0)] {
+        assert_eq!(core.recv_from(&mut octets).unwrap().0, len);
+        assert_eq!(
+            (octets[0], octets[len - 2]),
+            (expected, if len == 3 { b'w' } else { expected })
+        );
+    }
+    // The frame is still the first worker's.
+    assert!(first.batch.slots_mut().next().unwrap().octets[..172].iter().all(|one| *one == 7));
+}
