@@ -25,6 +25,12 @@ use super::table::{Event, Hop, Link, Medium, Neighbour, Pair, Route};
 pub(super) fn event(message: &RouteNetlinkMessage) -> Option<Event> {
     use RouteNetlinkMessage as Message;
     match message {
+        // A bridge tells of its ports in the same words, but not of the interface.
+        Message::NewLink(link) | Message::DelLink(link)
+            if link.header.interface_family != AddressFamily::Unspec =>
+        {
+            None
+        }
         Message::NewLink(link) => Some(Event::Link(link.header.index, Some(read_link(link)))),
         Message::DelLink(link) => Some(Event::Link(link.header.index, None)),
         Message::NewNeighbour(one) => Some(Event::Neighbour(read_hop(one)?, read_neighbour(one))),
@@ -92,6 +98,10 @@ fn read_hop(message: &NeighbourMessage) -> Option<Hop> {
         NeighbourAttribute::Destination(NeighbourAddress::Inet6(v6)) => Some(IpAddr::V6(*v6)),
         _ => None,
     })?;
+    // A bridge or tunnel tells of its forwarding table in the same words.
+    if !matches!(message.header.family, AddressFamily::Inet | AddressFamily::Inet6) {
+        return None;
+    }
     // Proxied addresses are ours to answer for, not neighbours.
     let is_proxy = message.header.flags.contains(NeighbourFlags::Proxy);
     (!is_proxy).then_some(Hop { interface: message.header.ifindex, address })
@@ -217,13 +227,43 @@ mod tests {
         if elsewhere {
             link.attributes.push(LinkAttribute::LinkNetNsId(0));
         }
-        let mut message = request(RouteNetlinkMessage::NewLink(link), 0);
+        event(&through_octets(RouteNetlinkMessage::NewLink(link))).unwrap()
+    }
+
+    fn through_octets(message: RouteNetlinkMessage) -> RouteNetlinkMessage {
+        let mut message = request(message, 0);
         message.finalize();
         let mut octets = vec![0; message.buffer_len()];
         message.serialize(&mut octets);
         let read = NetlinkMessage::<RouteNetlinkMessage>::deserialize(&octets).unwrap();
         let NetlinkPayload::InnerMessage(inner) = read.payload else { panic!("not a message") };
-        event(&inner).unwrap()
+        inner
+    }
+
+    #[test]
+    fn what_a_bridge_tells_of_its_ports_and_neighbours_says_nothing_about_ours() {
+        let mut link = LinkMessage::default();
+        link.header.index = 3;
+        let mut one = NeighbourMessage::default();
+        one.attributes = vec![
+            NeighbourAttribute::Destination(NeighbourAddress::Inet([192, 0, 2, 2].into())),
+            NeighbourAttribute::LinkLayerAddress(vec![2, 0, 0, 0, 0, 9]),
+        ];
+        for (of_link, of_neighbour, is_ours) in [
+            (AddressFamily::Unspec, AddressFamily::Inet, true),
+            (AddressFamily::Bridge, AddressFamily::Bridge, false),
+        ] {
+            link.header.interface_family = of_link;
+            one.header.family = of_neighbour;
+            for message in [
+                RouteNetlinkMessage::NewLink(link.clone()),
+                RouteNetlinkMessage::DelLink(link.clone()),
+                RouteNetlinkMessage::NewNeighbour(one.clone()),
+                RouteNetlinkMessage::DelNeighbour(one.clone()),
+            ] {
+                assert_eq!(event(&through_octets(message)).is_some(), is_ours);
+            }
+        }
     }
 
     #[test]

@@ -53,7 +53,7 @@ impl Asker {
             if from.port_number() != 0 {
                 continue;
             }
-            for message in Messages(&datagram) {
+            for message in Messages(&datagram).filter_map(read) {
                 if message.header.sequence_number != self.sequence {
                     continue;
                 }
@@ -91,8 +91,8 @@ pub(super) struct Listener {
 /// What was heard.
 #[derive(Debug)]
 pub(super) enum Heard {
-    /// These, in order.
-    Messages(Vec<RouteNetlinkMessage>),
+    /// These, in order; and whether next hops that routes only refer to changed.
+    Messages { told: Vec<RouteNetlinkMessage>, next_hops: bool },
     /// Nothing more for now.
     Nothing,
     /// The kernel had more to tell than there was room for: all that is known may be wrong.
@@ -116,15 +116,20 @@ impl Listener {
     pub(super) fn hear(&self) -> Heard {
         match self.socket.recv_from_full() {
             Ok((datagram, from)) if from.port_number() == 0 => {
-                let inner = Messages(&datagram).filter_map(|message| match message.payload {
+                let told = Messages(&datagram).filter_map(read).filter_map(|message| match message
+                    .payload
+                {
                     NetlinkPayload::InnerMessage(inner) => Some(inner),
                     _ => None,
                 });
-                Heard::Messages(inner.collect())
+                let next_hops = Messages(&datagram).any(is_next_hop);
+                Heard::Messages { told: told.collect(), next_hops }
             }
-            Ok(_) => Heard::Messages(Vec::new()),
+            Ok(_) => Heard::Messages { told: Vec::new(), next_hops: false },
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Heard::Nothing,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => Heard::Messages(Vec::new()),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                Heard::Messages { told: Vec::new(), next_hops: false }
+            }
             Err(_) => Heard::Lost,
         }
     }
@@ -136,26 +141,32 @@ impl AsFd for Listener {
     }
 }
 
-/// The messages of a datagram that can be read. One that cannot (an attribute of a later kernel)
-/// is left out; those behind it are not.
+/// A message that can be read; one that cannot (an attribute of a later kernel) is left out.
+fn read(message: &[u8]) -> Option<NetlinkMessage<RouteNetlinkMessage>> {
+    NetlinkMessage::deserialize(message).ok()
+}
+
+/// `RTM_NEWNEXTHOP` or `RTM_DELNEXTHOP`, which [`read`] does not know.
+fn is_next_hop(message: &[u8]) -> bool {
+    let kind = message.get(4..).and_then(|rest| rest.first_chunk().copied());
+    matches!(kind.map(u16::from_ne_bytes), Some(104 | 105))
+}
+
+/// The messages of a datagram.
 struct Messages<'a>(&'a [u8]);
 
-impl Iterator for Messages<'_> {
-    type Item = NetlinkMessage<RouteNetlinkMessage>;
+impl<'a> Iterator for Messages<'a> {
+    type Item = &'a [u8];
 
     fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            let (length, _) = self.0.split_first_chunk::<4>()?;
-            let length = usize::try_from(u32::from_ne_bytes(*length)).ok()?;
-            if length < 16 {
-                return None;
-            }
-            let message = self.0.get(..length)?;
-            // Each begins at a multiple of 4.
-            self.0 = self.0.get(length.next_multiple_of(4)..).unwrap_or(&[]);
-            if let Ok(message) = NetlinkMessage::deserialize(message) {
-                return Some(message);
-            }
+        let (length, _) = self.0.split_first_chunk::<4>()?;
+        let length = usize::try_from(u32::from_ne_bytes(*length)).ok()?;
+        if length < 16 {
+            return None;
         }
+        let message = self.0.get(..length)?;
+        // Each begins at a multiple of 4.
+        self.0 = self.0.get(length.next_multiple_of(4)..).unwrap_or(&[]);
+        Some(message)
     }
 }

@@ -229,3 +229,55 @@ fn drop_capabilities() {
     let result = unsafe { libc::syscall(libc::SYS_capset, &raw const header, none.as_ptr()) };
     assert_eq!(result, 0, "{}", io::Error::last_os_error());
 }
+
+#[test]
+fn when_more_changed_than_was_heard_the_newest_of_it_counts() {
+    let Some((near, _far)) = pair() else { return };
+    let (mut watch, shared) = near.run(|| Watch::new().unwrap());
+    let replace = |address: &str| {
+        near.ip(&format!("neigh replace 192.0.2.2 lladdr {address} dev va nud permanent"));
+    };
+    let pair = Pair { destination: ip("192.0.2.2"), source: ip("192.0.2.1") };
+    shared.wanted().insert(pair);
+    watch.step();
+
+    replace("02:00:00:00:00:08");
+    // More than the listener has room for.
+    let one = |n: u32| {
+        let (address, mac) = (n % 200 + 1, n / 200 % 250);
+        format!(
+            "neigh replace 198.18.0.{address} lladdr 02:00:00:00:01:{mac:02x} dev va nud permanent\n"
+        )
+    };
+    let flood: String = (0..40_000).map(one).collect();
+    let path = std::env::temp_dir().join(format!("agw-net-flood-{}", std::process::id()));
+    fs::write(&path, flood).unwrap();
+    near.run(|| command("ip", &format!("-batch {}", path.display())));
+    fs::remove_file(&path).unwrap();
+    replace("02:00:00:00:00:09");
+    let before = shared.generation.load(Ordering::Acquire);
+    for _ in 0..5 {
+        watch.step();
+    }
+
+    assert!(shared.generation.load(Ordering::Acquire) > before, "nothing was lost");
+    let Some(Resolution::Ready(hop)) = shared.read().resolve(&pair) else { panic!("no way") };
+    assert_eq!(hop.link.destination, [2, 0, 0, 0, 0, 9]);
+}
+
+#[test]
+fn a_next_hop_that_is_replaced_under_its_routes_is_heard_of() {
+    let Some((near, _far)) = pair() else { return };
+    // What routers set, so as not to be told of a thousand routes for one next hop.
+    near.run(|| fs::write("/proc/sys/net/ipv4/nexthop_compat_mode", "0").unwrap());
+    let listener = near.run(|| socket::Listener::new().unwrap());
+    for change in ["add id 7 via 192.0.2.2", "replace id 7 via 192.0.2.3"] {
+        while !matches!(listener.hear(), socket::Heard::Nothing) {}
+        near.ip(&format!("nexthop {change} dev va"));
+        let heard = std::iter::from_fn(|| match listener.hear() {
+            socket::Heard::Messages { next_hops, .. } => Some(next_hops),
+            socket::Heard::Nothing | socket::Heard::Lost => None,
+        });
+        assert!(heard.collect::<Vec<_>>().contains(&true), "{change}");
+    }
+}

@@ -5,10 +5,12 @@ use std::{
     io, mem,
     net::{IpAddr, SocketAddr, SocketAddrV6, UdpSocket},
     os::fd::AsFd,
+    panic::{self, AssertUnwindSafe},
     sync::{
         Arc, Mutex, RwLock,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
+    thread,
     time::{Duration, Instant},
 };
 
@@ -17,7 +19,7 @@ use netlink_packet_route::RouteNetlinkMessage;
 use super::{
     Shared, messages,
     socket::{Asker, Heard, Listener},
-    table::{Hop, Outcome, Pair, Route, Table},
+    table::{Event, Hop, Outcome, Pair, Route, Table},
 };
 use crate::{PortToken, poller::Poller};
 
@@ -27,6 +29,8 @@ const TICK: Duration = Duration::from_secs(1);
 const SWEEP: u32 = 60;
 /// A change of routes seldom comes alone: the last of them counts.
 const SETTLE: Duration = Duration::from_millis(20);
+/// Datagrams of the kernel heard before workers get their answers.
+const MOST_HEARD: usize = 4_096;
 
 /// The port that answers nothing (RFC 863).
 const DISCARD: u16 = 9;
@@ -77,24 +81,34 @@ impl Watch {
     /// Until the last user is gone.
     pub(super) fn run(mut self) {
         while !self.shared.stop.load(Ordering::Acquire) {
-            let until = self.routes_at.map_or(self.next_tick, |at| at.min(self.next_tick));
-            // An error would be a bad descriptor, which these are not.
-            let _ = self.poller.wait(Some(until.saturating_duration_since(Instant::now())));
-            self.shared.waker.reset();
-            self.listen();
-            if self.lost {
-                self.lost = self.read_all().is_err();
-                self.routes_at = Some(Instant::now());
+            // What is told comes from outside: a message that nobody has thought of must not leave
+            // the workers with what was known last.
+            if panic::catch_unwind(AssertUnwindSafe(|| self.step())).is_err() {
+                self.lost = true;
+                thread::sleep(TICK);
             }
-            self.serve();
-            if self.routes_at.is_some_and(|at| at <= Instant::now()) {
-                self.routes_at = None;
-                let pairs = self.shared.read().pairs();
-                self.ask_routes(pairs);
-            }
-            if self.next_tick <= Instant::now() {
-                self.tick();
-            }
+        }
+    }
+
+    /// Waits for something to do and does it.
+    pub(super) fn step(&mut self) {
+        let until = self.routes_at.map_or(self.next_tick, |at| at.min(self.next_tick));
+        // An error would be a bad descriptor, which these are not.
+        let _ = self.poller.wait(Some(until.saturating_duration_since(Instant::now())));
+        self.shared.waker.reset();
+        let all_heard = self.listen();
+        if self.lost && all_heard {
+            self.lost = self.read_all().is_err();
+            self.routes_at = Some(Instant::now());
+        }
+        self.serve();
+        if self.routes_at.is_some_and(|at| at <= Instant::now()) {
+            self.routes_at = None;
+            let pairs = self.shared.read().pairs();
+            self.ask_routes(pairs);
+        }
+        if self.next_tick <= Instant::now() {
+            self.tick();
         }
     }
 
@@ -113,21 +127,26 @@ impl Watch {
         Ok(())
     }
 
-    fn listen(&mut self) {
-        loop {
-            let told = match self.listener.hear() {
-                Heard::Messages(told) => told,
-                Heard::Nothing => return,
+    /// Takes in what was told; tells whether that was all.
+    fn listen(&mut self) -> bool {
+        for _ in 0..MOST_HEARD {
+            let (told, next_hops) = match self.listener.hear() {
+                Heard::Messages { told, next_hops } => (told, next_hops),
+                Heard::Nothing => return true,
                 Heard::Lost => {
+                    // What still waits is older than what was lost, and until it is heard the
+                    // kernel drops more without a word: all is read anew behind it.
                     self.lost = true;
-                    return;
+                    continue;
                 }
             };
-            for event in told.iter().filter_map(messages::event) {
+            let next_hops = next_hops.then_some(Event::Routes);
+            for event in told.iter().filter_map(messages::event).chain(next_hops) {
                 let outcome = self.shared.write().apply(event);
                 self.follow_up(outcome);
             }
         }
+        false
     }
 
     /// Asks for the routes that workers want.
