@@ -30,25 +30,46 @@ const PACKAGES: &[Package] = &[
     Package { name: "systemd", why: "e2e: systemd-analyze checks the unit" },
 ];
 
-/// The packages that are not installed; all of them on a machine without dpkg.
+/// Every package that the comparison with peers uses.
+pub(crate) const FOR_COMPARISON: &[Package] = &[
+    Package { name: "ethtool", why: "settings of the interfaces between network namespaces" },
+    Package { name: "iproute2", why: "network namespaces" },
+    Package { name: "rtpengine-daemon", why: "the peer" },
+    Package { name: "util-linux", why: "taskset, a core for each gateway" },
+];
+
+/// The packages of tests that are not installed; all of them on a machine without dpkg.
 pub(crate) fn missing() -> Vec<&'static Package> {
+    missing_of(PACKAGES)
+}
+
+fn missing_of(packages: &'static [Package]) -> Vec<&'static Package> {
     let output = Command::new("dpkg-query")
         .args(["--show", "--showformat=${Package} ${db:Status-Status}\\n"])
-        .args(PACKAGES.iter().map(|package| package.name))
+        .args(packages.iter().map(|package| package.name))
         .stdin(Stdio::null())
         .stderr(Stdio::null())
         .output();
     let listed = output.map(|output| output.stdout).unwrap_or_default();
-    missing_from(&String::from_utf8_lossy(&listed))
+    missing_from(packages, &String::from_utf8_lossy(&listed))
 }
 
-/// Installs what is missing.
+/// Installs what tests miss.
 ///
 /// # Errors
 ///
 /// When this is no Debian machine, we are not root, or apt-get fails.
 pub(crate) fn install() -> anyhow::Result<()> {
-    let missing = missing();
+    install_all(PACKAGES)
+}
+
+/// Installs what is missing of these.
+///
+/// # Errors
+///
+/// As [`install`].
+pub(crate) fn install_all(packages: &'static [Package]) -> anyhow::Result<()> {
+    let missing = missing_of(packages);
     if missing.is_empty() {
         return Ok(());
     }
@@ -74,15 +95,16 @@ fn apt_get() -> Command {
     command
 }
 
-fn is_root() -> bool {
+/// Whether we may do everything.
+pub(crate) fn is_root() -> bool {
     let output = Command::new("id").arg("-u").stdin(Stdio::null()).output();
     output.is_ok_and(|output| output.stdout.trim_ascii() == b"0")
 }
 
-fn missing_from(listed: &str) -> Vec<&'static Package> {
+fn missing_from(packages: &'static [Package], listed: &str) -> Vec<&'static Package> {
     let installed: Vec<&str> =
         listed.lines().filter_map(|line| line.strip_suffix(" installed")).collect();
-    PACKAGES.iter().filter(|package| !installed.contains(&package.name)).collect()
+    packages.iter().filter(|package| !installed.contains(&package.name)).collect()
 }
 
 #[cfg(test)]
@@ -94,7 +116,7 @@ mod tests {
         let all: String =
             PACKAGES.iter().map(|package| format!("{} installed\n", package.name)).collect();
         let names = |listed: &str| -> Vec<_> {
-            missing_from(listed).iter().map(|package| package.name).collect()
+            missing_from(PACKAGES, listed).iter().map(|package| package.name).collect()
         };
 
         assert!(names(&all).is_empty());
