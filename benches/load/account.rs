@@ -16,6 +16,9 @@ const LATE: f64 = 1_000.0;
 /// A generator that is busy for more than this share of the time has no reserve.
 const BUSY: f64 = 0.97;
 
+/// Where the time comes from that can be told by interface.
+pub(crate) const NAPI_THREADS: &str = "threads of the kernel for the interfaces";
+
 /// All counters at a moment.
 #[derive(Debug)]
 pub(crate) struct Readings {
@@ -172,8 +175,7 @@ impl SoftInterrupts {
             at(after).since(&at(before)).iter().map(process::seconds).sum::<f64>()
         });
         if gateway > 0.0 {
-            let source = "threads of the kernel for the interfaces";
-            return Self { gateway, all: gateway + sinks, source };
+            return Self { gateway, all: gateway + sinks, source: NAPI_THREADS };
         }
         let all = cores.iter().map(|core| core.softirq_seconds).sum();
         Self { gateway: all, all, source: "soft interrupts of all cores" }

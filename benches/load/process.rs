@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use anyhow::Context;
 
@@ -161,7 +162,34 @@ pub(crate) fn process_use(
 /// Reads what the cores have done since the machine started.
 pub(crate) fn cores() -> Vec<CoreUse> {
     let stat = fs::read_to_string("/proc/stat").unwrap_or_default();
-    stat.lines().filter_map(core).collect()
+    let mut cores: Vec<CoreUse> = stat.lines().filter_map(core).collect();
+    for (thread, core) in softirq_threads() {
+        if let Some(core) = cores.iter_mut().find(|one| one.core == *core) {
+            core.softirq_thread_seconds = scheduled(thread);
+        }
+    }
+    cores
+}
+
+/// The kernel's threads for soft interrupts that were put off, `ksoftirqd/CORE`, with their cores.
+fn softirq_threads() -> &'static [(PathBuf, usize)] {
+    static THREADS: OnceLock<Vec<(PathBuf, usize)>> = OnceLock::new();
+    THREADS.get_or_init(|| {
+        let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+        let thread = |directory: PathBuf| {
+            let name = fs::read_to_string(directory.join("comm")).ok()?;
+            let core = name.trim().strip_prefix("ksoftirqd/")?.parse().ok()?;
+            Some((directory, core))
+        };
+        processes.filter_map(|process| thread(process.path())).collect()
+    })
+}
+
+/// Seconds that a process of one thread was on a core; the kernel's book of it is exact.
+fn scheduled(directory: &Path) -> f64 {
+    let text = fs::read_to_string(directory.join("schedstat")).unwrap_or_default();
+    let nanoseconds = text.split_whitespace().next().and_then(|number| number.parse::<f64>().ok());
+    nanoseconds.unwrap_or_default() / 1e9
 }
 
 fn core(line: &str) -> Option<CoreUse> {
@@ -175,6 +203,7 @@ fn core(line: &str) -> Option<CoreUse> {
         user_seconds: user + nice,
         system_seconds: system + irq,
         softirq_seconds: softirq,
+        softirq_thread_seconds: 0.0,
         idle_seconds: idle + wait,
     })
 }
@@ -186,6 +215,7 @@ pub(crate) fn cores_since(now: &[CoreUse], before: &[CoreUse]) -> Vec<CoreUse> {
         user_seconds: now.user_seconds - before.user_seconds,
         system_seconds: now.system_seconds - before.system_seconds,
         softirq_seconds: now.softirq_seconds - before.softirq_seconds,
+        softirq_thread_seconds: now.softirq_thread_seconds - before.softirq_thread_seconds,
         idle_seconds: now.idle_seconds - before.idle_seconds,
     };
     now.iter().zip(before).map(less).collect()
@@ -266,6 +296,7 @@ mod tests {
             user_seconds: 3.0,
             system_seconds: 9.0,
             softirq_seconds: 7.0,
+            softirq_thread_seconds: 0.0,
             idle_seconds: 9.0,
         };
         assert_eq!(found, expected);

@@ -311,6 +311,9 @@ pub(crate) struct CoreUse {
     pub(crate) system_seconds: f64,
     /// Seconds in soft interrupts.
     pub(crate) softirq_seconds: f64,
+    /// Seconds of these in the kernel's own thread for them, which no process is charged with.
+    #[serde(default)]
+    pub(crate) softirq_thread_seconds: f64,
     /// Idle seconds.
     pub(crate) idle_seconds: f64,
 }

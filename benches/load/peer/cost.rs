@@ -1,13 +1,16 @@
-//! What a packet costs, soft interrupts included.
+//! What a packet costs, with what the kernel does for it beside the gateway's threads.
 //!
-//! The hop from the generator to the gateway is received on the sender's core, in a soft interrupt
-//! that no process of the gateway is charged with, and the hop from the gateway to the sink inside
-//! the gateway's own sends. With the gateway alone on one core:
+//! - **gross** is all that a packet costs beyond the generator's own work, to its delivery into the
+//!   sink's socket.
+//! - **net** leaves out what belongs to the sink.
 //!
-//! - **gross** is all that the packet costs beyond the generator's own work: what the gateway's
-//!   core did, and the soft interrupts of all other cores.
-//! - **net** leaves out what belongs to the sink: the soft interrupts of the gateway's core.
+//! Between network namespaces the kernel works on arriving packets in threads of each interface, and
+//! both figures are exact. On the loopback there are no such threads: the hop from the generator to
+//! the gateway is a soft interrupt on the generator's core, and the hop to the sink one within the
+//! gateway's own sends. With the gateway alone on one core, the soft interrupts of the other cores
+//! are for the gateway, and those of its own core for the sink.
 
+use crate::account::NAPI_THREADS;
 use crate::result::{CoreUse, Phase};
 
 /// Nanoseconds a packet.
@@ -21,14 +24,18 @@ pub(crate) struct Cost {
 
 /// The cost of a packet with the gateway on `core`; `None` if that core or any packet is missing.
 pub(crate) fn cost(phase: &Phase, core: usize) -> Option<Cost> {
+    if phase.softirq_source == NAPI_THREADS {
+        return Some(Cost {
+            gross_ns: phase.cpu_gross_per_million * 1_000.0,
+            net_ns: phase.cpu_with_softirq_per_million * 1_000.0,
+        });
+    }
     let packets = phase.ledger.delivered as f64;
     let (own, others): (Vec<&CoreUse>, _) =
         phase.cores.iter().partition(|use_of| use_of.core == core);
     let own = own.first().filter(|_| packets > 0.0)?;
-    // The kernel's books of a process are exact, those of a core are sampled. The core's say more
-    // when soft interrupts were put off to a thread of the kernel.
-    let sampled = own.user_seconds + own.system_seconds + own.softirq_seconds;
-    let busy = sampled.max(phase.gateway.cpu_seconds);
+    // Both exact; what a core's other columns say is sampled, and is everybody's.
+    let busy = phase.gateway.cpu_seconds + own.softirq_thread_seconds;
     let received: f64 = others.iter().map(|other| other.softirq_seconds).sum();
     let a_packet = |seconds: f64| seconds * 1e9 / packets;
     Some(Cost {
@@ -42,18 +49,24 @@ mod tests {
     use super::*;
     use crate::result::{Ledger, ProcessUse};
 
-    fn phase(cpu_seconds: f64) -> Phase {
-        let core = |core, user_seconds, system_seconds, softirq_seconds| CoreUse {
-            core,
-            user_seconds,
-            system_seconds,
-            softirq_seconds,
-            idle_seconds: 0.0,
+    fn phase(put_off: f64) -> Phase {
+        let generator = CoreUse {
+            core: 0,
+            user_seconds: 9.0,
+            system_seconds: 9.0,
+            softirq_seconds: 0.5,
+            ..CoreUse::default()
+        };
+        let gateway = CoreUse {
+            core: 1,
+            softirq_seconds: 1.0 + put_off,
+            softirq_thread_seconds: put_off,
+            ..CoreUse::default()
         };
         Phase {
             ledger: Ledger { delivered: 1_000_000, ..Ledger::default() },
-            gateway: ProcessUse { cpu_seconds, ..ProcessUse::default() },
-            cores: vec![core(0, 9.0, 9.0, 0.5), core(1, 1.0, 2.0, 1.0)],
+            gateway: ProcessUse { cpu_seconds: 4.0, ..ProcessUse::default() },
+            cores: vec![generator, gateway],
             ..Phase::default()
         }
     }
@@ -65,9 +78,20 @@ mod tests {
     }
 
     #[test]
-    fn the_process_counts_when_the_sampled_core_shows_less() {
-        let cost = cost(&phase(5.0), 1).unwrap();
-        assert_eq!(cost, Cost { gross_ns: 5_500.0, net_ns: 4_500.0 });
+    fn what_the_kernel_put_off_is_part_of_the_price_and_belongs_to_the_sink() {
+        let cost = cost(&phase(2.0), 1).unwrap();
+        assert_eq!(cost, Cost { gross_ns: 6_500.0, net_ns: 3_500.0 });
+    }
+
+    #[test]
+    fn threads_of_the_kernel_tell_it_exactly() {
+        let phase = Phase {
+            softirq_source: NAPI_THREADS.to_owned(),
+            cpu_with_softirq_per_million: 1.5,
+            cpu_gross_per_million: 2.25,
+            ..phase(0.0)
+        };
+        assert_eq!(cost(&phase, 1), Some(Cost { gross_ns: 2_250.0, net_ns: 1_500.0 }));
     }
 
     #[test]

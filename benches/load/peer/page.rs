@@ -106,9 +106,10 @@ fn method(page: &mut Page, args: &PeerArgs) {
         "Every gateway ran with one worker thread, alone on one core, with the generator on \
          another; same calls, same packets, same order of scenarios, the order of gateways another \
          in each round.",
-        "Gross is all that a packet cost beyond the generator's own work: what the gateway's core \
-         did and the soft interrupts of all other cores, in which its packets were received. Net \
-         leaves out the soft interrupts of its core, in which the sink received.",
+        "Gross is all that a packet cost beyond the generator's own work: the gateway's threads and \
+         what the kernel did for it and for the sink. Net leaves out what it did for the sink: \
+         between namespaces by the kernel's threads of the interfaces, on the loopback by the soft \
+         interrupts of the gateway's core.",
         "rtpengine ran in user space without its kernel module, with address learning, ICE and DTLS \
          off, RTCP multiplexed, and logs of warnings alone. The bare forwarder is agw's own socket \
          layer without any work on the packets, plain RTP on both sides.",

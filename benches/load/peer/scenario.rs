@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::subject::Subject;
 use crate::cli::PeerArgs;
+use crate::report::format::count;
 
 /// Packets a second of the light load, both directions.
 pub(crate) const LIGHT_PACKETS: usize = 25_000;
@@ -43,8 +44,8 @@ impl Scenario {
     /// Its title in tables.
     pub(crate) fn title(self) -> String {
         match self {
-            Self::Saturation => format!("At saturation, {SATURATION_CALLS} calls"),
-            Self::Light => format!("At {LIGHT_PACKETS} packets a second"),
+            Self::Saturation => format!("At saturation, {} calls", count(SATURATION_CALLS as u64)),
+            Self::Light => format!("At {} packets a second", count(LIGHT_PACKETS as u64)),
             Self::Highest => "Highest load within the objective".to_owned(),
             Self::Half => "At half of its highest load".to_owned(),
             Self::Calls => "Calls".to_owned(),

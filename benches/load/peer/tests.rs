@@ -2,7 +2,8 @@ use super::outcome::GROSS;
 use super::*;
 use crate::report::html::check_nesting;
 use crate::result::{
-    ControlFigures, CoreUse, Distribution, Ledger, LoadPoint, PathFigures, Phase, Plan, TargetInfo,
+    ControlFigures, CoreUse, Distribution, Ledger, LoadPoint, PathFigures, Phase, Plan, ProcessUse,
+    TargetInfo,
 };
 
 fn arguments(text: &str) -> PeerArgs {
@@ -16,14 +17,15 @@ fn arguments(text: &str) -> PeerArgs {
 /// A run in which a packet cost `cost_ns`, and so on in proportion.
 fn made_up(cost_ns: f64) -> RunResult {
     let path = PathFigures { sent: 500_000, delivered: 500_000, ..PathFigures::default() };
-    let core = CoreUse { core: 1, system_seconds: cost_ns / 1_000.0, ..CoreUse::default() };
+    let gateway = ProcessUse { cpu_seconds: cost_ns / 1_000.0, ..ProcessUse::default() };
     let latency = Distribution { count: 1, p50_us: cost_ns / 100.0, ..Distribution::default() };
     let phase = Phase {
         seconds: 10.0,
         up: path.clone(),
         down: path,
         latency,
-        cores: vec![core],
+        gateway,
+        cores: vec![CoreUse { core: 1, ..CoreUse::default() }],
         ledger: Ledger { sent: 1_000_000, delivered: 1_000_000, ..Ledger::default() },
         slo_kept: true,
         ..Phase::default()

@@ -58,10 +58,16 @@ pub(crate) const FIGURES: &[Figure] = &[
         read: |run| window(run).map(|phase| phase.cpu_seconds_per_million * 1_000.0),
     },
     Figure {
-        name: "the same with soft interrupts",
+        name: "the same with the kernel's work for it",
         unit: Unit::Nanoseconds,
         better: Better::Less,
         read: |run| window(run).map(|phase| phase.cpu_with_softirq_per_million * 1_000.0),
+    },
+    Figure {
+        name: "the same with the delivery to the sink",
+        unit: Unit::Nanoseconds,
+        better: Better::Less,
+        read: |run| window(run).map(|phase| phase.cpu_gross_per_million * 1_000.0),
     },
     Figure {
         name: "latency, median",

@@ -183,6 +183,9 @@ fn processor(page: &mut Page, phase: &Phase) {
         Row::Cells(cells)
     };
     page.table(&head, &phase.cores.iter().map(row).collect::<Vec<_>>());
+    if !phase.softirq_source.is_empty() {
+        page.note(&format!("What the kernel did for packets is told by {}.", phase.softirq_source));
+    }
 }
 
 fn thread_rows(process: &ProcessUse, window: f64) -> Vec<Row> {
