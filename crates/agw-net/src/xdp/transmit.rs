@@ -148,8 +148,8 @@ impl XdpWorker {
     }
 
     /// Whether a device that is up has not taken all that is queued.
-    pub(crate) fn is_stuck(&mut self) -> bool {
-        self.queues.iter_mut().any(|queue| queue.down.is_none() && queue.socket.unsent() > 0)
+    pub(crate) fn is_stuck(&self) -> bool {
+        self.queues.iter().any(|queue| queue.down.is_none() && queue.socket.unsent() > 0)
     }
 
     /// Lets the kernel send what is queued.
