@@ -48,6 +48,7 @@ mod address;
 mod arena;
 mod batch;
 mod batch_socket;
+mod capabilities;
 mod counters;
 mod descriptors;
 mod frame;
@@ -78,6 +79,7 @@ pub use batch::{
     BATCH, Batch, HEAD_ROOM, MAX_DATAGRAM, PAYLOAD_ROOM, SLOT, Slot, Slots, TAIL_ROOM,
 };
 pub use batch_socket::{BatchSocket, Incoming, Outgoing};
+pub use capabilities::{Capability, keep_capabilities, missing_capabilities};
 pub use counters::{ErrnoClass, ErrnoCounters, IoCounters, PortCounters, SendError};
 pub use descriptors::{descriptor_limit, descriptors_open, raise_descriptor_limit};
 pub use interfaces::local_addresses;
@@ -86,7 +88,10 @@ pub use memory::{MemoryBackend, MemoryDatagram, MemoryWire};
 pub use outbox::{Outbox, Transmit, Unqueued};
 pub use packet_io::{PacketIo, PortToken};
 pub use port::{PortOptions, UdpPort};
-pub use process::{disable_core_dumps, effective_uid, lock_memory, no_new_privs, peer_uid};
+pub use process::{
+    disable_core_dumps, effective_uid, lock_memory, no_new_privs, peer_uid,
+    raise_locked_memory_limit,
+};
 pub use program::{AttachMode, AttachedMode};
 pub use reserved::unreserved_ports;
 pub use sockets::{SocketsBackend, SocketsOptions};

@@ -50,6 +50,17 @@ pub fn lock_memory() -> io::Result<()> {
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
+/// Raises the limit of locked memory as far as this process may by itself; tells it, in octets
+/// (`u64::MAX`: none). AF_XDP counts its frames against it.
+///
+/// # Errors
+/// The kernel's.
+pub fn raise_locked_memory_limit() -> io::Result<u64> {
+    let (_, hard) = resource_limit(libc::RLIMIT_MEMLOCK)?;
+    set_resource_limit(libc::RLIMIT_MEMLOCK, hard, hard)?;
+    Ok(hard)
+}
+
 /// The user this process acts as.
 #[must_use]
 pub fn effective_uid() -> u32 {

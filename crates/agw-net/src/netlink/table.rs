@@ -221,12 +221,14 @@ impl Table {
         self.paths.keys().copied().collect()
     }
 
-    /// Neighbours in use to be asked for: those unknown, silent, or not heard of for some time.
-    pub(super) fn to_ask(&self) -> Vec<(Hop, IpAddr)> {
+    /// Neighbours in use to be asked for: those unknown, silent, or not heard of for some time;
+    /// with an address of ours, and whether their link address is known.
+    pub(super) fn to_ask(&self) -> Vec<(Hop, IpAddr, bool)> {
         let wanted = self.hops.iter().filter(|(hop, _)| {
             self.is_asked_for(hop) && needs_asking(self.neighbours.get(hop).copied())
         });
-        wanted.map(|(hop, source)| (*hop, *source)).collect()
+        let is_known = |hop| address(self.neighbours.get(hop).copied()).is_some();
+        wanted.map(|(hop, source)| (*hop, *source, is_known(hop))).collect()
     }
 
     /// Whether the interface is one on which neighbours are asked for.
@@ -348,7 +350,7 @@ mod tests {
     #[test]
     fn a_neighbour_in_use_is_asked_for_when_stale_or_gone_and_each_second_when_silent() {
         let mut table = table(2);
-        assert_eq!(table.to_ask(), [(hop(2), pair().source)]);
+        assert_eq!(table.to_ask(), [(hop(2), pair().source, false)]);
         let events = [
             (known(false), false, false),
             (known(true), true, true),

@@ -6,7 +6,10 @@ use std::{
 };
 
 use super::*;
-use crate::testing::{Namespace, command};
+use crate::{
+    keep_capabilities,
+    testing::{Namespace, command},
+};
 
 const NEAR: [u8; 6] = [2, 0, 0, 0, 0, 1];
 const FAR: [u8; 6] = [2, 0, 0, 0, 0, 2];
@@ -88,7 +91,7 @@ fn a_neighbour_that_nobody_asked_for_yet_is_asked_for_over_both_families() {
 fn without_the_privilege_the_kernel_is_made_to_ask() {
     let Some((near, _far)) = pair() else { return };
     let hops = near.run(|| {
-        drop_capabilities();
+        keep_capabilities(&[]).unwrap();
         NextHops::start().unwrap()
     });
     for (destination, source) in [("192.0.2.2", "192.0.2.1"), ("2001:db8::2", "2001:db8::1")] {
@@ -214,20 +217,6 @@ fn a_neighbour_in_use_is_made_sure_of_when_the_kernel_has_not_heard_of_it_for_so
         assert!(Instant::now() < deadline, "{told}");
         std::thread::sleep(Duration::from_millis(20));
     }
-}
-
-/// All of the calling thread's.
-fn drop_capabilities() {
-    #[repr(C)]
-    struct Header {
-        version: u32,
-        pid: i32,
-    }
-    let header = Header { version: 0x2008_0522, pid: 0 };
-    let none = [0_u32; 6];
-    // SAFETY: the kernel reads a header and two sets of three numbers, which outlive the call.
-    let result = unsafe { libc::syscall(libc::SYS_capset, &raw const header, none.as_ptr()) };
-    assert_eq!(result, 0, "{}", io::Error::last_os_error());
 }
 
 #[test]

@@ -21,7 +21,7 @@ use super::{
     socket::{Asker, Heard, Listener},
     table::{Event, Hop, Outcome, Pair, Route, Table},
 };
-use crate::{PortToken, poller::Poller};
+use crate::{Capability, PortToken, keep_capabilities, poller::Poller};
 
 /// How often neighbours that do not answer are asked again.
 const TICK: Duration = Duration::from_secs(1);
@@ -80,6 +80,8 @@ impl Watch {
 
     /// Until the last user is gone.
     pub(super) fn run(mut self) {
+        // It may keep more than it needs: that is no reason not to run.
+        let _ = keep_capabilities(&[Capability::NetAdmin]);
         while !self.shared.stop.load(Ordering::Acquire) {
             // What is told comes from outside: a message that nobody has thought of must not leave
             // the workers with what was known last.
@@ -198,8 +200,13 @@ impl Watch {
             self.changed();
         }
         let to_ask = self.shared.read().to_ask();
-        for (hop, source) in to_ask {
+        for (hop, source, is_known) in to_ask {
             self.ask_neighbour(&hop, source);
+            if !is_known {
+                // Over IPv6 the kernel asks from a link-local address, which may not be there yet,
+                // unless it has a packet from another one.
+                let _ = probe(&hop, source);
+            }
         }
     }
 

@@ -7,6 +7,7 @@ use std::{
     os::fd::FromRawFd,
     path::PathBuf,
     process::Command,
+    time::Duration,
 };
 
 use etherparse::{PacketBuilder, PacketBuilderStep, VlanId, ip_number};
@@ -310,13 +311,19 @@ fn bind(address: SocketAddr) -> UdpSocket {
     }
 }
 
-/// Whether a datagram to the port arrives at a kernel socket.
+/// Whether a datagram to the port arrives at a kernel socket, before one to a port that is no
+/// realm's.
 fn arrives(near: &Namespace, far: &Namespace, port: u16) -> bool {
-    let to = SocketAddr::from((ADDRESS_V4, port));
-    let receiver = near.run(|| bind(to));
-    // Two: the first of a veth may wait for its neighbour, the second comes behind it.
-    receiver.set_read_timeout(Some(std::time::Duration::from_millis(300))).unwrap();
-    far.run(|| UdpSocket::bind("192.0.2.2:0").unwrap().send_to(&[1], to).unwrap());
+    let bound = |port| near.run(|| bind((ADDRESS_V4, port).into()));
+    let (receiver, other) = (bound(port), bound(39_001));
+    other.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    let sender = far.run(|| UdpSocket::bind("192.0.2.2:0").unwrap());
+    for to in [&receiver, &other] {
+        sender.send_to(&[1], to.local_addr().unwrap()).unwrap();
+    }
+    other.recv(&mut [0; 4]).unwrap();
+    // It may come by another queue.
+    receiver.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
     receiver.recv(&mut [0; 4]).is_ok()
 }
 

@@ -11,6 +11,7 @@ use std::{
 use super::{
     addresses::{Owners, WORKERS},
     handover::{Mailbox, Sleepers},
+    held::HELD,
     options::{XdpInterface, XdpMode, XdpOptions},
     socket::{Binding, XdpSocket},
     sys,
@@ -69,6 +70,7 @@ impl XdpGroup {
         let workers = workers
             .map(|(index, (Share { queues, umem }, mailbox))| XdpWorker {
                 index,
+                held: XdpWorker::room_to_hold(),
                 late: Vec::with_capacity(queues.iter().map(|queue| queue.sending.len()).sum()),
                 queues,
                 umem,
@@ -195,7 +197,7 @@ fn open_share(
         (0..device.receive_queues).skip(worker).step_by(workers).map(move |queue| (device, queue))
     });
     let places: Vec<_> = places.collect();
-    let frames = places.len() * 2 * options.ring as usize + 2 * BATCH;
+    let frames = places.len() * 2 * options.ring as usize + 2 * BATCH + HELD;
     let mut umem = Umem::new(u32::try_from(frames).unwrap_or(u32::MAX))?;
     let mut queues: Vec<Queue> = Vec::with_capacity(places.len());
     for (device, queue) in places {

@@ -22,6 +22,7 @@
 mod addresses;
 mod group;
 mod handover;
+mod held;
 mod options;
 mod peer;
 mod receive;

@@ -30,21 +30,27 @@ impl XdpWorker {
     ) {
         // A frame of other memory has a number that means another frame here.
         let foreign = !ptr::eq(self.umem.arena().as_ref(), departures.arena);
+        // What waited comes first: a flow keeps its order.
+        self.queue_held(counters);
         for transmit in run {
             let copied = foreign || departures.is_reused(transmit.slot);
             let arena = departures.arena;
             let Some(place) = departures.places.get_mut(transmit.slot) else {
                 continue;
             };
-            if let Err(class) = self.queue(arena, place, transmit, copied) {
-                counters.send_errors.record(class);
-                on_error(transmit.tag, SendError::Errno(class));
+            match self.queue(arena, place, transmit, copied) {
+                Err(ErrnoClass::Unresolved) if self.hold(arena, place, transmit, copied) => {}
+                Err(class) => {
+                    counters.send_errors.record(class);
+                    on_error(transmit.tag, SendError::Errno(class));
+                }
+                Ok(()) => {}
             }
         }
     }
 
     /// Queues the frame of a slot of `memory`, and puts a free one in its place, or queues a copy.
-    fn queue(
+    pub(super) fn queue(
         &mut self,
         memory: &Arena,
         place: &mut Place,
@@ -148,12 +154,14 @@ impl XdpWorker {
     }
 
     /// Whether a device that is up has not taken all that is queued.
-    pub(crate) fn is_stuck(&self) -> bool {
-        self.queues.iter().any(|queue| queue.down.is_none() && queue.socket.unsent() > 0)
+    pub(crate) fn is_stuck(&mut self) -> bool {
+        self.holds()
+            || self.queues.iter_mut().any(|queue| queue.down.is_none() && queue.socket.unsent() > 0)
     }
 
-    /// Lets the kernel send what is queued.
+    /// Lets the kernel send what is queued, and what waited for its way and has it now.
     pub(crate) fn flush(&mut self, counters: &mut IoCounters) {
+        self.queue_held(counters);
         for Queue { socket, sending, down, .. } in &mut self.queues {
             if socket.unsent() == 0 {
                 continue;

@@ -1,6 +1,7 @@
 //! What one worker has of the `xdp` backend: queues, memory, ports and a mailbox.
 
 use std::{
+    collections::VecDeque,
     io,
     net::{IpAddr, SocketAddr},
     os::fd::AsFd,
@@ -11,6 +12,7 @@ use super::{
     addresses::{LocalPort, Owners, Tokens},
     group::AtWork,
     handover::{Mailbox, Sleepers},
+    held::{HELD, Held},
     socket::XdpSocket,
     umem::Umem,
 };
@@ -54,6 +56,8 @@ pub struct XdpWorker {
     pub(super) turn: usize,
     /// Frames and pieces of mail taken so far.
     pub(super) taken: u64,
+    /// Datagrams whose next hop is being asked for.
+    pub(super) held: VecDeque<Held>,
     /// Refusals that came when nobody could be told, for the next transmission.
     pub(super) late: Vec<(u32, SendError)>,
     /// IPv4 identification of the next datagram.
@@ -175,9 +179,10 @@ impl XdpWorker {
         for queue in &mut self.queues {
             queue.socket.reap(&mut self.umem);
         }
-        // What a batch swaps for the frames it sends stays here.
+        // What a batch swaps for the frames it sends or leaves to wait stays here.
+        let kept = BATCH + HELD.saturating_sub(self.held.len());
         for queue in &mut self.queues {
-            queue.socket.refill(&mut self.umem, BATCH);
+            queue.socket.refill(&mut self.umem, kept);
         }
         self.rounds += 1;
         if self.rounds >= STATISTICS_EVERY {

@@ -1,6 +1,7 @@
 //! The backend on veth pairs between network namespaces; needs root, says so without.
 
 mod handover;
+mod held;
 mod link;
 mod peer;
 mod ports;
