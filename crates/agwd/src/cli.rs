@@ -7,12 +7,14 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use tokio::runtime::{Builder, Runtime};
 
-use crate::config::{Config, ConfigError, Sources};
+use crate::config::{Config, ConfigError, Host, RealmBackend, Sources};
+use crate::daemon::StartError;
 use crate::demo;
 use crate::exit::Exit;
 use crate::logging::LogFilter;
 use crate::service::Service;
 use crate::tls::Certificates;
+use crate::xdp::Carriers;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -100,35 +102,46 @@ fn carry_out(arguments: Arguments, config: Config, sources: Sources) -> ExitCode
     if let Err(error) = harden() {
         return fail(Exit::System, &error);
     }
-    let runtime = match runtime(&config) {
-        Ok(runtime) => runtime,
-        Err(error) => return fail(Exit::of(&error), &error),
-    };
     match arguments.command {
-        Some(Command::Demo(args)) => demo(args, config, &sources, &runtime),
-        None => serve(arguments.ready_file, config, sources, &runtime),
+        Some(Command::Demo(args)) => demo(args, config, &sources),
+        None => serve(arguments.ready_file, config, sources),
     }
 }
 
-fn serve(
-    ready_file: Option<PathBuf>,
-    config: Config,
-    sources: Sources,
-    runtime: &Runtime,
-) -> ExitCode {
+fn serve(ready_file: Option<PathBuf>, config: Config, sources: Sources) -> ExitCode {
     let log_filter = match LogFilter::install(&config.log) {
         Ok(filter) => filter,
         Err(error) => return fail(Exit::Software, &error),
     };
+    // Before there are other threads, which keep the capabilities that they were started with.
+    let carriers = match open_and_give_up_privileges(&config) {
+        Ok(carriers) => carriers,
+        Err(error) => return fail(error.exit(), &error),
+    };
+    let runtime = match runtime(&config) {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(Exit::of(&error), &error),
+    };
     let service = Service { config, sources, ready_file, log_filter };
-    match runtime.block_on(service.run()) {
+    match runtime.block_on(service.run(carriers)) {
         Ok(()) => Exit::Success.into(),
         Err(error) => fail(error.exit(), &error),
     }
 }
 
+/// What the `xdp` backend takes, and then no capability is left but with the thread that has the
+/// kernel ask for neighbours. Without that backend nothing changes: there is nothing to take.
+fn open_and_give_up_privileges(config: &Config) -> Result<Carriers, StartError> {
+    let carriers = Carriers::open(config, &Host::this())?;
+    if config.realm.iter().any(|realm| realm.backend == RealmBackend::Xdp) {
+        let system = |source| StartError::System { what: "giving up capabilities", source };
+        agw_net::keep_capabilities(&[]).map_err(system)?;
+    }
+    Ok(carriers)
+}
+
 /// The demo's own lines matter more than the log, unless somebody asks for the log.
-fn demo(args: demo::Args, config: Config, sources: &Sources, runtime: &Runtime) -> ExitCode {
+fn demo(args: demo::Args, config: Config, sources: &Sources) -> ExitCode {
     let mut log = config.log.clone();
     if *sources == Sources::default() || log == Config::default().log {
         "warn".clone_into(&mut log.filter);
@@ -136,7 +149,10 @@ fn demo(args: demo::Args, config: Config, sources: &Sources, runtime: &Runtime) 
     if let Err(error) = LogFilter::install(&log) {
         return fail(Exit::Software, &error);
     }
-    runtime.block_on(demo::run(args, config))
+    match runtime(&config) {
+        Ok(runtime) => runtime.block_on(demo::run(args, config)),
+        Err(error) => fail(Exit::of(&error), &error),
+    }
 }
 
 /// Keys must not end in a core dump, nor this process gain privileges.

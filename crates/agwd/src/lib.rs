@@ -24,13 +24,15 @@ mod service;
 mod testing;
 mod tls;
 mod worker;
+mod xdp;
 
 pub use config::{
-    Admin, Config, ConfigError, Control, Drain, Engine, Invalid, Iq, Limits, Listen, Log,
-    LogFormat, Media, Policy, PortRange, Realm, Sources, Tls,
+    Admin, Choice, Config, ConfigError, Control, Drain, Engine, Fallback, Invalid, Iq, Limits,
+    Listen, Log, LogFormat, Media, Mode, Policy, PortRange, Realm, RealmBackend, Sources, Tls, Xdp,
 };
 pub use daemon::{Daemon, Running, StartError};
 pub use exit::Exit;
 pub use listener::UnixSocketError;
 pub use logging::{LogError, LogFilter};
 pub use tls::TlsError;
+pub use xdp::XdpError;

@@ -15,6 +15,7 @@ use tracing::{error, info, warn};
 use crate::config::{Config, Sources};
 use crate::daemon::{Addresses, Daemon, Running, StartError};
 use crate::logging::LogFilter;
+use crate::xdp::Carriers;
 
 /// What a service needs besides its configuration.
 pub(crate) struct Service {
@@ -58,11 +59,11 @@ impl Signals {
 
 impl Service {
     /// Runs until SIGTERM or SIGINT and the drain after it.
-    pub(crate) async fn run(self) -> Result<(), StartError> {
+    pub(crate) async fn run(self, carriers: Carriers) -> Result<(), StartError> {
         let system = |what| move |source| StartError::System { what, source };
         let mut signals = Signals::new().map_err(system("asking for signals"))?;
         let filter = self.log_filter.clone();
-        let running = Daemon::start_with(self.config.clone(), Some(filter)).await?;
+        let running = Daemon::start_over(self.config.clone(), Some(filter), carriers).await?;
         let ready_file = self.ready_file.as_deref().map(|path| ReadyFile::write(path, &running));
         let _ready_file = ready_file.transpose().map_err(system("writing the ready file"))?;
         let watchdog = feed_watchdog(&running);

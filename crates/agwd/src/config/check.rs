@@ -9,7 +9,8 @@ use agw_context::Family;
 use agw_simd::AnyEngine;
 use tracing_subscriber::EnvFilter;
 
-use super::{Config, Realm};
+use super::xdp::KernelPorts;
+use super::{Choice, Config, Mode, Realm, RealmBackend};
 
 /// A key and the rule that its value breaks.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,13 +34,15 @@ pub(crate) struct Host {
     pub(crate) addresses: Option<Vec<IpAddr>>,
     /// The cores that the process may use.
     pub(crate) cores: usize,
+    /// The ports that other programs may be given.
+    pub(crate) ports: KernelPorts,
 }
 
 impl Host {
     /// The host that this process runs on.
     pub(crate) fn this() -> Self {
         let cores = agw_net::allowed_cores().map_or(1, |cores| cores.len().max(1));
-        Self { addresses: agw_net::local_addresses().ok(), cores }
+        Self { addresses: agw_net::local_addresses().ok(), cores, ports: KernelPorts::this() }
     }
 
     /// Whether sockets can be bound to the address.
@@ -68,6 +71,9 @@ impl Config {
         rules.must(!self.realm.is_empty(), "realm", "there must be at least one");
         for (position, realm) in self.realm.iter().enumerate() {
             check_realm(position, realm, host, &mut rules);
+            if realm.backend == RealmBackend::Xdp {
+                check_xdp_realm(position, realm, host, &mut rules);
+            }
         }
         self.check_pools(&mut rules);
         if rules.broken.is_empty() { Ok(()) } else { Err(rules.broken) }
@@ -124,6 +130,18 @@ impl Config {
             !media.pin || media.workers <= host.cores,
             "media.pin",
             format!("{} workers need as many cores, there are {}", media.workers, host.cores),
+        );
+        let xdp = &media.xdp;
+        rules.within("media.xdp.busy_poll_us", xdp.busy_poll_us, 0..=1_000);
+        rules.must(
+            xdp.frames.is_power_of_two() && (64..=32_768).contains(&xdp.frames),
+            "media.xdp.frames",
+            "must be a power of two, 64 to 32768",
+        );
+        rules.must(
+            xdp.mode != Mode::Generic || xdp.zero_copy != Choice::On,
+            "media.xdp.zero_copy",
+            "is not to be had in generic mode",
         );
     }
 
@@ -202,6 +220,27 @@ fn check_realm(position: usize, realm: &Realm, host: &Host, rules: &mut Rules) {
     }
     let is_device = realm.device.as_ref().is_none_or(|name| (1..=15).contains(&name.len()));
     rules.must(is_device, &key("device"), "must be 1 to 15 octets");
+}
+
+/// What the `xdp` backend asks for besides.
+fn check_xdp_realm(position: usize, realm: &Realm, host: &Host, rules: &mut Rules) {
+    let key = |field: &str| format!("realm[{position}].{field}");
+    rules.must(realm.device.is_some(), &key("device"), "must be set for backend = \"xdp\"");
+    rules.must(
+        realm.receive_buffer_octets.is_none(),
+        &key("receive_buffer_octets"),
+        "has no meaning for backend = \"xdp\": see media.xdp.frames",
+    );
+    rules.must(
+        !host.ports.gives_out(realm.ports),
+        &key("ports"),
+        format!(
+            "the kernel may give some of {} to other programs, which would then get no packets; \
+             keep them: {}",
+            realm.ports,
+            host.ports.remedy(realm.ports)
+        ),
+    );
 }
 
 fn one_of_each_family(addresses: &[IpAddr], key: &str, rules: &mut Rules) {

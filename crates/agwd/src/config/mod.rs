@@ -11,6 +11,7 @@ mod load;
 mod ports;
 #[cfg(test)]
 mod tests;
+mod xdp;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
@@ -24,6 +25,7 @@ pub use engine::Engine;
 pub use listen::Listen;
 pub use load::{ConfigError, Sources};
 pub use ports::PortRange;
+pub use xdp::{Choice, Fallback, Mode, Xdp};
 
 /// The whole configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -115,6 +117,8 @@ pub struct Media {
     /// How long a worker looks for packets again and again before it sleeps, in microseconds, 0 to
     /// 1,000.
     pub busy_poll_us: u64,
+    /// What realms with `backend = "xdp"` share.
+    pub xdp: Xdp,
 }
 
 /// The most of everything.
@@ -180,6 +184,17 @@ pub struct Drain {
     pub timeout_s: u64,
 }
 
+/// What carries the packets of a realm.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RealmBackend {
+    /// A UDP socket for each port.
+    #[default]
+    Sockets,
+    /// AF_XDP on the realm's device, past the kernel's network stack.
+    Xdp,
+}
+
 /// An IP realm (TS 23.334 §5.3).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -199,9 +214,12 @@ pub struct Realm {
     /// The receive buffer of each media port, in octets; `None` leaves the system's default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub receive_buffer_octets: Option<usize>,
-    /// The network device that media ports are bound to.
+    /// The network device that media ports are bound to; a must for [`RealmBackend::Xdp`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub device: Option<String>,
+    /// What carries its packets.
+    #[serde(default)]
+    pub backend: RealmBackend,
 }
 
 impl Default for Config {
@@ -215,6 +233,7 @@ impl Default for Config {
             dscp: None,
             receive_buffer_octets: None,
             device: None,
+            backend: RealmBackend::Sockets,
         };
         Self {
             iq: Iq::default(),

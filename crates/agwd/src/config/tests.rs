@@ -9,7 +9,8 @@ use tempfile::TempDir;
 use agw_simd::Level;
 
 use super::check::Host;
-use super::{Config, ConfigError, LogFormat, Sources};
+use super::xdp::KernelPorts;
+use super::{Config, ConfigError, LogFormat, PortRange, RealmBackend, Sources};
 
 const SAMPLE: &str = include_str!("../../../../deploy/agwd.toml");
 
@@ -19,7 +20,9 @@ fn host() -> Host {
         IpAddr::V6(Ipv6Addr::LOCALHOST),
         Ipv4Addr::new(192, 0, 2, 1).into(),
     ];
-    Host { addresses: Some(addresses), cores: 4 }
+    let given_out = Some(PortRange { low: 32_768, high: 60_999 });
+    let ports = KernelPorts { given_out, reserved: Vec::new() };
+    Host { addresses: Some(addresses), cores: 4, ports }
 }
 
 fn file(text: &str) -> (TempDir, PathBuf) {
@@ -72,6 +75,7 @@ fn the_keys_that_the_sample_comments_out_exist() {
     let config: Config = toml::from_str(&uncommented).expect("every key");
     assert!(config.iq.tls.is_some() && config.iq.unix_uids.is_some());
     assert!(config.realm.iter().any(|realm| realm.device.is_some() && realm.dscp.is_some()));
+    assert!(config.realm.iter().any(|realm| realm.backend == RealmBackend::Xdp));
 }
 
 #[test]
@@ -178,6 +182,10 @@ fn a_broken_rule_names_its_key() {
         ("[media]\nworkers = 5\npin = true\n", "media.pin"),
         ("[media]\ncoalesce_us = 501\n", "media.coalesce_us"),
         ("[media]\nbusy_poll_us = 1001\n", "media.busy_poll_us"),
+        ("[media.xdp]\nbusy_poll_us = 1001\n", "media.xdp.busy_poll_us"),
+        ("[media.xdp]\nframes = 1000\n", "media.xdp.frames"),
+        ("[media.xdp]\nframes = 32\n", "media.xdp.frames"),
+        ("[media.xdp]\nmode = \"generic\"\nzero_copy = \"on\"\n", "media.xdp.zero_copy"),
         ("[limits]\ncontexts = 0\n", "limits.contexts"),
         ("[limits]\nterminations = 1\n", "limits.terminations"),
         ("[limits]\nstreams = 65\n", "limits.streams"),
@@ -252,6 +260,33 @@ fn realms_share_an_address_only_with_ports_of_their_own() {
 }
 
 #[test]
+fn an_xdp_realm_needs_a_device_and_ports_that_the_kernel_gives_to_nobody() {
+    let realm = |lines: &str| {
+        format!(
+            "[[realm]]\nname = \"one\"\naddresses = [\"192.0.2.1\"]\nbackend = \"xdp\"\n{lines}\n"
+        )
+    };
+    let ports = "ports = \"30000-32767\"";
+    let device = "device = \"eth0\"";
+    assert_eq!(broken(&realm(&format!("{ports}\n{device}"))), [""; 0]);
+    assert_eq!(broken(&realm(ports)), ["realm[0].device"]);
+    let buffer = "receive_buffer_octets = 65536";
+    let both = format!("{ports}\n{device}\n{buffer}");
+    assert_eq!(broken(&realm(&both)), ["realm[0].receive_buffer_octets"]);
+
+    let shared = realm(&format!("ports = \"32000-33000\"\n{device}"));
+    let config = read(&shared, &[], &[]).expect("readable");
+    let invalid = config.check(&host()).expect_err("ports that others may get");
+    let told: Vec<_> = invalid.iter().map(ToString::to_string).collect();
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(
+        told[0].starts_with("realm[0].ports: ")
+            && told[0].ends_with("sysctl -w net.ipv4.ip_local_reserved_ports=32000-33000"),
+        "{told:?}"
+    );
+}
+
+#[test]
 fn certificates_make_a_routable_address_good() {
     let text = "[iq]\nlisten = \"0.0.0.0:7400\"\n[iq.tls]\ncertificate = \"a\"\n\
                 private_key = \"b\"\nclient_ca = \"c\"\n";
@@ -260,7 +295,8 @@ fn certificates_make_a_routable_address_good() {
 
 #[test]
 fn the_built_in_realms_do_without_the_ipv6_loopback_where_there_is_none() {
-    let host = Host { addresses: Some(vec![Ipv4Addr::LOCALHOST.into()]), cores: 1 };
+    let addresses = Some(vec![Ipv4Addr::LOCALHOST.into()]);
+    let host = Host { addresses, cores: 1, ..host() };
     let mut config = Config::default();
     assert!(config.fit_default_realms(&host));
     assert_eq!(config.check(&host), Ok(()));

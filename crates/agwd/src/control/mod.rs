@@ -23,7 +23,7 @@ use agw_context::{
     Refused, Work,
 };
 use agw_iq::backend::Condition;
-use agw_net::UdpPort;
+use agw_net::MediaPort;
 use agw_relay::Report;
 
 use crate::worker::{Applied, Assignment, Order, WorkerHandle};
@@ -65,7 +65,7 @@ struct Decided {
 pub(crate) struct Control {
     gateway: Gateway,
     ports: MediaPorts,
-    workers: Vec<WorkerHandle<UdpPort>>,
+    workers: Vec<WorkerHandle<MediaPort>>,
     owners: Owners,
     requests: mpsc::Receiver<Request>,
     reports: mpsc::Receiver<Report>,
@@ -81,7 +81,7 @@ impl Control {
     pub(crate) fn new(
         gateway: Gateway,
         ports: MediaPorts,
-        workers: Vec<WorkerHandle<UdpPort>>,
+        workers: Vec<WorkerHandle<MediaPort>>,
         reports: mpsc::Receiver<Report>,
         event_capacity: usize,
     ) -> (Self, ControlClient) {
@@ -240,7 +240,7 @@ impl Control {
     }
 
     /// All of a context is on one worker, so that its two directions see each other.
-    fn worker_of(&mut self, context: ContextId) -> Option<&mut WorkerHandle<UdpPort>> {
+    fn worker_of(&mut self, context: ContextId) -> Option<&mut WorkerHandle<MediaPort>> {
         let count = self.workers.len().max(1);
         self.workers.get_mut(context.0 as usize % count)
     }

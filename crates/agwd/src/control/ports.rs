@@ -1,14 +1,14 @@
 //! Media ports on their way from control to a worker.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::io;
 use std::time::{Duration, Instant};
 
 use agw_context::{ContextId, LocalPort, PortError, Ports};
-use agw_net::UdpPort;
+use agw_net::{MediaPort, UdpPort, XdpPort};
 use agw_relay::PortId;
 
-use crate::config::Realm;
+use crate::config::{Realm, RealmBackend};
 
 /// How long a port's number rests, so that nothing late is taken for its next owner's.
 const REST: Duration = Duration::from_secs(10);
@@ -19,9 +19,11 @@ const NO_DESCRIPTORS: [i32; 2] = [24, 23];
 pub(crate) struct MediaPorts {
     realms: Vec<Realm>,
     /// Ports opened by the transaction under way.
-    opened: Vec<(ContextId, PortId, UdpPort)>,
+    opened: Vec<(ContextId, PortId, MediaPort)>,
     next: u32,
     resting: VecDeque<(Instant, PortId)>,
+    /// Numbers of ports that have no socket, which is what ports of `xdp` realms are.
+    without_socket: BTreeSet<PortId>,
     now: Instant,
     /// Ports that have a socket.
     open: usize,
@@ -31,7 +33,16 @@ pub(crate) struct MediaPorts {
 
 impl MediaPorts {
     pub(crate) fn new(realms: Vec<Realm>, budget: usize, now: Instant) -> Self {
-        Self { realms, opened: Vec::new(), next: 0, resting: VecDeque::new(), now, open: 0, budget }
+        Self {
+            realms,
+            opened: Vec::new(),
+            next: 0,
+            resting: VecDeque::new(),
+            without_socket: BTreeSet::new(),
+            now,
+            open: 0,
+            budget,
+        }
     }
 
     /// A transaction begins.
@@ -40,7 +51,7 @@ impl MediaPorts {
     }
 
     /// The ports that the transaction opened for a context, to be handed over.
-    pub(crate) fn take_opened(&mut self, context: ContextId) -> Vec<(PortId, UdpPort)> {
+    pub(crate) fn take_opened(&mut self, context: ContextId) -> Vec<(PortId, MediaPort)> {
         self.opened
             .extract_if(.., |(owner, ..)| *owner == context)
             .map(|(_, id, port)| (id, port))
@@ -49,14 +60,16 @@ impl MediaPorts {
 
     /// Closes what the transaction opened and nobody wanted.
     pub(crate) fn discard_opened(&mut self) {
-        for (_, id, _socket) in std::mem::take(&mut self.opened) {
+        for (_, id, _port) in std::mem::take(&mut self.opened) {
             self.forget(id);
         }
     }
 
     /// A worker is about to close the port.
     pub(crate) fn forget(&mut self, id: PortId) {
-        self.open = self.open.saturating_sub(1);
+        if !self.without_socket.remove(&id) {
+            self.open = self.open.saturating_sub(1);
+        }
         self.resting.push_back((self.now + REST, id));
     }
 
@@ -81,15 +94,23 @@ impl MediaPorts {
 
 impl Ports for MediaPorts {
     fn open(&mut self, context: ContextId, port: LocalPort) -> Result<PortId, PortError> {
+        let realm = self.realms.iter().find(|realm| realm.has(port.address));
+        if realm.is_some_and(|realm| realm.backend == RealmBackend::Xdp) {
+            let id = self.take_number();
+            let dscp = port.dscp.unwrap_or_default();
+            let port = MediaPort::Xdp(XdpPort { address: port.address, dscp });
+            self.opened.push((context, id, port));
+            self.without_socket.insert(id);
+            return Ok(id);
+        }
         if self.open >= self.budget {
             return Err(PortError::Descriptors);
         }
-        let realm = self.realms.iter().find(|realm| realm.has(port.address));
         let mut options = realm.map(Realm::port_options).unwrap_or_default();
         options.dscp = port.dscp;
         let socket = UdpPort::bind(port.address, &options).map_err(|error| refusal(&error))?;
         let id = self.take_number();
-        self.opened.push((context, id, socket));
+        self.opened.push((context, id, MediaPort::Udp(socket)));
         self.open += 1;
         Ok(id)
     }
@@ -145,6 +166,30 @@ mod tests {
         assert_eq!(ports.open(ContextId(1), free_port()), Err(PortError::Descriptors));
         ports.close(first);
         ports.open(ContextId(1), free_port()).expect("within the budget again");
+    }
+
+    #[test]
+    fn ports_of_an_xdp_realm_have_no_socket_and_are_outside_of_the_budget() {
+        let mut realm = crate::config::Config::default().realm.remove(0);
+        realm.backend = RealmBackend::Xdp;
+        let port = |port| SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port);
+        let mut ports = MediaPorts::new(vec![realm], 1, Instant::now());
+        let in_realm = |number| LocalPort { address: port(number), dscp: Some(46) };
+        let first = ports.open(ContextId(1), in_realm(40_000)).expect("a port");
+        ports.open(ContextId(1), in_realm(40_001)).expect("a port");
+        ports.open(ContextId(1), free_port()).expect("a socket within the budget");
+        assert_eq!(ports.open_count(), 1);
+        let taken = ports.take_opened(ContextId(1));
+        let xdp: Vec<_> = taken
+            .iter()
+            .filter_map(|(_, port)| match port {
+                MediaPort::Xdp(port) => Some((port.address.port(), port.dscp)),
+                MediaPort::Udp(_) => None,
+            })
+            .collect();
+        assert_eq!(xdp, [(40_000, 46), (40_001, 46)]);
+        ports.forget(first);
+        assert_eq!(ports.open_count(), 1);
     }
 
     #[test]

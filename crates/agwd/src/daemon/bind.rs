@@ -7,7 +7,7 @@ use tokio::net::TcpListener;
 use tracing::info;
 
 use super::{Addresses, StartError};
-use crate::config::Config;
+use crate::config::{Config, Realm, RealmBackend};
 use crate::listener::{Listener, UnixSocket};
 use crate::tls::Certificates;
 
@@ -73,10 +73,12 @@ async fn bind(
     bound.await.map_err(|source| StartError::Listen { key, address, source })
 }
 
-/// Raises the descriptor limit as far as it helps and tells how many media ports there may be.
-pub(super) fn descriptor_budget(config: &Config) -> Result<usize, StartError> {
+/// Raises the descriptor limit as far as it helps and tells how many media ports there may be that
+/// have a socket.
+pub(super) fn descriptor_budget(config: &Config, realms: &[Realm]) -> Result<usize, StartError> {
     let system = |source| StartError::System { what: "asking for descriptors", source };
-    let pools = config.realm.iter().map(|realm| realm.ports.pairs() * realm.addresses.len() * 2);
+    let with_sockets = realms.iter().filter(|realm| realm.backend == RealmBackend::Sockets);
+    let pools = with_sockets.map(|realm| realm.ports.pairs() * realm.addresses.len() * 2);
     let ports = pools.sum::<usize>() as u64;
     let calls = (config.limits.contexts as u64).saturating_mul(PORTS_OF_A_CALL);
     let control = RESERVE + HANDSHAKES + 2 * config.iq.max_connections as u64;

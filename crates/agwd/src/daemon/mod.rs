@@ -21,7 +21,7 @@ use zeroize::Zeroizing;
 
 use agw_context::{Gateway, Policy, SetupError};
 use agw_iq::server::{Services, services};
-use agw_net::{SocketsBackend, SocketsOptions, UdpPort};
+use agw_net::{MediaBackend, MediaPort, SocketsOptions, XdpWorker};
 use agw_simd::AnyEngine;
 
 use crate::admin::Admin;
@@ -35,6 +35,7 @@ use crate::metrics::Metrics;
 use crate::monitor::watch_vitals;
 use crate::tls::TlsError;
 use crate::worker::{self, StartOptions, WorkerHandle};
+use crate::xdp::{Carriers, XdpError};
 
 use bind::{Bound, descriptor_budget};
 pub use running::Running;
@@ -97,6 +98,9 @@ pub enum StartError {
         /// The limit.
         limit: u64,
     },
+    /// A device of a realm with `backend = "xdp"` cannot be had.
+    #[error(transparent)]
+    Xdp(#[from] XdpError),
     /// The operating system refused something that no configuration asks for.
     #[error("{what}: {source}")]
     System {
@@ -122,6 +126,7 @@ impl StartError {
             }
             Self::Config(_) | Self::Realms(_) | Self::Tls(_) => Exit::Usage,
             Self::Listen { source, .. }
+            | Self::Xdp(XdpError { source, .. })
             | Self::UnixSocket(UnixSocketError { source, .. })
             | Self::System { source, .. } => Exit::of(source),
             Self::Descriptors { .. } => Exit::System,
@@ -144,13 +149,26 @@ impl Daemon {
     /// # Errors
     /// [`StartError`]; nothing of it runs then.
     pub async fn start_with(
+        config: Config,
+        log_filter: Option<LogFilter>,
+    ) -> Result<Running, StartError> {
+        let host = Host::this();
+        config.check(&host).map_err(StartError::Config)?;
+        let carriers = Carriers::open(&config, &host)?;
+        Self::start_over(config, log_filter, carriers).await
+    }
+
+    /// As [`Daemon::start_with`], over what was opened before.
+    pub(crate) async fn start_over(
         mut config: Config,
         log_filter: Option<LogFilter>,
+        mut carriers: Carriers,
     ) -> Result<Running, StartError> {
         let host = Host::this();
         config.check(&host).map_err(StartError::Config)?;
         if config.fit_default_realms(&host) {
             info!("this host has no IPv6 loopback: the built-in realms do without it");
+            carriers.realms.clone_from(&config.realm);
         }
         let metrics =
             Metrics::new().map_err(|error| StartError::Software(format!("metrics: {error}")))?;
@@ -160,7 +178,8 @@ impl Daemon {
         }
         let stop = CancellationToken::new();
         let stop_on_error = stop.clone().drop_guard();
-        let media = start_media(&config, &host, &bound, stop.clone())?;
+        metrics.xdp(&carriers.interfaces);
+        let media = start_media(&config, carriers, &bound, stop.clone())?;
         let engine = media.engine;
         let gateway = backend::Gateway::new(media.control.clone(), metrics.clone(), engine);
         let gateway = Arc::new(gateway);
@@ -205,10 +224,11 @@ struct MediaPlane {
 
 fn start_media(
     config: &Config,
-    host: &Host,
+    carriers: Carriers,
     bound: &Bound,
     stop: CancellationToken,
 ) -> Result<MediaPlane, StartError> {
+    let Carriers { realms: carried, workers, shares, interfaces: _ } = carriers;
     let policy: Policy = config.gateway_policy(bound.addresses());
     let realms = config.realm.iter().map(crate::config::Realm::model).collect();
     let mut random = rand::rng();
@@ -218,16 +238,17 @@ fn start_media(
     let epoch = u64::try_from(epoch).unwrap_or(u64::MAX);
     let first = random.random_range(1..=u32::MAX - 2);
     let gateway = Gateway::new(policy, realms, secret, epoch, first)?;
-    let ports = MediaPorts::new(config.realm.clone(), descriptor_budget(config)?, Instant::now());
+    let budget = descriptor_budget(config, &carried)?;
+    let ports = MediaPorts::new(carried, budget, Instant::now());
     let (reports, received) = mpsc::channel(REPORTS);
     let engine = AnyEngine::new(config.media.engine.0).map_err(|unsupported| {
         let (key, rule) = ("media.engine".to_owned(), unsupported.to_string());
         StartError::Config(vec![Invalid { key, rule }])
     })?;
-    let workers = config.worker_count(host);
     info!(engine = engine.name(), workers, "media starts");
+    let mut shares = shares.into_iter();
     let workers = (0..workers)
-        .map(|index| start_worker(config, engine, index, reports.clone()))
+        .map(|index| start_worker(config, engine, index, shares.next(), reports.clone()))
         .collect::<Result<Vec<_>, _>>()?;
     let heartbeats = workers.iter().map(WorkerHandle::heartbeat).collect();
     let (control, client) = Control::new(gateway, ports, workers, received, config.limits.events);
@@ -241,15 +262,16 @@ fn start_worker(
     config: &Config,
     engine: AnyEngine,
     index: usize,
+    xdp: Option<XdpWorker>,
     reports: mpsc::Sender<agw_relay::Report>,
-) -> Result<WorkerHandle<UdpPort>, StartError> {
+) -> Result<WorkerHandle<MediaPort>, StartError> {
     let coalesce = Duration::from_micros(config.media.coalesce_us);
     let busy_poll = Duration::from_micros(config.media.busy_poll_us);
     let system = |what| move |source| StartError::System { what, source };
     let cores = agw_net::allowed_cores().map_err(system("asking for cores"))?;
     let core = cores.get(index % cores.len().max(1)).copied().filter(|_| config.media.pin);
     let options = SocketsOptions { coalesce, busy_poll, ..SocketsOptions::default() };
-    let io = SocketsBackend::new(options).map_err(system("opening epoll"))?;
+    let io = MediaBackend::new(options, xdp).map_err(system("opening epoll"))?;
     let options = StartOptions { index, core, engine, coalesces: !coalesce.is_zero() };
     worker::start(options, io, reports).map_err(system("starting a worker"))
 }

@@ -139,7 +139,7 @@ const fn of(name: &'static str, help: &'static str, of: fn(&Totals) -> u64) -> W
     WorkerCounter { name, help, of }
 }
 
-const WORKER_COUNTERS: [WorkerCounter; 16] = [
+const WORKER_COUNTERS: [WorkerCounter; 20] = [
     of("agw_packets_received_total", "Datagrams that reached the relay.", |t| {
         t.relay.received.packets
     }),
@@ -173,6 +173,18 @@ const WORKER_COUNTERS: [WorkerCounter; 16] = [
         "agw_packets_discarded_total",
         "Datagrams still queued in a media port that was closed.",
         |t| t.io.discarded_at_removal,
+    ),
+    of("agw_xdp_packets_stray_total", "Datagrams to media ports that nobody has open.", |t| {
+        t.io.stray
+    }),
+    of("agw_xdp_frames_malformed_total", "Frames that hold no whole datagram.", |t| t.io.malformed),
+    of("agw_xdp_packets_handed_over_total", "Datagrams given to the worker of their call.", |t| {
+        t.io.handed_over
+    }),
+    of(
+        "agw_xdp_packets_not_handed_over_total",
+        "Datagrams lost because too many were on their way to the worker of their call.",
+        |t| t.io.handover_full,
     ),
     of(
         "agw_sends_to_closed_ports_total",

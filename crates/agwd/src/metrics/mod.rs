@@ -16,6 +16,7 @@ use prometheus::{
 };
 
 use agw_iq::backend::TransactError;
+use agw_net::XdpInterface;
 
 pub(crate) use families::Snapshot;
 
@@ -37,6 +38,7 @@ pub(crate) struct Metrics {
     refused: IntCounterVec,
     reloads: IntCounterVec,
     certificate_expiry: IntGauge,
+    xdp_queues: IntGaugeVec,
 }
 
 /// Why a connection was not served; the variants are the values of the label.
@@ -119,6 +121,10 @@ impl Metrics {
                 "agwd_certificate_expiry_timestamp_seconds",
                 "When the server certificate expires; 0 without TLS.",
             )?,
+            xdp_queues: IntGaugeVec::new(
+                Opts::new("agw_xdp_queues", "Receive queues of the devices of xdp realms."),
+                &["device", "mode", "zero_copy"],
+            )?,
             registry,
         };
         metrics.register()?;
@@ -131,6 +137,7 @@ impl Metrics {
         }
         self.registry.register(Box::new(self.transaction_seconds.clone()))?;
         self.registry.register(Box::new(self.connections.clone()))?;
+        self.registry.register(Box::new(self.xdp_queues.clone()))?;
         self.registry.register(Box::new(self.certificate_expiry.clone()))
     }
 
@@ -168,6 +175,15 @@ impl Metrics {
     /// Another server certificate is in use.
     pub(crate) fn certificate_expires(&self, timestamp: i64) {
         self.certificate_expiry.set(timestamp);
+    }
+
+    /// The devices of realms with `backend = "xdp"`, and how they are used.
+    pub(crate) fn xdp(&self, interfaces: &[XdpInterface]) {
+        for interface in interfaces {
+            let zero_copy = if interface.zero_copy { "true" } else { "false" };
+            let labels = [interface.name.as_str(), interface.attached.name(), zero_copy];
+            self.xdp_queues.with_label_values(&labels).set(interface.queues.into());
+        }
     }
 
     /// Everything in the text format of Prometheus.

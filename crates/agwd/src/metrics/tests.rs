@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use agw_context::Capabilities;
 use agw_iq::backend::Unavailable;
+use agw_net::{AttachedMode, XdpInterface};
 use agw_relay::DropReason;
 
 use super::{Metrics, RefusedConnection, Snapshot};
@@ -20,6 +21,13 @@ fn text() -> String {
     metrics.refused("tcp", RefusedConnection::Tls);
     metrics.connections("tcp").inc();
     metrics.reloaded(true);
+    metrics.xdp(&[XdpInterface {
+        name: "eth0".to_owned(),
+        queues: 4,
+        attached: AttachedMode::Native,
+        native_refusal: None,
+        zero_copy: false,
+    }]);
     let config = Config::default();
     let realms = config.realm.iter().map(|realm| realm.model()).collect();
     let secret = zeroize::Zeroizing::new([0; 64]);
@@ -74,8 +82,20 @@ fn every_family_is_told_once_with_help() {
 //# Metrics MUST NOT carry a label per call.
 #[test]
 fn labels_come_from_closed_sets() {
-    let allowed =
-        ["reason", "class", "realm", "worker", "listener", "result", "le", "engine", "version"];
+    let allowed = [
+        "reason",
+        "class",
+        "realm",
+        "worker",
+        "listener",
+        "result",
+        "le",
+        "engine",
+        "version",
+        "device",
+        "mode",
+        "zero_copy",
+    ];
     for line in text().lines().filter(|line| !line.starts_with('#')) {
         let labels = line.split_once('{').and_then(|(_, rest)| rest.split_once('}'));
         for label in labels.iter().flat_map(|(labels, _)| labels.split(',')) {
@@ -83,6 +103,12 @@ fn labels_come_from_closed_sets() {
             assert!(allowed.contains(&name), "{line}");
         }
     }
+}
+
+#[test]
+fn the_devices_of_xdp_realms_are_told_with_their_modes() {
+    let sample = "agw_xdp_queues{device=\"eth0\",mode=\"native\",zero_copy=\"false\"} 4";
+    assert!(text().lines().any(|line| line == sample));
 }
 
 #[test]
