@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
 use tokio::task::JoinSet;
 
 use crate::latency::Times;
@@ -111,15 +110,13 @@ async fn timed<T>(future: impl Future<Output = T>) -> (T, Duration) {
 /// Sets calls up, so many at a time, and tells where they are, in their order.
 ///
 /// # Errors
-/// The first refusal: without all calls there is nothing to measure. Those that stand already are
-/// released.
+/// The first refusal: without all calls there is nothing to measure.
 pub(crate) async fn set_up_all<C: Control>(
     control: &C,
     specs: &[Arc<CallSpec>],
     outstanding: usize,
 ) -> anyhow::Result<(Vec<Placed>, Asked)> {
     let next = Arc::new(AtomicUsize::new(0));
-    let wanted = specs.len();
     let specs: Arc<[Arc<CallSpec>]> = specs.into();
     let mut tasks = JoinSet::new();
     for _ in 0..outstanding.min(specs.len()) {
@@ -128,30 +125,18 @@ pub(crate) async fn set_up_all<C: Control>(
             let (mut asked, mut placed) = (Asked::nothing()?, Vec::new());
             loop {
                 let place = next.fetch_add(1, Ordering::Relaxed);
-                let Some(spec) = specs.get(place) else {
-                    return anyhow::Ok((asked, placed, None));
-                };
-                match asked.set_up(&control, Arc::clone(spec)).await {
-                    Ok(call) => placed.push((place, call)),
-                    Err(error) => return Ok((asked, placed, Some(error))),
-                }
+                let Some(spec) = specs.get(place) else { return anyhow::Ok((asked, placed)) };
+                placed.push((place, asked.set_up(&control, Arc::clone(spec)).await?));
             }
         });
     }
-    let (mut all, mut placed, mut refusal) = (Asked::nothing()?, BTreeMap::new(), None);
+    let (mut all, mut placed) = (Asked::nothing()?, BTreeMap::new());
     while let Some(done) = tasks.join_next().await {
-        let (asked, some, error) = done??;
+        let (asked, some) = done??;
         all.add(&asked)?;
         placed.extend(some);
-        refusal = refusal.or(error);
     }
-    let placed: Vec<Placed> = placed.into_values().collect();
-    if let Some(refusal) = refusal {
-        release_all(control, &placed, outstanding).await?;
-        let count = placed.len();
-        return Err(refusal).with_context(|| format!("{count} of {wanted} calls are set up"));
-    }
-    Ok((placed, all))
+    Ok((placed.into_values().collect(), all))
 }
 
 /// Releases calls, so many at a time.

@@ -2,7 +2,7 @@
 
 use agw_iq::pb;
 use agw_srtp::Suite;
-use agw_tests::{Call, Gateway, Leg, api};
+use agw_tests::{Call, Gateway, Leg, Side, api};
 use tonic::Code;
 use tonic::transport::Endpoint;
 use tonic_health::pb::HealthCheckRequest;
@@ -70,7 +70,7 @@ fn a_controller_drains_the_gateway() {
 }
 
 fn reserve(gateway: &Gateway) -> Result<pb::TerminationReply, agw_iq::client::CallError> {
-    let leg = Leg::plain(Call::IP);
+    let leg = Leg::plain(Side::Core.peer());
     let reserve = api::reserve("core", vec![leg.stream]);
     gateway.wait(gateway.iq.reserve_and_configure(reserve))
 }

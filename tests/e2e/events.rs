@@ -3,7 +3,7 @@
 use agw_iq::pb;
 use agw_iq::pb::event::Kind;
 use agw_srtp::Suite;
-use agw_tests::{Call, Gateway, Key, Leg, api};
+use agw_tests::{Call, Gateway, Key, Leg, Side, api};
 use tonic::{Code, Streaming};
 
 /// A subscription to events.
@@ -98,6 +98,7 @@ fn a_subscriber_is_told_when_events_are_gone() {
         assert_eq!(refused.reason.as_deref(), Some("EVENTS_GONE"), "{after} of {of_epoch}");
         assert_eq!(refused.code, Code::OutOfRange);
     }
+    drop(gateway);
     assert_ne!(state(&Gateway::start()).restart_epoch, epoch);
 }
 
@@ -105,8 +106,8 @@ fn a_subscriber_is_told_when_events_are_gone() {
 fn learnt_addresses_are_told() {
     let gateway = Gateway::start();
     let suite = Suite::AesCm128HmacSha1_80;
-    let access = Leg::secured(Call::IP, &Key::random(suite), &Key::random(suite));
-    let mut call = Call::between(&gateway, access, Leg::plain(Call::IP));
+    let access = Leg::secured(Side::Access.peer(), &Key::random(suite), &Key::random(suite));
+    let mut call = Call::between(&gateway, access, Leg::plain(Side::Core.peer()));
     let mut listener = Listener::from_the_start(&gateway);
 
     call.talk_inwards();
@@ -123,7 +124,7 @@ fn learnt_addresses_are_told() {
 }
 
 fn reserve(gateway: &Gateway) -> u32 {
-    let leg = Leg::plain(Call::IP);
+    let leg = Leg::plain(Side::Core.peer());
     let reserve = api::reserve("core", vec![leg.stream]);
     gateway.wait(gateway.iq.reserve_and_configure(reserve)).expect("a context").context_id
 }

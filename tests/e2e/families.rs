@@ -1,11 +1,7 @@
 //! IPv4, IPv6, and one on each side.
 
-use std::net::{IpAddr, Ipv6Addr};
-
 use agw_srtp::Suite;
-use agw_tests::{Call, Gateway, Key, Leg};
-
-const IPV6: IpAddr = IpAddr::V6(Ipv6Addr::LOCALHOST);
+use agw_tests::{Call, Gateway, Key, Leg, Side};
 
 //= tests/spec/relay.md#ports
 //= type=test
@@ -13,7 +9,9 @@ const IPV6: IpAddr = IpAddr::V6(Ipv6Addr::LOCALHOST);
 #[test]
 fn a_call_goes_over_ipv4_ipv6_and_from_one_to_the_other() {
     let gateway = Gateway::start();
-    for (access, core) in [(Call::IP, Call::IP), (IPV6, IPV6), (IPV6, Call::IP), (Call::IP, IPV6)] {
+    let access = [Side::Access.peer(), Side::Access.peer_v6()];
+    let core = [Side::Core.peer(), Side::Core.peer_v6()];
+    for (access, core) in access.into_iter().flat_map(|one| core.map(|other| (one, other))) {
         let suite = Suite::AesCm128HmacSha1_80;
         let (ingress, egress) = (Key::random(suite), Key::random(suite));
         let access = Leg::secured(access, &ingress, &egress);
@@ -40,7 +38,7 @@ fn each_realm_gives_out_even_ports_of_its_own_range() {
     let ports = &gateway.daemon.ports;
     for (realm, range) in [("access", ports.access()), ("core", ports.core())] {
         for _ in 0..10 {
-            let leg = Leg::plain(Call::IP);
+            let leg = Leg::plain(Side::Core.peer());
             let reserve = agw_tests::api::reserve(realm, vec![leg.stream]);
             let reply = gateway.wait(gateway.iq.reserve_and_configure(reserve)).expect("a leg");
             let local = &reply.streams[0];

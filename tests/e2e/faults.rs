@@ -1,7 +1,7 @@
 //! What goes wrong around the gateway: peers that vanish, ports that run out.
 
 use agw_srtp::Suite;
-use agw_tests::{Call, Endpoint, Gateway, Key, Leg, PortBlock, api};
+use agw_tests::{Call, Endpoint, Gateway, Key, Leg, PortBlock, Side, api};
 use tonic::Code;
 
 //= tests/spec/relay.md#sockets
@@ -13,16 +13,16 @@ fn a_peer_that_vanishes_and_comes_back_is_heard_and_hears_again() {
     let (rtp, rtcp) = (ports.peer(0), ports.peer(0) + 1);
     let gateway = Gateway::start();
     let suite = Suite::AesCm128HmacSha1_80;
-    let access = Leg::secured(Call::IP, &Key::random(suite), &Key::random(suite));
-    let mut core = Leg::plain(Call::IP);
-    core.endpoint = Endpoint::at(Call::IP, rtp, rtcp);
+    let access = Leg::secured(Side::Access.peer(), &Key::random(suite), &Key::random(suite));
+    let mut core = Leg::plain(Side::Core.peer());
+    core.endpoint = Endpoint::at(Side::Core.peer(), rtp, rtcp);
     core.stream.remote = Some(core.endpoint.remote());
     let mut call = Call::between(&gateway, access, core);
     call.talk();
     let local = call.core.local();
 
     // Its sockets are closed: the kernel answers the gateway with port unreachable.
-    call.core = Endpoint::plain(Call::IP);
+    call.core = Endpoint::plain(Side::Access.peer());
     let before = gateway.ledger().read();
     for _ in 0..50 {
         let packet = call.next_packet(Call::ACCESS);
@@ -30,7 +30,7 @@ fn a_peer_that_vanishes_and_comes_back_is_heard_and_hears_again() {
     }
     let after = gateway.ledger().after(before.received + 50);
     assert_eq!(after.forwarded, before.forwarded + 50);
-    call.core = Endpoint::at(Call::IP, rtp, rtcp);
+    call.core = Endpoint::at(Side::Core.peer(), rtp, rtcp);
     call.core.attach(&local);
 
     for _ in 0..20 {
@@ -45,7 +45,7 @@ fn a_peer_that_vanishes_and_comes_back_is_heard_and_hears_again() {
 #[test]
 fn when_ports_run_out_nothing_is_half_done_and_released_ones_serve_again() {
     let gateway = Gateway::with(&["policy.port_rest_ms=1"]);
-    let endpoint = Endpoint::plain(Call::IP);
+    let endpoint = Endpoint::plain(Side::Access.peer());
     let reserve = || {
         // The core realm's ports are used up before those of the access realm.
         let core = vec![api::plain(1, &endpoint), api::plain(2, &endpoint)];

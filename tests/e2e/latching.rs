@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use agw_iq::pb;
 use agw_srtp::Suite;
-use agw_tests::{Call, Endpoint, Gateway, Key, Leg};
+use agw_tests::{Call, Endpoint, Gateway, Key, Leg, Side};
 
 //= tests/spec/relay.md#source
 //= type=test
@@ -39,7 +39,7 @@ fn media_does_not_follow_what_is_old_replayed_or_forged() {
     let recorded = call.access.seal(&next);
     call.access.send_octets(&recorded);
     assert_eq!(call.core.receive(), next);
-    let mut stranger = Endpoint::plain(Call::IP);
+    let mut stranger = Endpoint::plain(Side::Access.peer());
     stranger.attach(&call.access.local());
 
     stranger.send_octets(&recorded);
@@ -67,7 +67,7 @@ fn a_short_tag_has_to_be_right_three_times_before_media_follows() {
         call.talk_inwards();
     }
     call.talk_outwards();
-    let mut elsewhere = Endpoint::plain(Call::IP);
+    let mut elsewhere = Endpoint::plain(Side::Access.peer());
     elsewhere.attach(&call.access.local());
 
     for confirmed in [false, false, true] {
@@ -90,7 +90,7 @@ fn a_short_tag_has_to_be_right_three_times_before_media_follows() {
 fn a_plain_leg_locks_to_the_first_source_within_the_gate() {
     let gateway = Gateway::start();
     let mut call = latching(&gateway, 600_000);
-    let mut stranger = Endpoint::plain(Call::IP);
+    let mut stranger = Endpoint::plain(Side::Access.peer());
     stranger.attach(&call.core.local());
     call.core.moves();
 
@@ -108,7 +108,7 @@ fn a_plain_leg_locks_to_the_first_source_within_the_gate() {
 fn a_plain_leg_that_nobody_claimed_in_time_keeps_its_signalled_source() {
     let gateway = Gateway::start();
     let mut call = latching(&gateway, 1);
-    let mut stranger = Endpoint::plain(Call::IP);
+    let mut stranger = Endpoint::plain(Side::Access.peer());
     stranger.attach(&call.core.local());
     thread::sleep(Duration::from_millis(100));
 
@@ -127,7 +127,7 @@ fn a_plain_leg_that_nobody_claimed_in_time_keeps_its_signalled_source() {
 fn a_plain_leg_listens_to_nobody_but_its_signalled_source() {
     let gateway = Gateway::start();
     let (mut call, ..) = Call::e2ae(&gateway, Suite::AesCm128HmacSha1_80);
-    let mut stranger = Endpoint::plain(Call::IP);
+    let mut stranger = Endpoint::plain(Side::Access.peer());
     stranger.attach(&call.core.local());
 
     let packet = call.next_packet(Call::CORE);
@@ -141,8 +141,8 @@ fn a_plain_leg_listens_to_nobody_but_its_signalled_source() {
 /// A call whose core leg latches within a gate.
 fn latching(gateway: &Gateway, within_ms: u32) -> Call {
     let suite = Suite::AesCm128HmacSha1_80;
-    let access = Leg::secured(Call::IP, &Key::random(suite), &Key::random(suite));
-    let mut core = Leg::plain(Call::IP);
+    let access = Leg::secured(Side::Access.peer(), &Key::random(suite), &Key::random(suite));
+    let mut core = Leg::plain(Side::Core.peer());
     let rule = pb::SourceRule::Latch.into();
     core.stream.source = Some(pb::SourcePolicy { rule, within_ms: Some(within_ms) });
     Call::between(gateway, access, core)

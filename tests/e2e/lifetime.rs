@@ -3,7 +3,7 @@
 use agw_iq::pb;
 use agw_iq::pb::event::Kind;
 use agw_srtp::{RocOnRekey, Suite};
-use agw_tests::{Call, Gateway, Key, Leg, api};
+use agw_tests::{Call, Gateway, Key, Leg, Side, api};
 
 use crate::events::Listener;
 
@@ -21,8 +21,8 @@ fn an_ingress_key_warns_at_90_percent_and_stops_at_its_end() {
     let gateway = Gateway::start();
     let ingress = Key::random(SUITE).with_lifetime(LIFETIME);
     let egress = Key::random(SUITE);
-    let access = Leg::secured(Call::IP, &ingress, &egress);
-    let mut call = Call::between(&gateway, access, Leg::plain(Call::IP));
+    let access = Leg::secured(Side::Access.peer(), &ingress, &egress);
+    let mut call = Call::between(&gateway, access, Leg::plain(Side::Core.peer()));
     let mut listener = Listener::from_the_start(&gateway);
 
     for _ in 1..LIFETIME {
@@ -50,8 +50,8 @@ fn an_egress_key_warns_at_90_percent_and_stops_at_its_end() {
     let gateway = Gateway::start();
     let ingress = Key::random(SUITE);
     let egress = Key::random(SUITE).with_lifetime(LIFETIME);
-    let access = Leg::secured(Call::IP, &ingress, &egress);
-    let mut call = Call::between(&gateway, access, Leg::plain(Call::IP));
+    let access = Leg::secured(Side::Access.peer(), &ingress, &egress);
+    let mut call = Call::between(&gateway, access, Leg::plain(Side::Core.peer()));
     let mut listener = Listener::from_the_start(&gateway);
 
     for _ in 1..LIFETIME {

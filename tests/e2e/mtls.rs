@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use agw_iq::client::{CallError, IqClient, Tls};
-use agw_tests::{Call, Gateway, Leg, api};
+use agw_tests::{Call, Gateway, Leg, Side, api};
 use rcgen::{
     BasicConstraints, Certificate, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa,
     Issuer, KeyPair,
@@ -80,7 +80,8 @@ fn only_a_certificate_of_the_authority_gets_in() {
 fn a_controller_does_not_see_contexts_of_another_one() {
     let authority = Authority::new();
     let gateway = gateway(&authority, "alg-1");
-    let mut call = Call::between(&gateway, Leg::plain(Call::IP), Leg::plain(Call::IP));
+    let mut call =
+        Call::between(&gateway, Leg::plain(Side::Core.peer()), Leg::plain(Side::Core.peer()));
     let own = gateway.wait(gateway.iq.contexts(false)).expect("an audit");
     assert_eq!(own.len(), 1);
     assert!(own[0].controller.contains("alg-1"), "{}", own[0].controller);

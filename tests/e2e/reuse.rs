@@ -3,7 +3,7 @@
 use agw_iq::client::CallError;
 use agw_iq::pb;
 use agw_srtp::Suite;
-use agw_tests::{Call, Endpoint, Gateway, Key, Leg, api};
+use agw_tests::{Call, Endpoint, Gateway, Key, Leg, Side, api};
 use tonic::Code;
 
 const SUITE: Suite = Suite::AesCm128HmacSha1_80;
@@ -15,7 +15,7 @@ const SUITE: Suite = Suite::AesCm128HmacSha1_80;
 fn one_key_for_both_directions_is_refused() {
     let gateway = Gateway::start();
     let key = Key::random(SUITE);
-    let leg = Leg::secured(Call::IP, &key, &key);
+    let leg = Leg::secured(Side::Access.peer(), &key, &key);
 
     let refused = refusal(&gateway, leg.stream);
 
@@ -34,7 +34,7 @@ fn a_key_of_another_stream_is_refused_and_nothing_changes() {
     let (mut call, ingress, egress) = Call::e2ae(&gateway, SUITE);
     call.talk();
     let fresh = Key::random(SUITE);
-    let endpoint = Endpoint::plain(Call::IP);
+    let endpoint = Endpoint::plain(Side::Access.peer());
     for (one, other) in [(&ingress, &fresh), (&fresh, &ingress), (&egress, &fresh)] {
         let refused = refusal(&gateway, api::secured(1, &endpoint, &one.crypto(), &other.crypto()));
         assert_eq!(refused.reason.as_deref(), Some("KEY_REUSE"));
@@ -62,7 +62,7 @@ fn a_key_of_another_stream_is_refused_and_nothing_changes() {
 #[test]
 fn weak_and_unfit_keys_are_refused_at_their_field() {
     let gateway = Gateway::start();
-    let endpoint = Endpoint::plain(Call::IP);
+    let endpoint = Endpoint::plain(Side::Access.peer());
     let good = Key::random(SUITE).crypto();
     let of = |change: &dyn Fn(&mut pb::MasterKey)| {
         let mut crypto = Key::random(SUITE).crypto();
@@ -110,7 +110,7 @@ fn a_new_address_needs_new_keys() {
     let gateway = Gateway::start();
     let (mut call, ..) = Call::e2ae(&gateway, SUITE);
     call.talk();
-    let mut moved = Endpoint::plain(Call::IP);
+    let mut moved = Endpoint::plain(Side::Access.peer());
     let change = pb::StreamChange { remote: Some(moved.remote()), ..pb::StreamChange::default() };
     let configure = api::configure(call.context, 1, change.clone());
     let refused = gateway.wait(gateway.iq.configure(configure)).expect_err("old keys");

@@ -3,7 +3,7 @@
 use agw_iq::pb;
 use agw_srtp::Suite;
 use agw_tests::packet::{rtcp, rtp};
-use agw_tests::{Call, Endpoint, Gateway, Key, Leg, PortBlock, api};
+use agw_tests::{Call, Endpoint, Gateway, Key, Leg, PortBlock, Side, api};
 
 const SUITE: Suite = Suite::AesCm128HmacSha1_32;
 
@@ -14,8 +14,8 @@ const SUITE: Suite = Suite::AesCm128HmacSha1_32;
 fn rtcp_goes_to_the_next_port_unless_another_one_is_signalled() {
     let ports = PortBlock::take();
     let gateway = Gateway::start();
-    let mut core = Leg::plain(Call::IP);
-    core.endpoint = Endpoint::at(Call::IP, ports.peer(0), ports.peer(0) + 1);
+    let mut core = Leg::plain(Side::Core.peer());
+    core.endpoint = Endpoint::at(Side::Core.peer(), ports.peer(0), ports.peer(0) + 1);
     core.stream.remote = Some(pb::RemoteAddress { rtcp: None, ..core.endpoint.remote() });
     let explicit = secured();
     assert_ne!(explicit.endpoint.remote().rtcp, None);
@@ -31,9 +31,9 @@ fn rtcp_goes_to_the_next_port_unless_another_one_is_signalled() {
 fn rtcp_is_multiplexed_on_one_leg_and_not_on_the_other() {
     let gateway = Gateway::start();
     for (access, core) in [
-        (secured().multiplexing(), Leg::plain(Call::IP)),
-        (secured(), Leg::plain(Call::IP).multiplexing()),
-        (secured().multiplexing(), Leg::plain(Call::IP).multiplexing()),
+        (secured().multiplexing(), Leg::plain(Side::Core.peer())),
+        (secured(), Leg::plain(Side::Core.peer()).multiplexing()),
+        (secured().multiplexing(), Leg::plain(Side::Core.peer()).multiplexing()),
     ] {
         let mut call = Call::between(&gateway, access, core);
         for _ in 0..5 {
@@ -47,7 +47,8 @@ fn rtcp_is_multiplexed_on_one_leg_and_not_on_the_other() {
 #[test]
 fn rtcp_on_the_rtp_port_is_refused_without_multiplexing() {
     let gateway = Gateway::start();
-    let mut call = Call::between(&gateway, Leg::plain(Call::IP), Leg::plain(Call::IP));
+    let mut call =
+        Call::between(&gateway, Leg::plain(Side::Core.peer()), Leg::plain(Side::Core.peer()));
 
     call.access.send_octets(&rtcp(Call::ACCESS, 1));
 
@@ -65,7 +66,7 @@ fn rtcp_has_no_port_and_does_not_pass_where_it_is_off() {
     let mut access = secured();
     access.stream.rtcp = pb::RtcpMode::Off.into();
     access.stream.remote = Some(pb::RemoteAddress { rtcp: None, ..access.endpoint.remote() });
-    let core = Leg::plain(Call::IP);
+    let core = Leg::plain(Side::Core.peer());
     let (mut of_access, mut of_core) = (access.endpoint, core.endpoint);
     let commands = api::call(vec![access.stream], vec![core.stream]);
     let replies = gateway.wait(gateway.iq.transact(commands)).expect("a call");
@@ -83,5 +84,5 @@ fn rtcp_has_no_port_and_does_not_pass_where_it_is_off() {
 }
 
 fn secured() -> Leg {
-    Leg::secured(Call::IP, &Key::random(SUITE), &Key::random(SUITE))
+    Leg::secured(Side::Access.peer(), &Key::random(SUITE), &Key::random(SUITE))
 }

@@ -2,7 +2,7 @@
 
 use agw_iq::pb;
 use agw_srtp::Suite;
-use agw_tests::{Call, Endpoint, Gateway, Key, Leg, api};
+use agw_tests::{Call, Endpoint, Gateway, Key, Leg, Side, api};
 
 const SUITES: [Suite; 4] = [
     Suite::AesCm128HmacSha1_80,
@@ -27,8 +27,8 @@ fn of_300_keys_none_is_found_anywhere() {
         let suite = SUITES[number % SUITES.len()];
         let four = [(); 4].map(|()| Key::random(suite));
         let [a, b, c, d] = &four;
-        let access = Leg::secured(Call::IP, a, b).multiplexing();
-        let core = Leg::secured(Call::IP, c, d).multiplexing();
+        let access = Leg::secured(Side::Access.peer(), a, b).multiplexing();
+        let core = Leg::secured(Side::Access.peer(), c, d).multiplexing();
         let mut call = Call::between(&gateway, access, core);
         call.talk();
         call.report();
@@ -59,7 +59,7 @@ fn of_300_keys_none_is_found_anywhere() {
 
 /// The texts of refusals of requests with these keys.
 fn refusals(gateway: &Gateway, keys: &[Key; 4]) -> String {
-    let endpoint = Endpoint::plain(Call::IP);
+    let endpoint = Endpoint::plain(Side::Access.peer());
     let [a, b, ..] = keys;
     let mut long = a.crypto();
     long.keys[0].key.push(0);

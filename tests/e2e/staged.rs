@@ -3,7 +3,7 @@
 use agw_iq::pb;
 use agw_iq::pb::event::Kind;
 use agw_srtp::{RocOnRekey, Suite};
-use agw_tests::{Call, Gateway, Key, Leg, api};
+use agw_tests::{Call, Gateway, Key, Leg, Side, api};
 
 use crate::events::Listener;
 
@@ -17,8 +17,8 @@ fn a_staged_key_comes_in_force_with_its_mki() {
     let gateway = Gateway::start();
     let ingress = Key::random(SUITE).with_mki(&[1]);
     let egress = Key::random(SUITE);
-    let access = Leg::secured(Call::IP, &ingress, &egress);
-    let mut call = Call::between(&gateway, access, Leg::plain(Call::IP));
+    let access = Leg::secured(Side::Access.peer(), &ingress, &egress);
+    let mut call = Call::between(&gateway, access, Leg::plain(Side::Core.peer()));
     let mut listener = Listener::from_the_start(&gateway);
     call.talk();
     let fresh = Key::random(SUITE).with_mki(&[2]);
@@ -99,11 +99,11 @@ fn of_several_live_keys_the_mki_chooses() {
     let one = Key::random(SUITE).with_mki(&[0, 1]);
     let other = Key::random(SUITE).with_mki(&[0, 2]);
     let egress = Key::random(SUITE).with_mki(&[7; 128]);
-    let mut access = Leg::secured(Call::IP, &one, &egress);
+    let mut access = Leg::secured(Side::Access.peer(), &one, &egress);
     let mut crypto = one.crypto();
     crypto.keys.extend(other.crypto().keys);
     access.stream.ingress_crypto = Some(crypto);
-    let mut call = Call::between(&gateway, access, Leg::plain(Call::IP));
+    let mut call = Call::between(&gateway, access, Leg::plain(Side::Core.peer()));
 
     for key in [&one, &other, &one, &other] {
         call.access.sends_with(key, RocOnRekey::Keep);

@@ -3,7 +3,7 @@
 use agw_iq::pb;
 use agw_srtp::Suite;
 use agw_tests::packet::rtp;
-use agw_tests::{Call, Endpoint, Gateway, api};
+use agw_tests::{Call, Endpoint, Gateway, Side, api};
 
 //= tests/spec/iq.md#reservation
 //= type=test
@@ -13,7 +13,7 @@ fn the_remote_leg_goes_on_when_another_leg_takes_over() {
     let gateway = Gateway::start();
     let (mut call, ..) = Call::e2ae_at(&gateway, Suite::AesCm128HmacSha1_80, 3);
     call.talk();
-    let mut third = Endpoint::plain(Call::IP);
+    let mut third = Endpoint::plain(Side::Access.peer());
     let reserve = pb::Reserve {
         context_id: call.context,
         ..api::reserve("core", vec![api::plain(1, &third)])

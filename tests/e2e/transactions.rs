@@ -3,7 +3,7 @@
 use agw_iq::pb;
 use agw_iq::pb::command::Command;
 use agw_srtp::Suite;
-use agw_tests::{Call, Endpoint, Gateway, api, terminations};
+use agw_tests::{Call, Endpoint, Gateway, Side, api, terminations};
 use tonic::Code;
 
 //= tests/spec/iq.md#transactions
@@ -18,7 +18,7 @@ use tonic::Code;
 #[test]
 fn a_bad_command_undoes_those_before_it() {
     let gateway = Gateway::start();
-    let endpoint = Endpoint::plain(Call::IP);
+    let endpoint = Endpoint::plain(Side::Access.peer());
     let good = api::call(vec![api::plain(1, &endpoint)], vec![api::plain(1, &endpoint)]);
     let bad = Command::Reserve(api::join("nowhere", vec![api::plain(1, &endpoint)]));
     for _ in 0..100 {
@@ -69,7 +69,7 @@ fn a_bad_change_leaves_a_call_as_it_was() {
 #[test]
 fn a_transaction_that_is_sent_again_acts_once() {
     let gateway = Gateway::start();
-    let endpoint = Endpoint::plain(Call::IP);
+    let endpoint = Endpoint::plain(Side::Access.peer());
     let commands = api::call(vec![api::plain(1, &endpoint)], vec![api::plain(1, &endpoint)]);
     let wrapped = |commands: &[Command]| -> Vec<_> {
         commands.iter().cloned().map(|one| pb::Command { command: Some(one) }).collect()
@@ -95,7 +95,7 @@ fn a_transaction_that_is_sent_again_acts_once() {
 #[test]
 fn a_stream_of_transactions_answers_in_order_and_goes_on_after_a_refusal() {
     let gateway = Gateway::start();
-    let endpoint = Endpoint::plain(Call::IP);
+    let endpoint = Endpoint::plain(Side::Access.peer());
     let requests: Vec<_> = (0..9)
         .map(|number| {
             let realm = if number % 3 == 1 { "nowhere" } else { "core" };

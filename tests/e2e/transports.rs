@@ -2,7 +2,7 @@
 
 use agw_iq::pb;
 use agw_srtp::Suite;
-use agw_tests::{Call, Endpoint, Gateway, Key, Leg, api, terminations};
+use agw_tests::{Call, Endpoint, Gateway, Key, Leg, Side, api, terminations};
 
 /// The suites that need no leave of policy.
 const SUITES: [Suite; 8] = [
@@ -40,8 +40,8 @@ fn srtp_of_one_suite_becomes_srtp_of_another() {
     for (of_access, of_core) in SUITES.into_iter().zip(SUITES.into_iter().rev()) {
         let [a, b] = [Key::random(of_access), Key::random(of_access)];
         let [c, d] = [Key::random(of_core), Key::random(of_core)];
-        let access = Leg::secured(Call::IP, &a, &b);
-        let mut call = Call::between(&gateway, access, Leg::secured(Call::IP, &c, &d));
+        let access = Leg::secured(Side::Access.peer(), &a, &b);
+        let mut call = Call::between(&gateway, access, Leg::secured(Side::Access.peer(), &c, &d));
         for _ in 0..20 {
             call.talk();
         }
@@ -52,7 +52,8 @@ fn srtp_of_one_suite_becomes_srtp_of_another() {
 #[test]
 fn rtp_passes_between_plain_legs() {
     let gateway = Gateway::start();
-    let mut call = Call::between(&gateway, Leg::plain(Call::IP), Leg::plain(Call::IP));
+    let mut call =
+        Call::between(&gateway, Leg::plain(Side::Core.peer()), Leg::plain(Side::Core.peer()));
     for _ in 0..50 {
         call.talk();
     }
@@ -68,8 +69,8 @@ fn srtp_passes_untouched_between_transparent_legs() {
     let gateway = Gateway::start();
     let suite = Suite::AesCm128HmacSha1_32;
     let (one, other) = (Key::random(suite), Key::random(suite));
-    let access = Leg::transparent(Call::IP, &one, &other);
-    let core = Leg::transparent(Call::IP, &other, &one);
+    let access = Leg::transparent(Side::Access.peer(), &one, &other);
+    let core = Leg::transparent(Side::Access.peer(), &other, &one);
     let mut call = Call::between(&gateway, access, core);
     let packet = call.next_packet(Call::ACCESS);
     let sealed = call.access.seal(&packet);
@@ -86,14 +87,14 @@ fn keys_given_as_a_crypto_attribute_do_the_same() {
     let gateway = Gateway::start();
     let suite = Suite::AesCm128HmacSha1_80;
     let (ingress, egress) = (Key::random(suite), Key::random(suite));
-    let mut access = Leg::secured(Call::IP, &ingress, &egress);
+    let mut access = Leg::secured(Side::Access.peer(), &ingress, &egress);
     let line = |key: &Key, tag| pb::CryptoContext {
         sdes_line: key.sdes_line(tag),
         ..pb::CryptoContext::default()
     };
     access.stream.ingress_crypto = Some(line(&ingress, 1));
     access.stream.egress_crypto = Some(line(&egress, 2));
-    let mut call = Call::between(&gateway, access, Leg::plain(Call::IP));
+    let mut call = Call::between(&gateway, access, Leg::plain(Side::Core.peer()));
     for _ in 0..5 {
         call.talk();
     }
@@ -107,10 +108,10 @@ fn a_secured_leg_without_keys_passes_nothing_until_they_come() {
     let gateway = Gateway::start();
     let suite = Suite::AeadAes256Gcm;
     let (ingress, egress) = (Key::random(suite), Key::random(suite));
-    let mut access = Leg::secured(Call::IP, &ingress, &egress);
+    let mut access = Leg::secured(Side::Access.peer(), &ingress, &egress);
     access.stream.ingress_crypto = None;
     access.stream.egress_crypto = None;
-    let mut call = Call::between(&gateway, access, Leg::plain(Call::IP));
+    let mut call = Call::between(&gateway, access, Leg::plain(Side::Core.peer()));
 
     call.access.send(&call_packet(Call::ACCESS));
     call.core.send(&call_packet(Call::CORE));
@@ -140,8 +141,9 @@ fn audio_and_video_of_one_call_keep_apart() {
     let (audio, video) = (Suite::AesCm128HmacSha1_80, Suite::AeadAes128Gcm);
     let keys = [audio, audio, video, video].map(Key::random);
     let [k1, k2, k3, k4] = &keys;
-    let mut access = [(k1, k2), (k3, k4)].map(|(a, b)| Endpoint::secured(Call::IP, a, b));
-    let mut core = [(); 2].map(|()| Endpoint::plain(Call::IP));
+    let mut access =
+        [(k1, k2), (k3, k4)].map(|(a, b)| Endpoint::secured(Side::Access.peer(), a, b));
+    let mut core = [(); 2].map(|()| Endpoint::plain(Side::Access.peer()));
     let secured = vec![
         api::secured(1, &access[0], &k1.crypto(), &k2.crypto()),
         pb::Stream {

@@ -5,14 +5,13 @@ Usage: attacks.py IQ ADMIN SCENARIO SUITE...
 """
 
 import os
-import socket
 import struct
 import sys
 
 from call import SecuredCall, fresh_key, sender_at
 from iq import Iq
 from ledger import Ledger
-from packets import compound, payload, rtp
+from packets import ACCESS, CORE, ON_STAGE, bound_socket, compound, payload, rtp
 
 # So that the stream wraps to ROC 4 while an attack is under way.
 FIRST = (3 << 16) + 65500
@@ -46,7 +45,8 @@ class Scene:
             self.next += 1
 
     def attack(self, packets, send, *reasons):
-        """Sends every packet between genuine ones and expects it dropped for one of `reasons`."""
+        """Sends every packet between genuine ones and expects it dropped for one of `reasons`;
+        without any it must not even reach the relay."""
         packets = list(packets)
         before = self.ledger.settled()
         for packet in packets:
@@ -55,7 +55,8 @@ class Scene:
         after = self.ledger.settled()
         dropped = after.dropped_since(before)
         counted = {reason: count for reason, count in dropped.items() if count}
-        assert sum(counted.values()) == len(packets), (len(packets), counted)
+        expected = len(packets) if reasons else 0
+        assert sum(counted.values()) == expected, (len(packets), counted)
         assert set(counted) <= set(reasons), (reasons, counted)
         self.call.check_silence()
 
@@ -145,8 +146,7 @@ def replay_of_control_packets(scene):
 
 def foreign_replay(scene):
     """Genuine packets from another address: media must not follow them."""
-    stranger = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    stranger.bind(("127.0.0.1", 0))
+    stranger = bound_socket(ACCESS)
     stranger.setblocking(False)
 
     def send(packet):
@@ -203,8 +203,10 @@ def giants(scene):
     """Datagrams longer than any packet of media, genuine in their first octets."""
     sealed = scene.sealed_ahead()
     long = [sealed + bytes(length) for length in (4000, 9000, 60000)]
-    scene.attack(long, scene.to_access_rtp, "too_long")
-    scene.attack(long, scene.call.core.send_rtp, "too_long")
+    # They come in fragments, which the xdp backend leaves to a kernel that has no such socket.
+    reasons = () if ON_STAGE else ("too_long",)
+    scene.attack(long, scene.to_access_rtp, *reasons)
+    scene.attack(long, scene.call.core.send_rtp, *reasons)
 
 
 def plain_rtp_into_the_srtp_port(scene):
@@ -244,8 +246,7 @@ def the_wrong_port(scene):
 
 def a_foreign_source_on_the_plain_leg(scene):
     """Another port than the signalled one, on the RTP and on the RTCP port."""
-    stranger = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    stranger.bind(("127.0.0.1", 0))
+    stranger = bound_socket(CORE)
     core = scene.call.core
     media = [rtp(scene.call.core_ssrc, scene.next + n, payload(n)) for n in range(50)]
     scene.attack(media, lambda one: stranger.sendto(one, core.to_rtp), "wrong_source")

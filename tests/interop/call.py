@@ -3,7 +3,7 @@
 import os
 
 import pylibsrtp
-from packets import Sockets, rtp, sequence_of
+from packets import ACCESS, CORE, Sockets, rtp, sequence_of
 
 SUITES = {
     "AES_CM_128_HMAC_SHA1_80": (pylibsrtp.Policy.SRTP_PROFILE_AES128_CM_SHA1_80, 16, 14),
@@ -56,7 +56,7 @@ def receiver_at(suite, key, ssrc, index):
 class SecuredCall:
     """SRTP at the access leg, RTP at the core leg, both open."""
 
-    def __init__(self, iq, suite, *, first_index=0, addresses=("127.0.0.1", "127.0.0.1")):
+    def __init__(self, iq, suite, *, first_index=0, addresses=(ACCESS, CORE)):
         self.suite = suite
         self.ssrc, self.core_ssrc = 0x11223344, 0x55667788
         self.ingress_key, self.egress_key = fresh_key(suite), fresh_key(suite)

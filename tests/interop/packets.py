@@ -1,6 +1,9 @@
 """RTP and RTCP packets, built octet by octet (RFC 3550), and the sockets of a peer."""
 
+import contextlib
+import ctypes
 import hashlib
+import os
 import socket
 import struct
 
@@ -61,16 +64,52 @@ def compound(ssrc, number, *, bye=False):
     return packet + (goodbye(ssrc) if bye else b"")
 
 
-class Sockets:
-    """The two sockets of a peer, RTP and RTCP, on loopback."""
+# Where peers are; the loopback unless the test says otherwise.
+ACCESS = os.environ.get("AGW_TEST_ACCESS", "127.0.0.1")
+CORE = os.environ.get("AGW_TEST_CORE", "127.0.0.1")
 
-    def __init__(self, address="127.0.0.1"):
-        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+
+# Whether they are in a network namespace of their own, with the xdp backend between.
+ON_STAGE = "AGW_TEST_PEERS" in os.environ
+
+
+@contextlib.contextmanager
+def among_peers():
+    """The thread is in the peers' network namespace, if they have one of their own."""
+    place = os.environ.get("AGW_TEST_PEERS")
+    if place is None:
+        yield
+        return
+    with open("/proc/thread-self/ns/net", "rb") as home, open(place, "rb") as away:
+        _enter(away)
+        try:
+            yield
+        finally:
+            _enter(home)
+
+
+def _enter(namespace):
+    if ctypes.CDLL(None, use_errno=True).setns(namespace.fileno(), 0) != 0:
+        raise OSError(ctypes.get_errno(), "setns")
+
+
+def bound_socket(address):
+    """A UDP socket of a peer, at any port."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with among_peers():
+        one = socket.socket(family, socket.SOCK_DGRAM)
+    one.bind((address, 0))
+    return one
+
+
+class Sockets:
+    """The two sockets of a peer, RTP and RTCP."""
+
+    def __init__(self, address):
         self.address = address
-        self.rtp = socket.socket(family, socket.SOCK_DGRAM)
-        self.rtcp = socket.socket(family, socket.SOCK_DGRAM)
+        self.rtp = bound_socket(address)
+        self.rtcp = bound_socket(address)
         for one in (self.rtp, self.rtcp):
-            one.bind((address, 0))
             one.settimeout(PATIENCE)
             one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 21)
         self.to_rtp = self.to_rtcp = None

@@ -5,7 +5,9 @@ use std::process::Command;
 
 use agw_iq::pb;
 use agw_testkit::peer;
-use agw_tests::{Gateway, Hub, Key, PortBlock, Program, api, terminations, tone};
+use agw_tests::{
+    Gateway, Hub, Key, PortBlock, Program, Side, Stage, api, stage, terminations, tone,
+};
 
 /// A gateway with a call whose endpoints are programs, behind one hub for each leg.
 pub(crate) struct Rig {
@@ -27,8 +29,9 @@ impl Rig {
     pub(crate) fn new(ingress: &Key, egress: &Key) -> Self {
         let gateway = Gateway::start();
         let port = |number| gateway.daemon.ports.peer(number);
-        let mut access = Hub::new(port(Self::ACCESS_INLET), port(Self::ACCESS_LISTENS));
-        let mut core = Hub::new(port(Self::CORE_INLET), port(Self::CORE_LISTENS));
+        let mut access =
+            Hub::new(Side::Access, port(Self::ACCESS_INLET), port(Self::ACCESS_LISTENS));
+        let mut core = Hub::new(Side::Core, port(Self::CORE_INLET), port(Self::CORE_LISTENS));
         let plain = pb::Stream {
             stream_id: 1,
             transport: pb::Transport::Plain.into(),
@@ -81,5 +84,11 @@ pub(crate) fn python(script: &str, modules: &[&str], arguments: impl Fn(&Gateway
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("interop").join(script);
     let mut command = Command::new(python);
     command.arg("-B").arg(script).args(arguments(&gateway));
+    for (name, side) in [("AGW_TEST_ACCESS", Side::Access), ("AGW_TEST_CORE", Side::Core)] {
+        command.env(name, side.peer().to_string());
+    }
+    if stage::is_xdp() {
+        command.env("AGW_TEST_PEERS", Stage::enter().peers());
+    }
     Program::start(&mut command, gateway.daemon.directory.path()).succeed();
 }

@@ -1,12 +1,12 @@
 //! A call through the gateway: two endpoints, one stream.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
 use agw_iq::pb;
 use agw_srtp::Suite;
 
 use crate::packet::{rtcp, rtp};
-use crate::{Endpoint, Gateway, Key, api};
+use crate::{Endpoint, Gateway, Key, Side, api};
 
 /// One side of a call before it is set up; the stream may be changed.
 pub struct Leg {
@@ -61,8 +61,6 @@ pub struct Call {
 }
 
 impl Call {
-    /// IPv4 loopback.
-    pub const IP: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
     /// The SSRC of the endpoint in the access realm.
     pub const ACCESS: u32 = 0xAAAA_0001;
     /// The SSRC of the endpoint in the core realm.
@@ -88,19 +86,19 @@ impl Call {
     #[must_use]
     pub fn e2ae(gateway: &Gateway, suite: Suite) -> (Self, Key, Key) {
         let (ingress, egress) = (Key::random(suite), Key::random(suite));
-        let access = Leg::secured(Self::IP, &ingress, &egress);
-        (Self::between(gateway, access, Leg::plain(Self::IP)), ingress, egress)
+        let access = Leg::secured(Side::Access.peer(), &ingress, &egress);
+        (Self::between(gateway, access, Leg::plain(Side::Core.peer())), ingress, egress)
     }
 
     /// SRTP in the access realm that stands at a ROC, RTP in the core realm.
     #[must_use]
     pub fn e2ae_at(gateway: &Gateway, suite: Suite, roc: u32) -> (Self, Key, Key) {
         let (ingress, egress) = (Key::random(suite), Key::random(suite));
-        let mut access = Leg::secured(Self::IP, &ingress, &egress);
+        let mut access = Leg::secured(Side::Access.peer(), &ingress, &egress);
         access.stream.ingress_crypto = Some(ingress.crypto_at(roc));
         access.stream.egress_crypto = Some(egress.crypto_at(roc));
         access.endpoint.restart(&ingress, &egress, roc);
-        (Self::between(gateway, access, Leg::plain(Self::IP)), ingress, egress)
+        (Self::between(gateway, access, Leg::plain(Side::Core.peer())), ingress, egress)
     }
 
     /// Sends one RTP packet each way; each must arrive as it was sent.

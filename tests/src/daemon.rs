@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::OnceLock;
@@ -10,7 +11,7 @@ use std::{env, thread};
 
 use tempfile::TempDir;
 
-use crate::{PATIENCE, PortBlock, Program};
+use crate::{PATIENCE, PortBlock, Program, Side, Stage, stage};
 
 /// A running `agwd` with listeners, ports and a directory of its own.
 #[derive(Debug)]
@@ -35,6 +36,9 @@ impl Daemon {
     /// When it does not become ready.
     #[must_use]
     pub fn start(directory: TempDir, settings: &[&str]) -> Self {
+        if stage::is_xdp() {
+            let _ = Stage::enter();
+        }
         let ports = PortBlock::take();
         let config = directory.path().join("agwd.toml");
         fs::write(&config, configuration(&ports)).expect("the configuration");
@@ -93,32 +97,32 @@ fn find() -> PathBuf {
 }
 
 fn configuration(ports: &PortBlock) -> String {
-    let (access, core) = (ports.access(), ports.core());
+    let (iq, admin) = (ports.iq(), ports.admin());
+    let realm = |side: Side, range: RangeInclusive<u16>| {
+        let name = side.name();
+        let (low, high) = (range.start(), range.end());
+        let place = if stage::is_xdp() {
+            let (v4, v6) = side.addresses(1);
+            format!("addresses = [\"{v4}\", \"{v6}\"]\nbackend = \"xdp\"\ndevice = \"{name}\"")
+        } else {
+            "addresses = [\"127.0.0.1\", \"::1\"]".to_owned()
+        };
+        format!("[[realm]]\nname = \"{name}\"\nports = \"{low}-{high}\"\n{place}\n")
+    };
+    let (access, core) = (realm(Side::Access, ports.access()), realm(Side::Core, ports.core()));
     format!(
         r#"
         [iq]
-        listen = "127.0.0.1:{}"
+        listen = "127.0.0.1:{iq}"
         [admin]
-        listen = "127.0.0.1:{}"
+        listen = "127.0.0.1:{admin}"
         [media]
         workers = 2
         [log]
         filter = "debug"
-        [[realm]]
-        name = "access"
-        addresses = ["127.0.0.1", "::1"]
-        ports = "{}-{}"
-        [[realm]]
-        name = "core"
-        addresses = ["127.0.0.1", "::1"]
-        ports = "{}-{}"
+        {access}
+        {core}
         "#,
-        ports.iq(),
-        ports.admin(),
-        access.start(),
-        access.end(),
-        core.start(),
-        core.end(),
     )
 }
 

@@ -7,6 +7,7 @@ use std::time::Instant;
 use agw_iq::pb;
 use agw_srtp::{Portable, PortableKeys, Protector, RocOnRekey, SessionParameters, Unprotector};
 
+use crate::stage::peer_socket;
 use crate::{Key, PATIENCE};
 
 /// Two sockets, and, on a secured leg, a session for each direction.
@@ -284,7 +285,7 @@ fn session(
 }
 
 fn socket(ip: IpAddr, port: u16) -> UdpSocket {
-    let socket = UdpSocket::bind((ip, port)).expect("a socket");
+    let socket = peer_socket(ip, port);
     socket.set_read_timeout(Some(PATIENCE)).expect("a timeout");
     socket
 }
@@ -298,7 +299,12 @@ fn room(packet: &[u8]) -> Vec<u8> {
 
 fn octets_of(socket: &UdpSocket) -> Vec<u8> {
     let mut buffer = vec![0; 2048];
-    let octets = socket.recv(&mut buffer).expect("a datagram");
+    let octets = loop {
+        match socket.recv(&mut buffer) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            result => break result.expect("a datagram"),
+        }
+    };
     buffer.truncate(octets);
     buffer
 }

@@ -1,7 +1,7 @@
 //! One address for peers that send and receive in processes of their own, as most tools do: the
 //! gateway sees one symmetric endpoint. Octets pass as they are.
 
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
@@ -9,8 +9,12 @@ use std::time::Duration;
 
 use agw_iq::pb;
 
-use crate::Call;
+use crate::Side;
 use crate::endpoint::{read, wire};
+use crate::stage::peer_socket;
+
+/// Programs are on the loopback.
+const PROGRAMS: Ipv4Addr = Ipv4Addr::LOCALHOST;
 
 /// An endpoint made of a sending and a receiving program.
 pub struct Hub {
@@ -30,9 +34,10 @@ impl Hub {
     ///
     /// When it gets no sockets.
     #[must_use]
-    pub fn new(inlet: u16, outlet: u16) -> Self {
-        let bind = |port: u16| UdpSocket::bind((Call::IP, port)).expect("a socket");
-        let sockets = (0..2).map(|component| (bind(0), bind(inlet + component))).collect();
+    pub fn new(side: Side, inlet: u16, outlet: u16) -> Self {
+        let inside = |port: u16| UdpSocket::bind((PROGRAMS, port)).expect("a socket");
+        let outside = || peer_socket(side.peer(), 0);
+        let sockets = (0..2).map(|component| (outside(), inside(inlet + component))).collect();
         Self { inlet, outlet, sockets, stop: Arc::default(), threads: Vec::new() }
     }
 
@@ -60,9 +65,9 @@ impl Hub {
             self.sockets.iter().zip(gateway.into_iter().zip(self.outlet..))
         {
             let to = read(to.as_ref().expect("the gateway's address"));
-            let program = SocketAddr::new(Call::IP, outlet);
+            let program = SocketAddr::from((PROGRAMS, outlet));
             self.threads.push(spawn(copy(inside), copy(outside), to, &self.stop));
-            self.threads.push(spawn(copy(outside), copy(outside), program, &self.stop));
+            self.threads.push(spawn(copy(outside), copy(inside), program, &self.stop));
         }
     }
 }

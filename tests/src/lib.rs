@@ -15,6 +15,7 @@ mod ledger;
 pub mod packet;
 mod ports;
 mod program;
+pub mod stage;
 pub mod tone;
 
 pub use call::{Call, Leg, terminations};
@@ -26,6 +27,7 @@ pub use key::Key;
 pub use ledger::{Entry, Ledger};
 pub use ports::PortBlock;
 pub use program::{Finished, Program, await_listener};
+pub use stage::{Side, Stage};
 
 use std::time::Duration;
 

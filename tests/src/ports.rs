@@ -83,7 +83,7 @@ impl PortBlock {
     /// When the kernel does not tell.
     #[must_use]
     pub fn in_use(&self) -> Vec<u16> {
-        let tables = ["/proc/net/udp", "/proc/net/udp6"];
+        let tables = ["/proc/thread-self/net/udp", "/proc/thread-self/net/udp6"];
         let tables = tables.map(|table| fs::read_to_string(table).expect("a table of sockets"));
         let last = self.first + 2 * OF_A_REALM - 1;
         (self.first..=last)

@@ -130,7 +130,8 @@ impl Drop for Program {
 pub fn await_listener(port: u16) {
     let deadline = Instant::now() + PATIENCE;
     let listens = || {
-        let table = fs::read_to_string("/proc/net/udp").expect("the kernel's table of sockets");
+        let table =
+            fs::read_to_string("/proc/thread-self/net/udp").expect("the kernel's table of sockets");
         table.contains(&format!(":{port:04X} 00000000:0000 07"))
     };
     while !listens() {
