@@ -270,3 +270,18 @@ fn a_next_hop_that_is_replaced_under_its_routes_is_heard_of() {
         assert!(heard.collect::<Vec<_>>().contains(&true), "{change}");
     }
 }
+
+#[test]
+fn a_new_destination_does_not_wait_until_all_routes_are_asked_for_again() {
+    let Some((near, _far)) = pair() else { return };
+    let (mut watch, shared) = near.run(|| Watch::new().unwrap());
+    let source = ip("192.0.2.1");
+    shared.wanted().insert(Pair { destination: ip("192.0.2.2"), source });
+    watch.step();
+
+    let new = Pair { destination: ip("192.0.2.3"), source };
+    shared.wanted().insert(new);
+    watch.refresh();
+
+    assert_eq!(shared.read().resolve(&new), Some(Resolution::Pending));
+}

@@ -31,6 +31,8 @@ const SWEEP: u32 = 60;
 const SETTLE: Duration = Duration::from_millis(20);
 /// Datagrams of the kernel heard before workers get their answers.
 const MOST_HEARD: usize = 4_096;
+/// Routes asked for again before workers get their answers: a few milliseconds' work.
+const REFRESHED_AT_ONCE: usize = 128;
 
 /// The port that answers nothing (RFC 863).
 const DISCARD: u16 = 9;
@@ -106,8 +108,7 @@ impl Watch {
         self.serve();
         if self.routes_at.is_some_and(|at| at <= Instant::now()) {
             self.routes_at = None;
-            let pairs = self.shared.read().pairs();
-            self.ask_routes(pairs);
+            self.refresh();
         }
         if self.next_tick <= Instant::now() {
             self.tick();
@@ -155,6 +156,15 @@ impl Watch {
     fn serve(&mut self) {
         let wanted = mem::take(&mut *self.shared.wanted());
         self.ask_routes(wanted);
+    }
+
+    /// Asks for the routes in use again. New ones do not wait until all are done.
+    pub(super) fn refresh(&mut self) {
+        let pairs = self.shared.read().pairs();
+        for some in pairs.chunks(REFRESHED_AT_ONCE) {
+            self.ask_routes(some.iter().copied());
+            self.serve();
+        }
     }
 
     fn ask_routes(&mut self, pairs: impl IntoIterator<Item = Pair>) {
