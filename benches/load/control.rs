@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use anyhow::Context;
 use tokio::task::JoinSet;
 
 use crate::latency::Times;
@@ -110,13 +111,15 @@ async fn timed<T>(future: impl Future<Output = T>) -> (T, Duration) {
 /// Sets calls up, so many at a time, and tells where they are, in their order.
 ///
 /// # Errors
-/// The first refusal: without all calls there is nothing to measure.
+/// The first refusal: without all calls there is nothing to measure. Those that stand already are
+/// released.
 pub(crate) async fn set_up_all<C: Control>(
     control: &C,
     specs: &[Arc<CallSpec>],
     outstanding: usize,
 ) -> anyhow::Result<(Vec<Placed>, Asked)> {
     let next = Arc::new(AtomicUsize::new(0));
+    let wanted = specs.len();
     let specs: Arc<[Arc<CallSpec>]> = specs.into();
     let mut tasks = JoinSet::new();
     for _ in 0..outstanding.min(specs.len()) {
@@ -125,18 +128,30 @@ pub(crate) async fn set_up_all<C: Control>(
             let (mut asked, mut placed) = (Asked::nothing()?, Vec::new());
             loop {
                 let place = next.fetch_add(1, Ordering::Relaxed);
-                let Some(spec) = specs.get(place) else { return anyhow::Ok((asked, placed)) };
-                placed.push((place, asked.set_up(&control, Arc::clone(spec)).await?));
+                let Some(spec) = specs.get(place) else {
+                    return anyhow::Ok((asked, placed, None));
+                };
+                match asked.set_up(&control, Arc::clone(spec)).await {
+                    Ok(call) => placed.push((place, call)),
+                    Err(error) => return Ok((asked, placed, Some(error))),
+                }
             }
         });
     }
-    let (mut all, mut placed) = (Asked::nothing()?, BTreeMap::new());
+    let (mut all, mut placed, mut refusal) = (Asked::nothing()?, BTreeMap::new(), None);
     while let Some(done) = tasks.join_next().await {
-        let (asked, some) = done??;
+        let (asked, some, error) = done??;
         all.add(&asked)?;
         placed.extend(some);
+        refusal = refusal.or(error);
     }
-    Ok((placed.into_values().collect(), all))
+    let placed: Vec<Placed> = placed.into_values().collect();
+    if let Some(refusal) = refusal {
+        release_all(control, &placed, outstanding).await?;
+        let count = placed.len();
+        return Err(refusal).with_context(|| format!("{count} of {wanted} calls are set up"));
+    }
+    Ok((placed, all))
 }
 
 /// Releases calls, so many at a time.

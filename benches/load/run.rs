@@ -15,11 +15,11 @@ use crate::result::{FORMAT, LoadPoint, Phase, RunResult};
 use crate::screen::Screen;
 use crate::search::{Observed, Search};
 use crate::site::{Side, Site};
-use crate::target::Target;
 use crate::target::agw::{Agw, AgwOptions};
 use crate::target::forwarder::{Forwarder, ForwarderOptions};
 use crate::target::launch::Place;
 use crate::target::rtpengine::{Rtpengine, RtpengineOptions};
+use crate::target::{Target, TargetError};
 use crate::window::{Bench, Task};
 use crate::wire::{SocketWire, Wire, XdpWire};
 
@@ -244,7 +244,16 @@ async fn find_max<T: Target, W: Wire + 'static>(
     while let Some(calls) = search.next() {
         let traffic = Traffic::new(args, calls)?;
         let name = format!("{calls} calls");
-        let found = bench.measure(target, task(&name, &traffic, args, Meanwhile::Planned)).await?;
+        let task = task(&name, &traffic, args, Meanwhile::Planned);
+        let found = match bench.measure(target, task).await {
+            Ok(found) => found,
+            Err(error) if is_refusal(&error) => {
+                bench.screen.say(&format!("{calls:6} calls: {error:#}"));
+                search.observe(calls, Observed { kept: false });
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
         let point = point(calls, &traffic, &found.phase);
         bench.screen.say(&format!(
             "{calls:6} calls: loss {:.4} %, p99 +{:.0} us{}",
@@ -263,6 +272,11 @@ async fn find_max<T: Target, W: Wire + 'static>(
         .filter(|point| point.slo_kept && Some(point.calls) == search.highest());
     result.highest = best.next_back().cloned();
     Ok(())
+}
+
+/// Whether the gateway takes no more calls, which ends a search as well as loss does.
+fn is_refusal(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(TargetError::Refused { .. }))
 }
 
 fn point(calls: usize, traffic: &Traffic, phase: &Phase) -> LoadPoint {

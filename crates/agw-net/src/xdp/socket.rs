@@ -163,14 +163,15 @@ impl XdpSocket {
         self.transmit.write(libc::xdp_desc { addr: address, len, options: 0 })
     }
 
-    /// Whether a frame can be queued.
+    /// Whether a frame can be queued: its place in the ring is free, and so is what the caller keeps
+    /// by that place.
     pub(crate) fn has_room(&mut self) -> bool {
-        self.transmit.room(1) > 0
+        self.unsent() < self.binding.ring && self.transmit.room(1) > 0
     }
 
-    /// Frames that were queued and that the kernel has not taken yet.
-    pub(crate) fn unsent(&mut self) -> u32 {
-        self.look();
+    /// Frames that were queued and that no flush has told to be taken. A device takes them at any
+    /// time; only a flush tells.
+    pub(crate) fn unsent(&self) -> u32 {
         self.transmit.written().wrapping_sub(self.taken)
     }
 
@@ -196,7 +197,8 @@ impl XdpSocket {
             let refused = sys::kick_transmit(self.descriptor.as_fd()).err();
             let number = refused.as_ref().and_then(io::Error::raw_os_error);
             // One frame, the last one taken, was dropped by the device or the interface.
-            let dropped = (number == Some(libc::EBUSY)).then_some(ErrnoClass::NoBuffers);
+            let dropped = number == Some(libc::EBUSY) && !self.zero_copy;
+            let dropped = dropped.then_some(ErrnoClass::NoBuffers);
             self.unsent_after(dropped, &mut taken);
             match (number, refused) {
                 (None | Some(libc::EBUSY), _) => {}
@@ -206,7 +208,8 @@ impl XdpSocket {
                 }
                 (Some(_), refused) => {
                     let class = refused.as_ref().map(ErrnoClass::of);
-                    if class == Some(ErrnoClass::NoDevice) {
+                    // A driver may say so while it makes its rings anew.
+                    if class == Some(ErrnoClass::NoDevice) && !self.zero_copy {
                         self.abandon(&mut taken);
                     }
                     return class;
@@ -235,7 +238,7 @@ impl XdpSocket {
             taken(count, dropped.filter(|_| count == last));
             count = count.wrapping_add(1);
         }
-        self.transmit.written().wrapping_sub(self.taken)
+        self.unsent()
     }
 
     /// Reports what is left as dropped: the kernel has unbound the socket for good. The frames stay
@@ -313,3 +316,67 @@ fn prefer_busy_poll(socket: BorrowedFd<'_>, wanted: BusyPoll) -> io::Result<()> 
 const SO_PREFER_BUSY_POLL: libc::c_int = 69;
 /// Likewise.
 const SO_BUSY_POLL_BUDGET: libc::c_int = 70;
+
+#[cfg(test)]
+mod tests {
+    use std::{fs::File, os::fd::FromRawFd};
+
+    use super::{super::ring::RingOffsets, *};
+
+    const ENTRIES: u32 = 4;
+
+    /// A socket that a device serves by itself, and the device's end of its transmit ring.
+    fn served() -> (XdpSocket, Consumer<libc::xdp_desc>) {
+        // SAFETY: takes a name that ends in a zero, and a number.
+        let descriptor = unsafe { libc::memfd_create(c"rings".as_ptr(), libc::MFD_CLOEXEC) };
+        assert!(descriptor >= 0);
+        // SAFETY: the kernel has just made this descriptor for us.
+        let memory = unsafe { File::from_raw_fd(descriptor) };
+        memory.set_len(4 * 4096).unwrap();
+        let offsets = RingOffsets { producer: 0, consumer: 64, flags: 128, entries: 192 };
+        let mode = XdpMode::ZeroCopy;
+        let binding = Binding { interface: 0, queue: 0, ring: ENTRIES, mode, busy_poll: None };
+        let socket = XdpSocket {
+            fill: Producer::map(memory.as_fd(), 0, offsets, ENTRIES).unwrap(),
+            completion: Consumer::map(memory.as_fd(), 4096, offsets, ENTRIES).unwrap(),
+            receive: Consumer::map(memory.as_fd(), 8192, offsets, ENTRIES).unwrap(),
+            transmit: Producer::map(memory.as_fd(), 12_288, offsets, ENTRIES).unwrap(),
+            descriptor: memory.as_fd().try_clone_to_owned().unwrap(),
+            binding,
+            zero_copy: true,
+            busy: false,
+            taken: 0,
+        };
+        (socket, Consumer::map(memory.as_fd(), 12_288, offsets, ENTRIES).unwrap())
+    }
+
+    fn flushed(socket: &mut XdpSocket) -> Vec<(u32, Option<ErrnoClass>)> {
+        let (mut umem, mut told) = (Umem::new(1).unwrap(), Vec::new());
+        assert_eq!(socket.flush(&mut umem, |count, refused| told.push((count, refused))), None);
+        told
+    }
+
+    #[test]
+    fn what_a_device_takes_between_two_flushes_is_told_once_and_its_place_kept_until_then() {
+        let (mut socket, mut device) = served();
+        for count in 0..ENTRIES {
+            assert_eq!(socket.queue(0, 100), Some(count));
+        }
+        assert_eq!(flushed(&mut socket), []);
+        for _ in 0..3 {
+            assert!(device.read().is_some());
+        }
+        device.release();
+
+        assert!(socket.unsent() > 0, "nobody was told");
+        assert!(!socket.has_room(), "what is known about the first would be overwritten");
+        assert_eq!(flushed(&mut socket), [(0, None), (1, None), (2, None)]);
+        assert_eq!(socket.unsent(), 1);
+        assert!(socket.has_room());
+        assert!(device.read().is_some());
+        device.release();
+        assert_eq!(flushed(&mut socket), [(3, None)]);
+        assert_eq!(flushed(&mut socket), []);
+        assert_eq!(socket.unsent(), 0);
+    }
+}

@@ -154,9 +154,9 @@ impl XdpWorker {
     }
 
     /// Whether a device that is up has not taken all that is queued.
-    pub(crate) fn is_stuck(&mut self) -> bool {
+    pub(crate) fn is_stuck(&self) -> bool {
         self.holds()
-            || self.queues.iter_mut().any(|queue| queue.down.is_none() && queue.socket.unsent() > 0)
+            || self.queues.iter().any(|queue| queue.down.is_none() && queue.socket.unsent() > 0)
     }
 
     /// Lets the kernel send what is queued, and what waited for its way and has it now.
