@@ -92,8 +92,11 @@ impl<E: Engine> Relay<E> {
         for datagrams in batch.chunks_mut(MAX_BATCH) {
             //= tests/spec/relay.md#accounting
             //# A packet MUST be forwarded without allocating memory.
-            let mut passages: ArrayVec<Option<Passage>, MAX_BATCH> =
-                datagrams.iter().map(|datagram| self.admit(datagram, now)).collect();
+            let mut passages = ArrayVec::<Option<Passage>, MAX_BATCH>::new();
+            for (place, datagram) in datagrams.iter().enumerate() {
+                self.prefetch_ingress(place, |place| datagrams.get(place).map(|one| one.port));
+                passages.push(self.admit(datagram, now));
+            }
             self.open(datagrams, &mut passages, now);
             self.route(datagrams, &mut passages, now);
             self.seal(datagrams, &mut passages);
@@ -245,8 +248,12 @@ impl<E: Engine> Relay<E> {
         passages: &mut [Option<Passage>],
         now: Instant,
     ) {
-        for (datagram, passage) in datagrams.iter().zip(passages) {
-            let Some(Passage { ingress, component, stage }) = passage else {
+        for (place, datagram) in datagrams.iter().enumerate() {
+            self.prefetch_egress(place, |place| {
+                let passage = passages.get(place)?.as_ref()?;
+                matches!(passage.stage, Stage::Accepted(_)).then_some(passage.ingress)
+            });
+            let Some(Some(Passage { ingress, component, stage })) = passages.get_mut(place) else {
                 continue;
             };
             let Stage::Accepted(len) = *stage else {

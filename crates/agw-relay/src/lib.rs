@@ -11,6 +11,7 @@ mod drop;
 mod egress;
 mod ingress;
 mod limiter;
+mod prefetch;
 mod relay;
 mod report;
 mod source;

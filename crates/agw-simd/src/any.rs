@@ -160,6 +160,15 @@ impl Engine for AnyEngine {
             Kind::Simd(simd) => simd.run_with(jobs),
         }
     }
+
+    #[inline]
+    fn prefetch<T>(&self, value: &T) {
+        match self.kind {
+            Kind::Portable => Portable.prefetch(value),
+            #[cfg(target_arch = "x86_64")]
+            Kind::Simd(simd) => simd.prefetch(value),
+        }
+    }
 }
 
 impl AnyKeys {

@@ -224,7 +224,7 @@ const MOST_LINES: usize = MAX_OCTETS / LINE;
 
 /// Asks for lines of a value, as far as it has them.
 #[inline(always)]
-fn prefetch<T>(value: &T, lines: Range<usize>) {
+pub(crate) fn prefetch<T>(value: &T, lines: Range<usize>) {
     let start = std::ptr::from_ref(value).cast::<i8>();
     for line in lines.start..lines.end.min(size_of::<T>().div_ceil(LINE)) {
         // SAFETY: a hint, which reads nothing and refuses no address; SSE is part of x86-64.

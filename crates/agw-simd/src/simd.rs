@@ -7,15 +7,15 @@ use arrayvec::ArrayVec;
 
 use crate::Level;
 use crate::cm::{self, CounterMode};
-use crate::keys::{AsSimdKeys, SimdKeys, Transform};
-use crate::sha1::{self, Message};
+use crate::keys::{self, AsSimdKeys, SimdKeys, Transform};
+use crate::sha1::{self, MacKey, Message};
 
 /// Jobs that go through all steps together; a longer batch is taken in pieces.
 const PIECE: usize = sha1::MAX_MESSAGES;
 
 /// How many jobs ahead keys are asked for: enough that they arrive in time, few enough that
 /// they are still there.
-const AHEAD: usize = 8;
+const AHEAD: usize = 16;
 
 /// How many jobs' keys are asked for between two blocks of a hash.
 const MEANWHILE: usize = 16;
@@ -33,6 +33,9 @@ pub struct Simd {
 struct Pending<'a> {
     place: usize,
     keys: &'a dyn CounterMode,
+    mac: &'a MacKey,
+    /// The tag is inside the packet: it is to be opened.
+    opens: bool,
     covered_octets: usize,
 }
 
@@ -88,7 +91,9 @@ impl Simd {
                 Transform::CounterMode(keys) => {
                     match cm::begin(keys, self.level, &frame, job.buffer(), octets) {
                         Ok(covered_octets) => {
-                            pending.push(Pending { place, keys, covered_octets });
+                            let opens = octets != covered_octets;
+                            let mac = keys.mac();
+                            pending.push(Pending { place, keys, mac, opens, covered_octets });
                             continue;
                         }
                         Err(failure) => Err(failure),
@@ -114,16 +119,19 @@ impl Simd {
             let (packet, appendix) =
                 job.map_or((&[][..], 0), |job| (job.packet(), cm::appendix(&job.frame())));
             let packet = packet.get(..pending.covered_octets).unwrap_or_default();
-            Message { key: pending.keys.mac(), packet, appendix }
+            Message { key: pending.mac, packet, appendix }
         };
         let messages: ArrayVec<Message<'_>, PIECE> = pending.iter().map(message).collect();
-        let (mut these, mut next) = (pending.iter(), next.iter().take(PIECE));
+        let mut opening = pending.iter().filter(|pending| pending.opens);
+        let mut next = next.iter().take(PIECE);
         let mut meanwhile = || {
             for _ in 0..MEANWHILE {
-                if let Some(pending) = these.next() {
+                if let Some(pending) = opening.next() {
                     jobs.get(pending.place).into_iter().for_each(prefetch_rest);
+                } else if let Some(job) = next.next() {
+                    prefetch_first(job);
                 } else {
-                    next.next().into_iter().for_each(prefetch_first);
+                    break;
                 }
             }
         };
@@ -152,6 +160,11 @@ impl Engine for Simd {
 
     fn run(&self, jobs: &mut [Job<'_, SimdKeys>]) {
         self.run_with(jobs);
+    }
+
+    #[inline]
+    fn prefetch<T>(&self, value: &T) {
+        keys::prefetch(value, 0..1);
     }
 }
 

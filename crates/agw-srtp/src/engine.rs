@@ -24,6 +24,10 @@ pub trait Engine {
     /// A packet whose tag does not verify must be left exactly as it was: it may be tried again
     /// under another key.
     fn run(&self, jobs: &mut [Job<'_, Self::Keys>]);
+
+    /// Asks memory for the line that a value begins in, because it will be read soon. A hint: an
+    /// engine that cannot give it does nothing.
+    fn prefetch<T>(&self, _value: &T) {}
 }
 
 /// What is done to a packet.

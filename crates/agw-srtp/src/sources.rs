@@ -98,7 +98,7 @@ impl SourceTable {
     }
 
     /// Estimates the index of an SRTP packet and looks whether it is fresh.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn look_srtp(
         &self,
         ssrc: Ssrc,
@@ -119,7 +119,7 @@ impl SourceTable {
     }
 
     /// Remembers an index.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn remember(
         &mut self,
         ssrc: Ssrc,
@@ -146,7 +146,7 @@ impl SourceTable {
         })
     }
 
-    #[inline]
+    #[inline(always)]
     fn look(&self, window: Option<&ReplayWindow>, index: u64) -> Result<Standing, Refusal> {
         let Some(window) = window else {
             if self.used() == self.sources.len() {
@@ -171,7 +171,7 @@ impl SourceTable {
         self.used as usize
     }
 
-    #[inline]
+    #[inline(always)]
     fn find(&self, ssrc: Ssrc) -> Option<usize> {
         if self.used > 0 && self.first.ssrc == ssrc {
             return Some(0);
@@ -180,7 +180,7 @@ impl SourceTable {
         (1..).zip(others).find_map(|(place, source)| (source.media.ssrc == ssrc).then_some(place))
     }
 
-    #[inline]
+    #[inline(always)]
     fn media(&self, place: usize) -> Option<&Media> {
         match place {
             0 => Some(&self.first),
@@ -188,7 +188,7 @@ impl SourceTable {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn window(&self, place: usize, protocol: Protocol) -> Option<&ReplayWindow> {
         match protocol {
             Protocol::Srtp => self.media(place).map(|media| &media.srtp),
@@ -197,7 +197,7 @@ impl SourceTable {
     }
 
     /// The window of a source, which is put in the table if it is not there.
-    #[inline]
+    #[inline(always)]
     fn window_mut(&mut self, ssrc: Ssrc, protocol: Protocol) -> Result<&mut ReplayWindow, Refusal> {
         let place = match self.find(ssrc) {
             Some(place) => place,

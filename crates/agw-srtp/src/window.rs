@@ -80,7 +80,7 @@ impl ReplayWindow {
     ///
     /// # Errors
     /// [`Stale::Replay`] if it was seen, [`Stale::TooOld`] if it is behind the window.
-    #[inline]
+    #[inline(always)]
     pub fn check(&self, index: u64) -> Result<Fresh, Stale> {
         match self.highest() {
             Some(highest) if index <= highest => {
@@ -113,7 +113,7 @@ impl ReplayWindow {
     }
 
     /// Checks an index and remembers it.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn remember(&mut self, index: u64) -> Result<bool, Stale> {
         let Fresh { index } = self.check(index)?;
         let highest = self.highest();

@@ -21,7 +21,10 @@ pub(super) enum Header {
 
 impl<K> Unprotector<K> {
     /// The first way to read a packet that stands; otherwise why the first one does not.
-    #[inline]
+    ///
+    /// Inlined with all it calls where there is one key only, so that a ticket is made where it
+    /// stays: moving what was just written piece by piece costs as much as the check.
+    #[inline(always)]
     pub(super) fn check(
         &self,
         header: &Header,
@@ -31,6 +34,17 @@ impl<K> Unprotector<K> {
         if let Some(key) = self.only_key() {
             return self.read(header, packet, key, &self.sources);
         }
+        self.check_readings(header, packet, now)
+    }
+
+    /// As [`Unprotector::check`], whatever keys there are.
+    #[inline(never)]
+    fn check_readings(
+        &self,
+        header: &Header,
+        packet: &[u8],
+        now: Instant,
+    ) -> Result<OpenTicket, UnprotectError> {
         let trailer = header.trailer_octets(&self.current.first);
         let mut refused = if packet.len() < header.clear_octets() + trailer {
             UnprotectError::Malformed
@@ -92,7 +106,7 @@ impl<K> Unprotector<K> {
             }))
     }
 
-    #[inline]
+    #[inline(always)]
     fn read(
         &self,
         header: &Header,
