@@ -12,7 +12,7 @@ use std::{
 
 use super::worker::XdpWorker;
 use crate::{
-    ErrnoClass, IoCounters, SendError, Transmit,
+    ErrnoClass, IoCounters, PortToken, SendError, Transmit,
     arena::Arena,
     batch::{BATCH, HEAD_ROOM, Place},
 };
@@ -22,6 +22,9 @@ pub(super) const HELD: usize = BATCH;
 /// How long one is kept: a retransmitted question to a neighbour goes out after a second, which is
 /// too late for media.
 const LONGEST: Duration = Duration::from_millis(500);
+
+/// Beyond every token.
+const NOBODY: PortToken = PortToken(u32::MAX);
 
 /// A datagram that waits for its way.
 #[derive(Debug)]
@@ -60,20 +63,30 @@ impl XdpWorker {
         true
     }
 
-    /// Queues what has a way now, oldest first, and refuses what waited too long.
+    /// Queues what has a way now, oldest first for each destination, and refuses what waited too
+    /// long.
     pub(super) fn queue_held(&mut self, counters: &mut IoCounters) {
         if self.held.is_empty() {
             return;
         }
         let now = Instant::now();
         let memory = Arc::clone(self.umem.arena());
+        let mut kept = 0;
         for _ in 0..self.held.len() {
             let Some(mut held) = self.held.pop_front() else {
                 return;
             };
+            // The way may be found between two of them: then they go together, the next time.
+            let before = self.held.iter().rev().take(kept);
+            if now < held.until && waits(before, &held.transmit) {
+                self.held.push_back(held);
+                kept += 1;
+                continue;
+            }
             match self.queue(&memory, &mut held.place, &held.transmit, false) {
                 Err(ErrnoClass::Unresolved) if now < held.until => {
                     self.held.push_back(held);
+                    kept += 1;
                     continue;
                 }
                 Err(class) => {
@@ -88,6 +101,19 @@ impl XdpWorker {
         }
     }
 
+    /// Whether one waits that this must not overtake.
+    pub(super) fn holds_before(&self, transmit: &Transmit) -> bool {
+        waits(self.held.iter(), transmit)
+    }
+
+    /// Leaves what waits at a port that is removed without one, so that no other gets to send it
+    /// under the same token: it is refused with the next flush.
+    pub(super) fn disown_held(&mut self, port: PortToken) {
+        for held in self.held.iter_mut().filter(|held| held.transmit.port == port) {
+            held.transmit.port = NOBODY;
+        }
+    }
+
     /// Whether a datagram waits for its way.
     pub(super) fn holds(&self) -> bool {
         !self.held.is_empty()
@@ -97,4 +123,10 @@ impl XdpWorker {
     pub(super) fn room_to_hold() -> VecDeque<Held> {
         VecDeque::with_capacity(HELD)
     }
+}
+
+/// Whether one of these goes the way of another.
+fn waits<'a>(held: impl IntoIterator<Item = &'a Held>, transmit: &Transmit) -> bool {
+    let way = (transmit.port, transmit.destination.ip());
+    held.into_iter().any(|held| (held.transmit.port, held.transmit.destination.ip()) == way)
 }

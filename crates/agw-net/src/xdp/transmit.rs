@@ -30,15 +30,19 @@ impl XdpWorker {
     ) {
         // A frame of other memory has a number that means another frame here.
         let foreign = !ptr::eq(self.umem.arena().as_ref(), departures.arena);
-        // What waited comes first: a flow keeps its order.
-        self.queue_held(counters);
         for transmit in run {
             let copied = foreign || departures.is_reused(transmit.slot);
             let arena = departures.arena;
             let Some(place) = departures.places.get_mut(transmit.slot) else {
                 continue;
             };
-            match self.queue(arena, place, transmit, copied) {
+            // What waits comes first: a flow keeps its order.
+            let queued = if self.holds_before(transmit) {
+                Err(ErrnoClass::Unresolved)
+            } else {
+                self.queue(arena, place, transmit, copied)
+            };
+            match queued {
                 Err(ErrnoClass::Unresolved) if self.hold(arena, place, transmit, copied) => {}
                 Err(class) => {
                     counters.send_errors.record(class);

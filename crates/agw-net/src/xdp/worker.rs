@@ -163,6 +163,7 @@ impl XdpWorker {
     /// Gives a port up and tells its final counters.
     pub(crate) fn remove_port(&mut self, token: PortToken) -> io::Result<PortCounters> {
         let PortState { place, counters, .. } = self.ports.remove(token)?;
+        self.disown_held(token);
         self.tokens.set(place, None);
         self.shared.owners.give_up(place);
         Ok(counters)

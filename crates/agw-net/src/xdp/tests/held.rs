@@ -55,3 +55,26 @@ fn what_finds_no_room_to_wait_is_refused_at_once_and_the_rest_after_some_time() 
     assert_eq!(worker.backend.counters().send_errors.count(ErrnoClass::Unresolved), 69);
     assert_eq!(worker.backend.counters().sent, 0);
 }
+
+#[test]
+fn what_waits_at_a_port_that_is_removed_is_refused_and_not_sent_by_the_next_one_of_its_token() {
+    let Some(rig) = Rig::new(1) else { return };
+    let mut worker = rig.backend(&Rig::options());
+    let open = worker.add(0, "10.1.0.1:40000");
+    worker.add(1, "10.2.0.1:40000");
+    rig.phone("10.1.0.2:5000").send_to(&[1; 172], open).unwrap();
+    worker.receive(1);
+    // Nobody is there to answer.
+    let destination = "10.2.0.77:5000".parse().unwrap();
+    let transmit = Transmit { port: PortToken(1), destination, slot: 0, len: 172, tag: 7 };
+    worker.batch.outbox().push(transmit).unwrap();
+    assert_eq!(worker.backend.transmit(&mut worker.batch, |_, error| panic!("{error}")), 0);
+
+    worker.backend.remove_port(PortToken(1)).unwrap();
+    worker.add(1, "10.2.0.1:40002");
+    let mut refused = Vec::new();
+    worker.backend.transmit(&mut worker.batch, |tag, error| refused.push((tag, error)));
+
+    assert_eq!(refused, [(7, SendError::Errno(ErrnoClass::Other))]);
+    assert_eq!(worker.backend.counters().sent, 0);
+}
