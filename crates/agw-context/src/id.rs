@@ -34,7 +34,7 @@ impl fmt::Display for StreamId {
 }
 
 /// The controller that owns a context: a certificate's identity or a local user.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Controller(pub String);
 
 impl Controller {

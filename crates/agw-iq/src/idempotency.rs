@@ -1,7 +1,7 @@
 //! Transactions that were carried out, so that a retry is answered and not carried out again.
 
 use std::collections::hash_map::RandomState;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::hash::{BuildHasher, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -76,12 +76,9 @@ impl Pending {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Digest([u64; 2]);
 
-/// Whose transaction, and its id.
-#[derive(Debug, PartialEq, Eq, Hash)]
-struct Key {
-    controller: Controller,
-    id: String,
-}
+/// Whose transaction, and its id, in sums as those of a [`Digest`]: small, and soon compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Key([u64; 2]);
 
 /// The transactions of the last 10 minutes.
 pub(crate) struct Transactions {
@@ -90,8 +87,9 @@ pub(crate) struct Transactions {
     max_entries: usize,
 }
 
+#[derive(Default)]
 struct Kept {
-    entries: HashMap<Arc<Key>, Entry>,
+    entries: BTreeMap<Key, Entry>,
     /// Those that are over, oldest first.
     over: VecDeque<Over>,
     octets: usize,
@@ -111,7 +109,7 @@ enum Fate {
 }
 
 struct Over {
-    key: Arc<Key>,
+    key: Key,
     at: Instant,
     octets: usize,
 }
@@ -134,15 +132,9 @@ impl Transactions {
     }
 
     fn with_room(max_entries: usize) -> Self {
-        // At once, since growing would hold up whoever comes then.
-        let kept = Kept {
-            entries: HashMap::with_capacity(max_entries),
-            over: VecDeque::with_capacity(max_entries),
-            octets: 0,
-        };
         Self {
             digest_keys: [RandomState::new(), RandomState::new()],
-            kept: Mutex::new(kept),
+            kept: Mutex::new(Kept::default()),
             max_entries,
         }
     }
@@ -153,13 +145,22 @@ impl Transactions {
         let mut octets = Zeroizing::new(Vec::with_capacity(request.encoded_len()));
         let encoded = request.encode(&mut *octets);
         debug_assert!(encoded.is_ok(), "a vector has room");
-        Digest(self.digest_keys.each_ref().map(|key| {
+        Digest(self.sums(procedure.as_bytes(), &octets))
+    }
+
+    fn key(&self, controller: &Controller, id: &str) -> Key {
+        Key(self.sums(controller.0.as_bytes(), id.as_bytes()))
+    }
+
+    /// Sums of two strings; where one ends and the other begins makes a difference.
+    fn sums(&self, first: &[u8], second: &[u8]) -> [u64; 2] {
+        self.digest_keys.each_ref().map(|key| {
             let mut hasher = key.build_hasher();
-            hasher.write(procedure.as_bytes());
-            hasher.write_u8(0);
-            hasher.write(&octets);
+            hasher.write_usize(first.len());
+            hasher.write(first);
+            hasher.write(second);
             hasher.finish()
-        }))
+        })
     }
 
     /// Looks a transaction up, and notes it if it is new.
@@ -176,7 +177,7 @@ impl Transactions {
             let ticket = Ticket { transactions: Arc::clone(self), key: None, sender: Some(sender) };
             return Begun::First(ticket, pending);
         };
-        let key = Arc::new(Key { controller: controller.clone(), id });
+        let key = self.key(controller, &id);
         let mut kept = self.kept();
         kept.forget_old(now);
         if let Some(entry) = kept.entries.get_mut(&key) {
@@ -194,7 +195,7 @@ impl Transactions {
             return Begun::Full;
         }
         let entry = Entry { digest, fate: Fate::UnderWay(Vec::new()) };
-        kept.entries.insert(Arc::clone(&key), entry);
+        kept.entries.insert(key, entry);
         let ticket =
             Ticket { transactions: Arc::clone(self), key: Some(key), sender: Some(sender) };
         Begun::First(ticket, pending)
@@ -224,7 +225,7 @@ impl Kept {
     /// Notes the end of a transaction; returns who waits for it besides the first.
     fn finish(
         &mut self,
-        key: Arc<Key>,
+        key: Key,
         answer: Option<Answer>,
         now: Instant,
     ) -> Vec<oneshot::Sender<Outcome>> {
@@ -281,7 +282,7 @@ impl Kept {
 /// A transaction under way; dropped without an outcome, it is as if it had never been.
 pub(crate) struct Ticket {
     transactions: Arc<Transactions>,
-    key: Option<Arc<Key>>,
+    key: Option<Key>,
     sender: Option<oneshot::Sender<Outcome>>,
 }
 
