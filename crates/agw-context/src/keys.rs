@@ -253,13 +253,13 @@ impl Transaction<'_, '_> {
         Ok(overlap)
     }
 
-    fn slot(&mut self, slot: KeySlot) -> Result<Stream, CommandError> {
+    fn slot(&mut self, slot: KeySlot) -> Result<Box<Stream>, CommandError> {
         let unknown = CommandError::UnknownStream(slot.termination, slot.stream);
         let termination = self.termination(slot.context, slot.termination)?;
         termination.streams.get(&slot.stream).cloned().ok_or(unknown)
     }
 
-    fn put_slot(&mut self, slot: KeySlot, stream: Stream) -> Result<Reply, CommandError> {
+    fn put_slot(&mut self, slot: KeySlot, stream: Box<Stream>) -> Result<Reply, CommandError> {
         self.termination(slot.context, slot.termination)?.streams.insert(slot.stream, stream);
         Ok(Reply::Done { context: slot.context })
     }

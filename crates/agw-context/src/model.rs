@@ -35,7 +35,8 @@ pub(crate) struct Termination {
     pub(crate) realm: usize,
     pub(crate) address: usize,
     pub(crate) family: Family,
-    pub(crate) streams: BTreeMap<StreamId, Stream>,
+    /// Boxed: a node of the tree has room for eleven.
+    pub(crate) streams: BTreeMap<StreamId, Box<Stream>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -102,7 +103,7 @@ impl Context {
     /// Every stream with its place.
     pub(crate) fn streams(&self) -> impl Iterator<Item = (TerminationId, StreamId, &Stream)> {
         self.terminations.iter().flat_map(|(&termination, t)| {
-            t.streams.iter().map(move |(&id, stream)| (termination, id, stream))
+            t.streams.iter().map(move |(&id, stream)| (termination, id, &**stream))
         })
     }
 

@@ -28,7 +28,7 @@ impl Transaction<'_, '_> {
         for (position, spec) in streams.into_iter().enumerate() {
             let id = spec.id;
             let stream = self.add_stream(&place, spec, &format!("streams[{position}]"))?;
-            made.streams.insert(id, stream);
+            made.streams.insert(id, Box::new(stream));
         }
         //= tests/spec/iq.md#reservation
         //# A reservation MUST answer with the local addresses of every stream.
