@@ -13,6 +13,9 @@ use tempfile::TempDir;
 
 use crate::{PATIENCE, PortBlock, Program, Side, Stage, stage};
 
+/// The file of a daemon that is ready, in its directory.
+const READY: &str = "ready.json";
+
 /// A running `agwd` with listeners, ports and a directory of its own.
 #[derive(Debug)]
 pub struct Daemon {
@@ -36,18 +39,10 @@ impl Daemon {
     /// When it does not become ready.
     #[must_use]
     pub fn start(directory: TempDir, settings: &[&str]) -> Self {
-        if stage::is_xdp() {
-            let _ = Stage::enter();
-        }
         let ports = PortBlock::take();
-        let config = directory.path().join("agwd.toml");
-        fs::write(&config, configuration(&ports)).expect("the configuration");
-        let ready_file = directory.path().join("ready.json");
         let mut command = Command::new(Self::executable());
-        command.arg("--config").arg(&config).arg("--ready-file").arg(&ready_file);
-        for setting in settings {
-            command.args(["--set", setting]);
-        }
+        Self::configure(&mut command, &directory, &ports, settings);
+        let ready_file = directory.path().join(READY);
         let mut program = Program::start(&mut command, directory.path());
         let deadline = Instant::now() + PATIENCE;
         let ready = loop {
@@ -67,6 +62,30 @@ impl Daemon {
         };
         let (iq, admin) = (address("iq"), address("admin"));
         Self { program, iq, admin, ports, directory }
+    }
+
+    /// Adds the daemon's arguments to a command that starts it; the test's thread is on its stage
+    /// then, if it has one.
+    ///
+    /// # Panics
+    ///
+    /// When the configuration cannot be written.
+    pub fn configure(
+        command: &mut Command,
+        directory: &TempDir,
+        ports: &PortBlock,
+        settings: &[&str],
+    ) {
+        if stage::is_xdp() {
+            let _ = Stage::enter();
+        }
+        let config = directory.path().join("agwd.toml");
+        fs::write(&config, configuration(ports)).expect("the configuration");
+        command.arg("--config").arg(&config);
+        command.arg("--ready-file").arg(directory.path().join(READY));
+        for setting in settings {
+            command.args(["--set", setting]);
+        }
     }
 
     /// Its executable: what `AGW_AGWD` names, else the one that was built beside the running test;
@@ -103,7 +122,10 @@ fn configuration(ports: &PortBlock) -> String {
         let (low, high) = (range.start(), range.end());
         let place = if stage::is_xdp() {
             let (v4, v6) = side.addresses(1);
-            format!("addresses = [\"{v4}\", \"{v6}\"]\nbackend = \"xdp\"\ndevice = \"{name}\"")
+            let backend = if stage::is_by_xdp(side) { "xdp" } else { "sockets" };
+            format!(
+                "addresses = [\"{v4}\", \"{v6}\"]\nbackend = \"{backend}\"\ndevice = \"{name}\""
+            )
         } else {
             "addresses = [\"127.0.0.1\", \"::1\"]".to_owned()
         };

@@ -10,7 +10,7 @@
 //!
 //! The namespaces have no names and go with the test; nothing of the host is touched.
 
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
 use std::env;
 use std::fs::{self, File};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
@@ -18,6 +18,7 @@ use std::os::fd::AsRawFd as _;
 use std::path::PathBuf;
 use std::process::{self, Command, Stdio};
 use std::rc::Rc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::sched::{CloneFlags, setns, unshare};
@@ -45,6 +46,8 @@ pub const QUEUES: u32 = 2;
 
 thread_local! {
     static STAGE: OnceCell<Rc<Stage>> = const { OnceCell::new() };
+    /// What this thread's tests run on, whatever the environment says.
+    static CAST: RefCell<Option<Vec<Side>>> = const { RefCell::new(None) };
 }
 
 impl Side {
@@ -84,13 +87,34 @@ impl Side {
     }
 }
 
-/// Whether the tests are to run on the `xdp` backend.
+/// Puts the running test on the stage, with the `xdp` backend for these realms and sockets for the
+/// others; `None` where there can be none, for want of root.
+#[must_use]
+pub fn cast(xdp: &[Side]) -> Option<Rc<Stage>> {
+    // Tried by a thread that goes with what it made.
+    let attempt = thread::spawn(|| unshare(CloneFlags::CLONE_NEWNET).is_ok());
+    attempt.join().unwrap_or(false).then(|| {
+        CAST.set(Some(xdp.to_vec()));
+        Stage::enter()
+    })
+}
+
+/// Whether a realm is to have the `xdp` backend.
+#[must_use]
+pub fn is_by_xdp(side: Side) -> bool {
+    is_xdp() && CAST.with_borrow(|cast| cast.as_ref().is_none_or(|sides| sides.contains(&side)))
+}
+
+/// Whether the running test is on a stage.
 ///
 /// # Panics
 ///
 /// When `AGW_TEST_BACKEND` names none.
 #[must_use]
 pub fn is_xdp() -> bool {
+    if CAST.with_borrow(Option::is_some) {
+        return true;
+    }
     match env::var("AGW_TEST_BACKEND").as_deref() {
         Err(_) | Ok("sockets") => false,
         Ok("xdp") => true,

@@ -34,9 +34,18 @@ enum Action {
     /// Runs a tool with these arguments in a folder of the workspace.
     Tool(&'static str, &'static [&'static str], &'static str),
     /// Runs the tests that a nextest filter names, or without nextest those of `cargo test`.
-    Tests { filter: &'static str, without: &'static [&'static str] },
+    Tests { filter: &'static str, without: &'static [&'static str], backend: Backend },
     /// Runs the examples of the documentation, which nextest cannot.
     DocTests,
+}
+
+/// What the gateway under test carries packets with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Backend {
+    /// UDP sockets, on the loopback.
+    Sockets,
+    /// AF_XDP, between network namespaces that the tests make.
+    Xdp,
 }
 
 /// The steps, in their order: what is quick and tells most comes first.
@@ -57,6 +66,7 @@ pub(super) const STEPS: &[Step] = &[
     after_build("unit", "unit, property and vector tests of every crate", UNIT),
     after_build("e2e", "the daemon end to end", E2E),
     after_build("interop", "the daemon with other software", INTEROP),
+    after_build("xdp", "end to end and interoperability once more, on AF_XDP", XDP),
     after_build("corpus", "replay of the fuzz corpus", CORPUS),
     Step {
         name: "doc",
@@ -73,18 +83,27 @@ const BUILD: &[&str] = &["build", "--workspace", "--bins", "--tests"];
 const UNIT: Action = Action::Tests {
     filter: "not package(agw-tests)",
     without: &["--exclude", "agw-tests", "--tests"],
+    backend: Backend::Sockets,
 };
 const E2E: Action = Action::Tests {
     filter: "package(agw-tests) and not (binary(interop) or binary(corpus))",
-    without: &["--test", "e2e"],
+    without: &["--test", "e2e", "--test", "xdp"],
+    backend: Backend::Sockets,
 };
 const INTEROP: Action = Action::Tests {
     filter: "package(agw-tests) and binary(interop)",
     without: &["--test", "interop"],
+    backend: Backend::Sockets,
+};
+const XDP: Action = Action::Tests {
+    filter: "package(agw-tests) and (binary(e2e) or binary(interop))",
+    without: &["--test", "e2e", "--test", "interop"],
+    backend: Backend::Xdp,
 };
 const CORPUS: Action = Action::Tests {
     filter: "package(agw-tests) and binary(corpus)",
     without: &["--test", "corpus"],
+    backend: Backend::Sockets,
 };
 
 const fn step(name: &'static str, what: &'static str, action: Action) -> Step {
@@ -120,9 +139,12 @@ impl Step {
             Action::Check(check) => check(environment).map(|()| Verdict::Passed.into()),
             Action::Cargo(arguments) => run_cargo(environment, arguments),
             Action::Tool(name, arguments, folder) => run_tool(environment, name, arguments, folder),
-            Action::Tests { filter, without } => run_tests(environment, filter, without),
+            Action::Tests { filter, without, backend } => {
+                run_tests(environment, filter, without, *backend)
+            }
             Action::DocTests => {
-                run_runner(environment, Runner::CargoTest, &["test", "--workspace", "--doc"])
+                let arguments = ["test", "--workspace", "--doc"];
+                run_runner(environment, Runner::CargoTest, &arguments, Backend::Sockets)
             }
         };
         result.unwrap_or_else(|error| Verdict::Failed(format!("{error:#}")).into())
@@ -165,24 +187,35 @@ fn run_tests(
     environment: &Environment<'_>,
     filter: &str,
     without: &[&str],
+    backend: Backend,
 ) -> anyhow::Result<Outcome> {
+    if backend == Backend::Xdp && !peers::debian::is_root() {
+        let text = "network namespaces, XDP programs and AF_XDP sockets take root";
+        return Ok(Verdict::Skipped(text.to_owned()).into());
+    }
     if environment.program("cargo-nextest").is_some() {
         let nextest = ["nextest", "run", "--workspace", "--no-fail-fast", "--run-ignored", "all"];
         let arguments = [&nextest[..], &["-E", filter]].concat();
-        return run_runner(environment, Runner::Nextest, &arguments);
+        return run_runner(environment, Runner::Nextest, &arguments, backend);
     }
     let test = ["test", "--workspace", "--no-fail-fast"];
     let arguments = [&test[..], without, &["--", "--include-ignored"]].concat();
-    run_runner(environment, Runner::CargoTest, &arguments)
+    run_runner(environment, Runner::CargoTest, &arguments, backend)
 }
 
 fn run_runner(
     environment: &Environment<'_>,
     runner: Runner,
     arguments: &[&str],
+    backend: Backend,
 ) -> anyhow::Result<Outcome> {
     let mut command = environment.cargo(arguments)?;
     environment.describe_peers(&mut command);
+    let backend = match backend {
+        Backend::Sockets => "sockets",
+        Backend::Xdp => "xdp",
+    };
+    command.env("AGW_TEST_BACKEND", backend);
     let skip_file = environment.skip_file();
     fs::create_dir_all(environment.workspace.target())?;
     fs::write(&skip_file, "")?;

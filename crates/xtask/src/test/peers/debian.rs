@@ -24,6 +24,7 @@ const PACKAGES: &[Package] = &[
     Package { name: "gstreamer1.0-plugins-base", why: "interop: test tones and audio conversion" },
     Package { name: "gstreamer1.0-plugins-good", why: "interop: RTP payloaders, UDP, A-law, WAV" },
     Package { name: "gstreamer1.0-tools", why: "interop: gst-launch-1.0" },
+    Package { name: "iproute2", why: "xdp: network namespaces, interfaces and neighbours" },
     Package { name: "libsrtp2-1", why: "unit: differential tests against libsrtp" },
     Package { name: "prometheus", why: "e2e: promtool checks the metrics" },
     Package { name: "python3-venv", why: "the environment of the Python packages" },
