@@ -191,7 +191,8 @@ pub struct IoCounters {
     pub stray: u64,
     /// Frames that the program let pass and that hold no whole datagram (`xdp`).
     pub malformed: u64,
-    /// Datagrams given to the worker that owns their port; there they are `received` (`xdp`).
+    /// Datagrams given to the worker that owns their port, by the worker whose queue received them
+    /// or by one whose port sent them (`sent` there); at the owner they are `received` (`xdp`).
     pub handed_over: u64,
     /// Datagrams lost because too many were on their way to that worker already (`xdp`).
     pub handover_full: u64,

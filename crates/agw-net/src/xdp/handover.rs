@@ -1,4 +1,5 @@
-//! Datagrams that another worker's queue received, on their way to the worker that owns the call.
+//! Datagrams that another worker's queue received, on their way to the worker that owns the call,
+//! and those that one port of the group sends to another.
 //!
 //! The network card spreads flows over queues by a hash that knows nothing of calls. Each pair of
 //! workers has a ring of octets with one writer and one reader; a datagram is copied into it once
@@ -24,11 +25,11 @@ const RING: usize = 256 * 1024;
 /// Octets before the datagram.
 const HEADER: usize = 24;
 
-/// A worker's ends of the rings to and from every other.
+/// A worker's ends of the rings to and from every worker, itself included.
 pub(crate) struct Mailbox {
     incoming: Vec<Consumer<u8>>,
-    /// By worker; `None` for itself.
-    outgoing: Vec<Option<Outgoing>>,
+    /// By worker.
+    outgoing: Vec<Outgoing>,
     /// The incoming ring that is read first.
     turn: usize,
 }
@@ -59,13 +60,12 @@ impl Mailbox {
         let mut mailboxes: Vec<Self> = (0..workers).map(empty).collect();
         for writer in 0..workers {
             for reader in 0..workers {
-                let ring = (writer != reader).then(|| RingBuffer::new(RING));
-                let (outgoing, incoming) = ring.unzip();
+                let (ring, incoming) = RingBuffer::new(RING);
                 if let Some(mailbox) = mailboxes.get_mut(writer) {
-                    mailbox.outgoing.push(outgoing.map(|ring| Outgoing { ring, fresh: false }));
+                    mailbox.outgoing.push(Outgoing { ring, fresh: false });
                 }
                 if let Some(mailbox) = mailboxes.get_mut(reader) {
-                    mailbox.incoming.extend(incoming);
+                    mailbox.incoming.push(incoming);
                 }
             }
         }
@@ -83,7 +83,7 @@ impl Mailbox {
         source: SocketAddr,
         datagram: &[u8],
     ) -> io::Result<()> {
-        let Some(Some(outgoing)) = self.outgoing.get_mut(worker) else {
+        let Some(outgoing) = self.outgoing.get_mut(worker) else {
             return Err(io::ErrorKind::NotFound.into());
         };
         let header = encode(to, source, datagram.len()).ok_or(io::ErrorKind::InvalidInput)?;
@@ -121,7 +121,7 @@ impl Mailbox {
     /// Wakes those that sleep and were handed something.
     pub(crate) fn wake(&mut self, sleepers: &Sleepers) {
         for (worker, outgoing) in self.outgoing.iter_mut().enumerate() {
-            if let Some(Outgoing { ring: _, fresh: fresh @ true }) = outgoing {
+            if let Outgoing { ring: _, fresh: fresh @ true } = outgoing {
                 *fresh = false;
                 sleepers.wake(worker);
             }

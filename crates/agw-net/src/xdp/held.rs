@@ -83,7 +83,7 @@ impl XdpWorker {
                 kept += 1;
                 continue;
             }
-            match self.queue(&memory, &mut held.place, &held.transmit, false) {
+            match self.queue(&memory, &mut held.place, &held.transmit, false, counters) {
                 Err(ErrnoClass::Unresolved) if now < held.until => {
                     self.held.push_back(held);
                     kept += 1;

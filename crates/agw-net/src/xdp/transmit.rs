@@ -2,7 +2,7 @@
 
 use std::ptr;
 
-use super::worker::{PortState, Queue, Route, Sending, XdpWorker};
+use super::worker::{PortState, Queue, Route, Sending, Shared, XdpWorker};
 use crate::{
     ErrnoClass, IoCounters, SendError, Transmit,
     arena::Arena,
@@ -40,7 +40,7 @@ impl XdpWorker {
             let queued = if self.holds_before(transmit) {
                 Err(ErrnoClass::Unresolved)
             } else {
-                self.queue(arena, place, transmit, copied)
+                self.queue(arena, place, transmit, copied, counters)
             };
             match queued {
                 Err(ErrnoClass::Unresolved) if self.hold(arena, place, transmit, copied) => {}
@@ -60,12 +60,16 @@ impl XdpWorker {
         place: &mut Place,
         transmit: &Transmit,
         copied: bool,
+        counters: &mut IoCounters,
     ) -> Result<(), ErrnoClass> {
         let Transmit { port: token, destination, len, tag, slot: _ } = *transmit;
         if destination.port() == 0 {
             return Err(ErrnoClass::InvalidArgument);
         }
-        self.find_route(transmit)?;
+        match self.find_route(transmit) {
+            Err(ErrnoClass::NoDevice) => return self.hand_over(memory, place, transmit, counters),
+            found => found?,
+        }
         let port = self.ports.get_mut(token).ok_or(ErrnoClass::Other)?;
         let PortState { local, dscp, route: Some(route), .. } = port else {
             return Err(ErrnoClass::HostUnreachable);
@@ -118,6 +122,29 @@ impl XdpWorker {
         Ok(())
     }
 
+    /// Gives a datagram for another port of the group to the worker that has it: two calls of this
+    /// gateway may be each other's peers, and no interface of ours leads back here.
+    fn hand_over(
+        &mut self,
+        memory: &Arena,
+        place: &Place,
+        transmit: &Transmit,
+        counters: &mut IoCounters,
+    ) -> Result<(), ErrnoClass> {
+        let Transmit { port, destination, len, .. } = *transmit;
+        let Shared { owners, .. } = &*self.shared;
+        let to = owners.find(destination).ok_or(ErrnoClass::NoDevice)?;
+        let owner = owners.owner(to).ok_or(ErrnoClass::ConnectionRefused)?;
+        let port = self.ports.get_mut(port).ok_or(ErrnoClass::Other)?;
+        let payload = place.payload(memory).get(..len).unwrap_or_default();
+        self.mailbox.hand_over(owner, to, port.local, payload).map_err(|_| ErrnoClass::Again)?;
+        counters.handed_over += 1;
+        counters.sent += 1;
+        counters.sent_octets += len as u64;
+        port.counters.sent += 1;
+        Ok(())
+    }
+
     /// Makes sure that the port knows the way to the destination.
     fn find_route(&mut self, transmit: &Transmit) -> Result<(), ErrnoClass> {
         let next_hops = &self.shared.next_hops;
@@ -166,6 +193,7 @@ impl XdpWorker {
     /// Lets the kernel send what is queued, and what waited for its way and has it now.
     pub(crate) fn flush(&mut self, counters: &mut IoCounters) {
         self.queue_held(counters);
+        self.mailbox.wake(&self.shared.sleepers);
         for Queue { socket, sending, down, .. } in &mut self.queues {
             if socket.unsent() == 0 {
                 continue;

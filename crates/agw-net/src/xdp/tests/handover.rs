@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::rig::{PATIENCE, Rig, Worker};
-use crate::{Outgoing, PacketIo, PortToken, XdpPeer};
+use crate::{ErrnoClass, Outgoing, PacketIo, PortToken, SendError, Transmit, XdpPeer};
 
 /// Two workers of four queues, port 0 of each, and the phone's side past the kernel.
 fn two_workers(rig: &Rig) -> (Worker, Worker, [SocketAddr; 2], XdpPeer) {
@@ -110,4 +110,41 @@ fn what_a_worker_does_not_fetch_is_counted_as_lost_and_the_ledger_closes() {
         ours.received + ours.kernel_dropped + theirs.kernel_dropped + theirs.handover_full,
         sent - phone.refused()
     );
+}
+
+#[test]
+fn ports_of_the_group_are_peers_of_each_other_on_one_worker_and_across_two() {
+    let Some(rig) = Rig::new(2) else { return };
+    let mut workers = Worker::of(rig.open(&Rig::options(), 2));
+    let (mut second, mut first) = (workers.pop().unwrap(), workers.pop().unwrap());
+    let near = first.add(1, "10.2.0.1:40000");
+    first.add(2, "10.2.0.1:40002");
+    second.add(3, "10.2.0.1:40004");
+    let sleeping = thread::spawn(move || {
+        let received = second.round(Duration::from_secs(60));
+        (second, received)
+    });
+    first.batch.advance(3);
+    for slot in first.batch.slots_mut() {
+        slot.octets[..172].fill(slot.index as u8);
+    }
+    for (slot, port) in [40_002, 40_004, 40_006].into_iter().enumerate() {
+        let destination = SocketAddr::from(([10, 2, 0, 1], port));
+        let transmit = Transmit { port: PortToken(1), destination, slot, len: 172, tag: 7 };
+        first.batch.outbox().push(transmit).unwrap();
+    }
+    let (mut refused, end) = (Vec::new(), Instant::now() + PATIENCE);
+    // The way here is asked for like any other.
+    while first.backend.counters().sent < 2 || refused.is_empty() {
+        assert!(Instant::now() < end, "{:?} {refused:?}", first.backend.counters());
+        first.backend.transmit(&mut first.batch, |_, error| refused.push(error));
+    }
+
+    assert_eq!(first.round(PATIENCE), [(2, near, vec![0; 172])]);
+    let (second, received) = sleeping.join().unwrap();
+    assert_eq!(received, [(3, near, vec![1; 172])]);
+    // Nobody has the third.
+    assert_eq!(refused, [SendError::Errno(ErrnoClass::ConnectionRefused)]);
+    let (ours, theirs) = (first.backend.counters(), second.backend.counters());
+    assert_eq!((ours.sent, ours.received, theirs.received), (2, 1, 1));
 }
