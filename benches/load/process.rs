@@ -193,7 +193,9 @@ fn scheduled(directory: &Path) -> f64 {
 }
 
 fn core(line: &str) -> Option<CoreUse> {
-    let mut words = line.strip_prefix("cpu")?.split_whitespace();
+    // The line without a number is the sum of all others.
+    let numbered = line.strip_prefix("cpu").filter(|rest| !rest.starts_with(' '))?;
+    let mut words = numbered.split_whitespace();
     let core = words.next()?.parse().ok()?;
     let seconds: Vec<f64> =
         words.map_while(|word| word.parse::<f64>().ok()).map(|ticks| ticks / TICKS).collect();
@@ -300,7 +302,7 @@ mod tests {
             idle_seconds: 9.0,
         };
         assert_eq!(found, expected);
-        assert_eq!(core("cpu  1 2 3 4 5 6 7"), None);
+        assert_eq!(core("cpu  1 200 300 400 500 600 700 800 0 0 0"), None);
         assert_eq!(core("intr 1"), None);
     }
 }

@@ -28,7 +28,7 @@ use outcome::{Measurement, Outcome};
 use scenario::Scenario;
 use subject::Subject;
 
-/// Measures, prints and writes what was asked for; tells whether every packet is accounted for.
+/// Measures, prints and writes what was asked for; tells whether every packet of agw is accounted for.
 ///
 /// # Errors
 /// Nothing could be measured, or a file cannot be written.
@@ -53,7 +53,7 @@ pub(crate) async fn run(args: &PeerArgs) -> anyhow::Result<bool> {
         series.outcome.skipped.join("\n")
     );
     tell(args, &series.outcome)?;
-    Ok(series.outcome.measurements.iter().all(|one| one.result.troubles().is_empty()))
+    Ok(series.outcome.is_sound())
 }
 
 /// Measurements as they are made.
@@ -139,8 +139,11 @@ async fn carry_out(command: &[String], screen: &Screen) -> anyhow::Result<RunRes
 fn tell(args: &PeerArgs, outcome: &Outcome) -> anyhow::Result<()> {
     let comparison = outcome.comparison(args);
     println!("{}", comparison.table());
-    for remark in outcome.remarks(args) {
-        println!("{remark}");
+    for trouble in outcome.troubles(args) {
+        println!("{trouble}");
+    }
+    for limit in outcome.limits(args) {
+        println!("the generator was the limit: {limit}");
     }
     write(args.json.as_deref(), "--json", || Ok(serde_json::to_string_pretty(outcome)?))?;
     write(args.html.as_deref(), "--html", || Ok(page::page(args, outcome)))?;

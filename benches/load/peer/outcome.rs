@@ -45,6 +45,13 @@ pub(crate) struct Measurement {
     pub(crate) result: RunResult,
 }
 
+impl Measurement {
+    fn place(&self, args: &PeerArgs) -> String {
+        let scenario = self.scenario.title().to_lowercase();
+        format!("round {}, {}, {scenario}", self.round, self.subject.name(args))
+    }
+}
+
 /// A row of the comparison before it is filled in.
 struct Kind {
     scenario: Scenario,
@@ -90,24 +97,32 @@ impl Outcome {
         Comparison { subjects: subjects.iter().map(|one| one.name(args)).collect(), groups }
     }
 
-    /// What is wrong with measurements, and what limited them.
-    pub(crate) fn remarks(&self, args: &PeerArgs) -> Vec<String> {
-        let mut remarks = self.skipped.clone();
+    /// Who was left out, and what is wrong with measurements.
+    pub(crate) fn troubles(&self, args: &PeerArgs) -> Vec<String> {
+        let mut troubles = self.skipped.clone();
         for one in &self.measurements {
-            let place = format!(
-                "{}, {}, round {}",
-                one.subject.name(args),
-                one.scenario.title(),
-                one.round
-            );
-            remarks.extend(one.result.troubles().iter().map(|text| format!("{place}: {text}")));
-            // A search goes on until something is the limit.
-            let limits = window(&one.result).map(|phase| phase.limited_by_generator.as_slice());
-            let limits = limits.unwrap_or_default().iter();
-            remarks
-                .extend(limits.map(|text| format!("{place}: the generator was the limit: {text}")));
+            let found = one.result.troubles();
+            troubles.extend(found.iter().map(|text| format!("{}: {text}", one.place(args))));
         }
-        remarks
+        troubles
+    }
+
+    /// Measurements that say more of the generator than of the gateway.
+    pub(crate) fn limits(&self, args: &PeerArgs) -> Vec<String> {
+        let mut limits = Vec::new();
+        for one in &self.measurements {
+            // A search goes on until something is the limit: only the window that speaks for it.
+            let found = window(&one.result).map(|phase| phase.limited_by_generator.as_slice());
+            let found = found.unwrap_or_default().iter();
+            limits.extend(found.map(|text| format!("{}: {text}", one.place(args))));
+        }
+        limits
+    }
+
+    /// Whether every packet of agw is accounted for; what a peer does with packets is its own matter.
+    pub(crate) fn is_sound(&self) -> bool {
+        let ours = self.measurements.iter().filter(|one| one.subject != Subject::Rtpengine);
+        ours.into_iter().all(|one| one.result.troubles().is_empty())
     }
 
     fn row(&self, kind: &Kind, subjects: &[Subject]) -> Row {

@@ -22,7 +22,7 @@ pub(super) fn page(args: &PeerArgs, outcome: &Outcome) -> String {
         args.suite
     );
     let mut page = Page::new("Gateways side by side", &subtitle);
-    remarks(&mut page, &outcome.remarks(args));
+    remarks(&mut page, &outcome.troubles(args), &outcome.limits(args));
     page.keys(&comparison.subjects);
     costs(&mut page, &comparison);
     page.section("All figures");
@@ -31,17 +31,26 @@ pub(super) fn page(args: &PeerArgs, outcome: &Outcome) -> String {
     loads(&mut page, args, outcome);
     method(&mut page, args);
     commands(&mut page, outcome);
+    let limits = outcome.limits(args);
+    if !limits.is_empty() {
+        page.section("Where the generator was the limit");
+        page.verdict(Tone::Warn, "These figures say less than they seem to", &limits);
+    }
     page.section("Machine and command");
     page.table(&[], &run_page::machine_rows(&outcome.machine));
     page.verbatim(&command(&outcome.command));
     page.finish()
 }
 
-fn remarks(page: &mut Page, remarks: &[String]) {
-    if remarks.is_empty() {
+fn remarks(page: &mut Page, troubles: &[String], limits: &[String]) {
+    if troubles.is_empty() {
         page.verdict(Tone::Good, "Every packet of every measurement is accounted for", &[]);
     } else {
-        page.verdict(Tone::Warn, "To be kept in mind", remarks);
+        page.verdict(Tone::Warn, "To be kept in mind", troubles);
+    }
+    if !limits.is_empty() {
+        let title = "In some measurements the generator was the limit: listed below";
+        page.verdict(Tone::Warn, title, &[]);
     }
 }
 
@@ -54,8 +63,7 @@ fn costs(page: &mut Page, comparison: &Comparison) {
     ] {
         let group = comparison.groups.iter().find(|group| group.title == scenario.title());
         if let Some(row) = group.and_then(|group| group.rows.iter().find(|row| row.name == name)) {
-            page.part(&format!("{}: {name}", scenario.title()));
-            comparison_page::bars(page, comparison, row);
+            comparison_page::bars(page, comparison, row, &scenario.title());
         }
     }
 }
@@ -94,10 +102,15 @@ fn loads(page: &mut Page, args: &PeerArgs, outcome: &Outcome) {
     let found: Vec<_> = found.collect();
     if !found.is_empty() {
         page.section("Load: the last search of each");
+        page.keys(&names(args, outcome));
         let searches =
             found.iter().map(|(style, name, points)| Search { name, style: *style, points });
         plots::loads(page, &searches.collect::<Vec<_>>());
     }
+}
+
+fn names(args: &PeerArgs, outcome: &Outcome) -> Vec<String> {
+    outcome.subjects().iter().map(|subject| subject.name(args)).collect()
 }
 
 fn method(page: &mut Page, args: &PeerArgs) {

@@ -103,8 +103,22 @@ fn ratios_are_to_the_median_of_rtpengine() {
 #[test]
 fn whoever_is_left_out_is_told() {
     let outcome = outcome(&arguments(""), &[(Subject::Sockets, &[1.0])]);
-    let remarks = outcome.remarks(&arguments(""));
-    assert_eq!(remarks[0], "agw xdp: not measured, it needs --netns");
+    let troubles = outcome.troubles(&arguments(""));
+    assert_eq!(troubles[0], "agw xdp: not measured, it needs --netns");
+}
+
+#[test]
+fn packets_that_agw_loses_without_trace_are_a_failure_and_those_of_a_peer_a_remark() {
+    let args = arguments("");
+    for (subject, is_sound) in [(Subject::Rtpengine, true), (Subject::Sockets, false)] {
+        let mut outcome = outcome(&args, &[(subject, &[1.0])]);
+        outcome.skipped.clear();
+        outcome.measurements[0].result.phases[0].ledger.gap = 3;
+        assert_eq!(outcome.is_sound(), is_sound);
+        let told = outcome.troubles(&args);
+        assert_eq!(told.len(), 1);
+        assert!(told[0].ends_with("3 packets unaccounted for"), "{}", told[0]);
+    }
 }
 
 #[test]

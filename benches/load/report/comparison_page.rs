@@ -28,15 +28,17 @@ pub(crate) fn table(page: &mut Page, comparison: &Comparison) {
     ));
 }
 
-/// Shows one row as bars.
-pub(crate) fn bars(page: &mut Page, comparison: &Comparison, row: &Row) {
+/// Shows one row as bars under a title, if there are several.
+pub(crate) fn bars(page: &mut Page, comparison: &Comparison, row: &Row, title: &str) {
     let entries = comparison.subjects.iter().enumerate().filter_map(|(subject, name)| {
         let measured = row.values.get(subject).copied().flatten()?;
         Some((subject, name.clone(), measured.median, comparison.cell(row, subject)))
     });
     let entries: Vec<_> = entries.collect();
     if entries.len() > 1 {
-        page.figure(&svg::bars(&entries, &row.name), &row.name);
+        let title = format!("{title}: {}", row.name);
+        page.part(&title);
+        page.figure(&svg::bars(&entries, &title), "");
     }
 }
 

@@ -144,8 +144,11 @@ impl Page {
 
     /// Shows a plot, which is SVG as it stands.
     pub(crate) fn figure(&mut self, svg: &str, caption: &str) {
-        let caption = escape(caption);
-        self.push(&format!("<figure>\n{svg}<figcaption>{caption}</figcaption></figure>\n"));
+        let caption = match caption {
+            "" => String::new(),
+            text => format!("<figcaption>{}</figcaption>", escape(text)),
+        };
+        self.push(&format!("<figure>\n{svg}{caption}</figure>\n"));
     }
 
     /// Shows a table; without a head if that is empty.

@@ -125,5 +125,8 @@ fn spread_line(spread: &Spread<'_>) -> Option<Line> {
             format!("{}: {} % within {}", spread.name, share * 100.0, Unit::Microseconds.show(us));
         (-(1.0 - share).log10(), us.max(1.0).log10(), says, true)
     });
-    Some(Line { style: spread.style, points, dots: dots.into() })
+    // With few packets the rarest shares have none.
+    let end = points.last().map_or(0.0, |point| point.0);
+    let dots = dots.into_iter().filter(|dot| dot.0 <= end).collect();
+    Some(Line { style: spread.style, points, dots })
 }
