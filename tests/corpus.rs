@@ -75,6 +75,11 @@ fn octets_as_rtcp_are_accounted_for_or_refused() {
 }
 
 #[test]
+fn every_engine_makes_the_same_of_a_batch() {
+    replay("simd_against_portable");
+}
+
+#[test]
 fn text_as_crypto_lines_reads_as_it_prints() {
     replay("sdes_parse");
 }
@@ -115,6 +120,7 @@ fn every_body_is_replayed() {
         ("rtcp_parse", fuzz::rtcp_parse),
         ("rtp_parse", fuzz::rtp_parse),
         ("sdes_parse", fuzz::sdes_parse),
+        ("simd_against_portable", fuzz::simd_against_portable),
         ("srtp_against_libsrtp", fuzz::srtp_against_libsrtp),
         ("srtp_operations", fuzz::srtp_operations),
         ("srtp_unprotect", fuzz::srtp_unprotect),

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod known_differences;
+mod lengths;
 mod sequences;
 mod whole_packets;
 

@@ -2,17 +2,25 @@
 
 use agw_srtp::Suite;
 use agw_testkit::differential::{Divergence, Tally, search};
+use agw_testkit::engines::engines;
 
 use crate::library;
 
 /// Per suite; all suites together run for a few seconds.
 const SEQUENCES: u64 = 400;
 
-/// Runs every sequence of a suite and checks that they went through every kind of outcome.
+/// Runs every sequence of a suite with every engine, and checks that they went through every kind of
+/// outcome.
 fn see_alike(suite: Suite) {
     let Some(library) = library() else { return };
-    let tally = search(library, suite, 0..SEQUENCES).unwrap();
-    println!("{suite:?}: {tally:?}");
+    for engine in engines() {
+        let tally = search(library, engine, suite, 0..SEQUENCES).unwrap();
+        println!("{suite:?}, {}: {tally:?}", engine.name());
+        assert_every_kind_of_outcome(suite, tally);
+    }
+}
+
+fn assert_every_kind_of_outcome(suite: Suite, tally: Tally) {
     let Tally { sealed, not_sealed, opened, not_opened, rekeyed, divergences } = tally;
     for count in [sealed, not_sealed, opened, not_opened, rekeyed] {
         assert!(count > SEQUENCES, "too few outcomes of a kind to prove anything");

@@ -8,6 +8,7 @@
 
 pub mod differential;
 pub mod draw;
+pub mod engines;
 pub mod fuzz;
 pub mod libsrtp;
 pub mod packet;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use agw_simd::AnyEngine;
 use agw_srtp::{ProtectError, Suite, UnprotectError};
 
 use super::ours::Ours;
@@ -49,10 +50,14 @@ pub(super) struct Bench<'a> {
 }
 
 impl<'a> Bench<'a> {
-    pub(super) fn new(library: Libsrtp, scenario: &'a Scenario) -> Result<Self, Mismatch> {
+    pub(super) fn new(
+        library: Libsrtp,
+        engine: AnyEngine,
+        scenario: &'a Scenario,
+    ) -> Result<Self, Mismatch> {
         Ok(Self {
             scenario,
-            ours: Ours::new(scenario)?,
+            ours: Ours::new(engine, scenario)?,
             theirs: Theirs::new(library, scenario)?,
             generation: 0,
             key: 0,

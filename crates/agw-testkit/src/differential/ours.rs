@@ -1,10 +1,11 @@
-//! The side of agw-srtp.
+//! The side of agw-srtp, with one of the engines.
 
 use std::time::{Duration, Instant};
 
+use agw_simd::{AnyEngine, AnyKeys};
 use agw_srtp::{
-    EgressKey, IngressKey, KeyError, MAX_TRAILER, MasterKey, Mki, Portable, PortableKeys,
-    ProtectError, Protector, RocOnRekey, UnprotectError, Unprotector,
+    EgressKey, IngressKey, KeyError, MAX_TRAILER, MasterKey, Mki, ProtectError, Protector,
+    RocOnRekey, UnprotectError, Unprotector,
 };
 
 use super::outcome::Protocol;
@@ -12,19 +13,21 @@ use super::scenario::Scenario;
 
 /// A sender and a receiver.
 pub(super) struct Ours {
-    egress: Protector<PortableKeys>,
-    ingress: Unprotector<PortableKeys>,
+    engine: AnyEngine,
+    egress: Protector<AnyKeys>,
+    ingress: Unprotector<AnyKeys>,
     now: Instant,
 }
 
 impl Ours {
-    pub(super) fn new(scenario: &Scenario) -> Result<Self, KeyError> {
+    pub(super) fn new(engine: AnyEngine, scenario: &Scenario) -> Result<Self, KeyError> {
         let (parameters, roc) = (scenario.parameters(), scenario.initial_roc);
         let sends = vec![egress_key(scenario, 0, 0)?];
         let receives = ingress_keys(scenario, 0)?;
         Ok(Self {
-            egress: Protector::new(&Portable, sends, parameters, roc)?,
-            ingress: Unprotector::new(&Portable, receives, parameters, roc)?,
+            engine,
+            egress: Protector::new(&engine, sends, parameters, roc)?,
+            ingress: Unprotector::new(&engine, receives, parameters, roc)?,
             now: Instant::now(),
         })
     }
@@ -36,8 +39,8 @@ impl Ours {
     ) -> Result<Vec<u8>, ProtectError> {
         let mut buffer = with_room(plain);
         let octets = match protocol {
-            Protocol::Srtp => self.egress.protect_srtp(&Portable, &mut buffer, plain.len()),
-            Protocol::Srtcp => self.egress.protect_srtcp(&Portable, &mut buffer, plain.len()),
+            Protocol::Srtp => self.egress.protect_srtp(&self.engine, &mut buffer, plain.len()),
+            Protocol::Srtcp => self.egress.protect_srtcp(&self.engine, &mut buffer, plain.len()),
         }?;
         buffer.truncate(octets);
         Ok(buffer)
@@ -51,8 +54,8 @@ impl Ours {
         let mut buffer = with_room(sealed);
         let (octets, now) = (sealed.len(), self.now);
         let octets = match protocol {
-            Protocol::Srtp => self.ingress.unprotect_srtp(&Portable, &mut buffer, octets, now),
-            Protocol::Srtcp => self.ingress.unprotect_srtcp(&Portable, &mut buffer, octets, now),
+            Protocol::Srtp => self.ingress.unprotect_srtp(&self.engine, &mut buffer, octets, now),
+            Protocol::Srtcp => self.ingress.unprotect_srtcp(&self.engine, &mut buffer, octets, now),
         }?;
         buffer.truncate(octets);
         Ok(buffer)
@@ -66,7 +69,7 @@ impl Ours {
     ) -> Result<(), KeyError> {
         self.select(scenario, generation, key)?;
         self.ingress.rekey(
-            &Portable,
+            &self.engine,
             ingress_keys(scenario, generation)?,
             scenario.parameters(),
             RocOnRekey::Keep,
@@ -83,7 +86,7 @@ impl Ours {
         key: usize,
     ) -> Result<(), KeyError> {
         let keys = vec![egress_key(scenario, generation, key)?];
-        self.egress.rekey(&Portable, keys, scenario.parameters(), RocOnRekey::Keep)?;
+        self.egress.rekey(&self.engine, keys, scenario.parameters(), RocOnRekey::Keep)?;
         Ok(())
     }
 }

@@ -9,6 +9,7 @@ mod operations;
 mod relay;
 mod rtp;
 mod sdes;
+mod simd;
 mod srtp;
 
 pub use iq::iq_request;
@@ -16,6 +17,7 @@ pub use operations::srtp_operations;
 pub use relay::relay_batch;
 pub use rtp::{rtcp_parse, rtp_parse};
 pub use sdes::sdes_parse;
+pub use simd::simd_against_portable;
 pub use srtp::{srtp_against_libsrtp, srtp_unprotect};
 
 /// A fuzz target: the name of its binary and of its corpus, and its body.
@@ -28,12 +30,13 @@ pub struct Target {
 }
 
 /// Every target.
-pub const TARGETS: [Target; 8] = [
+pub const TARGETS: [Target; 9] = [
     Target { name: "iq_request", body: iq_request },
     Target { name: "relay_batch", body: relay_batch },
     Target { name: "rtcp_parse", body: rtcp_parse },
     Target { name: "rtp_parse", body: rtp_parse },
     Target { name: "sdes_parse", body: sdes_parse },
+    Target { name: "simd_against_portable", body: simd_against_portable },
     Target { name: "srtp_against_libsrtp", body: srtp_against_libsrtp },
     Target { name: "srtp_operations", body: srtp_operations },
     Target { name: "srtp_unprotect", body: srtp_unprotect },

@@ -10,6 +10,7 @@ use agw_srtp::{
 
 use crate::differential::{self, Scenario};
 use crate::draw::Draw;
+use crate::engines::engines;
 use crate::libsrtp::Libsrtp;
 use crate::packet::{self, Shape};
 
@@ -40,7 +41,8 @@ pub fn srtp_unprotect(data: &[u8]) {
     assert_eq!(session.open(&due), Err(UnprotectError::Replay));
 }
 
-/// Runs a scenario through agw-srtp and libsrtp side by side, where libsrtp is installed.
+/// Runs a scenario through agw-srtp, with every engine, and libsrtp side by side, where libsrtp is
+/// installed.
 ///
 /// # Panics
 /// If the two see anything differently that has no name.
@@ -49,8 +51,10 @@ pub fn srtp_against_libsrtp(data: &[u8]) {
     let mut draw = Draw::new(data);
     let suite = draw.one_of(&Suite::ALL);
     let scenario = Scenario::draw(suite, &mut draw);
-    if let Err(mismatch) = differential::run(library, &scenario) {
-        panic!("{mismatch}\n{scenario:#?}");
+    for engine in engines() {
+        if let Err(mismatch) = differential::run(library, engine, &scenario) {
+            panic!("{engine:?}: {mismatch}\n{scenario:#?}");
+        }
     }
 }
 
