@@ -36,16 +36,33 @@ fn promtool_has_nothing_to_say_against_the_metrics() {
 
 #[test]
 fn systemd_takes_the_unit_and_finds_it_little_exposed() {
+    systemd_takes(&[], 20);
+}
+
+#[test]
+fn systemd_takes_the_unit_with_what_xdp_adds_and_finds_it_hardly_more_exposed() {
+    systemd_takes(&["agwd-xdp.conf"], 25);
+}
+
+/// The unit with drop-ins passes `verify`, and is exposed to at most a tenth of `threshold`.
+fn systemd_takes(additions: &[&str], threshold: u32) {
     let Some(analyze) = peer::program("systemd-analyze") else { return };
     let directory = directory();
-    let deploy = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/systemd/agwd.service");
-    let text = fs::read_to_string(deploy).expect("the unit");
+    let deploy = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/systemd");
+    let text = fs::read_to_string(deploy.join("agwd.service")).expect("the unit");
     // It verifies that the executable is there.
     let here = Daemon::executable().display().to_string();
     let unit = directory.path().join("agwd.service");
     fs::write(&unit, text.replace("/usr/bin/agwd", &here)).expect("a copy of the unit");
 
-    for arguments in [&["verify"][..], &["security", "--offline=true", "--threshold=20"]] {
+    let additional = directory.path().join("agwd.service.d");
+    fs::create_dir(&additional).expect("a directory");
+    for file in additions {
+        fs::copy(deploy.join(file), additional.join(file)).expect("a copy of the drop-in");
+    }
+
+    let threshold = format!("--threshold={threshold}");
+    for arguments in [&["verify"][..], &["security", "--offline=true", &threshold]] {
         let mut command = Command::new(&analyze);
         command.arg("--no-pager").args(arguments).arg(&unit);
         Program::start(&mut command, directory.path()).succeed();
