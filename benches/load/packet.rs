@@ -61,9 +61,10 @@ impl Form {
         let header = [0x80, self.payload_type, s0, s1, t0, t1, t2, t3, r0, r1, r2, r3];
         let Some((front, rest)) = buffer.split_first_chunk_mut() else { return };
         *front = header;
-        let noise = noise().get(id.noise_offset()..).unwrap_or_default();
-        for (to, from) in rest.iter_mut().take(self.payload).zip(noise) {
-            *to = *from;
+        let start = id.noise_offset();
+        let noise = noise().get(start..start + self.payload);
+        if let (Some(payload), Some(noise)) = (rest.get_mut(..self.payload), noise) {
+            payload.copy_from_slice(noise);
         }
     }
 }

@@ -169,6 +169,10 @@ pub(crate) fn check(job: &Job) -> anyhow::Result<()> {
     if target.backend == crate::cli::Backend::Xdp && !traffic.netns && target.attach.is_none() {
         bail!("--backend xdp needs --netns: there is no XDP on the loopback");
     }
+    if target.target == TargetKind::Forwarder && traffic.suite.iter().any(|one| one.suite.is_some())
+    {
+        bail!("--target forwarder needs --suite none: it opens and seals nothing");
+    }
     match job {
         Job::Run(_) | Job::FindMax(_) if traffic.calls == 0 => bail!("--calls must be 1 or more"),
         Job::Run(_) | Job::FindMax(_) | Job::Churn(_) => Ok(()),

@@ -36,6 +36,7 @@ fn options_that_exclude_each_other_are_refused_by_name() {
     let table = [
         ("run --generator xdp", "--netns"),
         ("run --backend xdp", "--netns"),
+        ("run --target forwarder", "--suite"),
         ("run --calls 0", "--calls"),
         ("run --rate max --churn-rekeys 1", "--churn-rekeys"),
         ("run --calls 10 --churn-rekeys 4", "--churn-rekeys"),
