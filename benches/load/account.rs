@@ -65,6 +65,13 @@ impl Readings {
         Ok(Self { bare, counters: target.counters().await?, ..readings })
     }
 
+    /// Takes counters that were read once the calls were released: of ports that are closed a
+    /// target knows to the last what the kernel dropped at them.
+    pub(crate) fn complete(&mut self, counters: Counters) {
+        self.counters.kernel_drops = self.counters.kernel_drops.max(counters.kernel_drops);
+        self.counters.send_errors.extend(counters.send_errors);
+    }
+
     fn processes(
         pid: u32,
         sink_drops: u64,

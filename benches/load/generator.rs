@@ -30,7 +30,7 @@ const PAUSE: Duration = Duration::from_micros(100);
 /// The longest pause.
 const LONGEST_PAUSE: Duration = Duration::from_micros(500);
 /// How long nothing may arrive before the rest counts as lost.
-const SILENCE: Duration = Duration::from_millis(300);
+const SILENCE: Duration = Duration::from_secs(1);
 /// How long the kernel may refuse to take packets.
 const REFUSAL: Duration = Duration::from_secs(2);
 

@@ -11,6 +11,8 @@ use std::{env, fs};
 use anyhow::{Context, bail};
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::site::MEDIA_PORTS;
+
 /// Names of namespaces begin with this, then the process that made them.
 const PREFIX: &str = "agw-load-";
 /// The variable that tells the process inside who has made its namespaces.
@@ -62,12 +64,41 @@ impl Namespaces {
         Some([address(1)?, address(2)?])
     }
 
+    /// Packets that the drivers of the interfaces have dropped where only `ethtool` tells, as those
+    /// for which XDP found no memory; 0 without `ethtool`.
+    pub(crate) fn driver_drops(self) -> u64 {
+        let ends = [0, 1].map(|side| {
+            let (gateway, generator) = (self.gateway_device(side), self.generator_device(side));
+            [(self.gateway(), gateway), (self.generator(), generator)]
+        });
+        let dropped = |line: &str| {
+            let (name, count) = line.split_once(':')?;
+            name.trim().ends_with("_drops").then_some(count)?.trim().parse::<u64>().ok()
+        };
+        let told = |(namespace, device): &(String, String)| {
+            let mut command = Command::new("ip");
+            let output =
+                command.args(["netns", "exec", namespace, "ethtool", "-S", device]).output();
+            let text = output.map(|output| output.stdout).unwrap_or_default();
+            String::from_utf8_lossy(&text).lines().filter_map(dropped).sum::<u64>()
+        };
+        ends.iter().flatten().map(told).sum()
+    }
+
     fn make(self, threaded: bool) -> anyhow::Result<()> {
         let (gateway, generator) = (self.gateway(), self.generator());
         for name in [&gateway, &generator] {
             ip(&["netns", "add", name])?;
             ip(&["-n", name, "link", "set", "lo", "up"])?;
         }
+        // Media ports past the network stack must be nobody else's.
+        let (lowest, highest) = (MEDIA_PORTS.start(), MEDIA_PORTS.end());
+        let before = lowest - 1;
+        let script = format!(
+            "cd /proc/sys/net/ipv4 && echo 2000 {before} > ip_local_port_range && \
+             echo {lowest}-{highest} > ip_local_reserved_ports"
+        );
+        ip(&["netns", "exec", &gateway, "sh", "-c", &script])?;
         for side in [0, 1] {
             let (near, far) = (self.gateway_device(side), self.generator_device(side));
             let ends = ["type", "veth", "peer", "name", &far, "netns", &generator];

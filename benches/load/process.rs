@@ -247,7 +247,8 @@ pub(crate) fn device_drops(pids: &[u32], namespaces: Option<Namespaces>) -> u64 
     };
     let seen_by = |pid: &u32| fs::read_to_string(format!("/proc/{pid}/net/dev"));
     let tables = pids.iter().flat_map(seen_by);
-    tables.map(|table| table.lines().filter_map(dropped).sum::<u64>()).sum()
+    let counted: u64 = tables.map(|table| table.lines().filter_map(dropped).sum::<u64>()).sum();
+    counted + all.driver_drops()
 }
 
 /// Describes the machine.

@@ -10,7 +10,7 @@ use crate::cli::FamilyChoice;
 use crate::netns::Namespaces;
 
 /// The gateway's media ports where it has addresses of its own.
-const MEDIA_PORTS: RangeInclusive<u16> = 10_000..=65_535;
+pub(crate) const MEDIA_PORTS: RangeInclusive<u16> = 10_000..=65_535;
 
 /// One side of the gateway.
 #[derive(Debug, Clone)]

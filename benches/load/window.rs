@@ -125,11 +125,12 @@ impl<W: Wire + 'static> Bench<W> {
         if self.interrupted {
             bail!("interrupted");
         }
-        let after = Readings::take_after(target, self.drops()?, self.namespaces, bare).await?;
+        let mut after = Readings::take_after(target, self.drops()?, self.namespaces, bare).await?;
 
         self.screen.step("calls are released", 0);
         let released = release_all(&control, &stage.placed, OUTSTANDING).await?;
         asked.add(&released)?;
+        after.complete(target.counters().await?);
         self.screen.step("packets are compared", 0);
         let Stage { traffic, calls, placed, .. } = stage;
         let checked = tokio::task::spawn_blocking(move || {

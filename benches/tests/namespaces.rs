@@ -29,7 +29,11 @@ fn a_run_between_namespaces_accounts_for_every_packet_and_leaves_nothing_behind(
     let (Some(_), Some(_)) = (peer::program("ip"), peer::program("ethtool")) else { return };
     let directory = tempfile::tempdir().unwrap();
     let json = directory.path().join("run.json");
-    let lines = ["--generator sockets", "--generator xdp --family mixed --rate max"];
+    let lines = [
+        "--generator sockets",
+        "--generator xdp --family mixed --rate max",
+        "--generator xdp --backend xdp --family v6",
+    ];
     for line in lines {
         let mut command = Command::new(env!("CARGO_BIN_EXE_agw-load"));
         command.args("run --netns --calls 6 --seconds 1 --verify-one-in 1 --json".split(' '));

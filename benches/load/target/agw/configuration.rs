@@ -105,11 +105,10 @@ impl AgwOptions {
         let Side { gateway, ports, gateway_device, .. } = side;
         let backend = match (self.backend, gateway_device) {
             (Backend::Xdp, Some(device)) => format!("device = {device:?}\nbackend = \"xdp\"\n"),
-            (Backend::Xdp | Backend::Sockets, _) => String::new(),
+            (Backend::Xdp | Backend::Sockets, _) => "receive_buffer_octets = 1048576\n".to_owned(),
         };
         format!(
-            "[[realm]]\nname = {name:?}\naddresses = [\"{gateway}\"]\nports = \"{}-{}\"\n\
-             receive_buffer_octets = 1048576\n{backend}",
+            "[[realm]]\nname = {name:?}\naddresses = [\"{gateway}\"]\nports = \"{}-{}\"\n{backend}",
             ports.start(),
             ports.end()
         )

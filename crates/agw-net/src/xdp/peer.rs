@@ -103,19 +103,25 @@ impl XdpPeer {
         for queue in &mut self.queues {
             queue.socket.reap(&mut self.umem);
         }
-        let mut sent = 0;
+        let (mut sent, mut refusal) = (0, None);
         for datagram in datagrams {
             match self.queue(from, datagram) {
                 Ok(()) => sent += 1,
-                Err(error) if sent == 0 => return Err(error),
-                Err(_) => break,
+                Err(error) => {
+                    refusal = Some(error);
+                    break;
+                }
             }
         }
+        // Also when nothing was queued now: of what was before, the kernel may not have taken all.
         let refused = &mut self.refused;
         for Queue { socket, .. } in &mut self.queues {
             socket.flush(&mut self.umem, |_, dropped| *refused += u64::from(dropped.is_some()));
         }
-        Ok(sent)
+        match refusal {
+            Some(error) if sent == 0 => Err(error),
+            Some(_) | None => Ok(sent),
+        }
     }
 
     fn queue(&mut self, from: SocketAddr, datagram: &Outgoing<'_>) -> io::Result<()> {
