@@ -231,3 +231,27 @@ pub(crate) fn prefetch<T>(value: &T, lines: Range<usize>) {
         unsafe { _mm_prefetch::<_MM_HINT_T0>(start.wrapping_add(line * LINE)) };
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use zeroize::ZeroizeOnDrop;
+
+    use super::*;
+    use crate::sha1::MacKey;
+
+    /// Compiles for types that wipe themselves only.
+    fn wipes<T: ZeroizeOnDrop>() {}
+
+    //= tests/spec/srtp.md#key-material
+    //= type=test
+    //# Key material MUST be wiped when it is released.
+    #[test]
+    fn every_part_that_holds_key_material_wipes_itself() {
+        wipes::<SimdKeys>();
+        wipes::<MacKey>();
+        wipes::<cm::Expanded<11>>();
+        wipes::<cm::Compact<13>>();
+        wipes::<Galois<11>>();
+        wipes::<CompactGalois<15>>();
+    }
+}

@@ -1,6 +1,6 @@
 //! Memory on the packet path.
 
-use agw_srtp::{Engine, Job};
+use agw_srtp::{Engine, Job, MasterKey, Suite};
 
 use crate::rig::{engines, packet, profiles, sessions, with_room};
 
@@ -27,5 +27,21 @@ fn a_run_allocates_nothing() {
 
         assert_eq!(allocations.count_total, 0, "{engine:?}");
         assert!(jobs.iter().all(|job| job.outcome().is_ok()), "{engine:?}");
+    }
+}
+
+#[test]
+fn the_expanded_keys_of_a_direction_take_576_octets_at_most() {
+    for engine in engines() {
+        for suite in Suite::ALL {
+            let octets = vec![0x33; suite.key_len() + suite.salt_len()];
+            let master = MasterKey::from_concatenated(suite, &octets).unwrap();
+            let mut keys = None;
+
+            let taken = allocation_counter::measure(|| keys = Some(engine.expand(&master)));
+
+            assert!(keys.is_some());
+            assert!((1..=576).contains(&taken.bytes_current), "{suite:?} {taken:?}");
+        }
     }
 }
