@@ -239,7 +239,8 @@ impl Transaction<'_, '_> {
         }
         self.add_key(fingerprint, K::DIRECTION, field)?;
         let with_salt = self.gateway.fingerprinter.of_key_and_salt(key.master());
-        keys.staged = Some(Staged { mki: key.mki().copied(), fingerprint, with_salt });
+        let mki = key.mki().copied();
+        keys.staged = Some(Box::new(Staged { mki, fingerprint, with_salt }));
         keys.forget_oldest().into_iter().for_each(|key| self.spend_key(key));
         Ok(())
     }
@@ -269,7 +270,7 @@ fn take_staged(
     stream: &mut Stream,
     slot: KeySlot,
     direction: Direction,
-) -> Result<Staged, CommandError> {
+) -> Result<Box<Staged>, CommandError> {
     let nothing = CommandError::NothingStaged { stream: slot.stream, direction };
     stream.keys(direction).staged.take().ok_or(nothing)
 }

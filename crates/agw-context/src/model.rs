@@ -64,7 +64,8 @@ pub(crate) struct Stream {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Keys {
     pub(crate) installed: Option<Installed>,
-    pub(crate) staged: Option<Staged>,
+    /// Boxed: an identifier takes 129 octets, and few keys wait.
+    pub(crate) staged: Option<Box<Staged>>,
     /// Keys that were in force before: they never come back on this or any other stream.
     former: VecDeque<Fingerprint>,
 }
