@@ -215,6 +215,8 @@ fn ledger(up: &PathFigures, down: &PathFigures, before: &Readings, after: &Readi
     let mut ledger = Ledger {
         sent: up.sent + down.sent + up.rtcp_sent + down.rtcp_sent,
         delivered: up.delivered + down.delivered + up.rtcp_delivered + down.rtcp_delivered,
+        gateway_received: is.received.saturating_sub(was.received),
+        gateway_forwarded: is.forwarded.saturating_sub(was.forwarded),
         gateway_drops: grown(&is.dropped, &was.dropped),
         gateway_kernel_drops: is.kernel_drops.saturating_sub(was.kernel_drops),
         gateway_send_errors: grown(&is.send_errors, &was.send_errors),

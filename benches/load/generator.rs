@@ -123,8 +123,7 @@ impl<W: Wire> Generator<'_, W> {
             let rtp = match self.traffic.pace {
                 Pace::Every(_) => due(left, |ahead| timetable.rtp_step(step + ahead), elapsed),
                 Pace::Window(most) => {
-                    let has = |step| self.has_arrived(step);
-                    let open = under_way.count(now, step, self.delivered(), has);
+                    let open = under_way.count(now, step, |from| self.arrived_from(from, step));
                     most.saturating_sub(open).min(BURST).min(left as usize)
                 }
             };
@@ -160,15 +159,12 @@ impl<W: Wire> Generator<'_, W> {
         self.out.sinks.iter().map(arrived).sum()
     }
 
-    fn delivered(&self) -> u64 {
-        self.out.sinks.iter().map(|sink| sink.figures.delivered).sum()
-    }
-
-    /// Whether the RTP packet of a step of the schedule has arrived.
-    fn has_arrived(&self, step: u64) -> bool {
+    /// How many RTP packets of some steps of the schedule have arrived.
+    fn arrived_from(&self, from: u64, to: u64) -> u64 {
         let [up, down] = &self.out.sinks;
-        let sink = if step.is_multiple_of(2) { up } else { down };
-        usize::try_from(step / 2).is_ok_and(|place| sink.has(place))
+        let places = |from: u64, to: u64| from as usize..to as usize;
+        // Even steps go up, odd ones down.
+        up.count(places(from.div_ceil(2), to.div_ceil(2))) + down.count(places(from / 2, to / 2))
     }
 
     fn note_lateness(&mut self, timetable: &Timetable, step: u64, count: usize, elapsed: u64) {

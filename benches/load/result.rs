@@ -283,6 +283,12 @@ pub(crate) struct Ledger {
     pub(crate) sent: u64,
     /// Arrived at the generator's sinks, copies left out.
     pub(crate) delivered: u64,
+    /// Read by the gateway: tells on which side of it a gap is.
+    #[serde(default)]
+    pub(crate) gateway_received: u64,
+    /// Sent on by the gateway, or tried to.
+    #[serde(default)]
+    pub(crate) gateway_forwarded: u64,
     /// Dropped by the gateway, by its own reasons.
     pub(crate) gateway_drops: BTreeMap<String, u64>,
     /// Dropped by the kernel before the gateway read them.
@@ -366,6 +372,8 @@ mod tests {
         let mut ledger = Ledger {
             sent: 100,
             delivered: 90,
+            gateway_received: 0,
+            gateway_forwarded: 0,
             gateway_drops: [("replay".to_owned(), 4)].into(),
             gateway_kernel_drops: 3,
             gateway_send_errors: [("ENOBUFS".to_owned(), 1)].into(),

@@ -2,6 +2,7 @@
 //! took. Octets are only kept here; [`verify`](crate::verify) reads them when the window is over.
 
 use std::net::SocketAddr;
+use std::ops::Range;
 
 use agw_rtp::{PacketKind, RtpHeader, classify};
 
@@ -91,6 +92,22 @@ impl Sink {
         self.arrived.get(place / 64).is_some_and(|word| word >> (place % 64) & 1 == 1)
     }
 
+    /// How many of the RTP packets at some places of the schedule have arrived.
+    pub(crate) fn count(&self, places: Range<usize>) -> u64 {
+        let Range { start, end } = places;
+        if start >= end {
+            return 0;
+        }
+        let words = self.arrived.get(start / 64..end.div_ceil(64)).unwrap_or_default();
+        let all: u32 = words.iter().map(|word| word.count_ones()).sum();
+        let bits = |word: usize, mask: u64| {
+            self.arrived.get(word).map_or(0, |word| (word & mask).count_ones())
+        };
+        let before = bits(start / 64, (1 << (start % 64)) - 1);
+        let behind = if end.is_multiple_of(64) { 0 } else { bits(end / 64, !0 << (end % 64)) };
+        u64::from(all - before - behind)
+    }
+
     /// Takes a datagram that arrived at `at`; `sent_at` are the times at which packets of this
     /// direction were sent, 0 for not yet, on the same clock.
     pub(crate) fn take(
@@ -167,5 +184,25 @@ impl Sink {
         let number = highest.checked_add_signed(i32::from(ahead))?;
         let id = PacketId { direction: self.direction, call, number };
         (number < self.packets && id.sequence() == header.sequence().0).then_some(number)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tests::traffic;
+
+    #[test]
+    fn arrivals_are_counted_over_any_range_of_the_schedule() {
+        let mut sink = Sink::new(Direction::Up, &traffic("run --calls 4 --seconds 1"), &[]);
+        for place in [0, 1, 63, 64, 100, 127, 128, 199] {
+            sink.arrived[place / 64] |= 1 << (place % 64);
+        }
+        for start in 0..200 {
+            for end in 0..=200 {
+                let expected = (start..end).filter(|&place| sink.has(place)).count() as u64;
+                assert_eq!(sink.count(start..end), expected, "{start}..{end}");
+            }
+        }
     }
 }

@@ -2,40 +2,33 @@
 
 use std::collections::VecDeque;
 
-/// A packet that has not arrived after so long is lost, in nanoseconds.
+/// A packet that has not arrived after so long is given up, in nanoseconds.
 const PATIENCE: u64 = 30_000_000;
 /// How often the place in the schedule is noted, in nanoseconds.
 const NOTE_EVERY: u64 = 1_000_000;
 
-/// Follows the schedule at a distance and counts what has not arrived, so that lost packets do not
-/// close the window for ever.
+/// Follows the schedule at a distance: what was sent longer ago has arrived or is given up, so that
+/// lost packets do not close the window for ever, and late ones do not open it twice.
 #[derive(Debug, Default)]
 pub(crate) struct UnderWay {
     /// Times, and how far the schedule had come.
     notes: VecDeque<(u64, u64)>,
-    /// Steps that were looked at.
+    /// Steps before this one are not waited for.
     settled: u64,
-    lost: u64,
 }
 
 impl UnderWay {
-    /// Packets under way at `now`, when `sent` steps have been sent and `arrived` packets have
-    /// arrived; `has` tells whether the packet of a step has.
-    pub(crate) fn count(
-        &mut self,
-        now: u64,
-        sent: u64,
-        arrived: u64,
-        has: impl Fn(u64) -> bool,
-    ) -> usize {
+    /// Packets under way at `now`, when `sent` steps have been sent; `arrived` tells how many
+    /// packets have arrived of the steps from one on.
+    pub(crate) fn count(&mut self, now: u64, sent: u64, arrived: impl Fn(u64) -> u64) -> usize {
         if self.notes.back().is_none_or(|(noted, _)| noted + NOTE_EVERY <= now) {
             self.notes.push_back((now, sent));
         }
         while let Some((_, old)) = self.notes.pop_front_if(|(noted, _)| *noted + PATIENCE <= now) {
-            self.lost += (self.settled..old).filter(|&step| !has(step)).count() as u64;
             self.settled = old;
         }
-        usize::try_from(sent.saturating_sub(arrived + self.lost)).unwrap_or(usize::MAX)
+        let waited_for = sent.saturating_sub(self.settled);
+        usize::try_from(waited_for.saturating_sub(arrived(self.settled))).unwrap_or(usize::MAX)
     }
 }
 
@@ -43,14 +36,19 @@ impl UnderWay {
 mod tests {
     use super::*;
 
+    /// Packets of the even steps below 100 arrive, and all from there on; late ones do later.
+    fn arrived(from: u64, sent: u64, late: bool) -> u64 {
+        (from..sent).filter(|step| late || *step >= 100 || step.is_multiple_of(2)).count() as u64
+    }
+
     #[test]
-    fn lost_packets_close_the_window_for_a_while_only() {
+    fn lost_packets_close_the_window_for_a_while_and_late_ones_do_not_open_it_twice() {
         let mut under_way = UnderWay::default();
-        let is_even = |step: u64| step.is_multiple_of(2);
-        assert_eq!(under_way.count(1, 100, 50, is_even), 50);
-        assert_eq!(under_way.count(1 + PATIENCE / 2, 100, 50, is_even), 50);
-        assert_eq!(under_way.count(1 + PATIENCE, 100, 50, is_even), 0);
-        assert_eq!(under_way.count(2 + PATIENCE, 130, 50, is_even), 30);
-        assert_eq!(under_way.count(2 + PATIENCE, 130, 80, is_even), 0);
+        assert_eq!(under_way.count(1, 100, |from| arrived(from, 100, false)), 50);
+        assert_eq!(under_way.count(1 + PATIENCE / 2, 100, |from| arrived(from, 100, false)), 50);
+        assert_eq!(under_way.count(1 + PATIENCE, 100, |from| arrived(from, 100, false)), 0);
+        // Thirty more, none of them there yet, while the fifty late ones come.
+        assert_eq!(under_way.count(2 + PATIENCE, 130, |from| arrived(from, 100, true)), 30);
+        assert_eq!(under_way.count(3 + PATIENCE, 130, |from| arrived(from, 130, true)), 0);
     }
 }

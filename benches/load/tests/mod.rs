@@ -8,7 +8,14 @@ mod options;
 use clap::Parser;
 
 use crate::cli::{Cli, Command};
+use crate::plan::Traffic;
 use crate::run::Job;
+
+/// The traffic of a command line.
+pub(crate) fn traffic(line: &str) -> Traffic {
+    let job = job(line);
+    Traffic::new(job.traffic(), job.traffic().calls).unwrap()
+}
 
 /// The job of a command line.
 fn job(line: &str) -> Job {
