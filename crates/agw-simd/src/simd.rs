@@ -10,15 +10,17 @@ use crate::cm::{self, CounterMode};
 use crate::keys::{self, AsSimdKeys, SimdKeys, Transform};
 use crate::sha1::{self, MacKey, Message};
 
-/// Jobs that go through all steps together; a longer batch is taken in pieces.
-const PIECE: usize = sha1::MAX_MESSAGES;
+/// Jobs that go through all steps together; a longer batch is taken in pieces. As many as the
+/// widest kernel hashes at once, and few enough that keys, packets and scratch stay in the first
+/// cache.
+const PIECE: usize = 32;
 
 /// How many jobs ahead keys are asked for: enough that they arrive in time, few enough that
 /// they are still there.
-const AHEAD: usize = 16;
+const AHEAD: usize = 8;
 
 /// How many jobs' keys are asked for between two blocks of a hash.
-const MEANWHILE: usize = 16;
+const MEANWHILE: usize = 8;
 
 /// The engine that works on many packets at once.
 ///
@@ -37,6 +39,7 @@ struct Pending<'a> {
     /// The tag is inside the packet: it is to be opened.
     opens: bool,
     covered_octets: usize,
+    appendix: u32,
 }
 
 impl Simd {
@@ -93,7 +96,15 @@ impl Simd {
                         Ok(covered_octets) => {
                             let opens = octets != covered_octets;
                             let mac = keys.mac();
-                            pending.push(Pending { place, keys, mac, opens, covered_octets });
+                            let appendix = cm::appendix(&frame);
+                            pending.push(Pending {
+                                place,
+                                keys,
+                                mac,
+                                opens,
+                                covered_octets,
+                                appendix,
+                            });
                             continue;
                         }
                         Err(failure) => Err(failure),
@@ -115,11 +126,9 @@ impl Simd {
         pending: &[Pending<'a>],
     ) -> [[u8; 20]; PIECE] {
         let message = |pending: &Pending<'a>| {
-            let job = jobs.get(pending.place);
-            let (packet, appendix) =
-                job.map_or((&[][..], 0), |job| (job.packet(), cm::appendix(&job.frame())));
+            let packet = jobs.get(pending.place).map(Job::packet).unwrap_or_default();
             let packet = packet.get(..pending.covered_octets).unwrap_or_default();
-            Message { key: pending.mac, packet, appendix }
+            Message { key: pending.mac, packet, appendix: pending.appendix }
         };
         let messages: ArrayVec<Message<'_>, PIECE> = pending.iter().map(message).collect();
         let mut opening = pending.iter().filter(|pending| pending.opens);
