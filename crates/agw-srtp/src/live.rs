@@ -138,8 +138,8 @@ impl<K> LiveKey<K> {
 /// Keys that were installed together: one, or several told apart by their identifiers.
 #[repr(C)]
 pub(crate) struct KeySet<K> {
-    pub(crate) first: LiveKey<K>,
     rest: Vec<LiveKey<K>>,
+    pub(crate) first: LiveKey<K>,
 }
 
 impl<K> KeySet<K> {

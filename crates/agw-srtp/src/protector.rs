@@ -3,6 +3,7 @@
 mod keys;
 
 use std::fmt;
+use std::mem::offset_of;
 
 use agw_rtp::{RtcpHeader, RtpHeader};
 
@@ -34,18 +35,22 @@ const E_FLAG: u32 = 0x8000_0000;
 /// reserves an index at most once. SRTCP indices are the gateway's own: one counter over all
 /// sources, from 1, that never starts again under the same key.
 ///
-/// Sources and the key in force come first: a media packet reads two lines of memory here.
+/// Fields have an order so that a media packet reads two lines of memory here: the sources and the
+/// key in force.
 #[repr(C, align(64))]
 pub struct Protector<K> {
     sources: SourceTable,
-    current: KeySet<K>,
-    parameters: SessionParameters,
-    next_srtcp: u32,
     staged: Option<Box<KeySet<K>>>,
     history: History,
-    events: PendingEvents,
+    next_srtcp: u32,
     next_key_id: u32,
+    current: KeySet<K>,
+    parameters: SessionParameters,
+    events: PendingEvents,
 }
+
+// The key begins a line.
+const _: () = assert!(offset_of!(Protector<Box<()>>, current.first) == 128);
 
 impl<K> Protector<K> {
     /// Starts a session in which nothing was sent yet; new sources start at `initial_roc`. Of
@@ -80,7 +85,7 @@ impl<K> Protector<K> {
     #[inline]
     pub fn prefetch<E: Engine<Keys = K>>(&self, engine: &E) {
         engine.prefetch(&self.sources);
-        engine.prefetch(&self.current);
+        engine.prefetch(&self.current.first);
     }
 
     /// Reserves the index of an RTP packet. It stays used whatever becomes of the packet.

@@ -4,6 +4,7 @@ mod keys;
 mod reading;
 
 use std::fmt;
+use std::mem::offset_of;
 use std::time::{Duration, Instant};
 
 use agw_rtp::{RtcpHeader, RtpHeader};
@@ -33,17 +34,21 @@ pub const OVERLAP_AFTER_MKI: Duration = Duration::from_secs(5);
 /// [`job`](Self::job) is run by an [`Engine`], [`commit`](Self::commit) remembers. Many packets of
 /// many sessions may stand between check and commit, so that an engine gets a whole batch.
 ///
-/// Sources and keys come first: a media packet reads three lines of memory here.
+/// Fields have an order so that a media packet reads three lines of memory here: the sources, which
+/// keys there are, and the key in force.
 #[repr(C, align(64))]
 pub struct Unprotector<K> {
     sources: SourceTable,
-    current: KeySet<K>,
     staged: Option<Box<KeySet<K>>>,
     retired: Option<Retired<K>>,
+    current: KeySet<K>,
     parameters: SessionParameters,
     events: PendingEvents,
     next_key_id: u32,
 }
+
+// The key begins a line.
+const _: () = assert!(offset_of!(Unprotector<Box<()>>, current.first) == 128);
 
 /// Keys that were replaced and still open packets.
 struct Retired<K> {
@@ -84,9 +89,8 @@ impl<K> Unprotector<K> {
     #[inline]
     pub fn prefetch<E: Engine<Keys = K>>(&self, engine: &E) {
         engine.prefetch(&self.sources);
-        engine.prefetch(&self.current);
         engine.prefetch(&self.staged);
-        engine.prefetch(&self.retired);
+        engine.prefetch(&self.current.first);
     }
 
     /// Looks whether an SRTP packet is worth authenticating. Remembers nothing.
