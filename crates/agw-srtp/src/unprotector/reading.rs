@@ -31,20 +31,21 @@ impl<K> Unprotector<K> {
         packet: &[u8],
         now: Instant,
     ) -> Result<OpenTicket, UnprotectError> {
-        if let Some(key) = self.only_key() {
-            return self.read(header, packet, key, &self.sources);
-        }
-        self.check_readings(header, packet, now)
+        let (key, sources) = match self.only_key() {
+            Some(key) => (key, &self.sources),
+            None => self.search(header, packet, now)?,
+        };
+        self.read(header, packet, key, sources)
     }
 
-    /// As [`Unprotector::check`], whatever keys there are.
+    /// The first key under which a packet can be read, and its table.
     #[inline(never)]
-    fn check_readings(
+    fn search(
         &self,
         header: &Header,
         packet: &[u8],
         now: Instant,
-    ) -> Result<OpenTicket, UnprotectError> {
+    ) -> Result<(&LiveKey<K>, &SourceTable), UnprotectError> {
         let trailer = header.trailer_octets(&self.current.first);
         let mut refused = if packet.len() < header.clear_octets() + trailer {
             UnprotectError::Malformed
@@ -53,9 +54,9 @@ impl<K> Unprotector<K> {
             //# A packet whose MKI names no live key MUST be discarded.
             UnprotectError::UnknownMki
         };
-        for (attempt, reading) in self.readings(header, packet, now).enumerate() {
-            match reading {
-                Ok(ticket) => return Ok(ticket),
+        for (attempt, (key, sources)) in self.candidates(header, packet, now).enumerate() {
+            match self.read(header, packet, key, sources) {
+                Ok(_) => return Ok((key, sources)),
                 Err(error) if attempt == 0 => refused = error,
                 Err(_) => {}
             }
@@ -70,23 +71,32 @@ impl<K> Unprotector<K> {
         self.current.only().filter(|key| alone && key.mki().is_none())
     }
 
-    /// Every way to read a packet: under the keys whose identifier it carries, then under those
-    /// that have none, newest first.
+    /// Every way to read a packet.
     pub(super) fn readings(
         &self,
         header: &Header,
         packet: &[u8],
         now: Instant,
     ) -> impl Iterator<Item = Result<OpenTicket, UnprotectError>> {
+        self.candidates(header, packet, now)
+            .map(move |(key, sources)| self.read(header, packet, key, sources))
+    }
+
+    /// The keys that a packet may be under: those whose identifier it carries, then those that
+    /// have none, newest first.
+    fn candidates(
+        &self,
+        header: &Header,
+        packet: &[u8],
+        now: Instant,
+    ) -> impl Iterator<Item = (&LiveKey<K>, &SourceTable)> {
         //= tests/spec/srtp.md#mki
         //# With an MKI the key MUST be chosen by the MKI alone.
         let identified = self
             .live(now)
             .filter(move |(key, _)| key.mki().is_some() && header.carries_mki(key, packet));
         let unidentified = self.live(now).filter(|(key, _)| key.mki().is_none());
-        identified
-            .chain(unidentified)
-            .map(move |(key, sources)| self.read(header, packet, key, sources))
+        identified.chain(unidentified)
     }
 
     /// The keys that open packets now, each with its table.
