@@ -27,7 +27,7 @@ use webrtc_srtp::protection_profile::ProtectionProfile;
 const CONTEXTS: usize = 157 * BATCH;
 const BATCH: usize = 64;
 /// How far ahead a relay asks for sessions.
-const AHEAD: usize = 8;
+const AHEAD: usize = 12;
 /// How often every engine has its turn, and how many passes a turn has.
 const TURNS: u16 = 11;
 const PASSES: u16 = 3;

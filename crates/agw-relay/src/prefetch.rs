@@ -9,9 +9,9 @@ use crate::relay::Relay;
 use crate::spec::{IngressId, PortId};
 
 /// How many packets ahead sessions are asked for.
-const NEAR: usize = 8;
+const NEAR: usize = 12;
 /// How many packets ahead the records are asked for that the sessions stand in.
-const FAR: usize = 16;
+const FAR: usize = 24;
 
 impl<E: Engine> Relay<E> {
     /// Before the packet at `place` is admitted: asks for what those behind it will read. `port`
