@@ -91,7 +91,7 @@ impl<E: Engine> Relay<E> {
     pub fn handle_batch(&mut self, batch: &mut [Datagram<'_>], now: Instant) {
         for datagrams in batch.chunks_mut(MAX_BATCH) {
             //= tests/spec/relay.md#accounting
-            //# A packet MUST be forwarded without allocating memory.
+            //# A packet of a known source MUST be forwarded without allocating memory.
             let mut passages = ArrayVec::<Option<Passage>, MAX_BATCH>::new();
             for (place, datagram) in datagrams.iter().enumerate() {
                 self.prefetch_ingress(place, |place| datagrams.get(place).map(|one| one.port));
@@ -350,7 +350,7 @@ impl<E: Engine> Relay<E> {
             };
             self.stats.dropped.count(reason);
             if let Some(ingress) = ingress {
-                ingress.stats.dropped.count(reason);
+                ingress.stats.count_drop(reason);
             }
             datagram.verdict = Verdict::Drop(reason);
             return;

@@ -6,36 +6,40 @@ use std::time::{Duration, Instant};
 use agw_srtp::{Engine, KeyError, OpenTicket, UnprotectError, Unprotector};
 
 use crate::drop::DropReason;
-use crate::limiter::Limiter;
+use crate::limiter::{Limiter, Rate};
 use crate::source::{Latch, Move};
 use crate::spec::{
     Component, Gate, IngressCrypto, IngressSpec, RtcpIngress, Transport, initial_roc,
 };
-use crate::stats::{CryptoSnapshot, IngressSnapshot, IngressStats, SourceSnapshot};
+use crate::stats::{CryptoSnapshot, IngressCounters, IngressSnapshot, SourceSnapshot};
 
 /// Unknown SSRCs and far indices are tried this often after a burst of two batches, so that a
 /// flood of them does not buy a MAC each. Where the peer is known to be and anywhere else count
 /// apart: strangers do not keep the peer out.
-const IMPLAUSIBLE_INTERVAL: Duration = Duration::from_millis(50);
-const IMPLAUSIBLE_BURST: u32 = 128;
+const IMPLAUSIBLE: Rate = Rate { interval: Duration::from_millis(50), burst: 128 };
 
 /// Further moves of the peer's address are told at most so often, so that a peer that moves with
 /// every packet does not push the events of others out of control's log.
-const MOVE_TOLD_INTERVAL: Duration = Duration::from_secs(1);
-const MOVES_TOLD_AT_ONCE: u32 = 8;
+const MOVES_TOLD: Rate = Rate { interval: Duration::from_secs(1), burst: 8 };
 
+/// What every packet reads stands first.
+#[repr(C)]
 pub(crate) struct Ingress<K> {
+    /// Elsewhere, because half of all legs have none.
+    pub(crate) crypto: Option<Box<Unprotector<K>>>,
+    last_accepted: Option<Instant>,
     pub(crate) spec: IngressSpec,
-    pub(crate) stats: IngressStats,
-    pub(crate) crypto: Option<Unprotector<K>>,
-    /// The deadline under which the relay watches the keys.
-    pub(crate) watched: Option<Instant>,
+    pub(crate) stats: IngressCounters,
     latch: Latch,
     limiter_of_peer: Limiter,
     limiter_of_strangers: Limiter,
     moves_told: Limiter,
-    last_accepted: Option<Instant>,
+    /// The deadline under which the relay watches the keys.
+    pub(crate) watched: Option<Instant>,
 }
+
+// A call has two.
+const _: () = assert!(size_of::<Ingress<[u64; 64]>>() <= 400);
 
 /// What an admitted packet needs next.
 pub(crate) enum Admission {
@@ -47,17 +51,16 @@ pub(crate) enum Admission {
 
 impl<K> Ingress<K> {
     pub(crate) fn new(spec: IngressSpec) -> Self {
-        let limiter = Limiter::new(IMPLAUSIBLE_INTERVAL, IMPLAUSIBLE_BURST);
         Self {
-            spec,
-            stats: IngressStats::default(),
             crypto: None,
-            watched: None,
-            latch: Latch::default(),
-            limiter_of_peer: limiter,
-            limiter_of_strangers: limiter,
-            moves_told: Limiter::new(MOVE_TOLD_INTERVAL, MOVES_TOLD_AT_ONCE),
             last_accepted: None,
+            spec,
+            stats: IngressCounters::default(),
+            latch: Latch::default(),
+            limiter_of_peer: Limiter::new(IMPLAUSIBLE),
+            limiter_of_strangers: Limiter::new(IMPLAUSIBLE),
+            moves_told: Limiter::new(MOVES_TOLD),
+            watched: None,
         }
     }
 
@@ -76,7 +79,7 @@ impl<K> Ingress<K> {
 
     /// Whether control is told of a move now; it is always told of the first address.
     pub(crate) fn tells(&mut self, moved: Move, now: Instant) -> bool {
-        !moved.again || self.moves_told.take(now)
+        !moved.again || self.moves_told.take(MOVES_TOLD, now)
     }
 
     /// Changes the keys.
@@ -91,7 +94,8 @@ impl<K> Ingress<K> {
                 crypto.rekey(engine, keys, parameters, roc, overlap, now).map(drop)
             }
             (IngressCrypto::Install { keys, parameters, roc, .. }, None) => {
-                self.crypto = Some(Unprotector::new(engine, keys, parameters, initial_roc(roc))?);
+                let crypto = Unprotector::new(engine, keys, parameters, initial_roc(roc))?;
+                self.crypto = Some(Box::new(crypto));
                 Ok(())
             }
             (IngressCrypto::Stage(key), Some(crypto)) => crypto.stage(engine, key),
@@ -167,7 +171,7 @@ impl<K> Ingress<K> {
             } else {
                 &mut self.limiter_of_strangers
             };
-            if !limiter.take(now) {
+            if !limiter.take(IMPLAUSIBLE, now) {
                 return Err(DropReason::Implausible);
             }
         }
@@ -198,7 +202,7 @@ impl<K> Ingress<K> {
 
     pub(crate) fn snapshot(&self) -> IngressSnapshot {
         IngressSnapshot {
-            stats: self.stats,
+            stats: self.stats.snapshot(),
             crypto: self.crypto.as_ref().map(|crypto| CryptoSnapshot {
                 suite: crypto.suite(),
                 sources: crypto.sources().map(SourceSnapshot::from).collect(),

@@ -21,8 +21,8 @@ impl<E: Engine> Relay<E> {
             let port = port(place)?;
             self.ports.at(port.0).map(|binding| binding.ingress.0)
         };
-        if let Some(record) = ingress(place + FAR).and_then(|id| self.ingresses.place(id)) {
-            self.engine.prefetch(record);
+        if let Some(record) = ingress(place + FAR).and_then(|id| self.ingresses.at(id)) {
+            self.engine.prefetch(&**record);
         }
         let record = ingress(place + NEAR).and_then(|id| self.ingresses.at(id));
         if let Some(session) = record.and_then(|ingress| ingress.crypto.as_ref()) {
@@ -41,8 +41,8 @@ impl<E: Engine> Relay<E> {
             let ingress = self.ingresses.at(ingress(place)?.0)?;
             ingress.spec.output.map(|egress| egress.0)
         };
-        if let Some(record) = egress(place + FAR).and_then(|id| self.egresses.place(id)) {
-            self.engine.prefetch(record);
+        if let Some(record) = egress(place + FAR).and_then(|id| self.egresses.at(id)) {
+            self.engine.prefetch(&**record);
         }
         let record = egress(place + NEAR).and_then(|id| self.egresses.at(id));
         if let Some(session) = record.and_then(|egress| egress.crypto.as_ref()) {

@@ -23,8 +23,9 @@ use crate::table::Table;
 pub struct Relay<E: Engine> {
     pub(crate) engine: E,
     pub(crate) ports: Table<Binding>,
-    pub(crate) ingresses: Table<Ingress<E::Keys>>,
-    pub(crate) egresses: Table<Egress<E::Keys>>,
+    /// Boxed, as egresses are: numbers are dense over all workers, and this one has some of them.
+    pub(crate) ingresses: Table<Box<Ingress<E::Keys>>>,
+    pub(crate) egresses: Table<Box<Egress<E::Keys>>>,
     pub(crate) stats: RelayStats,
     pub(crate) reports: Reports,
     deadlines: BTreeSet<(Instant, IngressId)>,
@@ -159,13 +160,13 @@ impl<E: Engine> Relay<E> {
     /// One ingress, copied out.
     #[must_use]
     pub fn ingress(&self, id: IngressId) -> Option<IngressSnapshot> {
-        self.ingresses.at(id.0).map(Ingress::snapshot)
+        self.ingresses.at(id.0).map(|ingress| ingress.snapshot())
     }
 
     /// One egress, copied out.
     #[must_use]
     pub fn egress(&self, id: EgressId) -> Option<EgressSnapshot> {
-        self.egresses.at(id.0).map(Egress::snapshot)
+        self.egresses.at(id.0).map(|egress| egress.snapshot())
     }
 
     /// Charges a datagram that the kernel refused to the egress it was sent for.
@@ -181,7 +182,7 @@ impl<E: Engine> Relay<E> {
             self.ports.insert(port.0, Binding { ingress: id, carries });
         }
         let Some(ingress) = self.ingresses.at_mut(id.0) else {
-            self.ingresses.insert(id.0, Ingress::new(spec));
+            self.ingresses.insert(id.0, Box::new(Ingress::new(spec)));
             return;
         };
         let reverse = spec.reverse;
@@ -194,7 +195,7 @@ impl<E: Engine> Relay<E> {
     fn set_egress(&mut self, id: EgressId, spec: EgressSpec) {
         match self.egresses.at_mut(id.0) {
             Some(egress) => egress.change(spec),
-            None => self.egresses.insert(id.0, Egress::new(spec)),
+            None => self.egresses.insert(id.0, Box::new(Egress::new(spec))),
         }
     }
 
@@ -227,7 +228,7 @@ impl<E: Engine> Relay<E> {
         let Some(ingress) = self.ingresses.at_mut(id.0) else {
             return;
         };
-        let due = ingress.crypto.as_ref().and_then(agw_srtp::Unprotector::poll_timeout);
+        let due = ingress.crypto.as_ref().and_then(|crypto| crypto.poll_timeout());
         if ingress.watched == due {
             return;
         }

@@ -14,13 +14,6 @@ use crate::spec::{Component, IngressSpec, SourceRule};
 /// alone must not decide where media goes (RFC 3711 §9.5).
 const CONFIRMATIONS_OF_SHORT_TAG: u8 = 3;
 
-/// What an ingress has learnt about one component's source.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Learnt {
-    address: Option<SocketAddr>,
-    candidate: Option<(SocketAddr, u8)>,
-}
-
 /// A change of the peer's address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Move {
@@ -32,16 +25,19 @@ pub(crate) struct Move {
 /// What both components have learnt.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Latch {
-    rtp: Learnt,
-    rtcp: Learnt,
+    rtp: Option<SocketAddr>,
+    rtcp: Option<SocketAddr>,
+    /// Where SRTP with short tags came from last, and how many packets in a row. SRTCP's tags are
+    /// never short (RFC 3711 §5.2).
+    candidate: Option<(SocketAddr, u8)>,
 }
 
 impl Latch {
     /// The learnt address of a component.
     pub(crate) const fn address(&self, component: Component) -> Option<SocketAddr> {
         match component {
-            Component::Rtp => self.rtp.address,
-            Component::Rtcp => self.rtcp.address,
+            Component::Rtp => self.rtp,
+            Component::Rtcp => self.rtcp,
         }
     }
 
@@ -90,7 +86,7 @@ impl Latch {
     ) -> Option<Move> {
         match spec.source {
             SourceRule::Authenticated | SourceRule::Signalled => None,
-            SourceRule::FirstUntil { .. } => self.component(component).first(source),
+            SourceRule::FirstUntil { .. } => self.first(component, source),
         }
     }
 
@@ -109,19 +105,10 @@ impl Latch {
             //# newer index.
             //= tests/spec/relay.md#source
             //# A replayed or forged packet MUST NOT move the peer's address.
-            SourceRule::Authenticated if newer => {
-                self.component(component).follow(source, short_tag)
-            }
+            SourceRule::Authenticated if newer => self.follow(component, source, short_tag),
             SourceRule::Authenticated | SourceRule::Signalled | SourceRule::FirstUntil { .. } => {
                 None
             }
-        }
-    }
-
-    fn component(&mut self, component: Component) -> &mut Learnt {
-        match component {
-            Component::Rtp => &mut self.rtp,
-            Component::Rtcp => &mut self.rtcp,
         }
     }
 
@@ -129,38 +116,50 @@ impl Latch {
     fn may_lock(&self, component: Component, source: SocketAddr) -> bool {
         match component {
             Component::Rtp => true,
-            Component::Rtcp => self.rtp.address.is_some_and(|rtp| rtp.ip() == source.ip()),
+            Component::Rtcp => self.rtp.is_some_and(|rtp| rtp.ip() == source.ip()),
         }
     }
-}
 
-impl Learnt {
-    fn first(&mut self, source: SocketAddr) -> Option<Move> {
-        if self.address.is_some() {
+    fn first(&mut self, component: Component, source: SocketAddr) -> Option<Move> {
+        if self.address(component).is_some() {
             return None;
         }
-        self.address = Some(source);
-        Some(Move { to: source, again: false })
+        Some(self.learn(component, source))
     }
 
-    fn follow(&mut self, source: SocketAddr, short_tag: bool) -> Option<Move> {
-        if self.address == Some(source) {
+    fn follow(
+        &mut self,
+        component: Component,
+        source: SocketAddr,
+        short_tag: bool,
+    ) -> Option<Move> {
+        let moved = self.address(component) != Some(source);
+        if moved && short_tag && !self.is_confirmed(source) {
+            return None;
+        }
+        if component == Component::Rtp {
             self.candidate = None;
-            return None;
         }
-        if short_tag {
-            let seen = match self.candidate {
-                Some((candidate, seen)) if candidate == source => seen + 1,
-                Some(_) | None => 1,
-            };
-            self.candidate = Some((source, seen));
-            if seen < CONFIRMATIONS_OF_SHORT_TAG {
-                return None;
-            }
-        }
-        self.candidate = None;
-        let again = self.address.replace(source).is_some();
-        Some(Move { to: source, again })
+        moved.then(|| self.learn(component, source))
+    }
+
+    /// Counts a packet with a short tag; tells whether there were enough in a row.
+    fn is_confirmed(&mut self, source: SocketAddr) -> bool {
+        let seen = match self.candidate {
+            Some((candidate, seen)) if candidate == source => seen + 1,
+            Some(_) | None => 1,
+        };
+        self.candidate = Some((source, seen));
+        seen >= CONFIRMATIONS_OF_SHORT_TAG
+    }
+
+    fn learn(&mut self, component: Component, source: SocketAddr) -> Move {
+        let learnt = match component {
+            Component::Rtp => &mut self.rtp,
+            Component::Rtcp => &mut self.rtcp,
+        };
+        let again = learnt.replace(source).is_some();
+        Move { to: source, again }
     }
 }
 

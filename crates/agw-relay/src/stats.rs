@@ -73,6 +73,28 @@ pub struct IngressStats {
     pub dropped: Drops,
 }
 
+/// As [`IngressStats`], in as little memory as goes: most legs drop nothing.
+#[derive(Debug, Default)]
+pub(crate) struct IngressCounters {
+    pub(crate) received: Traffic,
+    pub(crate) received_rtcp: Traffic,
+    pub(crate) forwarded: Traffic,
+    /// Made for the first datagram that goes no further.
+    dropped: Option<Box<Drops>>,
+}
+
+impl IngressCounters {
+    pub(crate) fn count_drop(&mut self, reason: DropReason) {
+        self.dropped.get_or_insert_default().count(reason);
+    }
+
+    pub(crate) fn snapshot(&self) -> IngressStats {
+        let Self { received, received_rtcp, forwarded, ref dropped } = *self;
+        let dropped = dropped.as_deref().copied().unwrap_or_default();
+        IngressStats { received, received_rtcp, forwarded, dropped }
+    }
+}
+
 /// What one egress has sent.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct EgressStats {

@@ -14,11 +14,6 @@ impl<T> Table<T> {
         self.0.get(id as usize)?.as_ref()
     }
 
-    /// Where a value would stand, without a look at it.
-    pub(crate) fn place(&self, id: u32) -> Option<&Option<T>> {
-        self.0.get(id as usize)
-    }
-
     pub(crate) fn at_mut(&mut self, id: u32) -> Option<&mut T> {
         self.0.get_mut(id as usize)?.as_mut()
     }

@@ -273,7 +273,7 @@ impl From<Refusal> for ProtectError {
 
 fn table(parameters: SessionParameters, initial_roc: u32) -> SourceTable {
     let guard = parameters.window.max(MIN_GUARD);
-    SourceTable::new(initial_roc, guard, parameters.max_sources)
+    SourceTable::for_sending(initial_roc, guard, parameters.max_sources)
 }
 
 #[cfg(test)]

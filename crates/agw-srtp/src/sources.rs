@@ -23,8 +23,9 @@ pub struct SourceState {
     pub srtcp_index: Option<SrtcpIndex>,
 }
 
-/// All sources of a session, in the order of their first packets. Room for all of them is made
-/// when the table is, so that a new source does not allocate on the packet path.
+/// All sources of a session, in the order of their first packets. A session's first source finds
+/// its room made. It is made for further ones when they have authenticated: few sessions have any,
+/// and room for as many as there may be would be a third of what a call takes.
 ///
 /// A source is never evicted: forgetting its window would open it to replays and, on an egress,
 /// to a reused keystream.
@@ -36,7 +37,10 @@ pub struct SourceState {
 pub(crate) struct SourceTable {
     first: Media,
     initial_roc: u32,
-    used: u32,
+    used: u8,
+    /// Sources that there may be.
+    most: u8,
+    /// As many as there is room for by now.
     sources: Box<[Source]>,
 }
 
@@ -83,18 +87,29 @@ pub(crate) enum Refusal {
     Full,
 }
 
+impl Media {
+    fn vacant(window: u16) -> Self {
+        Self { srtp: ReplayWindow::new(window), ssrc: Ssrc(0) }
+    }
+}
+
+impl Source {
+    fn vacant(window: u16) -> Self {
+        Self { media: Media::vacant(window), srtcp: ReplayWindow::new(window) }
+    }
+}
+
 impl SourceTable {
-    pub(crate) fn new(initial_roc: u32, window: u16, max_sources: u8) -> Self {
-        let media = || Media { srtp: ReplayWindow::new(window), ssrc: Ssrc(0) };
-        let vacant = || Source { media: media(), srtcp: ReplayWindow::new(window) };
-        Self {
-            first: media(),
-            initial_roc,
-            used: 0,
-            //= tests/spec/relay.md#memory
-            //# A flood of unknown SSRCs MUST NOT grow the memory of a leg.
-            sources: std::iter::repeat_with(vacant).take(usize::from(max_sources)).collect(),
-        }
+    /// A table for what is sent: the first source needs nothing but the table.
+    pub(crate) fn for_sending(initial_roc: u32, window: u16, max_sources: u8) -> Self {
+        let first = Media::vacant(window);
+        Self { first, initial_roc, used: 0, most: max_sources, sources: Box::default() }
+    }
+
+    /// A table for what is received, with the first source's SRTCP window.
+    pub(crate) fn for_receiving(initial_roc: u32, window: u16, max_sources: u8) -> Self {
+        let sources = Box::new([Source::vacant(window)]);
+        Self { sources, ..Self::for_sending(initial_roc, window, max_sources) }
     }
 
     /// Estimates the index of an SRTP packet and looks whether it is fresh.
@@ -104,18 +119,20 @@ impl SourceTable {
         ssrc: Ssrc,
         sequence: SequenceNumber,
     ) -> Result<Standing, Refusal> {
-        let window = self.find(ssrc).and_then(|place| self.window(place, Protocol::Srtp));
+        let place = self.place(ssrc)?;
+        let window = place.and_then(|place| self.window(place, Protocol::Srtp));
         let index = match window.and_then(ReplayWindow::highest).map(PacketIndex::from_window) {
             Some(highest) => estimate_index(highest, sequence),
             None => PacketIndex::new(self.initial_roc, sequence.0),
         };
-        self.look(window, index.get())
+        look(window, index.get())
     }
 
     /// Looks whether an SRTCP index is fresh.
     pub(crate) fn look_srtcp(&self, ssrc: Ssrc, index: SrtcpIndex) -> Result<Standing, Refusal> {
-        let window = self.find(ssrc).and_then(|place| self.window(place, Protocol::Srtcp));
-        self.look(window, u64::from(index.get()))
+        let place = self.place(ssrc)?;
+        let window = place.and_then(|place| self.window(place, Protocol::Srtcp));
+        look(window, u64::from(index.get()))
     }
 
     /// Remembers an index.
@@ -136,7 +153,7 @@ impl SourceTable {
         (0..self.used()).filter_map(|place| {
             let media = self.media(place)?;
             let highest = media.srtp.highest().map(PacketIndex::from_window);
-            let srtcp = self.window(place, Protocol::Srtcp)?.highest();
+            let srtcp = self.window(place, Protocol::Srtcp).and_then(ReplayWindow::highest);
             Some(SourceState {
                 ssrc: media.ssrc,
                 roc: highest.map_or(self.initial_roc, PacketIndex::roc),
@@ -146,29 +163,20 @@ impl SourceTable {
         })
     }
 
-    #[inline(always)]
-    fn look(&self, window: Option<&ReplayWindow>, index: u64) -> Result<Standing, Refusal> {
-        let Some(window) = window else {
-            if self.used() == self.sources.len() {
-                //= tests/spec/srtp.md#order-of-checks
-                //# The number of SSRCs in a crypto context MUST be bounded.
-                return Err(Refusal::Full);
-            }
-            return Ok(Standing { index, new_source: true, implausible: false });
-        };
-        // Looking only: the index is checked again when it is remembered.
-        drop(window.check(index)?);
-        let highest = window.highest();
-        Ok(Standing {
-            index,
-            new_source: highest.is_none(),
-            implausible: highest.is_some_and(|highest| index > highest + MAX_DROPOUT),
-        })
-    }
-
     #[inline]
     fn used(&self) -> usize {
-        self.used as usize
+        usize::from(self.used)
+    }
+
+    /// Where a source is; `None` if it is new and may be added.
+    #[inline(always)]
+    fn place(&self, ssrc: Ssrc) -> Result<Option<usize>, Refusal> {
+        match self.find(ssrc) {
+            //= tests/spec/srtp.md#order-of-checks
+            //# The number of SSRCs in a crypto context MUST be bounded.
+            None if self.used >= self.most => Err(Refusal::Full),
+            place => Ok(place),
+        }
     }
 
     #[inline(always)]
@@ -199,31 +207,64 @@ impl SourceTable {
     /// The window of a source, which is put in the table if it is not there.
     #[inline(always)]
     fn window_mut(&mut self, ssrc: Ssrc, protocol: Protocol) -> Result<&mut ReplayWindow, Refusal> {
-        let place = match self.find(ssrc) {
+        let place = match self.place(ssrc)? {
             Some(place) => place,
-            None => self.add(ssrc)?,
+            None => self.add(ssrc),
         };
         match protocol {
             Protocol::Srtp if place == 0 => Ok(&mut self.first.srtp),
-            Protocol::Srtp => self
-                .sources
-                .get_mut(place)
-                .map(|source| &mut source.media.srtp)
-                .ok_or(Refusal::Full),
-            Protocol::Srtcp => {
-                self.sources.get_mut(place).map(|source| &mut source.srtcp).ok_or(Refusal::Full)
-            }
+            Protocol::Srtp => Ok(&mut self.source_mut(place)?.media.srtp),
+            Protocol::Srtcp => Ok(&mut self.source_mut(place)?.srtcp),
         }
     }
 
-    fn add(&mut self, ssrc: Ssrc) -> Result<usize, Refusal> {
+    #[cold]
+    fn add(&mut self, ssrc: Ssrc) -> usize {
         let place = self.used();
-        let source = self.sources.get_mut(place).ok_or(Refusal::Full)?;
-        let media = if place == 0 { &mut self.first } else { &mut source.media };
-        media.ssrc = ssrc;
         self.used += 1;
-        Ok(place)
+        if place == 0 {
+            self.first.ssrc = ssrc;
+        } else if let Ok(source) = self.source_mut(place) {
+            source.media.ssrc = ssrc;
+        }
+        place
     }
+
+    #[inline]
+    fn source_mut(&mut self, place: usize) -> Result<&mut Source, Refusal> {
+        if place >= self.sources.len() {
+            self.make_room(place);
+        }
+        self.sources.get_mut(place).ok_or(Refusal::Full)
+    }
+
+    //= tests/spec/relay.md#memory
+    //# A flood of unknown SSRCs MUST NOT grow the memory of a leg.
+    /// Makes room up to a place, in steps that double: six of them at most.
+    #[cold]
+    fn make_room(&mut self, place: usize) {
+        let room = (place + 1).next_power_of_two().min(usize::from(self.most));
+        let window = self.first.srtp.size() as u16;
+        let mut sources = std::mem::take(&mut self.sources).into_vec();
+        sources.reserve_exact(room.saturating_sub(sources.len()));
+        sources.resize_with(room, || Source::vacant(window));
+        self.sources = sources.into_boxed_slice();
+    }
+}
+
+#[inline(always)]
+fn look(window: Option<&ReplayWindow>, index: u64) -> Result<Standing, Refusal> {
+    let Some(window) = window else {
+        return Ok(Standing { index, new_source: true, implausible: false });
+    };
+    // Looking only: the index is checked again when it is remembered.
+    drop(window.check(index)?);
+    let highest = window.highest();
+    Ok(Standing {
+        index,
+        new_source: highest.is_none(),
+        implausible: highest.is_some_and(|highest| index > highest + MAX_DROPOUT),
+    })
 }
 
 impl From<Stale> for Refusal {

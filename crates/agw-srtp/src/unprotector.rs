@@ -317,7 +317,7 @@ impl<K> fmt::Debug for Unprotector<K> {
 }
 
 fn table(parameters: SessionParameters, initial_roc: u32) -> SourceTable {
-    SourceTable::new(initial_roc, parameters.window, parameters.max_sources)
+    SourceTable::for_receiving(initial_roc, parameters.window, parameters.max_sources)
 }
 
 #[cfg(test)]

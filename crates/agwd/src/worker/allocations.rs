@@ -156,7 +156,7 @@ fn sealed(suite: Suite, bursts: u16) -> Vec<Vec<u8>> {
 
 //= tests/spec/relay.md#accounting
 //= type=test
-//# A packet MUST be forwarded without allocating memory.
+//# A packet of a known source MUST be forwarded without allocating memory.
 #[test]
 fn a_round_allocates_nothing_whatever_the_engine() {
     const BURSTS: u16 = 50;
