@@ -88,7 +88,8 @@ impl Subject {
             text.push_str(&format!(" --coalesce-us {}", args.coalesce_us));
         }
         if args.netns {
-            text.push_str(" --netns");
+            // The cheapest generator there is, so that the gateway is the limit.
+            text.push_str(" --netns --generator xdp");
         }
         text.push_str(&format!(
             " --workers 1 --gateway-core {} --pin {}",

@@ -14,6 +14,9 @@ use crate::site::Side;
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Ports of the generator: as many as a wire of sockets has.
 const PORTS: std::ops::Range<u16> = 5_000..5_004;
+/// Ports that are taken from the kernel: those from which programs get one of the kernel's choice
+/// stay with it, for rtpengine's answers to our requests.
+const TAKEN: std::ops::RangeInclusive<u16> = 1..=32_767;
 /// Entries of the rings: bursts of a whole round of a gateway must fit.
 const RING: u32 = 4_096;
 
@@ -30,7 +33,7 @@ impl XdpWire {
     /// The kernel's, and `NotFound` where a side has no interface of its own.
     pub(crate) fn open(side: &Side) -> anyhow::Result<Self> {
         let device = side.peer_device.clone().context("--generator xdp needs --netns")?;
-        let realm = XdpRealm { device, address: side.peer, ports: 1..=u16::MAX };
+        let realm = XdpRealm { device, address: side.peer, ports: TAKEN };
         let options = XdpOptions { realms: vec![realm], ring: RING, ..XdpOptions::default() };
         let peer = XdpPeer::open(&options).context("--generator xdp")?;
         let addresses: Vec<_> = PORTS.map(|port| SocketAddr::new(side.peer, port)).collect();
