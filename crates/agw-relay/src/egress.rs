@@ -48,6 +48,12 @@ impl<K> Egress<K> {
         }
     }
 
+    /// Asks memory for what a packet is going to read here.
+    pub(crate) fn prefetch<E: Engine<Keys = K>>(&self, engine: &E) {
+        engine.prefetch(self);
+        engine.prefetch(&self.stats);
+    }
+
     /// Takes a new spec; a learnt destination stays unless the signalled one changed.
     pub(crate) fn change(&mut self, spec: EgressSpec) {
         if spec.to != self.spec.to {

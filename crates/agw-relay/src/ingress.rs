@@ -64,6 +64,13 @@ impl<K> Ingress<K> {
         }
     }
 
+    /// Asks memory for what a packet is going to read here.
+    pub(crate) fn prefetch<E: Engine<Keys = K>>(&self, engine: &E) {
+        engine.prefetch(self);
+        engine.prefetch(&self.stats);
+        engine.prefetch(&self.latch);
+    }
+
     /// Takes a new spec; what was learnt about the source stays unless its rule or address changed.
     /// Tells whether it stays.
     pub(crate) fn change(&mut self, spec: IngressSpec) -> bool {

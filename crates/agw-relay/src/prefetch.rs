@@ -22,7 +22,7 @@ impl<E: Engine> Relay<E> {
             self.ports.at(port.0).map(|binding| binding.ingress.0)
         };
         if let Some(record) = ingress(place + FAR).and_then(|id| self.ingresses.at(id)) {
-            self.engine.prefetch(&**record);
+            record.prefetch(&self.engine);
         }
         let record = ingress(place + NEAR).and_then(|id| self.ingresses.at(id));
         if let Some(session) = record.and_then(|ingress| ingress.crypto.as_ref()) {
@@ -42,7 +42,7 @@ impl<E: Engine> Relay<E> {
             ingress.spec.output.map(|egress| egress.0)
         };
         if let Some(record) = egress(place + FAR).and_then(|id| self.egresses.at(id)) {
-            self.engine.prefetch(&**record);
+            record.prefetch(&self.engine);
         }
         let record = egress(place + NEAR).and_then(|id| self.egresses.at(id));
         if let Some(session) = record.and_then(|egress| egress.crypto.as_ref()) {

@@ -54,8 +54,12 @@ impl Drops {
     }
 
     pub(crate) fn count(&mut self, reason: DropReason) {
+        self.add(reason, 1);
+    }
+
+    fn add(&mut self, reason: DropReason, datagrams: u64) {
         if let Some(count) = self.0.get_mut(reason as usize) {
-            *count += 1;
+            *count += datagrams;
         }
     }
 }
@@ -79,19 +83,26 @@ pub(crate) struct IngressCounters {
     pub(crate) received: Traffic,
     pub(crate) received_rtcp: Traffic,
     pub(crate) forwarded: Traffic,
-    /// Made for the first datagram that goes no further.
-    dropped: Option<Box<Drops>>,
+    /// The reasons that there were, in order of their first datagrams.
+    dropped: Vec<(DropReason, u64)>,
 }
 
 impl IngressCounters {
     pub(crate) fn count_drop(&mut self, reason: DropReason) {
-        self.dropped.get_or_insert_default().count(reason);
+        match self.dropped.iter_mut().find(|(known, _)| *known == reason) {
+            Some((_, count)) => *count += 1,
+            None => self.dropped.push((reason, 1)),
+        }
     }
 
     pub(crate) fn snapshot(&self) -> IngressStats {
         let Self { received, received_rtcp, forwarded, ref dropped } = *self;
-        let dropped = dropped.as_deref().copied().unwrap_or_default();
-        IngressStats { received, received_rtcp, forwarded, dropped }
+        let mut stats =
+            IngressStats { received, received_rtcp, forwarded, dropped: Drops::default() };
+        for &(reason, count) in dropped {
+            stats.dropped.add(reason, count);
+        }
+        stats
     }
 }
 

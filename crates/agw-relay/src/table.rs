@@ -21,6 +21,9 @@ impl<T> Table<T> {
     pub(crate) fn insert(&mut self, id: u32, value: T) {
         let place = id as usize;
         if place >= self.0.len() {
+            // In the same steps wherever it begins: a worker may begin with a high number.
+            let room = (place + 1).next_power_of_two();
+            self.0.reserve_exact(room - self.0.len());
             self.0.resize_with(place + 1, || None);
         }
         if let Some(slot) = self.0.get_mut(place) {

@@ -2,7 +2,7 @@
 //!
 //! Ten thousand sessions do not fit in the caches, so what a packet reads of its keys comes from
 //! memory, line by line: SRTP's are expanded and stand together at the start of a line. SRTCP
-//! packets are rare; where both do not fit, theirs are expanded when they are used.
+//! packets are rare: theirs are expanded when they are used.
 
 use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
 use std::ops::Range;
@@ -23,7 +23,7 @@ pub struct SimdKeys {
 
 /// Keys in the form that the suite needs.
 enum Suited {
-    CounterMode128(Box<Keys<cm::Expanded<11>, cm::Expanded<11>>>),
+    CounterMode128(Box<Keys<cm::Expanded<11>, cm::Compact<11>>>),
     CounterMode192(Box<Keys<cm::Expanded<13>, cm::Compact<13>>>),
     CounterMode256(Box<Keys<cm::Expanded<15>, cm::Compact<15>>>),
     Galois128(Box<Keys<Galois<11>, CompactGalois<11>>>),
@@ -41,7 +41,7 @@ struct Keys<S, C> {
 const MAX_OCTETS: usize = 576;
 
 const _: () = {
-    assert!(size_of::<Keys<cm::Expanded<11>, cm::Expanded<11>>>() <= MAX_OCTETS);
+    assert!(size_of::<Keys<cm::Expanded<11>, cm::Compact<11>>>() <= 384);
     assert!(size_of::<Keys<cm::Expanded<13>, cm::Compact<13>>>() <= MAX_OCTETS);
     assert!(size_of::<Keys<cm::Expanded<15>, cm::Compact<15>>>() <= MAX_OCTETS);
     assert!(size_of::<Keys<Galois<11>, CompactGalois<11>>>() <= MAX_OCTETS);
@@ -98,7 +98,7 @@ impl SimdKeys {
             | Suite::NullHmacSha1_80
             | Suite::NullHmacSha1_32 => Suited::CounterMode128(Box::new(Keys {
                 srtp: cm::Expanded::new(level, srtp),
-                srtcp: cm::Expanded::new(level, srtcp),
+                srtcp: cm::Compact::new(level, srtcp),
             })),
             Suite::AesCm192HmacSha1_80 | Suite::AesCm192HmacSha1_32 => {
                 Suited::CounterMode192(Box::new(Keys {

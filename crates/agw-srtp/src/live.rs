@@ -165,7 +165,9 @@ impl<K> KeySet<K> {
             }
         });
         let first = live.next().ok_or(KeyError::NoKey)?;
-        let rest = live.collect();
+        // Not collected: that would keep the room in which the keys were declared.
+        let mut rest = Vec::with_capacity(live.len());
+        rest.extend(live);
         Ok(Box::new(Self { first, rest }))
     }
 
