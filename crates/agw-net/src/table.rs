@@ -24,6 +24,9 @@ impl<T> Table<T> {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "port token of 2^20 or more"));
         }
         if self.entries.len() <= position {
+            // In the same steps wherever it begins: a worker may begin with a high token.
+            let room = (position + 1).next_power_of_two();
+            self.entries.reserve_exact(room - self.entries.len());
             self.entries.resize_with(position + 1, || None);
         }
         match self.entries.get_mut(position) {

@@ -125,7 +125,7 @@ impl XdpWorker {
         counters.received_octets += len as u64;
         counters.truncated += u64::from(truncated);
         if let Some(port) = self.ports.get_mut(port) {
-            port.counters.received += 1;
+            port.received += 1;
         }
     }
 }

@@ -71,10 +71,10 @@ impl XdpWorker {
             found => found?,
         }
         let port = self.ports.get_mut(token).ok_or(ErrnoClass::Other)?;
-        let PortState { local, dscp, route: Some(route), .. } = port else {
+        let PortState { local, dscp, route: Some(route), .. } = &**port else {
             return Err(ErrnoClass::HostUnreachable);
         };
-        let queue = self.queues.get_mut(route.queue).ok_or(ErrnoClass::NoDevice)?;
+        let queue = self.queues.get_mut(route.queue as usize).ok_or(ErrnoClass::NoDevice)?;
         if let Some(down) = queue.down {
             return Err(down);
         }
@@ -141,7 +141,7 @@ impl XdpWorker {
         counters.handed_over += 1;
         counters.sent += 1;
         counters.sent_octets += len as u64;
-        port.counters.sent += 1;
+        port.sent += 1;
         Ok(())
     }
 
@@ -167,7 +167,8 @@ impl XdpWorker {
             Resolution::Unreachable => return Err(ErrnoClass::NetworkUnreachable),
         };
         let leads_there = |queue: &Queue| queue.socket.binding().interface == hop.ifindex;
-        let Some(queue) = self.queues.iter().position(leads_there) else {
+        let mut queues = (0..).zip(&self.queues);
+        let Some((queue, _)) = queues.find(|(_, queue)| leads_there(queue)) else {
             return Err(ErrnoClass::NoDevice);
         };
         port.route = Some(Route { destination, generation, hop, queue });
@@ -214,7 +215,7 @@ impl XdpWorker {
                 counters.sent += 1;
                 counters.sent_octets += *len as u64;
                 if let Some(port) = ports.get_mut(*port) {
-                    port.counters.sent += 1;
+                    port.sent += 1;
                 }
             });
         }

@@ -49,7 +49,8 @@ pub struct XdpWorker {
     // Before the memory they use.
     pub(super) queues: Vec<Queue>,
     pub(super) umem: Umem,
-    pub(super) ports: Table<PortState>,
+    /// Boxed: tokens are dense over all workers, and this one has some of them.
+    pub(super) ports: Table<Box<PortState>>,
     pub(super) tokens: Tokens,
     pub(super) mailbox: Mailbox,
     /// The queue that is read first.
@@ -90,10 +91,14 @@ pub(super) struct Sending {
 pub(super) struct PortState {
     pub(super) local: SocketAddr,
     pub(super) dscp: u8,
-    pub(super) counters: PortCounters,
     place: LocalPort,
+    pub(super) received: u64,
+    pub(super) sent: u64,
     pub(super) route: Option<Route>,
 }
+
+// A call has two to four.
+const _: () = assert!(size_of::<PortState>() <= 112);
 
 /// The way to the last destination of a port, as long as no route or neighbour changes.
 #[derive(Debug)]
@@ -103,7 +108,7 @@ pub(super) struct Route {
     pub(super) generation: u64,
     pub(super) hop: NextHop,
     /// Position of the queue that leads there.
-    pub(super) queue: usize,
+    pub(super) queue: u32,
 }
 
 /// Rounds between two questions for the kernel's drops under load.
@@ -114,6 +119,14 @@ impl Queue {
         let nothing = Sending { tag: 0, port: PortToken(0), len: 0 };
         let sending = vec![nothing; socket.binding().ring as usize].into_boxed_slice();
         Self { socket, sending, down: None, dropped: 0 }
+    }
+}
+
+impl PortState {
+    /// Its counters; what the kernel drops it does not tell by port.
+    const fn counters(&self) -> PortCounters {
+        let Self { received, sent, .. } = *self;
+        PortCounters { received, sent, kernel_dropped: 0, discarded_at_removal: 0 }
     }
 }
 
@@ -154,15 +167,16 @@ impl XdpWorker {
         };
         let entry = self.ports.vacant(token)?;
         self.shared.owners.claim(place, self.index)?;
-        let counters = PortCounters::default();
-        *entry = Some(PortState { local: address, dscp, counters, place, route: None });
+        let (received, sent, route) = (0, 0, None);
+        *entry = Some(Box::new(PortState { local: address, dscp, place, received, sent, route }));
         self.tokens.set(place, Some(token));
         Ok(())
     }
 
     /// Gives a port up and tells its final counters.
     pub(crate) fn remove_port(&mut self, token: PortToken) -> io::Result<PortCounters> {
-        let PortState { place, counters, .. } = self.ports.remove(token)?;
+        let port = self.ports.remove(token)?;
+        let (place, counters) = (port.place, port.counters());
         self.disown_held(token);
         self.tokens.set(place, None);
         self.shared.owners.give_up(place);
@@ -170,7 +184,7 @@ impl XdpWorker {
     }
 
     pub(crate) fn port_counters(&mut self, token: PortToken) -> Option<PortCounters> {
-        self.ports.get_mut(token).map(|port| port.counters)
+        self.ports.get_mut(token).map(|port| port.counters())
     }
 
     /// Between two rounds: takes back what was sent, tries again what the device did not take,
