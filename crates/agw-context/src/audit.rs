@@ -1,6 +1,7 @@
 //! What the gateway can tell of itself: values and capabilities, never keys.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use agw_relay::{EgressId, IngressId, Transport};
@@ -15,7 +16,7 @@ pub struct ContextView {
     /// The context.
     pub id: ContextId,
     /// The controller's own name for the call.
-    pub correlation: Option<String>,
+    pub correlation: Option<Arc<str>>,
     /// Who reserved it.
     pub controller: Controller,
     /// When, by the wall clock.

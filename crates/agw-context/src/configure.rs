@@ -24,14 +24,14 @@ impl Transaction<'_, '_> {
         for (position, change) in streams.into_iter().enumerate() {
             let unknown = CommandError::UnknownStream(termination, change.id);
             let (realm, family) = (changed.realm, changed.family);
-            let stream = changed.streams.get_mut(&change.id).ok_or(unknown)?;
+            let stream = changed.streams.get_mut(change.id).ok_or(unknown)?;
             let field = format!("streams[{position}]");
             if let Some(remote) = &change.remote {
                 self.check_remote(remote, &format!("{field}.remote"), realm, family)?;
             }
             self.change_stream(context, stream, change, &field)?;
         }
-        let locals = changed.streams.values().map(|stream| stream.local).collect();
+        let locals = changed.locals();
         *self.termination(context, termination)? = changed;
         Ok(Reply::Termination(TerminationReply { context, termination, streams: locals }))
     }
@@ -86,15 +86,15 @@ impl Transaction<'_, '_> {
         let ChangeThroughConnection { context, termination, stream, mode } = change;
         if let Some(termination) = termination {
             let streams = &self.termination(context, termination)?.streams;
-            if let Some(stream) = stream.filter(|stream| !streams.contains_key(stream)) {
+            if let Some(stream) = stream.filter(|stream| !streams.contains_key(*stream)) {
                 return Err(CommandError::UnknownStream(termination, stream));
             }
         }
         let terminations = &mut self.context(context)?.terminations;
         let mut found = false;
-        for (&id, at) in terminations.iter_mut() {
+        for (id, at) in terminations.iter_mut() {
             let of_termination = termination.is_none_or(|termination| termination == id);
-            for (&id, at) in at.streams.iter_mut() {
+            for (id, at) in at.streams.iter_mut() {
                 if of_termination && stream.is_none_or(|stream| stream == id) {
                     at.mode = mode;
                     found = true;
@@ -102,7 +102,7 @@ impl Transaction<'_, '_> {
             }
         }
         match (found, stream, terminations.keys().next()) {
-            (false, Some(stream), Some(&first)) => {
+            (false, Some(stream), Some(first)) => {
                 Err(CommandError::UnknownStream(termination.unwrap_or(first), stream))
             }
             _ => Ok(Reply::Done { context }),
@@ -128,7 +128,7 @@ impl Transaction<'_, '_> {
                 self.termination(context, termination)?;
                 vec![termination]
             }
-            None => self.context(context)?.terminations.keys().copied().collect(),
+            None => self.context(context)?.terminations.keys().collect(),
         };
         if let Some(&new) = ids.iter().find(|&&id| !self.is_committed(context, id)) {
             // What does not exist yet cannot be released: its ports were opened a moment ago.
@@ -136,10 +136,10 @@ impl Transaction<'_, '_> {
         }
         let mut streams = Vec::new();
         for termination in ids {
-            let Some(gone) = self.context(context)?.terminations.remove(&termination) else {
+            let Some(gone) = self.context(context)?.terminations.remove(termination) else {
                 continue;
             };
-            for (&stream, leg) in &gone.streams {
+            for (stream, leg) in gone.streams.iter() {
                 self.remove_keys_of(leg);
                 let (ingress, egress) = (leg.ingress_id(), leg.egress_id());
                 //= tests/spec/iq.md#release
@@ -164,7 +164,7 @@ impl Transaction<'_, '_> {
         termination: TerminationId,
     ) -> Result<&mut Termination, CommandError> {
         let unknown = CommandError::UnknownTermination(context, termination);
-        self.context(context)?.terminations.get_mut(&termination).ok_or(unknown)
+        self.context(context)?.terminations.get_mut(termination).ok_or(unknown)
     }
 }
 

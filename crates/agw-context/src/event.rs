@@ -1,6 +1,7 @@
 //! What the gateway tells controllers unasked, numbered so that a stream can be resumed.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use agw_relay::Component;
@@ -27,7 +28,7 @@ pub struct Subject {
     /// The context.
     pub context: ContextId,
     /// The controller's name for the call.
-    pub correlation: Option<String>,
+    pub correlation: Option<Arc<str>>,
     /// The stream, unless it is about the whole context.
     pub stream: Option<(TerminationId, StreamId)>,
 }

@@ -1,8 +1,9 @@
 //! The gateway: realms, contexts and what controllers may do to them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::ops::Bound;
+use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use agw_relay::Report;
@@ -27,11 +28,15 @@ use crate::transaction::{Circumstances, Transaction, Work};
 pub struct Gateway {
     pub(crate) policy: Policy,
     pub(crate) realms: Vec<Realm>,
-    pub(crate) contexts: BTreeMap<ContextId, Context>,
+    /// Boxed: contexts come in order of their numbers, which leaves nodes half empty.
+    pub(crate) contexts: BTreeMap<ContextId, Box<Context>>,
+    /// Who owns contexts, each once.
+    controllers: BTreeSet<Arc<Controller>>,
     pub(crate) keys: KeyRegistry,
     pub(crate) fingerprinter: Fingerprinter,
     pub(crate) legs: Numbers,
-    pub(crate) leg_owners: BTreeMap<u32, (ContextId, TerminationId, StreamId)>,
+    /// By number of the leg, which are dense.
+    leg_owners: Vec<Option<(ContextId, TerminationId, StreamId)>>,
     pub(crate) events: EventLog,
     pub(crate) draining: bool,
     restart_epoch: u64,
@@ -93,10 +98,11 @@ impl Gateway {
         Ok(Self {
             realms: realms.into_iter().map(|realm| Realm::new(realm, rest)).collect(),
             contexts: BTreeMap::new(),
+            controllers: BTreeSet::new(),
             keys: KeyRegistry::default(),
             fingerprinter: Fingerprinter::new(secret),
             legs: Numbers::new(rest),
-            leg_owners: BTreeMap::new(),
+            leg_owners: Vec::new(),
             events: EventLog::new(policy.event_capacity),
             draining: false,
             restart_epoch,
@@ -145,7 +151,7 @@ impl Gateway {
             Report::EgressKey(id, event) => (id.0, key_event(event, Direction::Egress)),
             Report::IndexReused(id) => (id.0, EventKind::TransmitIndexReused),
         };
-        let Some(&(context, termination, stream)) = self.leg_owners.get(&leg) else {
+        let Some(&Some((context, termination, stream))) = self.leg_owners.get(leg as usize) else {
             return;
         };
         if let EventKind::KeyActivated { direction } = kind {
@@ -241,6 +247,17 @@ impl Gateway {
         self.draining
     }
 
+    /// A controller as contexts name their owner; owners without contexts are forgotten.
+    pub(crate) fn owner(&mut self, controller: &Controller) -> Arc<Controller> {
+        if let Some(owner) = self.controllers.get(controller) {
+            return Arc::clone(owner);
+        }
+        self.controllers.retain(|owner| Arc::strong_count(owner) > 1);
+        let owner = Arc::new(controller.clone());
+        self.controllers.insert(Arc::clone(&owner));
+        owner
+    }
+
     pub(crate) fn realm_name(&self, realm: usize) -> String {
         self.realms.get(realm).map(|realm| realm.config.name.clone()).unwrap_or_default()
     }
@@ -262,12 +279,20 @@ impl Gateway {
         now: Instant,
     ) -> u32 {
         let leg = self.legs.take(now);
-        self.leg_owners.insert(leg, owner);
+        let place = leg as usize;
+        if place >= self.leg_owners.len() {
+            self.leg_owners.resize(place + 1, None);
+        }
+        if let Some(entry) = self.leg_owners.get_mut(place) {
+            *entry = Some(owner);
+        }
         leg
     }
 
     pub(crate) fn forget_leg(&mut self, leg: u32, now: Instant) {
-        self.leg_owners.remove(&leg);
+        if let Some(entry) = self.leg_owners.get_mut(leg as usize) {
+            *entry = None;
+        }
         self.legs.release(leg, now);
     }
 
@@ -293,8 +318,8 @@ impl Gateway {
         let stream = self
             .contexts
             .get_mut(&context)
-            .and_then(|context| context.terminations.get_mut(&termination))
-            .and_then(|termination| termination.streams.get_mut(&stream));
+            .and_then(|context| context.terminations.get_mut(termination))
+            .and_then(|termination| termination.streams.get_mut(stream));
         if let Some(stream) = stream {
             stream.keys(direction).put_staged_in_force();
         }

@@ -13,7 +13,7 @@ use crate::command::{
 use crate::error::{CommandError, Reason};
 use crate::fingerprint::Fingerprint;
 use crate::id::ContextId;
-use crate::model::{Installed, Keys, Staged, Stream};
+use crate::model::{Installed, Keys, KnownKey, Stream};
 use crate::transaction::Transaction;
 
 /// Refuses keys for a leg that is not secured.
@@ -160,16 +160,14 @@ impl Transaction<'_, '_> {
     ) -> Result<Installed, CommandError> {
         let (policy, fingerprinter) = (&self.gateway.policy, &self.gateway.fingerprinter);
         let fingerprints = checks::crypto_context(crypto, field, policy, fingerprinter)?;
-        let with_salt = |key: &K| fingerprinter.of_key_and_salt(key.master());
+        let keys = crypto.keys.iter().zip(fingerprints).map(|(key, fingerprint)| KnownKey {
+            mki: key.mki().copied().map(Box::new),
+            fingerprint,
+            with_salt: fingerprinter.of_key_and_salt(key.master()),
+        });
         let suite = crypto.keys.first().map(|key| key.master().suite());
         let no_key = CommandError::Key { field: field.to_owned(), error: KeyError::NoKey };
-        Ok(Installed {
-            source: crypto.source,
-            suite: suite.ok_or(no_key)?,
-            mkis: crypto.keys.iter().filter_map(|key| key.mki().copied()).collect(),
-            fingerprints,
-            with_salts: crypto.keys.iter().map(with_salt).collect(),
-        })
+        Ok(Installed { source: crypto.source, suite: suite.ok_or(no_key)?, keys: keys.collect() })
     }
 
     /// Puts keys in force; tells whether none of them was in force before.
@@ -184,7 +182,7 @@ impl Transaction<'_, '_> {
         roc: RocOnRekey,
         field: &str,
     ) -> Result<bool, CommandError> {
-        let new = installed.fingerprints.clone();
+        let new: Vec<Fingerprint> = installed.fingerprints().collect();
         let before: Vec<Fingerprint> = keys.in_force().collect();
         let waiting = keys.staged.as_ref().map(|staged| staged.fingerprint);
         let is_same = keys.installed.as_ref().is_some_and(|old| old.is_same_material(&installed));
@@ -230,8 +228,9 @@ impl Transaction<'_, '_> {
             return Err(error(KeyError::SuiteMismatch));
         }
         let length = |mki: Option<&Mki>| mki.map(|mki| mki.as_slice().len());
-        let is_twin = key.mki().is_some_and(|mki| installed.mkis.contains(mki));
-        if is_twin || length(key.mki()) != length(installed.mkis.first()) {
+        let is_twin =
+            key.mki().is_some_and(|mki| installed.mkis().any(|installed| installed == mki));
+        if is_twin || length(key.mki()) != length(installed.mkis().next()) {
             return Err(error(KeyError::MkiMismatch));
         }
         if let Some(waiting) = keys.staged.take() {
@@ -239,8 +238,8 @@ impl Transaction<'_, '_> {
         }
         self.add_key(fingerprint, K::DIRECTION, field)?;
         let with_salt = self.gateway.fingerprinter.of_key_and_salt(key.master());
-        let mki = key.mki().copied();
-        keys.staged = Some(Box::new(Staged { mki, fingerprint, with_salt }));
+        let mki = key.mki().copied().map(Box::new);
+        keys.staged = Some(Box::new(KnownKey { mki, fingerprint, with_salt }));
         keys.forget_oldest().into_iter().for_each(|key| self.spend_key(key));
         Ok(())
     }
@@ -254,13 +253,13 @@ impl Transaction<'_, '_> {
         Ok(overlap)
     }
 
-    fn slot(&mut self, slot: KeySlot) -> Result<Box<Stream>, CommandError> {
+    fn slot(&mut self, slot: KeySlot) -> Result<Stream, CommandError> {
         let unknown = CommandError::UnknownStream(slot.termination, slot.stream);
         let termination = self.termination(slot.context, slot.termination)?;
-        termination.streams.get(&slot.stream).cloned().ok_or(unknown)
+        termination.streams.get(slot.stream).cloned().ok_or(unknown)
     }
 
-    fn put_slot(&mut self, slot: KeySlot, stream: Box<Stream>) -> Result<Reply, CommandError> {
+    fn put_slot(&mut self, slot: KeySlot, stream: Stream) -> Result<Reply, CommandError> {
         self.termination(slot.context, slot.termination)?.streams.insert(slot.stream, stream);
         Ok(Reply::Done { context: slot.context })
     }
@@ -270,7 +269,7 @@ fn take_staged(
     stream: &mut Stream,
     slot: KeySlot,
     direction: Direction,
-) -> Result<Box<Staged>, CommandError> {
+) -> Result<Box<KnownKey>, CommandError> {
     let nothing = CommandError::NothingStaged { stream: slot.stream, direction };
     stream.keys(direction).staged.take().ok_or(nothing)
 }

@@ -7,9 +7,9 @@ use agw_relay::{PortId, Transport};
 
 use crate::audit::LocalPort;
 use crate::checks::{self, invalid};
-use crate::command::{Family, LocalStream, Remote, RtcpMode, SourcePolicy};
+use crate::command::{Family, Remote, RtcpMode, SourcePolicy};
 use crate::error::{CommandError, Reason, Resource};
-use crate::id::{ContextId, StreamId, TerminationId};
+use crate::id::{ContextId, TerminationId};
 use crate::model::Context;
 use crate::ports::PortError;
 use crate::transaction::Transaction;
@@ -34,7 +34,6 @@ pub(crate) struct StreamPorts {
     pub(crate) pair: u16,
     pub(crate) rtp: PortId,
     pub(crate) rtcp: Option<PortId>,
-    pub(crate) local: LocalStream,
 }
 
 impl Transaction<'_, '_> {
@@ -42,10 +41,9 @@ impl Transaction<'_, '_> {
     pub(crate) fn open_ports(
         &mut self,
         place: &Place,
-        id: StreamId,
         rtcp: RtcpMode,
     ) -> Result<StreamPorts, CommandError> {
-        let (bind, outside) = self.gateway.addresses(place.realm, place.address)?;
+        let (bind, _) = self.gateway.addresses(place.realm, place.address)?;
         for _ in 0..PAIR_ATTEMPTS {
             let Some(pair) = self.take_pair(place) else {
                 break;
@@ -53,19 +51,17 @@ impl Transaction<'_, '_> {
             let Some(rtp) = self.open_port(place, SocketAddr::new(bind, pair))? else {
                 continue;
             };
-            let (rtcp_port, rtcp) = match rtcp {
-                RtcpMode::Mux => (None, Some(SocketAddr::new(outside, pair))),
-                RtcpMode::Off => (None, None),
+            let rtcp = match rtcp {
+                RtcpMode::Mux | RtcpMode::Off => None,
                 RtcpMode::Pair => match self.open_port(place, SocketAddr::new(bind, pair + 1))? {
-                    Some(port) => (Some(port), Some(SocketAddr::new(outside, pair + 1))),
+                    Some(port) => Some(port),
                     None => {
                         self.close_port(rtp);
                         continue;
                     }
                 },
             };
-            let local = LocalStream { id, rtp: SocketAddr::new(outside, pair), rtcp };
-            return Ok(StreamPorts { pair, rtp, rtcp: rtcp_port, local });
+            return Ok(StreamPorts { pair, rtp, rtcp });
         }
         let realm = self.gateway.realm_name(place.realm);
         Err(CommandError::Exhausted { what: Resource::Ports, realm: Some(realm) })
@@ -142,14 +138,14 @@ impl Transaction<'_, '_> {
     pub(crate) fn connect_when_two(&mut self, context: ContextId) -> Result<(), CommandError> {
         let context = self.context(context)?;
         let still_there = context.topology.is_some_and(|(a, b)| {
-            context.terminations.contains_key(&a) && context.terminations.contains_key(&b)
+            context.terminations.contains_key(a) && context.terminations.contains_key(b)
         });
         if still_there {
             return Ok(());
         }
         context.topology = None;
-        let mut ids = context.terminations.keys().copied();
-        if let (Some(a), Some(b), None) = (ids.next(), ids.next(), ids.next()) {
+        let ids: Vec<TerminationId> = context.terminations.keys().collect();
+        if let [a, b] = *ids {
             connect(context, a, b, "streams")?;
         }
         Ok(())
@@ -163,12 +159,12 @@ pub(crate) fn connect(
     to: TerminationId,
     field: &str,
 ) -> Result<(), CommandError> {
-    let streams = |id| context.terminations.get(&id).map(|termination| &termination.streams);
+    let streams = |id| context.terminations.get(id).map(|termination| &termination.streams);
     let (Some(a), Some(b)) = (streams(from), streams(to)) else {
         return Ok(());
     };
     let is_transparent = |transport| transport == Transport::Transparent;
-    for (id, stream) in a {
+    for (id, stream) in a.iter() {
         let opposite = b.get(id).map(|opposite| opposite.transport);
         if opposite.is_some_and(|other| is_transparent(other) != is_transparent(stream.transport)) {
             let rule = "a transparent stream must be transparent at both terminations";

@@ -12,6 +12,7 @@ mod command;
 mod configure;
 mod error;
 mod event;
+mod few;
 mod fingerprint;
 mod gateway;
 mod id;

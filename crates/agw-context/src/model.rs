@@ -1,6 +1,8 @@
 //! Contexts as control remembers them: everything but the keys.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use agw_relay::{
@@ -13,6 +15,7 @@ use crate::audit::{ContextView, KeyView, StreamView, TerminationView};
 use crate::command::{
     Direction, Family, KeySource, LocalStream, Media, Remote, RtcpMode, SourcePolicy, StreamMode,
 };
+use crate::few::Few;
 use crate::fingerprint::Fingerprint;
 use crate::id::{ContextId, Controller, StreamId, TerminationId};
 
@@ -21,12 +24,12 @@ const MAX_FORMER: usize = 4096;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Context {
-    pub(crate) correlation: Option<String>,
-    pub(crate) controller: Controller,
+    pub(crate) correlation: Option<Arc<str>>,
+    pub(crate) controller: Arc<Controller>,
     pub(crate) created: SystemTime,
     pub(crate) next_termination: u32,
     pub(crate) topology: Option<(TerminationId, TerminationId)>,
-    pub(crate) terminations: BTreeMap<TerminationId, Termination>,
+    pub(crate) terminations: Few<TerminationId, Termination>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,8 +38,9 @@ pub(crate) struct Termination {
     pub(crate) realm: usize,
     pub(crate) address: usize,
     pub(crate) family: Family,
-    /// Boxed: a node of the tree has room for eleven.
-    pub(crate) streams: BTreeMap<StreamId, Box<Stream>>,
+    /// The address that peers are told.
+    pub(crate) outside: IpAddr,
+    pub(crate) streams: Few<StreamId, Stream>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,7 +55,6 @@ pub(crate) struct Stream {
     /// End of the time gate of a plain leg that latches.
     pub(crate) latch_until: Option<Instant>,
     pub(crate) remote: Option<Remote>,
-    pub(crate) local: LocalStream,
     /// The even port of the pair taken from the pool.
     pub(crate) pair: u16,
     pub(crate) rtp_port: PortId,
@@ -60,30 +63,30 @@ pub(crate) struct Stream {
     pub(crate) egress_keys: Keys,
 }
 
-/// What control remembers of one direction's keys.
+/// What control remembers of one direction's keys; boxed, because most directions have fewer.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Keys {
-    pub(crate) installed: Option<Installed>,
-    /// Boxed: an identifier takes 129 octets, and few keys wait.
-    pub(crate) staged: Option<Box<Staged>>,
+    pub(crate) installed: Option<Box<Installed>>,
+    pub(crate) staged: Option<Box<KnownKey>>,
     /// Keys that were in force before: they never come back on this or any other stream.
-    former: VecDeque<Fingerprint>,
+    #[expect(clippy::box_collection, reason = "a fourth of the room, where there are none")]
+    former: Option<Box<VecDeque<Fingerprint>>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Installed {
     pub(crate) source: KeySource,
     pub(crate) suite: Suite,
-    pub(crate) mkis: Vec<Mki>,
-    pub(crate) fingerprints: Vec<Fingerprint>,
-    /// The same keys, each together with its salt.
-    pub(crate) with_salts: Vec<Fingerprint>,
+    pub(crate) keys: Box<[KnownKey]>,
 }
 
+/// A key that control would know again.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Staged {
-    pub(crate) mki: Option<Mki>,
+pub(crate) struct KnownKey {
+    /// Boxed: an identifier takes 129 octets, and few keys have one.
+    pub(crate) mki: Option<Box<Mki>>,
     pub(crate) fingerprint: Fingerprint,
+    /// Of the key together with its salt.
     pub(crate) with_salt: Fingerprint,
 }
 
@@ -98,13 +101,13 @@ impl Context {
             t if t == b => a,
             _ => return None,
         };
-        self.terminations.get(&opposite)
+        self.terminations.get(opposite)
     }
 
     /// Every stream with its place.
     pub(crate) fn streams(&self) -> impl Iterator<Item = (TerminationId, StreamId, &Stream)> {
-        self.terminations.iter().flat_map(|(&termination, t)| {
-            t.streams.iter().map(move |(&id, stream)| (termination, id, &**stream))
+        self.terminations.iter().flat_map(|(termination, t)| {
+            t.streams.iter().map(move |(id, stream)| (termination, id, stream))
         })
     }
 
@@ -113,7 +116,7 @@ impl Context {
         self.streams()
             .map(|(termination, id, stream)| {
                 let opposite =
-                    self.opposite(termination).and_then(|opposite| opposite.streams.get(&id));
+                    self.opposite(termination).and_then(|opposite| opposite.streams.get(id));
                 let output = opposite.map(|opposite| EgressId(opposite.leg));
                 (stream.leg, (stream.ingress_spec(output), stream.egress_spec()))
             })
@@ -121,19 +124,30 @@ impl Context {
     }
 
     pub(crate) fn view(&self, id: ContextId, realm_name: impl Fn(usize) -> String) -> ContextView {
-        let terminations = self.terminations.iter().map(|(&id, termination)| TerminationView {
+        let terminations = self.terminations.iter().map(|(id, termination)| TerminationView {
             id,
             realm: realm_name(termination.realm),
-            streams: termination.streams.iter().map(|(&id, stream)| stream.view(id)).collect(),
+            streams: termination
+                .streams
+                .iter()
+                .map(|(id, stream)| stream.view(id, termination.outside))
+                .collect(),
         });
         ContextView {
             id,
             correlation: self.correlation.clone(),
-            controller: self.controller.clone(),
+            controller: Controller::clone(&self.controller),
             created: self.created,
             topology: self.topology,
             terminations: terminations.collect(),
         }
+    }
+}
+
+impl Termination {
+    /// The local addresses of every stream, as peers are told.
+    pub(crate) fn locals(&self) -> Vec<LocalStream> {
+        self.streams.iter().map(|(id, stream)| stream.local(id, self.outside)).collect()
     }
 }
 
@@ -197,7 +211,18 @@ impl Stream {
         }
     }
 
-    fn view(&self, id: StreamId) -> StreamView {
+    /// Its local addresses, as peers are told; `outside` is that of its termination.
+    fn local(&self, id: StreamId, outside: IpAddr) -> LocalStream {
+        let at = |port| SocketAddr::new(outside, port);
+        let rtcp = match self.rtcp {
+            RtcpMode::Pair => Some(at(self.pair | 1)),
+            RtcpMode::Mux => Some(at(self.pair)),
+            RtcpMode::Off => None,
+        };
+        LocalStream { id, rtp: at(self.pair), rtcp }
+    }
+
+    fn view(&self, id: StreamId, outside: IpAddr) -> StreamView {
         StreamView {
             id,
             media: self.media,
@@ -205,7 +230,7 @@ impl Stream {
             mode: self.mode,
             rtcp: self.rtcp,
             source: self.source,
-            local: self.local,
+            local: self.local(id, outside),
             remote: self.remote,
             ingress_key: self.ingress_keys.view(),
             egress_key: self.egress_keys.view(),
@@ -219,7 +244,20 @@ impl Installed {
     /// Whether these are the very same keys, as the packet path sees it: the same keys and salts
     /// of the same suite, in the same order, under the same identifiers.
     pub(crate) fn is_same_material(&self, other: &Self) -> bool {
-        self.suite == other.suite && self.mkis == other.mkis && self.with_salts == other.with_salts
+        let same = |(one, other): (&KnownKey, &KnownKey)| {
+            one.mki == other.mki && one.with_salt == other.with_salt
+        };
+        self.suite == other.suite
+            && self.keys.len() == other.keys.len()
+            && self.keys.iter().zip(&other.keys).all(same)
+    }
+
+    pub(crate) fn fingerprints(&self) -> impl Iterator<Item = Fingerprint> {
+        self.keys.iter().map(|key| key.fingerprint)
+    }
+
+    pub(crate) fn mkis(&self) -> impl Iterator<Item = &Mki> {
+        self.keys.iter().filter_map(|key| key.mki.as_deref())
     }
 }
 
@@ -231,24 +269,24 @@ impl Keys {
 
     /// The keys in force, now or before.
     pub(crate) fn used(&self) -> impl Iterator<Item = Fingerprint> {
-        self.in_force().chain(self.former.iter().copied())
+        self.in_force().chain(self.former.iter().flat_map(|former| former.iter().copied()))
     }
 
     /// The keys in force.
     pub(crate) fn in_force(&self) -> impl Iterator<Item = Fingerprint> {
-        self.installed.iter().flat_map(|keys| keys.fingerprints.iter().copied())
+        self.installed.iter().flat_map(|keys| keys.fingerprints())
     }
 
     pub(crate) fn was_used(&self, key: Fingerprint) -> bool {
-        self.former.contains(&key)
+        self.former.as_ref().is_some_and(|former| former.contains(&key))
     }
 
     /// Puts keys in force, or none; what they replace is remembered.
     pub(crate) fn put_in_force(&mut self, installed: Option<Installed>) {
-        let replaced = std::mem::replace(&mut self.installed, installed);
-        for key in replaced.into_iter().flat_map(|keys| keys.fingerprints) {
+        let replaced = std::mem::replace(&mut self.installed, installed.map(Box::new));
+        for key in replaced.iter().flat_map(|keys| keys.fingerprints()) {
             if !self.in_force().any(|current| current == key) {
-                self.former.push_back(key);
+                self.former.get_or_insert_default().push_back(key);
             }
         }
     }
@@ -256,8 +294,11 @@ impl Keys {
     /// Forgets former keys that are too many, and tells which.
     #[must_use]
     pub(crate) fn forget_oldest(&mut self) -> Vec<Fingerprint> {
-        let too_many = self.former.len().saturating_sub(MAX_FORMER);
-        self.former.drain(..too_many).collect()
+        let Some(former) = &mut self.former else {
+            return Vec::new();
+        };
+        let too_many = former.len().saturating_sub(MAX_FORMER);
+        former.drain(..too_many).collect()
     }
 
     /// Puts the waiting key in force; tells whether there was one.
@@ -265,10 +306,8 @@ impl Keys {
         let (Some(staged), Some(installed)) = (self.staged.take(), &self.installed) else {
             return false;
         };
-        let Installed { source, suite, .. } = *installed;
-        let mkis = staged.mki.into_iter().collect();
-        let (fingerprints, with_salts) = (vec![staged.fingerprint], vec![staged.with_salt]);
-        self.put_in_force(Some(Installed { source, suite, mkis, fingerprints, with_salts }));
+        let Installed { source, suite, .. } = **installed;
+        self.put_in_force(Some(Installed { source, suite, keys: Box::new([*staged]) }));
         true
     }
 
@@ -276,7 +315,7 @@ impl Keys {
         self.installed.as_ref().map(|keys| KeyView {
             source: keys.source,
             suite: keys.suite,
-            mkis: keys.mkis.iter().map(|mki| mki.as_slice().to_vec()).collect(),
+            mkis: keys.mkis().map(|mki| mki.as_slice().to_vec()).collect(),
             staged: self.staged.is_some(),
         })
     }

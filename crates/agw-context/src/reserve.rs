@@ -1,7 +1,5 @@
 //! Reserve, or Reserve and Configure, an AGW Connection Point (TS 23.334 §8.2, §8.3).
 
-use std::collections::BTreeMap;
-
 use agw_relay::Transport;
 
 use crate::checks::{self, invalid};
@@ -9,6 +7,7 @@ use crate::command::{
     ContextChoice, CryptoChange, Family, Reply, Reserve, SourcePolicy, StreamSpec, TerminationReply,
 };
 use crate::error::{CommandError, Reason, Resource};
+use crate::few::Few;
 use crate::id::{ContextId, TerminationId};
 use crate::keys::refuse_crypto;
 use crate::leg::Place;
@@ -24,15 +23,16 @@ impl Transaction<'_, '_> {
         let context = self.choose_context(context, correlation)?;
         let termination = self.next_termination(context)?;
         let place = Place { context, termination, realm, address, family };
-        let mut made = Termination { realm, address, family, streams: BTreeMap::new() };
+        let (_, outside) = self.gateway.addresses(realm, address)?;
+        let mut made = Termination { realm, address, family, outside, streams: Few::default() };
         for (position, spec) in streams.into_iter().enumerate() {
             let id = spec.id;
             let stream = self.add_stream(&place, spec, &format!("streams[{position}]"))?;
-            made.streams.insert(id, Box::new(stream));
+            made.streams.insert(id, stream);
         }
         //= tests/spec/iq.md#reservation
         //# A reservation MUST answer with the local addresses of every stream.
-        let locals = made.streams.values().map(|stream| stream.local).collect();
+        let locals = made.locals();
         self.context(context)?.terminations.insert(termination, made);
         self.connect_when_two(context)?;
         Ok(Reply::Termination(TerminationReply { context, termination, streams: locals }))
@@ -136,7 +136,7 @@ impl Transaction<'_, '_> {
         });
         let leg = self.gateway.take_leg((place.context, place.termination, id), self.around.now);
         self.note_leg(leg);
-        let ports = self.open_ports(place, id, rtcp)?;
+        let ports = self.open_ports(place, rtcp)?;
         let mut stream = Stream {
             leg,
             media,
@@ -146,7 +146,6 @@ impl Transaction<'_, '_> {
             source,
             latch_until: self.latch_until(source),
             remote,
-            local: ports.local,
             pair: ports.pair,
             rtp_port: ports.rtp,
             rtcp_port: ports.rtcp,

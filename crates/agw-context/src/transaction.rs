@@ -5,6 +5,7 @@
 //! path and are wiped with them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use agw_relay::{Command as Step, EgressId, IngressId, PortId};
@@ -12,6 +13,7 @@ use agw_relay::{Command as Step, EgressId, IngressId, PortId};
 use crate::command::Direction;
 use crate::error::{CommandError, Resource};
 use crate::event::{EventKind, Subject};
+use crate::few::Few;
 use crate::fingerprint::{Fingerprint, KeyChanges};
 use crate::gateway::Gateway;
 use crate::id::{ContextId, Controller, TerminationId};
@@ -39,7 +41,7 @@ pub(crate) struct Transaction<'a, 'c> {
     pub(crate) around: &'a mut Circumstances<'c>,
     /// The context that this transaction created last.
     pub(crate) latest: Option<ContextId>,
-    changed: BTreeMap<ContextId, Option<Context>>,
+    changed: BTreeMap<ContextId, Option<Box<Context>>>,
     opened: Vec<PortId>,
     taken: Vec<Taken>,
     legs: Vec<u32>,
@@ -91,7 +93,7 @@ impl<'a, 'c> Transaction<'a, 'c> {
             }
             entry.insert(Some(context.clone()));
         }
-        self.changed.get_mut(&id).and_then(Option::as_mut).ok_or(unknown)
+        self.changed.get_mut(&id).and_then(Option::as_deref_mut).ok_or(unknown)
     }
 
     /// Adds an empty context.
@@ -111,14 +113,14 @@ impl<'a, 'c> Transaction<'a, 'c> {
         }
         let id = self.gateway.next_context_id();
         let context = Context {
-            correlation,
-            controller: self.around.controller.clone(),
+            correlation: correlation.map(Arc::from),
+            controller: self.gateway.owner(self.around.controller),
             created: self.around.at,
             next_termination: 1,
             topology: None,
-            terminations: BTreeMap::new(),
+            terminations: Few::default(),
         };
-        self.changed.insert(id, Some(context));
+        self.changed.insert(id, Some(Box::new(context)));
         self.latest = Some(id);
         Ok(id)
     }
@@ -178,7 +180,7 @@ impl<'a, 'c> Transaction<'a, 'c> {
     /// Whether a context was there before this transaction with this termination.
     pub(crate) fn is_committed(&self, context: ContextId, termination: TerminationId) -> bool {
         let context = self.gateway.contexts.get(&context);
-        context.is_some_and(|context| context.terminations.contains_key(&termination))
+        context.is_some_and(|context| context.terminations.contains_key(termination))
     }
 
     pub(crate) fn note_leg(&mut self, leg: u32) {
@@ -221,8 +223,8 @@ impl<'a, 'c> Transaction<'a, 'c> {
         for (id, after) in changed {
             let before = self.gateway.contexts.remove(&id);
             let keys = crypto.remove(&id).unwrap_or_default();
-            let (steps, closed) = self.difference(before.as_ref(), after.as_ref(), keys);
-            self.announce(id, before.as_ref(), after.as_ref());
+            let (steps, closed) = self.difference(before.as_deref(), after.as_deref(), keys);
+            self.announce(id, before.as_deref(), after.as_deref());
             if let Some(after) = after {
                 self.gateway.contexts.insert(id, after);
             }

@@ -64,7 +64,8 @@ impl Gateway {
             after = chunk.last().map(|view| view.id);
             let is_last = chunk.len() < AUDIT_CHUNK;
             let wanted = |view: &ContextView| {
-                query.correlation.is_none() || view.correlation == query.correlation
+                query.correlation.is_none()
+                    || view.correlation.as_deref() == query.correlation.as_deref()
             };
             found.extend(chunk.into_iter().filter(wanted));
             if is_last {

@@ -21,7 +21,7 @@ pub(crate) fn context_info(context: AuditedContext, now: Instant) -> pb::Context
     let Controller(controller) = controller;
     let mut info = pb::ContextInfo {
         context_id: id.0,
-        correlation_id: correlation.unwrap_or_default(),
+        correlation_id: correlation.as_deref().unwrap_or_default().to_owned(),
         controller,
         created: Some(timestamp(created)),
         topology: topology.map(|(from, to)| pb::Topology {

@@ -24,7 +24,7 @@ fn subject(subject: Subject) -> pb::Subject {
     let Subject { context, correlation, stream } = subject;
     pb::Subject {
         context_id: context.0,
-        correlation_id: correlation.unwrap_or_default(),
+        correlation_id: correlation.as_deref().unwrap_or_default().to_owned(),
         termination_id: stream.map_or(0, |(termination, _)| termination.0),
         stream_id: stream.map_or(0, |(_, stream)| stream.0.into()),
     }

@@ -20,7 +20,7 @@ use crate::sent::address;
 fn event(sequence: u64, kind: EventKind) -> Event {
     let subject = Subject {
         context: ContextId(7),
-        correlation: Some("call-1".to_owned()),
+        correlation: Some("call-1".into()),
         stream: Some((TerminationId(2), StreamId(1))),
     };
     let at = SystemTime::UNIX_EPOCH + Duration::from_secs(sequence);

@@ -48,7 +48,7 @@ fn context(id: u32) -> AuditedContext {
     let realm = "access".to_owned();
     let view = ContextView {
         id: ContextId(id),
-        correlation: Some("call-1".to_owned()),
+        correlation: Some("call-1".into()),
         controller: Controller("alg-1".to_owned()),
         created: SystemTime::UNIX_EPOCH + Duration::from_millis(1_500),
         topology: Some((TerminationId(1), TerminationId(2))),

@@ -6,6 +6,8 @@
 //! together: their workers are woken once, and everyone is told once how the gateway stands.
 
 mod client;
+#[cfg(test)]
+mod memory;
 mod owners;
 mod ports;
 mod request;

@@ -1,6 +1,6 @@
 //! Whose events are whose: a controller sees its own, also after the context has ended.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use agw_context::{ContextId, Controller, Event, EventKind, Gateway};
@@ -10,6 +10,8 @@ const CHUNK: usize = 256;
 
 /// The owners of contexts and of the events that are still kept.
 pub(crate) struct Owners {
+    /// Who owns any, each once.
+    controllers: BTreeSet<Arc<Controller>>,
     contexts: BTreeMap<ContextId, Arc<Controller>>,
     /// Number and owner of kept events, in order; the gateway as a whole is nobody's.
     events: VecDeque<(u64, Option<Arc<Controller>>)>,
@@ -20,12 +22,18 @@ pub(crate) struct Owners {
 impl Owners {
     /// Keeps the owners of as many events as the gateway keeps.
     pub(crate) const fn new(capacity: usize) -> Self {
-        Self { contexts: BTreeMap::new(), events: VecDeque::new(), capacity, seen: 0 }
+        Self {
+            controllers: BTreeSet::new(),
+            contexts: BTreeMap::new(),
+            events: VecDeque::new(),
+            capacity,
+            seen: 0,
+        }
     }
 
     /// Takes note of new events; contexts that they add belong to `controller`.
     pub(crate) fn note(&mut self, gateway: &Gateway, controller: Option<&Controller>) {
-        let controller = controller.cloned().map(Arc::new);
+        let controller = controller.map(|controller| self.owner(controller));
         while self.seen < gateway.newest_event() {
             match gateway.events_after(self.seen, CHUNK) {
                 Ok(events) => {
@@ -36,6 +44,17 @@ impl Owners {
                 Err(gone) => self.seen = gone.oldest.saturating_sub(1),
             }
         }
+    }
+
+    /// A controller as its contexts name it; who owns nothing any more is forgotten.
+    fn owner(&mut self, controller: &Controller) -> Arc<Controller> {
+        if let Some(owner) = self.controllers.get(controller) {
+            return Arc::clone(owner);
+        }
+        self.controllers.retain(|owner| Arc::strong_count(owner) > 1);
+        let owner = Arc::new(controller.clone());
+        self.controllers.insert(Arc::clone(&owner));
+        owner
     }
 
     fn note_one(&mut self, event: &Event, controller: Option<&Arc<Controller>>) {

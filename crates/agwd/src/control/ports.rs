@@ -10,8 +10,6 @@ use agw_relay::PortId;
 
 use crate::config::{Realm, RealmBackend};
 
-/// How long a port's number rests, so that nothing late is taken for its next owner's.
-const REST: Duration = Duration::from_secs(10);
 /// The kernel's words for "no descriptors left": `EMFILE`, `ENFILE`.
 const NO_DESCRIPTORS: [i32; 2] = [24, 23];
 
@@ -22,6 +20,8 @@ pub(crate) struct MediaPorts {
     opened: Vec<(ContextId, PortId, MediaPort)>,
     next: u32,
     resting: VecDeque<(Instant, PortId)>,
+    /// How long a number rests, so that nothing late is taken for its next owner's.
+    rest: Duration,
     /// Numbers of ports that have no socket, which is what ports of `xdp` realms are.
     without_socket: BTreeSet<PortId>,
     now: Instant,
@@ -32,12 +32,14 @@ pub(crate) struct MediaPorts {
 }
 
 impl MediaPorts {
-    pub(crate) fn new(realms: Vec<Realm>, budget: usize, now: Instant) -> Self {
+    /// No ports, and numbers that rest for `rest`, as ports do.
+    pub(crate) fn new(realms: Vec<Realm>, budget: usize, rest: Duration, now: Instant) -> Self {
         Self {
             realms,
             opened: Vec::new(),
             next: 0,
             resting: VecDeque::new(),
+            rest,
             without_socket: BTreeSet::new(),
             now,
             open: 0,
@@ -70,7 +72,7 @@ impl MediaPorts {
         if !self.without_socket.remove(&id) {
             self.open = self.open.saturating_sub(1);
         }
-        self.resting.push_back((self.now + REST, id));
+        self.resting.push_back((self.now + self.rest, id));
     }
 
     /// Ports that have a socket.
@@ -140,13 +142,15 @@ mod tests {
 
     use super::*;
 
+    const REST: Duration = Duration::from_secs(3);
+
     fn free_port() -> LocalPort {
         LocalPort { address: SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 0), dscp: None }
     }
 
     #[test]
     fn a_port_in_use_is_told_from_one_that_is_refused() {
-        let mut ports = MediaPorts::new(Vec::new(), 10, Instant::now());
+        let mut ports = MediaPorts::new(Vec::new(), 10, REST, Instant::now());
         let taken = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a socket");
         let address = taken.local_addr().expect("bound");
         assert_eq!(
@@ -161,7 +165,7 @@ mod tests {
 
     #[test]
     fn the_budget_leaves_descriptors_for_control() {
-        let mut ports = MediaPorts::new(Vec::new(), 1, Instant::now());
+        let mut ports = MediaPorts::new(Vec::new(), 1, REST, Instant::now());
         let first = ports.open(ContextId(1), free_port()).expect("within the budget");
         assert_eq!(ports.open(ContextId(1), free_port()), Err(PortError::Descriptors));
         ports.close(first);
@@ -173,7 +177,7 @@ mod tests {
         let mut realm = crate::config::Config::default().realm.remove(0);
         realm.backend = RealmBackend::Xdp;
         let port = |port| SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port);
-        let mut ports = MediaPorts::new(vec![realm], 1, Instant::now());
+        let mut ports = MediaPorts::new(vec![realm], 1, REST, Instant::now());
         let in_realm = |number| LocalPort { address: port(number), dscp: Some(46) };
         let first = ports.open(ContextId(1), in_realm(40_000)).expect("a port");
         ports.open(ContextId(1), in_realm(40_001)).expect("a port");
@@ -194,7 +198,7 @@ mod tests {
 
     #[test]
     fn ports_are_handed_over_by_context_and_the_rest_is_discarded() {
-        let mut ports = MediaPorts::new(Vec::new(), 10, Instant::now());
+        let mut ports = MediaPorts::new(Vec::new(), 10, REST, Instant::now());
         let mine = ports.open(ContextId(1), free_port()).expect("a port");
         ports.open(ContextId(2), free_port()).expect("a port");
         let taken: Vec<_> = ports.take_opened(ContextId(1)).into_iter().map(|(id, _)| id).collect();
@@ -206,7 +210,7 @@ mod tests {
     #[test]
     fn numbers_stay_dense_and_rest_before_they_come_back() {
         let start = Instant::now();
-        let mut ports = MediaPorts::new(Vec::new(), 10, start);
+        let mut ports = MediaPorts::new(Vec::new(), 10, REST, start);
         let first = ports.open(ContextId(1), free_port()).expect("a port");
         ports.close(first);
         assert_eq!(ports.open(ContextId(1), free_port()), Ok(PortId(1)));

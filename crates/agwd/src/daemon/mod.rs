@@ -239,7 +239,8 @@ fn start_media(
     let first = random.random_range(1..=u32::MAX - 2);
     let gateway = Gateway::new(policy, realms, secret, epoch, first)?;
     let budget = descriptor_budget(config, &carried)?;
-    let ports = MediaPorts::new(carried, budget, Instant::now());
+    let rest = Duration::from_millis(config.policy.port_rest_ms);
+    let ports = MediaPorts::new(carried, budget, rest, Instant::now());
     let (reports, received) = mpsc::channel(REPORTS);
     let engine = AnyEngine::new(config.media.engine.0).map_err(|unsupported| {
         let (key, rule) = ("media.engine".to_owned(), unsupported.to_string());
