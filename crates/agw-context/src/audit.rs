@@ -7,8 +7,9 @@ use std::time::{Duration, SystemTime};
 use agw_relay::{EgressId, IngressId, Transport};
 use agw_srtp::Suite;
 
-use crate::command::{KeySource, LocalStream, Media, Remote, RtcpMode, SourcePolicy, StreamMode};
+use crate::command::{KeySource, Media, Remote, RtcpMode, SourcePolicy, StreamMode};
 use crate::id::{ContextId, Controller, StreamId, TerminationId};
+use crate::reply::LocalStream;
 
 /// A context as audited.
 #[derive(Debug, Clone, PartialEq, Eq)]

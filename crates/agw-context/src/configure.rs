@@ -4,13 +4,13 @@ use agw_relay::Transport;
 
 use crate::checks::invalid;
 use crate::command::{
-    ChangeThroughConnection, Configure, CryptoChange, Release, ReleaseReply, ReleasedStream,
-    Remote, Reply, SetTopology, StreamChange, TerminationReply,
+    ChangeThroughConnection, Configure, CryptoChange, Release, Remote, SetTopology, StreamChange,
 };
 use crate::error::{CommandError, Reason};
 use crate::id::{ContextId, TerminationId};
 use crate::leg::connect;
 use crate::model::{Stream, Termination};
+use crate::reply::{ReleaseReply, ReleasedStream, Reply, TerminationReply};
 use crate::transaction::Transaction;
 
 impl Transaction<'_, '_> {

@@ -7,13 +7,14 @@ use agw_srtp::{EgressKey, IngressKey, KeyError, Mki, RocOnRekey};
 
 use crate::checks::{self, Key, invalid};
 use crate::command::{
-    ActivateKey, CancelKey, CryptoChange, CryptoContext, DirectedKey, Direction, KeySlot, Reply,
-    StageKey,
+    ActivateKey, CancelKey, CryptoChange, CryptoContext, DirectedKey, Direction, KeySlot, StageKey,
 };
 use crate::error::{CommandError, Reason};
 use crate::fingerprint::Fingerprint;
+use crate::held::{Installed, Keys, KnownKey};
 use crate::id::ContextId;
-use crate::model::{Installed, Keys, KnownKey, Stream};
+use crate::model::Stream;
+use crate::reply::Reply;
 use crate::transaction::Transaction;
 
 /// Refuses keys for a leg that is not secured.

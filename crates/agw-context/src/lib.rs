@@ -15,6 +15,7 @@ mod event;
 mod few;
 mod fingerprint;
 mod gateway;
+mod held;
 mod id;
 mod keys;
 mod leg;
@@ -25,7 +26,9 @@ mod policy;
 mod pool;
 mod ports;
 mod realm;
+mod reply;
 mod reserve;
+mod setup;
 #[cfg(test)]
 mod testing;
 mod transaction;
@@ -35,16 +38,18 @@ pub use audit::{
 };
 pub use command::{
     ActivateKey, CancelKey, ChangeThroughConnection, Command, Configure, ContextChoice,
-    CryptoChange, CryptoContext, DirectedKey, Direction, Family, KeySlot, KeySource, LocalStream,
-    Media, Release, ReleaseReply, ReleasedStream, Remote, Reply, Reserve, RtcpMode, SetTopology,
-    SourcePolicy, StageKey, StreamChange, StreamMode, StreamSpec, TerminationReply,
+    CryptoChange, CryptoContext, DirectedKey, Direction, Family, KeySlot, KeySource, Media,
+    Release, Remote, Reserve, RtcpMode, SetTopology, SourcePolicy, StageKey, StreamChange,
+    StreamMode, StreamSpec,
 };
 pub use error::{CommandError, Reason, Refused, Resource};
 pub use event::{Event, EventKind, Subject};
-pub use gateway::{Gateway, Outcome, SetupError};
+pub use gateway::{Gateway, Outcome};
 pub use id::{ContextId, Controller, StreamId, TerminationId};
 pub use log::EventsGone;
 pub use policy::Policy;
 pub use ports::{PortError, Ports};
 pub use realm::{RealmAddress, RealmConfig};
+pub use reply::{LocalStream, ReleaseReply, ReleasedStream, Reply, TerminationReply};
+pub use setup::SetupError;
 pub use transaction::{Circumstances, Work};

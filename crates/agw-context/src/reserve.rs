@@ -3,15 +3,15 @@
 use agw_relay::Transport;
 
 use crate::checks::{self, invalid};
-use crate::command::{
-    ContextChoice, CryptoChange, Family, Reply, Reserve, SourcePolicy, StreamSpec, TerminationReply,
-};
+use crate::command::{ContextChoice, CryptoChange, Family, Reserve, SourcePolicy, StreamSpec};
 use crate::error::{CommandError, Reason, Resource};
 use crate::few::Few;
+use crate::held::Keys;
 use crate::id::{ContextId, TerminationId};
 use crate::keys::refuse_crypto;
 use crate::leg::Place;
-use crate::model::{Keys, Stream, Termination};
+use crate::model::{Stream, Termination};
+use crate::reply::{Reply, TerminationReply};
 use crate::transaction::Transaction;
 
 impl Transaction<'_, '_> {

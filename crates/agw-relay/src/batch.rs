@@ -3,59 +3,24 @@
 //! Each step runs over the whole batch before the next one, so that the engine sees packets of
 //! many contexts at once. Nothing is remembered of a packet before its tag has verified.
 
-use std::net::SocketAddr;
 use std::time::Instant;
 
 use agw_rtp::{PacketKind, classify};
-use agw_srtp::{CryptoFailure, Engine, Job, OpenTicket, SealTicket};
+use agw_srtp::{CryptoFailure, Engine, OpenTicket, SealTicket};
 use arrayvec::ArrayVec;
 
+use crate::datagram::{Datagram, Verdict};
 use crate::drop::DropReason;
 use crate::egress::{Route, sealing};
 use crate::ingress::{Admission, opening};
 use crate::relay::{Relay, report_egress_keys, report_ingress_keys};
 use crate::report::Report;
+use crate::round::{Outcome, Round};
 use crate::source::Move;
-use crate::spec::{Component, EgressId, IngressId, PortId, Transport};
+use crate::spec::{Component, EgressId, IngressId, Transport};
 
 /// The most datagrams that go through together; longer batches are taken in pieces.
 pub const MAX_BATCH: usize = 64;
-
-/// A received datagram in its slot, and what becomes of it.
-#[derive(Debug)]
-pub struct Datagram<'a> {
-    /// The local port it arrived on.
-    pub port: PortId,
-    /// Who sent it.
-    pub source: SocketAddr,
-    /// Its slot: the payload and [`agw_srtp::MAX_TRAILER`] or more octets of tail room.
-    pub slot: &'a mut [u8],
-    /// Octets of payload in the slot.
-    pub len: usize,
-    /// Whether the slot was too short for it.
-    pub truncated: bool,
-    /// What becomes of it; [`Relay::handle_batch`] writes it.
-    pub verdict: Verdict,
-}
-
-/// What becomes of a datagram.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[must_use]
-pub enum Verdict {
-    /// It leaves, from its slot.
-    Forward {
-        /// The local port it leaves from.
-        via: PortId,
-        /// The destination.
-        to: SocketAddr,
-        /// Octets of payload in the slot now.
-        len: usize,
-        /// Whom to charge if the kernel refuses it.
-        egress: EgressId,
-    },
-    /// It went no further.
-    Drop(DropReason),
-}
 
 /// Where a datagram of the batch stands.
 struct Passage {
@@ -75,12 +40,6 @@ enum Stage {
     Sealing(EgressId, Route, SealTicket, usize),
     /// Done.
     Leaving(EgressId, Route, usize),
-}
-
-/// What the engine said to the packet at one place in the batch.
-struct Outcome {
-    place: usize,
-    result: Result<usize, CryptoFailure>,
 }
 
 impl<E: Engine> Relay<E> {
@@ -367,32 +326,5 @@ impl<E: Engine> Relay<E> {
         }
         datagram.verdict =
             Verdict::Forward { via: route.via, to: route.to, len: *len, egress: *id };
-    }
-}
-
-/// The jobs of one engine call and the places in the batch that they are for.
-struct Round<'a, K> {
-    jobs: ArrayVec<Job<'a, K>, MAX_BATCH>,
-    places: ArrayVec<usize, MAX_BATCH>,
-}
-
-impl<'a, K> Round<'a, K> {
-    fn new() -> Self {
-        Self { jobs: ArrayVec::new(), places: ArrayVec::new() }
-    }
-
-    fn push(&mut self, place: usize, job: Job<'a, K>) {
-        self.jobs.push(job);
-        self.places.push(place);
-    }
-
-    fn run<E: Engine<Keys = K>>(mut self, engine: &E) -> ArrayVec<Outcome, MAX_BATCH> {
-        engine.run(&mut self.jobs);
-        let results = self.jobs.iter().map(Job::outcome);
-        self.places
-            .into_iter()
-            .zip(results)
-            .map(|(place, result)| Outcome { place, result })
-            .collect()
     }
 }

@@ -7,6 +7,7 @@
 #![warn(clippy::indexing_slicing)]
 
 mod batch;
+mod datagram;
 mod drop;
 mod egress;
 mod ingress;
@@ -14,6 +15,7 @@ mod limiter;
 mod prefetch;
 mod relay;
 mod report;
+mod round;
 mod source;
 mod spec;
 mod stats;
@@ -21,7 +23,8 @@ mod table;
 #[cfg(test)]
 mod testing;
 
-pub use batch::{Datagram, MAX_BATCH, Verdict};
+pub use batch::MAX_BATCH;
+pub use datagram::{Datagram, Verdict};
 pub use drop::DropReason;
 pub use relay::{ApplyError, Relay, Removed};
 pub use report::Report;

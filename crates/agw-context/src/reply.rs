@@ -1,0 +1,67 @@
+//! What commands answer.
+
+use std::net::SocketAddr;
+
+use agw_relay::{EgressId, IngressId};
+
+use crate::id::{ContextId, StreamId, TerminationId};
+
+/// The answer to one command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reply {
+    /// A termination with its local addresses.
+    Termination(TerminationReply),
+    /// Done; nothing to tell.
+    Done {
+        /// The context.
+        context: ContextId,
+    },
+    /// Terminations were released.
+    Released(ReleaseReply),
+}
+
+/// What a release ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReleaseReply {
+    /// The context.
+    pub context: ContextId,
+    /// Whether the context itself ended.
+    pub context_ended: bool,
+    /// The streams of the released terminations.
+    pub streams: Vec<ReleasedStream>,
+}
+
+/// One stream of a released termination; its halves give their last statistics when removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReleasedStream {
+    /// The termination.
+    pub termination: TerminationId,
+    /// The stream.
+    pub stream: StreamId,
+    /// The receiving half that was removed.
+    pub ingress: IngressId,
+    /// The sending half that was removed.
+    pub egress: EgressId,
+}
+
+/// The local addresses of a termination.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TerminationReply {
+    /// The context.
+    pub context: ContextId,
+    /// The termination.
+    pub termination: TerminationId,
+    /// Its streams.
+    pub streams: Vec<LocalStream>,
+}
+
+/// The local addresses of a stream, as the peer must use them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LocalStream {
+    /// The stream.
+    pub id: StreamId,
+    /// Where the peer sends RTP.
+    pub rtp: SocketAddr,
+    /// Where the peer sends RTCP; `None` if RTCP is off.
+    pub rtcp: Option<SocketAddr>,
+}

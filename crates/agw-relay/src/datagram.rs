@@ -1,0 +1,42 @@
+//! A datagram in its slot, and what becomes of it.
+
+use std::net::SocketAddr;
+
+use crate::drop::DropReason;
+use crate::spec::{EgressId, PortId};
+
+/// A received datagram in its slot, and what becomes of it.
+#[derive(Debug)]
+pub struct Datagram<'a> {
+    /// The local port it arrived on.
+    pub port: PortId,
+    /// Who sent it.
+    pub source: SocketAddr,
+    /// Its slot: the payload and [`agw_srtp::MAX_TRAILER`] or more octets of tail room.
+    pub slot: &'a mut [u8],
+    /// Octets of payload in the slot.
+    pub len: usize,
+    /// Whether the slot was too short for it.
+    pub truncated: bool,
+    /// What becomes of it; [`Relay::handle_batch`] writes it.
+    pub verdict: Verdict,
+}
+
+/// What becomes of a datagram.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum Verdict {
+    /// It leaves, from its slot.
+    Forward {
+        /// The local port it leaves from.
+        via: PortId,
+        /// The destination.
+        to: SocketAddr,
+        /// Octets of payload in the slot now.
+        len: usize,
+        /// Whom to charge if the kernel refuses it.
+        egress: EgressId,
+    },
+    /// It went no further.
+    Drop(DropReason),
+}
