@@ -95,16 +95,22 @@ impl<K> Protector<K> {
     #[inline(always)]
     pub fn begin_srtp(&mut self, packet: &[u8]) -> Result<SealTicket, ProtectError> {
         let header = RtpHeader::parse(packet).map_err(|_| ProtectError::Malformed)?;
-        let key = &mut self.current.first;
-        if !key.usage.has_room(Protocol::Srtp) {
+        if !self.current.first.usage.has_room(Protocol::Srtp) {
             return Err(ProtectError::KeyExpired);
         }
         //= tests/spec/srtp.md#transmit-guard
         //# A packet behind the transmit window MUST NOT be protected.
-        let index = self.sources.look_srtp(header.ssrc(), header.sequence())?.index;
+        let standing = match self.sources.look_srtp(header.ssrc(), header.sequence()) {
+            Err(Refusal::Full) if self.make_place() => {
+                self.sources.look_srtp(header.ssrc(), header.sequence())
+            }
+            standing => standing,
+        };
+        let index = standing?.index;
         //= tests/spec/srtp.md#transmit-guard
         //# Two packets MUST NOT be protected with the same key, SSRC and index.
         self.sources.remember(header.ssrc(), Protocol::Srtp, index)?;
+        let key = &mut self.current.first;
         if let Some(event) = key.usage.record(Protocol::Srtp, index) {
             self.events.push(event);
         }

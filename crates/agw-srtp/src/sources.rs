@@ -27,8 +27,9 @@ pub struct SourceState {
 /// its room made. It is made for further ones when they have authenticated: few sessions have any,
 /// and room for as many as there may be would be a third of what a call takes.
 ///
-/// A source is never evicted: forgetting its window would open it to replays and, on an egress,
-/// to a reused keystream.
+/// A source is never evicted while the key is in force that it was seen under: forgetting its window
+/// would open it to replays and, on an egress, to a reused keystream. What only replaced keys have
+/// sealed may make room: see [`SourceTable::forget_replaced`].
 ///
 /// Most sessions have one source and little RTCP: what a media packet of the first source reads
 /// stands here, in one line of memory, and everything else behind a pointer.
@@ -40,6 +41,8 @@ pub(crate) struct SourceTable {
     used: u8,
     /// Sources that there may be.
     most: u8,
+    /// Counts keys; a source remembers the last one that it was seen under.
+    generation: u8,
     /// As many as there is room for by now.
     sources: Box<[Source]>,
 }
@@ -62,6 +65,7 @@ struct Source {
 struct Media {
     srtp: ReplayWindow,
     ssrc: Ssrc,
+    generation: u8,
 }
 
 /// Where a packet stands among those of its source.
@@ -89,7 +93,7 @@ pub(crate) enum Refusal {
 
 impl Media {
     fn vacant(window: u16) -> Self {
-        Self { srtp: ReplayWindow::new(window), ssrc: Ssrc(0) }
+        Self { srtp: ReplayWindow::new(window), ssrc: Ssrc(0), generation: 0 }
     }
 }
 
@@ -103,7 +107,8 @@ impl SourceTable {
     /// A table for what is sent: the first source needs nothing but the table.
     pub(crate) fn for_sending(initial_roc: u32, window: u16, max_sources: u8) -> Self {
         let first = Media::vacant(window);
-        Self { first, initial_roc, used: 0, most: max_sources, sources: Box::default() }
+        let sources = Box::default();
+        Self { first, initial_roc, used: 0, most: max_sources, generation: 0, sources }
     }
 
     /// A table for what is received, with the first source's SRTCP window.
@@ -143,10 +148,57 @@ impl SourceTable {
         protocol: Protocol,
         index: u64,
     ) -> Result<Remembered, Refusal> {
-        let window = self.window_mut(ssrc, protocol)?;
+        let generation = self.generation;
+        let window = match protocol {
+            Protocol::Srtp => {
+                let media = self.media_mut(ssrc)?;
+                media.generation = generation;
+                &mut media.srtp
+            }
+            Protocol::Srtcp => self.srtcp_mut(ssrc)?,
+        };
         let new_source = window.highest().is_none();
         let newer = window.remember(index)?;
         Ok(Remembered { newer, new_source })
+    }
+
+    /// From now on packets are under another key: sources that are not seen under it may go.
+    pub(crate) fn replace_key(&mut self) {
+        let next = self.generation.wrapping_add(1);
+        // Numbers come round: nothing may pass for new because it is so old.
+        self.all_media().filter(|media| media.generation == next).for_each(|media| {
+            media.generation = next.wrapping_sub(1);
+        });
+        self.generation = next;
+    }
+
+    /// The key that comes was in force before: no source may go.
+    pub(crate) fn hold_all(&mut self) {
+        let generation = self.generation;
+        self.all_media().for_each(|media| media.generation = generation);
+    }
+
+    /// Forgets one source of an egress that only replaced keys have sealed, and tells whether
+    /// there was one. Those keys must never seal again.
+    #[cold]
+    pub(crate) fn forget_replaced(&mut self) -> bool {
+        let replaced = |media: &Media| media.generation != self.generation;
+        let Some(gone) = (0..self.used()).find(|&at| self.media(at).is_some_and(replaced)) else {
+            return false;
+        };
+        // Those behind it move up, so that the oldest stays the first to go.
+        let mut moved = Media::vacant(self.first.srtp.size() as u16);
+        for place in (gone..self.used()).rev() {
+            let media = match place {
+                0 => Some(&mut self.first),
+                _ => self.sources.get_mut(place).map(|source| &mut source.media),
+            };
+            if let Some(media) = media {
+                std::mem::swap(media, &mut moved);
+            }
+        }
+        self.used -= 1;
+        true
     }
 
     pub(crate) fn states(&self) -> impl Iterator<Item = SourceState> {
@@ -161,6 +213,12 @@ impl SourceTable {
                 srtcp_index: srtcp.map(|index| SrtcpIndex::from_word(index as u32)),
             })
         })
+    }
+
+    fn all_media(&mut self) -> impl Iterator<Item = &mut Media> {
+        let used = self.used();
+        let others = self.sources.iter_mut().take(used).skip(1).map(|source| &mut source.media);
+        std::iter::once(&mut self.first).chain(others)
     }
 
     #[inline]
@@ -204,18 +262,26 @@ impl SourceTable {
         }
     }
 
-    /// The window of a source, which is put in the table if it is not there.
+    /// The media of a source, which is put in the table if it is not there.
     #[inline(always)]
-    fn window_mut(&mut self, ssrc: Ssrc, protocol: Protocol) -> Result<&mut ReplayWindow, Refusal> {
-        let place = match self.place(ssrc)? {
+    fn media_mut(&mut self, ssrc: Ssrc) -> Result<&mut Media, Refusal> {
+        match self.place_or_add(ssrc)? {
+            0 => Ok(&mut self.first),
+            place => Ok(&mut self.source_mut(place)?.media),
+        }
+    }
+
+    fn srtcp_mut(&mut self, ssrc: Ssrc) -> Result<&mut ReplayWindow, Refusal> {
+        let place = self.place_or_add(ssrc)?;
+        Ok(&mut self.source_mut(place)?.srtcp)
+    }
+
+    #[inline(always)]
+    fn place_or_add(&mut self, ssrc: Ssrc) -> Result<usize, Refusal> {
+        Ok(match self.place(ssrc)? {
             Some(place) => place,
             None => self.add(ssrc),
-        };
-        match protocol {
-            Protocol::Srtp if place == 0 => Ok(&mut self.first.srtp),
-            Protocol::Srtp => Ok(&mut self.source_mut(place)?.media.srtp),
-            Protocol::Srtcp => Ok(&mut self.source_mut(place)?.srtcp),
-        }
+        })
     }
 
     #[cold]

@@ -129,6 +129,7 @@ impl<K> Protector<K> {
     fn replace(&mut self, mut keys: KeySet<K>, roc: RocOnRekey) {
         self.history.add(self.current.spent());
         keys.carry_usage(self.history.spent());
+        let seals_again = keys.spent().any(|(_, spent)| !spent.is_zero());
         self.current = keys;
         //= tests/spec/srtp.md#srtcp-index
         //# A new key for the same crypto context MUST NOT set the SRTCP index back when the
@@ -137,7 +138,25 @@ impl<K> Protector<K> {
             self.history.lose_counters();
             self.sources = table(self.parameters, roc);
             self.next_srtcp = 1;
+            return;
         }
+        self.sources.replace_key();
+        if seals_again {
+            self.sources.hold_all();
+        }
+    }
+
+    //= tests/spec/srtp.md#transmit-guard
+    //# A source that only replaced keys have sealed MUST give way to a new one when there is no other
+    //# room.
+    /// Forgets a source that only replaced keys have sealed; they are refused from then on.
+    #[cold]
+    pub(super) fn make_place(&mut self) -> bool {
+        let made = self.sources.forget_replaced();
+        if made {
+            self.history.lose_counters();
+        }
+        made
     }
 }
 
