@@ -59,6 +59,9 @@ fn media_does_not_follow_what_is_old_replayed_or_forged() {
     assert!(stranger.is_silent() && call.is_silent());
 }
 
+//= tests/spec/relay.md#source
+//= type=test
+//# A short tag alone MUST NOT move the peer's address.
 #[test]
 fn a_short_tag_has_to_be_right_three_times_before_media_follows() {
     let gateway = Gateway::start();

@@ -26,6 +26,8 @@ pub(crate) fn refuse_crypto<C>(
     if crypto.is_none() {
         return Ok(());
     }
+    //= tests/spec/iq.md#keys
+    //# Keys for a leg that is not secured MUST be refused.
     let rule = "keys are for secured streams only";
     Err(invalid(format!("{field}.{name}"), rule, Reason::CryptoOnPlainTransport))
 }

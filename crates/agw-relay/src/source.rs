@@ -134,6 +134,8 @@ impl Latch {
         short_tag: bool,
     ) -> Option<Move> {
         let moved = self.address(component) != Some(source);
+        //= tests/spec/relay.md#source
+        //# A short tag alone MUST NOT move the peer's address.
         if moved && short_tag && !self.is_confirmed(source) {
             return None;
         }

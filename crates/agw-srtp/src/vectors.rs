@@ -206,6 +206,13 @@ fn frame(vector: &Gcm, operation: Operation) -> Frame<'static> {
     }
 }
 
+//= tests/spec/srtp.md#transforms
+//= type=test
+//# The GCM IV MUST be made of session salt, SSRC and packet index, and the header MUST be
+//# associated data.
+//= tests/spec/srtp.md#transforms
+//= type=test
+//# A GCM tag MUST be 16 octets long.
 //= tests/spec/srtp.md#e-bit
 //= type=test
 //# Unencrypted SRTCP under GCM MUST carry a tag over the whole packet.

@@ -168,6 +168,9 @@ fn bad_keys_are_refused_by_field_and_reason() {
     }
 }
 
+//= tests/spec/iq.md#keys
+//= type=test
+//# Keys for a leg that is not secured MUST be refused.
 #[test]
 fn keys_on_a_plain_leg_and_unencrypted_sessions_are_refused() {
     let mut world = World::new(Policy::default());

@@ -83,6 +83,8 @@ impl CounterMode {
         }
         let sealed = buffer.get_mut(..total).ok_or(CryptoFailure::NoRoom)?;
         let (packet, trailer) = sealed.split_at_mut(octets);
+        //= tests/spec/srtp.md#transforms
+        //# Sealing MUST encrypt before it authenticates.
         self.cipher(frame, packet);
         let (word, trailer) =
             trailer.split_at_mut(trailer.len() - frame.tag_len() - frame.mki.len());
@@ -141,6 +143,8 @@ impl CounterMode {
         for (to, from) in salt.iter_mut().zip(self.salt.iter()) {
             *to = *from;
         }
+        //= tests/spec/srtp.md#transforms
+        //# The keystream MUST be AES in counter mode from an IV of session salt, SSRC and packet index.
         let position = u128::from(frame.ssrc.0) << 64 ^ u128::from(frame.index) << 16;
         (u128::from_be_bytes(salt) ^ position).to_be_bytes()
     }
@@ -154,6 +158,9 @@ impl CounterMode {
         };
         //= tests/spec/srtp.md#packet-forms
         //# The authentication tag MUST NOT cover the MKI.
+        //= tests/spec/srtp.md#transforms
+        //# The tag MUST be the left-most bits of an HMAC-SHA1 over the packet and, for SRTP, its rollover
+        //# counter.
         let mut mac = self.mac.clone();
         mac.update(packet);
         mac.update(&appendix.to_be_bytes());

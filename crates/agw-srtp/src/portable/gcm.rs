@@ -9,6 +9,8 @@ use crate::CryptoFailure;
 use crate::engine::{Frame, Operation};
 use crate::kdf::ProtocolKeys;
 
+//= tests/spec/srtp.md#transforms
+//# A GCM tag MUST be 16 octets long.
 const TAG_OCTETS: usize = 16;
 const WORD_OCTETS: usize = 4;
 /// Clear octets and SRTCP word, the associated data of an encrypted SRTCP packet.
@@ -168,6 +170,9 @@ impl Galois {
     /// 00 00, SSRC, 48-bit index, exclusive-or the salt; the SRTCP index has 31 bits
     /// (RFC 7714 §8.1, §9.1).
     fn nonce(&self, frame: &Frame<'_>) -> [u8; 12] {
+        //= tests/spec/srtp.md#transforms
+        //# The GCM IV MUST be made of session salt, SSRC and packet index, and the header MUST be
+        //# associated data.
         let position = u128::from(frame.ssrc.0) << 48 ^ u128::from(frame.index);
         let mut nonce = *self.salt;
         for (to, from) in nonce.iter_mut().zip(position.to_be_bytes().into_iter().skip(4)) {

@@ -36,6 +36,16 @@ fn hex(text: &str) -> Vec<u8> {
 //= tests/spec/srtp.md#suites
 //= type=test
 //# A gateway MUST offer AEAD_AES_128_GCM and AEAD_AES_256_GCM.
+//= tests/spec/srtp.md#transforms
+//= type=test
+//# The keystream MUST be AES in counter mode from an IV of session salt, SSRC and packet index.
+//= tests/spec/srtp.md#transforms
+//= type=test
+//# The tag MUST be the left-most bits of an HMAC-SHA1 over the packet and, for SRTP, its rollover
+//# counter.
+//= tests/spec/srtp.md#transforms
+//= type=test
+//# Sealing MUST encrypt before it authenticates.
 //= tests/spec/srtp.md#suites
 //= type=test
 //# A suite with a 32-bit SRTP tag MUST still use an 80-bit tag on SRTCP.

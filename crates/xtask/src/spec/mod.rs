@@ -5,6 +5,7 @@
 //! building on every fresh machine. The texts and their rules are in `tests/spec/README.md`.
 
 mod citation;
+mod clauses;
 mod exceptions;
 mod report;
 mod text;
@@ -19,11 +20,15 @@ use clap::Args;
 use crate::sources;
 use crate::workspace::Workspace;
 use citation::Citation;
+use clauses::Document;
 use report::Report;
 use text::Text;
 
 /// Where the requirement texts stand, from the root of the workspace.
 const FOLDER: &str = "tests/spec";
+
+/// Where documents stand clause by clause.
+const CLAUSES: &str = "tests/spec/clauses";
 
 /// Files of that folder that hold no requirements.
 const NOT_TEXTS: &[&str] = &["README.md", "exceptions.md"];
@@ -53,10 +58,13 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> anyhow::Result<()
     complaints.extend(broken);
     complaints.extend(citations.iter().filter_map(|citation| citation.complaint(&texts)));
     complaints.extend(exceptions.iter().filter_map(|exception| exception.complaint(&texts)));
+    let (documents, malformed) = read_documents(&root.join(CLAUSES))?;
+    complaints.extend(malformed);
+    complaints.extend(documents.iter().flat_map(|document| document.complaints(&texts)));
     if !complaints.is_empty() {
         bail!("{} complaints:\n  {}", complaints.len(), complaints.join("\n  "));
     }
-    conclude(&Report::new(&texts, &citations, &exceptions), options)
+    conclude(&Report::new(&texts, &citations, &exceptions), &documents, options)
 }
 
 /// Checks every quotation; the step of the test command.
@@ -68,9 +76,11 @@ pub(crate) fn check(workspace: &Workspace) -> anyhow::Result<()> {
     run(workspace, &Options { strict: false, open: false })
 }
 
-fn conclude(report: &Report, options: &Options) -> anyhow::Result<()> {
-    print!("{report}");
-    let open = report.open();
+fn conclude(report: &Report, documents: &[Document], options: &Options) -> anyhow::Result<()> {
+    println!("{report}\n{}", Document::head());
+    documents.iter().for_each(|document| println!("{}", document.line(report)));
+    let mut open = report.open();
+    open.extend(documents.iter().flat_map(|document| document.open(report)));
     if options.open || options.strict {
         for requirement in &open {
             println!("open: {requirement}");
@@ -83,17 +93,31 @@ fn conclude(report: &Report, options: &Options) -> anyhow::Result<()> {
 }
 
 fn read_texts(folder: &Path) -> anyhow::Result<BTreeMap<String, Text>> {
-    let mut texts = BTreeMap::new();
+    let pages = read_pages(folder)?;
+    Ok(pages.into_iter().map(|(name, page)| (name, Text::parse(&page))).collect())
+}
+
+/// The documents clause by clause, and what is malformed in them.
+fn read_documents(folder: &Path) -> anyhow::Result<(Vec<Document>, Vec<String>)> {
+    let pages = read_pages(folder)?;
+    let (documents, malformed): (_, Vec<_>) =
+        pages.iter().map(|(name, page)| Document::parse(name, page)).unzip();
+    Ok((documents, malformed.concat()))
+}
+
+/// The Markdown files of a folder by their names.
+fn read_pages(folder: &Path) -> anyhow::Result<BTreeMap<String, String>> {
+    let mut pages = BTreeMap::new();
     let entries =
         fs::read_dir(folder).with_context(|| format!("cannot list {}", folder.display()))?;
     for entry in entries {
         let path = entry?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         if name.ends_with(".md") && !NOT_TEXTS.contains(&name.as_str()) {
-            texts.insert(name, Text::parse(&sources::read(&path)?));
+            pages.insert(name, sources::read(&path)?);
         }
     }
-    Ok(texts)
+    Ok(pages)
 }
 
 /// The citations of every source file but this checker's own, which holds broken examples.

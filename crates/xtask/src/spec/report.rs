@@ -55,6 +55,17 @@ impl Report {
         Self { rows }
     }
 
+    /// Whether a requirement that these words are a part of is open, or there is none.
+    pub(super) fn is_open(&self, text: &str, anchor: &str, quote: &str) -> bool {
+        let mut about = self
+            .rows
+            .iter()
+            .filter(|row| row.text == text && row.anchor == anchor)
+            .filter(|row| row.sentence.contains(quote) || quote.contains(&row.sentence))
+            .peekable();
+        about.peek().is_none() || about.any(Row::open)
+    }
+
     /// The requirements that are neither tested nor excepted.
     pub(super) fn open(&self) -> Vec<String> {
         let open = self.rows.iter().filter(|row| row.open());
