@@ -17,6 +17,8 @@ mod faults;
 #[cfg(test)]
 mod gates;
 #[cfg(test)]
+mod keystream;
+#[cfg(test)]
 mod latching;
 #[cfg(test)]
 mod lifetime;

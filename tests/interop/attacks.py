@@ -11,7 +11,7 @@ import sys
 from call import SecuredCall, fresh_key, sender_at
 from iq import Iq
 from ledger import Ledger
-from packets import ACCESS, CORE, ON_STAGE, bound_socket, compound, payload, rtp
+from packets import ACCESS, BY_XDP, CORE, bound_socket, compound, payload, rtp
 
 # So that the stream wraps to ROC 4 while an attack is under way.
 FIRST = (3 << 16) + 65500
@@ -204,7 +204,7 @@ def giants(scene):
     sealed = scene.sealed_ahead()
     long = [sealed + bytes(length) for length in (4000, 9000, 60000)]
     # They come in fragments, which the xdp backend leaves to a kernel that has no such socket.
-    reasons = () if ON_STAGE else ("too_long",)
+    reasons = () if BY_XDP else ("too_long",)
     scene.attack(long, scene.to_access_rtp, *reasons)
     scene.attack(long, scene.call.core.send_rtp, *reasons)
 

@@ -69,8 +69,8 @@ ACCESS = os.environ.get("AGW_TEST_ACCESS", "127.0.0.1")
 CORE = os.environ.get("AGW_TEST_CORE", "127.0.0.1")
 
 
-# Whether they are in a network namespace of their own, with the xdp backend between.
-ON_STAGE = "AGW_TEST_PEERS" in os.environ
+# Whether the xdp backend is between them.
+BY_XDP = os.environ.get("AGW_TEST_BACKEND") == "xdp"
 
 
 @contextlib.contextmanager

@@ -87,7 +87,7 @@ pub(crate) fn python(script: &str, modules: &[&str], arguments: impl Fn(&Gateway
     for (name, side) in [("AGW_TEST_ACCESS", Side::Access), ("AGW_TEST_CORE", Side::Core)] {
         command.env(name, side.peer().to_string());
     }
-    if stage::is_xdp() {
+    if stage::is_set() {
         command.env("AGW_TEST_PEERS", Stage::enter().peers());
     }
     Program::start(&mut command, gateway.daemon.directory.path()).succeed();

@@ -76,7 +76,7 @@ impl Daemon {
         ports: &PortBlock,
         settings: &[&str],
     ) {
-        if stage::is_xdp() {
+        if stage::is_set() {
             let _ = Stage::enter();
         }
         let config = directory.path().join("agwd.toml");
@@ -120,7 +120,7 @@ fn configuration(ports: &PortBlock) -> String {
     let realm = |side: Side, range: RangeInclusive<u16>| {
         let name = side.name();
         let (low, high) = (range.start(), range.end());
-        let place = if stage::is_xdp() {
+        let place = if stage::is_set() {
             let (v4, v6) = side.addresses(1);
             let backend = if stage::is_by_xdp(side) { "xdp" } else { "sockets" };
             format!(

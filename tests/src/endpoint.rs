@@ -8,7 +8,7 @@ use agw_iq::pb;
 use agw_srtp::{Portable, PortableKeys, Protector, RocOnRekey, SessionParameters, Unprotector};
 
 use crate::stage::peer_socket;
-use crate::{Key, PATIENCE};
+use crate::{Key, PATIENCE, capture};
 
 /// Two sockets, and, on a secured leg, a session for each direction.
 pub struct Endpoint {
@@ -18,6 +18,8 @@ pub struct Endpoint {
     to_rtcp: Option<SocketAddr>,
     multiplexes: bool,
     session: Option<(Protector<PortableKeys>, Unprotector<PortableKeys>)>,
+    /// What it has received with.
+    keys: Vec<Key>,
 }
 
 impl Endpoint {
@@ -28,14 +30,7 @@ impl Endpoint {
     /// When it gets no sockets.
     #[must_use]
     pub fn plain(ip: IpAddr) -> Self {
-        Self {
-            rtp: socket(ip, 0),
-            rtcp: socket(ip, 0),
-            to_rtp: None,
-            to_rtcp: None,
-            multiplexes: false,
-            session: None,
-        }
+        Self::over(socket(ip, 0), socket(ip, 0))
     }
 
     /// An endpoint without SRTP at given ports.
@@ -45,7 +40,7 @@ impl Endpoint {
     /// When it does not get them.
     #[must_use]
     pub fn at(ip: IpAddr, rtp: u16, rtcp: u16) -> Self {
-        Self { rtp: socket(ip, rtp), rtcp: socket(ip, rtcp), ..Self::plain(ip) }
+        Self::over(socket(ip, rtp), socket(ip, rtcp))
     }
 
     /// An endpoint that sends with one key and receives with another.
@@ -55,7 +50,9 @@ impl Endpoint {
     /// When it gets no sockets.
     #[must_use]
     pub fn secured(ip: IpAddr, sends: &Key, receives: &Key) -> Self {
-        Self { session: Some(session(sends, receives, 0)), ..Self::plain(ip) }
+        let mut endpoint = Self::plain(ip);
+        endpoint.restart(sends, receives, 0);
+        endpoint
     }
 
     /// The same with RTCP on its RTP socket.
@@ -68,6 +65,8 @@ impl Endpoint {
     /// Starts both directions anew at a ROC.
     pub fn restart(&mut self, sends: &Key, receives: &Key, roc: u32) {
         self.session = Some(session(sends, receives, roc));
+        self.keys.push(receives.clone());
+        self.tell(roc);
     }
 
     /// Sends with another key from now on.
@@ -94,6 +93,8 @@ impl Endpoint {
         unprotector
             .rekey(&Portable, vec![key.opens()], parameters, roc, PATIENCE, now)
             .expect("a key");
+        self.keys.push(key.clone());
+        self.tell(roc.initial());
     }
 
     /// Moves to other sockets, as behind a NAT that has lost its mapping.
@@ -104,6 +105,7 @@ impl Endpoint {
     pub fn moves(&mut self) {
         let ip = self.address().ip();
         (self.rtp, self.rtcp) = (socket(ip, 0), socket(ip, 0));
+        self.tell(0);
     }
 
     /// Its RTP address.
@@ -249,10 +251,35 @@ impl Endpoint {
     pub fn is_silent(&self) -> bool {
         [&self.rtp, &self.rtcp].into_iter().all(|socket| {
             socket.set_nonblocking(true).expect("a socket that does not block");
-            let outcome = socket.recv(&mut [0; 2048]);
+            let mut buffer = [0; 2048];
+            let outcome = socket.recv(&mut buffer);
             socket.set_nonblocking(false).expect("a socket that blocks");
+            if let Ok(octets) = outcome {
+                note(socket, buffer.get(..octets).unwrap_or_default());
+            }
             outcome.is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
         })
+    }
+
+    fn over(rtp: UdpSocket, rtcp: UdpSocket) -> Self {
+        let endpoint = Self {
+            rtp,
+            rtcp,
+            to_rtp: None,
+            to_rtcp: None,
+            multiplexes: false,
+            session: None,
+            keys: Vec::new(),
+        };
+        endpoint.tell(0);
+        endpoint
+    }
+
+    /// Tells the capture under which keys its sockets receive.
+    fn tell(&self, roc: u32) {
+        for socket in [&self.rtp, &self.rtcp] {
+            capture::expect(port_of(socket), &self.keys, roc);
+        }
     }
 
     fn control_socket(&self) -> &UdpSocket {
@@ -306,5 +333,14 @@ fn octets_of(socket: &UdpSocket) -> Vec<u8> {
         }
     };
     buffer.truncate(octets);
+    note(socket, &buffer);
     buffer
+}
+
+fn note(socket: &UdpSocket, octets: &[u8]) {
+    capture::note(port_of(socket), octets);
+}
+
+fn port_of(socket: &UdpSocket) -> u16 {
+    socket.local_addr().expect("an address").port()
 }

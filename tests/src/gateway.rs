@@ -6,6 +6,7 @@ use agw_iq::client::{IqClient, Tls};
 use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
 
+use crate::capture::Watch;
 use crate::{Daemon, Ledger, PATIENCE};
 
 /// A daemon and a controller that is connected to it.
@@ -15,6 +16,7 @@ pub struct Gateway {
     /// The daemon.
     pub daemon: Daemon,
     runtime: Runtime,
+    _watch: Watch,
 }
 
 impl Gateway {
@@ -42,7 +44,7 @@ impl Gateway {
         let runtime = runtime.expect("a runtime");
         let address = format!("{scheme}://{}", daemon.iq);
         let iq = runtime.block_on(IqClient::connect(&address, tls)).expect("a connection");
-        Self { iq, daemon, runtime }
+        Self { iq, daemon, runtime, _watch: Watch }
     }
 
     /// Waits for an answer.

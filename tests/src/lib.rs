@@ -5,7 +5,9 @@
 #![forbid(unsafe_code)]
 
 pub mod api;
+mod attackers;
 mod call;
+pub mod capture;
 mod daemon;
 mod endpoint;
 mod gateway;
@@ -18,6 +20,7 @@ mod program;
 pub mod stage;
 pub mod tone;
 
+pub use attackers::{Attackers, Forger};
 pub use call::{Call, Leg, terminations};
 pub use daemon::Daemon;
 pub use endpoint::Endpoint;

@@ -1,5 +1,6 @@
-//! Where a test plays: on the loopback with the `sockets` backend, or, where `AGW_TEST_BACKEND` is
-//! `xdp`, between two network namespaces with the `xdp` backend.
+//! Where a test plays: on the loopback, or between network namespaces, where `AGW_TEST_STAGE` is
+//! `netns`. What carries the packets there is `AGW_TEST_BACKEND`: `sockets`, or `xdp`, which is
+//! never on the loopback.
 //!
 //! ```text
 //!   gateway's namespace: the test's thread, agwd, controllers      peers' namespace: endpoints
@@ -23,7 +24,7 @@ use std::time::{Duration, Instant};
 
 use nix::sched::{CloneFlags, setns, unshare};
 
-use crate::PATIENCE;
+use crate::{PATIENCE, capture};
 
 /// The network namespaces of a test's thread.
 #[derive(Debug)]
@@ -41,12 +42,21 @@ pub enum Side {
     Core,
 }
 
+/// What carries packets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Backend {
+    /// UDP sockets.
+    Sockets,
+    /// AF_XDP.
+    Xdp,
+}
+
 /// Receive and transmit queues of each interface.
 pub const QUEUES: u32 = 2;
 
 thread_local! {
     static STAGE: OnceCell<Rc<Stage>> = const { OnceCell::new() };
-    /// What this thread's tests run on, whatever the environment says.
+    /// The realms by `xdp` of this thread's tests, whatever the environment says.
     static CAST: RefCell<Option<Vec<Side>>> = const { RefCell::new(None) };
 }
 
@@ -77,13 +87,13 @@ impl Side {
     /// Where endpoints of this side are, over IPv4.
     #[must_use]
     pub fn peer(self) -> IpAddr {
-        if is_xdp() { self.addresses(2).0.into() } else { Ipv4Addr::LOCALHOST.into() }
+        if is_set() { self.addresses(2).0.into() } else { Ipv4Addr::LOCALHOST.into() }
     }
 
     /// Where endpoints of this side are, over IPv6.
     #[must_use]
     pub fn peer_v6(self) -> IpAddr {
-        if is_xdp() { self.addresses(2).1.into() } else { Ipv6Addr::LOCALHOST.into() }
+        if is_set() { self.addresses(2).1.into() } else { Ipv6Addr::LOCALHOST.into() }
     }
 }
 
@@ -102,22 +112,37 @@ pub fn cast(xdp: &[Side]) -> Option<Rc<Stage>> {
 /// Whether a realm is to have the `xdp` backend.
 #[must_use]
 pub fn is_by_xdp(side: Side) -> bool {
-    is_xdp() && CAST.with_borrow(|cast| cast.as_ref().is_none_or(|sides| sides.contains(&side)))
+    let cast = CAST.with_borrow(|cast| cast.as_ref().map(|sides| sides.contains(&side)));
+    cast.unwrap_or_else(|| backend() == Backend::Xdp)
 }
 
 /// Whether the running test is on a stage.
 ///
 /// # Panics
 ///
-/// When `AGW_TEST_BACKEND` names none.
+/// When `AGW_TEST_STAGE` names none.
 #[must_use]
-pub fn is_xdp() -> bool {
-    if CAST.with_borrow(Option::is_some) {
+pub fn is_set() -> bool {
+    if CAST.with_borrow(Option::is_some) || backend() == Backend::Xdp {
         return true;
     }
+    match env::var("AGW_TEST_STAGE").as_deref() {
+        Err(_) | Ok("loopback") => false,
+        Ok("netns") => true,
+        Ok(other) => panic!("AGW_TEST_STAGE={other}: there are loopback and netns"),
+    }
+}
+
+/// What carries packets unless a test says otherwise.
+///
+/// # Panics
+///
+/// When `AGW_TEST_BACKEND` names none.
+#[must_use]
+pub fn backend() -> Backend {
     match env::var("AGW_TEST_BACKEND").as_deref() {
-        Err(_) | Ok("sockets") => false,
-        Ok("xdp") => true,
+        Err(_) | Ok("sockets") => Backend::Sockets,
+        Ok("xdp") => Backend::Xdp,
         Ok(other) => panic!("AGW_TEST_BACKEND={other}: there are sockets and xdp"),
     }
 }
@@ -131,7 +156,7 @@ pub fn is_xdp() -> bool {
 pub fn peer_socket(ip: IpAddr, port: u16) -> UdpSocket {
     let bind = || UdpSocket::bind((ip, port)).expect("a socket");
     let is_here = ip.is_loopback();
-    if is_here || !is_xdp() { bind() } else { Stage::enter().among_peers(bind) }
+    if is_here || !is_set() { bind() } else { Stage::enter().among_peers(bind) }
 }
 
 impl Stage {
@@ -154,8 +179,13 @@ impl Stage {
     pub fn among_peers<T>(&self, work: impl FnOnce() -> T) -> T {
         setns(&self.peers, CloneFlags::CLONE_NEWNET).expect("the peers' namespace");
         let result = work();
-        setns(&self.gateway, CloneFlags::CLONE_NEWNET).expect("the gateway's namespace");
+        self.back();
         result
+    }
+
+    /// Puts the thread into the gateway's namespace, where it belongs.
+    pub(crate) fn back(&self) {
+        setns(&self.gateway, CloneFlags::CLONE_NEWNET).expect("the gateway's namespace");
     }
 
     /// The peers' namespace, for another process.
@@ -175,6 +205,7 @@ impl Stage {
             stage.await_link(near.into(), far.into());
             stage.await_link(near_v6.into(), far_v6.into());
         }
+        capture::follow(&stage);
         stage
     }
 
@@ -227,6 +258,13 @@ pub fn ip(arguments: &str) -> String {
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "ip {arguments}: {said}");
     String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// Another namespace besides those of a stage.
+pub(crate) fn another(stage: &Stage) -> File {
+    let namespace = unshared();
+    stage.back();
+    namespace
 }
 
 /// Moves the thread into a new network namespace.

@@ -42,7 +42,7 @@ enum Action {
 /// What the gateway under test carries packets with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Backend {
-    /// UDP sockets, on the loopback.
+    /// UDP sockets: between network namespaces as well where root makes them, else on the loopback.
     Sockets,
     /// AF_XDP, between network namespaces that the tests make.
     Xdp,
@@ -216,6 +216,8 @@ fn run_runner(
         Backend::Xdp => "xdp",
     };
     command.env("AGW_TEST_BACKEND", backend);
+    let stage = if peers::debian::is_root() { "netns" } else { "loopback" };
+    command.env("AGW_TEST_STAGE", stage);
     let skip_file = environment.skip_file();
     fs::create_dir_all(environment.workspace.target())?;
     fs::write(&skip_file, "")?;
