@@ -53,6 +53,7 @@ fn leg_commands(leg: u32, other: u32) -> [Command; 2] {
         via: PortId(leg),
         to: Some(peer()),
         rtcp: RtcpEgress::Mux,
+        extras: None,
     };
     let ingress = IngressSpec {
         transport,
@@ -64,6 +65,7 @@ fn leg_commands(leg: u32, other: u32) -> [Command; 2] {
         rtcp: RtcpIngress::Mux,
         output: Some(EgressId(other)),
         reverse: EgressId(leg),
+        extras: None,
     };
     [Command::SetEgress(EgressId(leg), egress), Command::SetIngress(IngressId(leg), ingress)]
 }

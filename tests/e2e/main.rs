@@ -35,6 +35,8 @@ mod rtcp;
 #[cfg(test)]
 mod secrecy;
 #[cfg(test)]
+mod source_filter;
+#[cfg(test)]
 mod staged;
 #[cfg(test)]
 mod topology;

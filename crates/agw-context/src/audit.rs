@@ -8,6 +8,7 @@ use agw_relay::{EgressId, IngressId, Transport};
 use agw_srtp::Suite;
 
 use crate::command::{KeySource, Media, Remote, RtcpMode, SourcePolicy, StreamMode};
+use crate::extras::StreamExtras;
 use crate::id::{ContextId, Controller, StreamId, TerminationId};
 use crate::reply::LocalStream;
 
@@ -58,6 +59,8 @@ pub struct StreamView {
     pub local: LocalStream,
     /// The peer's signalled address.
     pub remote: Option<Remote>,
+    /// What few streams ask for.
+    pub extras: StreamExtras,
     /// The keys that open what arrives.
     pub ingress_key: Option<KeyView>,
     /// The keys that seal what leaves.

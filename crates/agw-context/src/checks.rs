@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use agw_relay::SourceFilter;
 use agw_srtp::{
     EgressKey, IngressKey, KeyError, Lifetime, MAX_KEYS, MasterKey, Mki, SessionParameters,
 };
@@ -167,6 +168,23 @@ pub(crate) fn remote(
         if realms.iter().any(|realm| realm.owns(address)) || is_listener(address, policy) {
             return refuse("the address must not be one of the gateway's own");
         }
+    }
+    Ok(())
+}
+
+/// Checks who may send to a leg.
+pub(crate) fn source_filter(
+    filter: &SourceFilter,
+    field: &str,
+    family: Family,
+) -> Result<(), CommandError> {
+    if filter.network.is_some_and(|network| Family::of(network.address()) != family) {
+        let rule = "the network must be of the termination's family";
+        return Err(invalid(format!("{field}.network"), rule, Reason::AddressRefused));
+    }
+    if filter.lowest_port > filter.highest_port {
+        let rule = "must not be below lowest_port";
+        return Err(invalid(format!("{field}.highest_port"), rule, Reason::FieldValue));
     }
     Ok(())
 }

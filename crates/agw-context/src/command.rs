@@ -6,6 +6,7 @@ use std::time::Duration;
 use agw_relay::Transport;
 use agw_srtp::{EgressKey, IngressKey, RocOnRekey, SessionParameters};
 
+use crate::extras::{StreamExtras, StreamExtrasChange};
 use crate::id::{ContextId, StreamId, TerminationId};
 
 /// One procedure of the Iq interface.
@@ -93,6 +94,8 @@ pub struct StreamSpec {
     pub mode: StreamMode,
     /// Whom to listen to; `None` takes the safe default of the transport.
     pub source: Option<SourcePolicy>,
+    /// What few streams ask for.
+    pub extras: StreamExtras,
     /// Keys with which the peer sends: they open what arrives.
     pub ingress: Option<CryptoContext<IngressKey>>,
     /// Keys with which the gateway sends: they seal what leaves.
@@ -209,6 +212,8 @@ pub struct StreamChange {
     pub mode: Option<StreamMode>,
     /// Whom to listen to; a new rule starts latching anew.
     pub source: Option<SourcePolicy>,
+    /// What few streams ask for.
+    pub extras: StreamExtrasChange,
     /// Keys with which the peer sends.
     pub ingress: CryptoChange<IngressKey>,
     /// Keys with which the gateway sends.

@@ -4,9 +4,11 @@ use agw_relay::Transport;
 
 use crate::checks::invalid;
 use crate::command::{
-    ChangeThroughConnection, Configure, CryptoChange, Release, Remote, SetTopology, StreamChange,
+    ChangeThroughConnection, Configure, CryptoChange, Family, Release, Remote, SetTopology,
+    StreamChange,
 };
 use crate::error::{CommandError, Reason};
+use crate::extras::StreamExtrasChange;
 use crate::id::{ContextId, TerminationId};
 use crate::leg::connect;
 use crate::model::{Stream, Termination};
@@ -29,7 +31,7 @@ impl Transaction<'_, '_> {
             if let Some(remote) = &change.remote {
                 self.check_remote(remote, &format!("{field}.remote"), realm, family)?;
             }
-            self.change_stream(context, stream, change, &field)?;
+            self.change_stream((context, family), stream, change, &field)?;
         }
         let locals = changed.locals();
         *self.termination(context, termination)? = changed;
@@ -38,12 +40,12 @@ impl Transaction<'_, '_> {
 
     fn change_stream(
         &mut self,
-        context: ContextId,
+        (context, family): (ContextId, Family),
         stream: &mut Stream,
         change: StreamChange,
         field: &str,
     ) -> Result<(), CommandError> {
-        let StreamChange { id: _, remote, mode, source, ingress, egress } = change;
+        let StreamChange { id: _, remote, mode, source, extras, ingress, egress } = change;
         if stream.transport != Transport::Secured {
             let given = [
                 (matches!(ingress, CryptoChange::Install(_)), "ingress_crypto"),
@@ -68,6 +70,12 @@ impl Transaction<'_, '_> {
         }
         self.change_ingress(context, stream, ingress, moved, field)?;
         self.change_egress(context, stream, egress, field)?;
+        if extras != StreamExtrasChange::default() {
+            let before = stream.extras.as_deref().cloned().unwrap_or_default();
+            let after = before.changed(extras);
+            after.check(field, family)?;
+            stream.extras = after.kept();
+        }
         stream.remote = remote.or(stream.remote);
         stream.mode = mode.unwrap_or(stream.mode);
         if let Some(source) = source {

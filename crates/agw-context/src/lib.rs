@@ -12,6 +12,7 @@ mod command;
 mod configure;
 mod error;
 mod event;
+mod extras;
 mod few;
 mod fingerprint;
 mod gateway;
@@ -44,6 +45,7 @@ pub use command::{
 };
 pub use error::{CommandError, Reason, Refused, Resource};
 pub use event::{Event, EventKind, Subject};
+pub use extras::{Change, StreamExtras, StreamExtrasChange};
 pub use gateway::{Gateway, Outcome};
 pub use id::{ContextId, Controller, StreamId, TerminationId};
 pub use log::EventsGone;

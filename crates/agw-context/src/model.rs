@@ -12,6 +12,7 @@ use agw_relay::{
 
 use crate::audit::{ContextView, StreamView, TerminationView};
 use crate::command::{Direction, Family, Media, Remote, RtcpMode, SourcePolicy, StreamMode};
+use crate::extras::StreamExtras;
 use crate::few::Few;
 use crate::held::Keys;
 use crate::id::{ContextId, Controller, StreamId, TerminationId};
@@ -50,6 +51,8 @@ pub(crate) struct Stream {
     /// End of the time gate of a plain leg that latches.
     pub(crate) latch_until: Option<Instant>,
     pub(crate) remote: Option<Remote>,
+    /// What few streams ask for.
+    pub(crate) extras: Option<Box<StreamExtras>>,
     /// The even port of the pair taken from the pool.
     pub(crate) pair: u16,
     pub(crate) rtp_port: PortId,
@@ -159,6 +162,7 @@ impl Stream {
             },
             output,
             reverse: self.egress_id(),
+            extras: self.extras.as_ref().and_then(|extras| extras.of_ingress()),
         }
     }
 
@@ -176,6 +180,7 @@ impl Stream {
                 (RtcpMode::Mux, _) => RtcpEgress::Mux,
                 (RtcpMode::Pair, None) | (RtcpMode::Off, _) => RtcpEgress::Off,
             },
+            extras: None,
         }
     }
 
@@ -200,6 +205,7 @@ impl Stream {
             source: self.source,
             local: self.local(id, outside),
             remote: self.remote,
+            extras: self.extras.as_deref().cloned().unwrap_or_default(),
             ingress_key: self.ingress_keys.view(),
             egress_key: self.egress_keys.view(),
             ingress: self.ingress_id(),

@@ -121,7 +121,18 @@ impl Transaction<'_, '_> {
         spec: StreamSpec,
         field: &str,
     ) -> Result<Stream, CommandError> {
-        let StreamSpec { id, media, transport, remote, rtcp, mode, source, ingress, egress } = spec;
+        let StreamSpec {
+            id,
+            media,
+            transport,
+            remote,
+            rtcp,
+            mode,
+            source,
+            extras,
+            ingress,
+            egress,
+        } = spec;
         if transport != Transport::Secured {
             refuse_crypto(&ingress, field, "ingress_crypto")?;
             refuse_crypto(&egress, field, "egress_crypto")?;
@@ -130,6 +141,7 @@ impl Transaction<'_, '_> {
             let field = format!("{field}.remote");
             self.check_remote(remote, &field, place.realm, place.family)?;
         }
+        extras.check(field, place.family)?;
         let source = source.unwrap_or(match transport {
             Transport::Secured => SourcePolicy::Latch { within: None },
             Transport::Plain | Transport::Transparent => SourcePolicy::Signalled,
@@ -146,6 +158,7 @@ impl Transaction<'_, '_> {
             source,
             latch_until: self.latch_until(source),
             remote,
+            extras: extras.kept(),
             pair: ports.pair,
             rtp_port: ports.rtp,
             rtcp_port: ports.rtcp,

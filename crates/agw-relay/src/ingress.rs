@@ -39,7 +39,7 @@ pub(crate) struct Ingress<K> {
 }
 
 // A call has two.
-const _: () = assert!(size_of::<Ingress<[u64; 64]>>() <= 400);
+const _: () = assert!(size_of::<Ingress<[u64; 64]>>() <= 416);
 
 /// What an admitted packet needs next.
 pub(crate) enum Admission {
@@ -71,12 +71,14 @@ impl<K> Ingress<K> {
         engine.prefetch(&self.latch);
     }
 
-    /// Takes a new spec; what was learnt about the source stays unless its rule or address changed.
+    /// Takes a new spec; what was learnt about the source stays unless its rule or address changed, or
+    /// its filter leaves that out.
     /// Tells whether it stays.
     pub(crate) fn change(&mut self, spec: IngressSpec) -> bool {
         let same_source = spec.source == self.spec.source
             && spec.signalled_rtp == self.spec.signalled_rtp
-            && spec.signalled_rtcp == self.spec.signalled_rtcp;
+            && spec.signalled_rtcp == self.spec.signalled_rtcp
+            && self.latch.fits(&spec);
         if !same_source {
             self.latch = Latch::default();
         }

@@ -10,6 +10,7 @@ mod batch;
 mod datagram;
 mod drop;
 mod egress;
+mod filter;
 mod ingress;
 mod limiter;
 mod prefetch;
@@ -26,11 +27,12 @@ mod testing;
 pub use batch::MAX_BATCH;
 pub use datagram::{Datagram, Verdict};
 pub use drop::DropReason;
+pub use filter::{Network, SourceFilter};
 pub use relay::{ApplyError, Relay, Removed};
 pub use report::Report;
 pub use spec::{
-    Command, Component, EgressCrypto, EgressId, EgressSpec, Gate, IngressCrypto, IngressId,
-    IngressSpec, PortId, RtcpEgress, RtcpIngress, SourceRule, Transport,
+    Command, Component, EgressCrypto, EgressExtras, EgressId, EgressSpec, Gate, IngressCrypto,
+    IngressExtras, IngressId, IngressSpec, PortId, RtcpEgress, RtcpIngress, SourceRule, Transport,
 };
 pub use stats::{
     CryptoSnapshot, Drops, EgressSnapshot, EgressStats, IngressSnapshot, IngressStats, RelayStats,

@@ -49,7 +49,18 @@ impl Latch {
         source: SocketAddr,
         now: Instant,
     ) -> bool {
-        let signalled = signalled(spec, component) == Some(source);
+        let expected = signalled(spec, component);
+        let signalled = match spec.extras.as_ref().and_then(|extras| extras.source_filter) {
+            None => expected == Some(source),
+            //= tests/spec/relay.md#source
+            //# A packet from a source outside the filter of its leg MUST be discarded before any
+            //# cryptography.
+            Some(filter) if !filter.admits(spec.source, component, source, expected) => {
+                return false;
+            }
+            // The filter takes the place of the one address.
+            Some(_) => spec.source == SourceRule::Signalled || expected == Some(source),
+        };
         match spec.source {
             SourceRule::Authenticated => true,
             //= tests/spec/relay.md#source
@@ -65,6 +76,19 @@ impl Latch {
                 None => signalled || self.may_lock(component, source),
             },
         }
+    }
+
+    /// Whether everything learnt is within the filter.
+    pub(crate) fn fits(&self, spec: &IngressSpec) -> bool {
+        let Some(filter) = spec.extras.as_ref().and_then(|extras| extras.source_filter) else {
+            return true;
+        };
+        let fits = |component| {
+            self.address(component).is_none_or(|learnt| {
+                filter.admits(spec.source, component, learnt, signalled(spec, component))
+            })
+        };
+        fits(Component::Rtp) && fits(Component::Rtcp)
     }
 
     /// Whether the peer is known to be at `source`: learnt, or signalled while nothing is learnt.
@@ -198,6 +222,7 @@ mod tests {
             rtcp: RtcpIngress::Mux,
             output: None,
             reverse: EgressId(0),
+            extras: None,
         }
     }
 

@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 
 use agw_srtp::{EgressKey, IngressKey, RocOnRekey, SessionParameters};
 
+use crate::filter::SourceFilter;
+
 /// A local media port, as a dense number that control gives out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PortId(pub u32);
@@ -119,6 +121,15 @@ pub struct IngressSpec {
     pub output: Option<EgressId>,
     /// The sending half of this same leg, whose destination follows what is learnt here.
     pub reverse: EgressId,
+    /// What few legs ask for.
+    pub extras: Option<Box<IngressExtras>>,
+}
+
+/// What few receiving halves ask for: apart, so that all others pay for a pointer only.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct IngressExtras {
+    /// Who may send, besides what the source rule says.
+    pub source_filter: Option<SourceFilter>,
 }
 
 /// The sending half of a leg.
@@ -134,7 +145,13 @@ pub struct EgressSpec {
     pub to: Option<SocketAddr>,
     /// Where RTCP leaves.
     pub rtcp: RtcpEgress,
+    /// What few legs ask for.
+    pub extras: Option<Box<EgressExtras>>,
 }
+
+/// What few sending halves ask for: apart, so that all others pay for a pointer only.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct EgressExtras {}
 
 /// A change of a secured ingress's keys.
 #[derive(Debug)]

@@ -90,6 +90,7 @@ fn parse_leg(call: &mut Fields<'_>, leg: &str) -> Result<LegSpec, Failure> {
         remote_rtcp: fields.parsed("remote_rtcp")?,
         rtcp: fields.word("rtcp")?,
         source: fields.word("source")?,
+        source_filter: fields.parsed("source_filter")?,
         ingress_crypto: fields.string("ingress_crypto")?.map(CryptoLine::new),
         egress_crypto: fields.string("egress_crypto")?.map(CryptoLine::new),
     };

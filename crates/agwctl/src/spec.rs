@@ -29,6 +29,7 @@ pub(crate) struct LegSpec {
     pub(crate) remote_rtcp: Option<RemoteAddress>,
     pub(crate) rtcp: Option<Rtcp>,
     pub(crate) source: Option<SourceRule>,
+    pub(crate) source_filter: Option<SourceFilter>,
     pub(crate) ingress_crypto: Option<CryptoLine>,
     pub(crate) egress_crypto: Option<CryptoLine>,
 }
@@ -40,6 +41,14 @@ pub(crate) struct CryptoLine(Zeroizing<String>);
 /// Where a peer receives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct RemoteAddress(SocketAddr);
+
+/// Who may send to a leg.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SourceFilter {
+    network: String,
+    lowest_port: u16,
+    highest_port: u16,
+}
 
 /// What a stream carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -144,6 +153,7 @@ impl LegSpec {
             remote_rtcp: self.remote_rtcp.or(other.remote_rtcp),
             rtcp: self.rtcp.or(other.rtcp),
             source: self.source.or(other.source),
+            source_filter: self.source_filter.or(other.source_filter),
             ingress_crypto: self.ingress_crypto.or(other.ingress_crypto),
             egress_crypto: self.egress_crypto.or(other.egress_crypto),
         }
@@ -166,6 +176,7 @@ impl LegSpec {
             source: self
                 .source
                 .map(|rule| pb::SourcePolicy { rule: rule.to_wire().into(), within_ms: None }),
+            source_filter: self.source_filter.map(SourceFilter::into_wire),
             ingress_crypto: self.ingress_crypto.map(CryptoLine::into_wire),
             egress_crypto: self.egress_crypto.map(CryptoLine::into_wire),
             ..common.clone()
@@ -205,6 +216,39 @@ impl FromStr for RemoteAddress {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         text.parse().map(Self).map_err(|_| "IP:PORT, as 192.0.2.1:4000 or [2001:db8::1]:4000")
+    }
+}
+
+impl FromStr for SourceFilter {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let rule = "NETWORK [PORT[-PORT]], as 192.0.2.0/24 or \"2001:db8::1 4000-4010\"; * is any";
+        let mut words = text.split_whitespace();
+        let network = words.next().filter(|word| !word.is_empty()).ok_or(rule)?;
+        let (lowest_port, highest_port) = match words.next().map(|word| {
+            let (lowest, highest) = word.split_once('-').unwrap_or((word, word));
+            Some((lowest.parse().ok()?, highest.parse().ok()?))
+        }) {
+            None => (0, 0),
+            Some(ports) => ports.ok_or(rule)?,
+        };
+        if words.next().is_some() {
+            return Err(rule);
+        }
+        let network = if network == "*" { String::new() } else { network.to_owned() };
+        Ok(Self { network, lowest_port, highest_port })
+    }
+}
+
+impl SourceFilter {
+    fn into_wire(self) -> pb::SourceFilter {
+        let Self { network, lowest_port, highest_port } = self;
+        pb::SourceFilter {
+            network,
+            lowest_port: lowest_port.into(),
+            highest_port: highest_port.into(),
+        }
     }
 }
 
@@ -306,6 +350,25 @@ mod tests {
         let lines = [&stream.ingress_crypto, &stream.egress_crypto]
             .map(|crypto| crypto.as_ref().unwrap().sdes_line.as_str());
         assert_eq!(lines, ["the peer's", "the gateway's"]);
+    }
+
+    #[test]
+    fn a_source_filter_is_a_network_and_perhaps_ports() {
+        let wire = |text: &str| {
+            let wire = text.parse::<SourceFilter>().map(SourceFilter::into_wire);
+            wire.map(|wire| (wire.network, wire.lowest_port, wire.highest_port))
+        };
+        let table = [
+            ("192.0.2.0/24", ("192.0.2.0/24", 0, 0)),
+            ("2001:db8::1 4000", ("2001:db8::1", 4_000, 4_000)),
+            ("* 4000-4010", ("", 4_000, 4_010)),
+        ];
+        for (text, (network, lowest, highest)) in table {
+            assert_eq!(wire(text), Ok((network.to_owned(), lowest, highest)), "{text}");
+        }
+        for wrong in ["", "192.0.2.1 x", "192.0.2.1 1-", "192.0.2.1 1 2", "192.0.2.1 70000"] {
+            assert!(wire(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -5,8 +5,8 @@ use crate::support::{
 };
 use agw_context::{
     ActivateKey, CancelKey, Command, Configure, ContextChoice, CryptoChange, DirectedKey,
-    Direction, EventKind, KeySlot, Policy, Reason, Refused, StageKey, StreamChange, StreamId,
-    TerminationReply,
+    Direction, EventKind, KeySlot, Policy, Reason, Refused, StageKey, StreamChange,
+    StreamExtrasChange, StreamId, TerminationReply,
 };
 use agw_relay::{Command as Step, IngressCrypto, IngressId, Report};
 use agw_srtp::{
@@ -30,6 +30,7 @@ fn change(at: &TerminationReply) -> Configure {
         remote: None,
         mode: None,
         source: None,
+        extras: StreamExtrasChange::default(),
         ingress: CryptoChange::Keep,
         egress: CryptoChange::Keep,
     };

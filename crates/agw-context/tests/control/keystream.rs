@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 
 use agw_context::{
     ActivateKey, Command, Configure, ContextChoice, CryptoChange, DirectedKey, Direction, KeySlot,
-    Policy, Release, StageKey, StreamChange, StreamId, TerminationReply,
+    Policy, Release, StageKey, StreamChange, StreamExtrasChange, StreamId, TerminationReply,
 };
 use agw_relay::{Datagram, DropReason, PortId, Verdict};
 use agw_srtp::{EgressKey, MAX_TRAILER, MasterKey, Mki, RocOnRekey, Suite};
@@ -152,8 +152,9 @@ impl Call {
     fn configure(&self, egress: CryptoChange<EgressKey>) -> Command {
         let (context, termination) = (self.access.context, self.access.termination);
         let (remote, mode, source) = (None, None, None);
-        let ingress = CryptoChange::Keep;
-        let change = StreamChange { id: StreamId(1), remote, mode, source, ingress, egress };
+        let (extras, ingress) = (StreamExtrasChange::default(), CryptoChange::Keep);
+        let change =
+            StreamChange { id: StreamId(1), remote, mode, source, extras, ingress, egress };
         Command::Configure(Configure { context, termination, streams: vec![change] })
     }
 

@@ -7,8 +7,8 @@ use std::time::Duration;
 use agw_context::{
     ActivateKey, CancelKey, ChangeThroughConnection, Command, Configure, ContextChoice, ContextId,
     CryptoChange, CryptoContext, DirectedKey, Direction, KeySlot, KeySource, Media, Release,
-    Remote, Reserve, RtcpMode, SetTopology, SourcePolicy, StageKey, StreamChange, StreamId,
-    StreamMode, StreamSpec, TerminationId,
+    Remote, Reserve, RtcpMode, SetTopology, SourcePolicy, StageKey, StreamChange, StreamExtras,
+    StreamExtrasChange, StreamId, StreamMode, StreamSpec, TerminationId,
 };
 use agw_relay::Transport;
 use agw_srtp::{
@@ -163,6 +163,7 @@ impl StreamPlan {
             rtcp: self.rtcp,
             mode: self.mode,
             source: self.source,
+            extras: StreamExtras::default(),
             ingress: self.ingress.as_ref().map(|plan| plan.context(KeyPlan::ingress)),
             egress: self.egress.as_ref().map(|plan| plan.context(KeyPlan::egress)),
         }
@@ -274,6 +275,7 @@ fn configure(slot: KeySlot, plan: &ChangePlan) -> Command {
         remote: plan.remote.map(remote),
         mode: plan.mode,
         source: plan.source,
+        extras: StreamExtrasChange::default(),
         ingress: plan.ingress.change(KeyPlan::ingress),
         egress: plan.egress.change(KeyPlan::egress),
     };

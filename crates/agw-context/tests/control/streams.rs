@@ -4,10 +4,14 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use agw_context::{
-    ChangeThroughConnection, Command, Configure, ContextChoice, ContextId, CryptoChange, Policy,
-    Reason, Release, SetTopology, SourcePolicy, StreamChange, StreamId, StreamMode, TerminationId,
+    Change, ChangeThroughConnection, Command, Configure, ContextChoice, ContextId, CryptoChange,
+    Policy, Reason, Release, SetTopology, SourcePolicy, StreamChange, StreamExtrasChange, StreamId,
+    StreamMode, TerminationId,
 };
-use agw_relay::{Command as Step, EgressId, EgressSpec, Gate, IngressSpec, SourceRule, Transport};
+use agw_relay::{
+    Command as Step, EgressId, EgressSpec, Gate, IngressExtras, IngressSpec, Network, SourceFilter,
+    SourceRule, Transport,
+};
 
 use crate::support::{World, access, core, remote, reserve, stream};
 
@@ -34,6 +38,7 @@ fn unchanged(id: u16) -> StreamChange {
         remote: None,
         mode: None,
         source: None,
+        extras: StreamExtrasChange::default(),
         ingress: CryptoChange::Keep,
         egress: CryptoChange::Keep,
     }
@@ -222,6 +227,41 @@ fn unknown_streams_and_empty_changes_are_refused() {
     assert_eq!(configure(context, 9, vec![unchanged(1)]), (Reason::UnknownTermination, 430));
     assert_eq!(configure(context, 1, vec![unchanged(9)]), (Reason::UnknownStream, 444));
     assert_eq!(configure(context, 1, vec![]), (Reason::FieldMissing, 441));
+}
+
+#[test]
+fn a_source_filter_fits_its_termination_and_goes_as_it_came() {
+    let mut world = World::new(Policy::default());
+    let network = |address: &str| Network::new(address.parse().unwrap(), 24);
+    let filter = |network, highest_port| SourceFilter { network, lowest_port: 4_000, highest_port };
+    let refusals = [
+        (filter(network("2001:db8::"), 4_000), "streams[0].source_filter.network"),
+        (filter(network("192.0.2.0"), 3_999), "streams[0].source_filter.highest_port"),
+    ];
+    for (wrong, field) in refusals {
+        let mut reserve = core(ContextChoice::New);
+        reserve.streams[0].extras.source_filter = Some(wrong);
+        let refused = world.transact(vec![Command::Reserve(reserve)]).unwrap_err();
+        assert_eq!(refused.error.field(), Some(field));
+    }
+    let mut reserve = core(ContextChoice::New);
+    let first = filter(network("192.0.2.0"), 4_010);
+    reserve.streams[0].extras.source_filter = Some(first);
+    let context = world.reserve(reserve).context;
+    let mut configure = |source_filter| {
+        let mut change = unchanged(1);
+        change.extras.source_filter = source_filter;
+        let configure = Configure { context, termination: TerminationId(1), streams: vec![change] };
+        let outcome = world.transact(vec![Command::Configure(configure)]).unwrap();
+        let told = specs(&outcome.work).remove(&0).map(|(ingress, _)| ingress.unwrap().extras);
+        let view = world.gateway.context(&world.controller, context).unwrap();
+        (told, view.terminations[0].streams[0].extras.source_filter)
+    };
+    let second = filter(None, 4_000);
+    let extras = |filter| Some(Box::new(IngressExtras { source_filter: Some(filter) }));
+    assert_eq!(configure(Change::Keep), (None, Some(first)));
+    assert_eq!(configure(Change::Set(second)), (Some(extras(second)), Some(second)));
+    assert_eq!(configure(Change::Clear), (Some(None), None));
 }
 
 #[test]

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant, SystemTime};
 use agw_context::{
     Circumstances, Command, ContextChoice, ContextId, Controller, CryptoContext, Gateway,
     KeySource, LocalPort, Media, Outcome, Policy, PortError, Ports, RealmAddress, RealmConfig,
-    Refused, Remote, Reply, Reserve, RtcpMode, StreamId, StreamMode, StreamSpec, TerminationReply,
+    Refused, Remote, Reply, Reserve, RtcpMode, StreamExtras, StreamId, StreamMode, StreamSpec,
+    TerminationReply,
 };
 use agw_relay::{PortId, Relay, Transport};
 use agw_srtp::{EgressKey, IngressKey, MasterKey, Portable, SessionParameters, Suite};
@@ -161,6 +162,7 @@ pub(crate) fn stream(id: u16, transport: Transport) -> StreamSpec {
         rtcp: RtcpMode::Pair,
         mode: StreamMode::SendReceive,
         source: None,
+        extras: StreamExtras::default(),
         ingress: None,
         egress: None,
     }

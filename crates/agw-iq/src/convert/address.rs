@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use agw_context::{Family, Remote, SourcePolicy};
+use agw_relay::{Network, SourceFilter};
 
 use crate::invalid::{InvalidRequest, optional, required};
 use crate::pb;
@@ -50,6 +51,46 @@ pub(super) fn source_policy(policy: &pb::SourcePolicy) -> Result<SourcePolicy, I
             Err(InvalidRequest::value("within_ms", "is 1 to 600000"))
         }
     }
+}
+
+/// Reads a source filter; `None` if it is empty.
+pub(super) fn source_filter(
+    filter: &pb::SourceFilter,
+) -> Result<Option<SourceFilter>, InvalidRequest> {
+    let pb::SourceFilter { network: addresses, lowest_port, highest_port } = filter;
+    let network = match addresses.as_str() {
+        "" => None,
+        text => Some(network(text).ok_or_else(|| {
+            let rule = "is no IPv4 or IPv6 address, alone or with /prefix length";
+            InvalidRequest::value("network", rule)
+        })?),
+    };
+    let port = |field, port| {
+        u16::try_from(port).map_err(|_| InvalidRequest::value(field, "is 0 to 65535"))
+    };
+    let (lowest_port, highest_port) =
+        match (port("lowest_port", *lowest_port)?, port("highest_port", *highest_port)?) {
+            (0, 0) => (0, u16::MAX),
+            (0, _) => return Err(InvalidRequest::missing("lowest_port")),
+            (only, 0) => (only, only),
+            (lowest, highest) if lowest > highest => {
+                return Err(InvalidRequest::value("highest_port", "is not below lowest_port"));
+            }
+            range => range,
+        };
+    let is_empty = network.is_none() && (lowest_port, highest_port) == (0, u16::MAX);
+    Ok((!is_empty).then_some(SourceFilter { network, lowest_port, highest_port }))
+}
+
+fn network(text: &str) -> Option<Network> {
+    let (address, prefix) = match text.split_once('/') {
+        Some((address, prefix)) => (address.parse().ok()?, prefix.parse().ok()?),
+        None => {
+            let address: IpAddr = text.parse().ok()?;
+            (address, if address.is_ipv4() { 32 } else { 128 })
+        }
+    };
+    Network::new(address, prefix)
 }
 
 pub(super) fn family(field: &str, family: i32) -> Result<Option<Family>, InvalidRequest> {

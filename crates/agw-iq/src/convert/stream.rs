@@ -1,11 +1,12 @@
 //! Streams of a new termination and changes of streams.
 
 use agw_context::{
-    CryptoChange, CryptoContext, Media, RtcpMode, StreamChange, StreamId, StreamMode, StreamSpec,
+    Change, CryptoChange, CryptoContext, Media, RtcpMode, StreamChange, StreamExtras,
+    StreamExtrasChange, StreamId, StreamMode, StreamSpec,
 };
 use agw_relay::Transport;
 
-use super::address::{remote, source_policy};
+use super::address::{remote, source_filter, source_policy};
 use super::crypto::{DirectionKey, crypto_context};
 use crate::invalid::{InvalidRequest, optional};
 use crate::pb;
@@ -21,6 +22,7 @@ pub(super) fn stream(stream: &pb::Stream) -> Result<StreamSpec, InvalidRequest> 
         source,
         ingress_crypto,
         egress_crypto,
+        source_filter: filter,
     } = stream;
     Ok(StreamSpec {
         id: stream_id(*id)?,
@@ -30,6 +32,9 @@ pub(super) fn stream(stream: &pb::Stream) -> Result<StreamSpec, InvalidRequest> 
         rtcp: rtcp_mode(*rtcp)?,
         mode: stream_mode(*mode)?.unwrap_or_default(),
         source: optional("source", source.as_ref(), source_policy)?,
+        extras: StreamExtras {
+            source_filter: optional("source_filter", filter.as_ref(), source_filter)?.flatten(),
+        },
         ingress: optional("ingress_crypto", ingress_crypto.as_ref(), crypto_context)?,
         egress: optional("egress_crypto", egress_crypto.as_ref(), crypto_context)?,
     })
@@ -45,6 +50,7 @@ pub(super) fn stream_change(change: &pb::StreamChange) -> Result<StreamChange, I
         egress_crypto,
         remove_ingress_crypto,
         remove_egress_crypto,
+        source_filter: filter,
     } = change;
     let ingress = optional("ingress_crypto", ingress_crypto.as_ref(), crypto_context)?;
     let egress = optional("egress_crypto", egress_crypto.as_ref(), crypto_context)?;
@@ -53,9 +59,21 @@ pub(super) fn stream_change(change: &pb::StreamChange) -> Result<StreamChange, I
         remote: optional("remote", peer.as_ref(), remote)?,
         mode: stream_mode(*mode)?,
         source: optional("source", source.as_ref(), source_policy)?,
+        extras: StreamExtrasChange {
+            source_filter: change_of(optional("source_filter", filter.as_ref(), source_filter)?),
+        },
         ingress: crypto_change("remove_ingress_crypto", ingress, *remove_ingress_crypto)?,
         egress: crypto_change("remove_egress_crypto", egress, *remove_egress_crypto)?,
     })
+}
+
+/// An absent message changes nothing, an empty one clears.
+fn change_of<T>(given: Option<Option<T>>) -> Change<T> {
+    match given {
+        None => Change::Keep,
+        Some(None) => Change::Clear,
+        Some(Some(value)) => Change::Set(value),
+    }
 }
 
 fn crypto_change<K: DirectionKey>(

@@ -4,9 +4,9 @@ use std::time::{Duration, Instant};
 
 use agw_context::{
     Capabilities, ContextView, Controller, KeySource, KeyView, Media, RealmView, Remote, RtcpMode,
-    SourcePolicy, StreamMode, StreamView, TerminationView,
+    SourcePolicy, StreamExtras, StreamMode, StreamView, TerminationView,
 };
-use agw_relay::Transport;
+use agw_relay::{SourceFilter, Transport};
 
 use super::statistics::{stream_statistics, totals};
 use super::{count, milliseconds, small_count, timestamp};
@@ -63,11 +63,13 @@ fn stream_info(stream: StreamView) -> pb::StreamInfo {
         source,
         local,
         remote,
+        extras,
         ingress_key,
         egress_key,
         ingress: _,
         egress: _,
     } = stream;
+    let StreamExtras { source_filter: filter } = extras;
     pb::StreamInfo {
         stream_id: id.0.into(),
         media: media(carries).into(),
@@ -80,6 +82,7 @@ fn stream_info(stream: StreamView) -> pb::StreamInfo {
         ingress_key: ingress_key.map(key_info),
         egress_key: egress_key.map(key_info),
         statistics: None,
+        source_filter: filter.map(source_filter),
     }
 }
 
@@ -108,6 +111,19 @@ fn source_policy(source: SourcePolicy) -> pb::SourcePolicy {
             rule: pb::SourceRule::Latch.into(),
             within_ms: within.map(milliseconds),
         },
+    }
+}
+
+fn source_filter(filter: SourceFilter) -> pb::SourceFilter {
+    let SourceFilter { network, lowest_port, highest_port } = filter;
+    let (lowest, highest) = match (lowest_port, highest_port) {
+        (0, _) => (0, 0),
+        range => range,
+    };
+    pb::SourceFilter {
+        network: network.map(|network| network.to_string()).unwrap_or_default(),
+        lowest_port: lowest.into(),
+        highest_port: highest.into(),
     }
 }
 

@@ -68,6 +68,11 @@ fn full_stream() -> pb::Stream {
         }),
         ingress_crypto: Some(crypto),
         egress_crypto: Some(sent::sdes(sent::LINE)),
+        source_filter: Some(pb::SourceFilter {
+            network: "2001:db8::/32".to_owned(),
+            lowest_port: 1,
+            highest_port: 0,
+        }),
     }
 }
 

@@ -131,6 +131,27 @@ async fn a_line_that_breaks_a_rule_is_refused_by_reason() {
 }
 
 #[tokio::test]
+async fn a_source_filter_that_is_none_is_refused() {
+    let rig = rig().await;
+    for (network, lowest_port, highest_port, reason, field) in [
+        ("192.0.2.0/33", 0, 0, "FIELD_VALUE", "network"),
+        ("2001:db8::/129", 0, 0, "FIELD_VALUE", "network"),
+        ("192.0.2.0/", 0, 0, "FIELD_VALUE", "network"),
+        ("/24", 0, 0, "FIELD_VALUE", "network"),
+        ("", 65_536, 0, "FIELD_VALUE", "lowest_port"),
+        ("", 1, 65_536, "FIELD_VALUE", "highest_port"),
+        ("", 0, 1, "FIELD_MISSING", "lowest_port"),
+        ("", 2, 1, "FIELD_VALUE", "highest_port"),
+    ] {
+        let filter = pb::SourceFilter { network: network.to_owned(), lowest_port, highest_port };
+        let error = refused(&rig, |stream| stream.source_filter = Some(filter)).await;
+        let path = format!("reserve.streams[0].source_filter.{field}");
+        assert_eq!(error.field, Some(path), "{network} {lowest_port} {highest_port}");
+        assert_eq!(error.reason.as_deref(), Some(reason), "{error}");
+    }
+}
+
+#[tokio::test]
 async fn an_address_that_is_none_is_refused() {
     let rig = rig().await;
     for (ip, port, reason, field) in [

@@ -4,11 +4,12 @@ use std::time::{Duration, SystemTime};
 
 use agw_context::{
     CommandError, ContextId, ContextView, Controller, KeySource, KeyView, LocalStream, Media,
-    Refused, Remote, RtcpMode, SourcePolicy, StreamId, StreamMode, StreamView, TerminationId,
-    TerminationView,
+    Refused, Remote, RtcpMode, SourcePolicy, StreamExtras, StreamId, StreamMode, StreamView,
+    TerminationId, TerminationView,
 };
 use agw_relay::{
-    CryptoSnapshot, EgressId, IngressId, RelayStats, SourceSnapshot, Traffic, Transport,
+    CryptoSnapshot, EgressId, IngressId, Network, RelayStats, SourceFilter, SourceSnapshot,
+    Traffic, Transport,
 };
 use agw_rtp::Ssrc;
 use agw_srtp::Suite;
@@ -35,6 +36,13 @@ fn context(id: u32) -> AuditedContext {
             rtcp: Some("192.0.2.9:20001".parse().unwrap()),
         },
         remote: Some(Remote { rtp: "192.0.2.1:4000".parse().unwrap(), rtcp: None }),
+        extras: StreamExtras {
+            source_filter: Some(SourceFilter {
+                network: Network::new("192.0.2.1".parse().unwrap(), 24),
+                lowest_port: 4_000,
+                highest_port: 4_010,
+            }),
+        },
         ingress_key: Some(KeyView {
             source: KeySource::Sdes,
             suite: Suite::AesCm256HmacSha1_32,
@@ -113,6 +121,11 @@ async fn an_audit_passes_on_its_filter_and_tells_every_value() {
         }),
         egress_key: None,
         statistics: None,
+        source_filter: Some(pb::SourceFilter {
+            network: "192.0.2.0/24".to_owned(),
+            lowest_port: 4_000,
+            highest_port: 4_010,
+        }),
     };
     assert_eq!(*stream, expected);
 }

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use agw_relay::{
-    Command, Component, DropReason, EgressId, IngressId, Report, SourceRule, Transport,
+    Command, Component, DropReason, EgressId, IngressExtras, IngressId, IngressSpec, Network,
+    Report, SourceFilter, SourceRule, Transport,
 };
 use agw_srtp::Suite;
 
@@ -51,6 +52,55 @@ fn an_old_authentic_packet_from_elsewhere_moves_nothing() {
     call.pass(ACCESS_RTP, UE, &newer).unwrap();
     call.pass(ACCESS_RTP, MOVED, &held_back).unwrap();
     assert_eq!(call.learnt(Component::Rtp), Some(at(UE)));
+}
+
+//= tests/spec/relay.md#source
+//= type=test
+//# A packet from a source outside the filter of its leg MUST be discarded before any cryptography.
+#[test]
+fn a_filter_keeps_authentic_packets_out_and_a_narrower_one_forgets_who_was_learnt() {
+    let mut call = Call::new(Suite::AesCm128HmacSha1_80);
+    let with = |prefix| {
+        let network = Network::new(at(UE).ip(), prefix);
+        let filter = SourceFilter { network, lowest_port: 0, highest_port: u16::MAX };
+        let extras = Some(Box::new(IngressExtras { source_filter: Some(filter) }));
+        let source = SourceRule::Authenticated;
+        let spec = IngressSpec { source, extras, ..ingress_spec(ACCESS, Transport::Secured) };
+        Command::SetIngress(IngressId(ACCESS), spec)
+    };
+    call.command(with(32));
+    let sealed = call.seal(&rtp(7, 1, b"x"));
+    assert_eq!(call.pass(ACCESS_RTP, MOVED, &sealed), Err(DropReason::WrongSource));
+    call.pass(ACCESS_RTP, UE, &sealed).unwrap();
+    call.command(with(0));
+    let sealed = call.seal(&rtp(7, 2, b"x"));
+    call.pass(ACCESS_RTP, MOVED, &sealed).unwrap();
+    assert_eq!(call.learnt(Component::Rtp), Some(at(MOVED)));
+    call.command(with(1));
+    assert_eq!(call.learnt(Component::Rtp), Some(at(MOVED)), "it is in the filter still");
+    call.command(with(32));
+    assert_eq!(call.learnt(Component::Rtp), Some(at(UE)), "as signalled");
+    assert_eq!(call.pass(CORE_RTP, CORE, &rtp(9, 1, b"x")).unwrap().1, at(UE));
+}
+
+#[test]
+fn a_filter_takes_the_place_of_the_signalled_address_and_says_who_may_latch() {
+    let mut call = Call::new(Suite::AesCm128HmacSha1_80);
+    let network = Network::new(at(MOVED).ip(), 32);
+    let filter = SourceFilter { network, lowest_port: 7_000, highest_port: 7_001 };
+    let until = call.now + Duration::from_secs(600);
+    let mut sequence = 0;
+    let mut set = |source| {
+        let extras = Some(Box::new(IngressExtras { source_filter: Some(filter) }));
+        let spec = IngressSpec { source, extras, ..ingress_spec(FAR, Transport::Plain) };
+        call.command(Command::SetIngress(IngressId(FAR), spec));
+        [CORE, MOVED].map(|from| {
+            sequence += 1;
+            call.pass(CORE_RTP, from, &rtp(9, sequence, b"x")).is_ok()
+        })
+    };
+    assert_eq!(set(SourceRule::Signalled), [false, true]);
+    assert_eq!(set(SourceRule::FirstUntil { until }), [false, true]);
 }
 
 #[test]

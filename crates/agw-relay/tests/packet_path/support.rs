@@ -65,6 +65,7 @@ pub(crate) fn ingress_spec(leg: u32, transport: Transport) -> IngressSpec {
         rtcp: RtcpIngress::Port(if is_access { ACCESS_RTCP } else { CORE_RTCP_PORT }),
         output: Some(EgressId(1 - leg)),
         reverse: EgressId(leg),
+        extras: None,
     }
 }
 
@@ -79,6 +80,7 @@ pub(crate) fn egress_spec(leg: u32, transport: Transport) -> EgressSpec {
             via: if is_access { ACCESS_RTCP } else { CORE_RTCP_PORT },
             to: Some(at(if is_access { UE_RTCP } else { CORE_RTCP })),
         },
+        extras: None,
     }
 }
 

@@ -339,6 +339,7 @@ fn ingress(leg: usize, gate: Gate) -> IngressSpec {
         rtcp: RtcpIngress::Port(PortId(PORTS[leg * 2 + 1])),
         output: Some(EgressId(1 - leg as u32)),
         reverse: EgressId(leg as u32),
+        extras: None,
     }
 }
 
@@ -351,6 +352,7 @@ fn egress(leg: usize, gate: Gate) -> EgressSpec {
         via: PortId(PORTS[leg * 2]),
         to: Some(peer(0)),
         rtcp: RtcpEgress::Port { via: PortId(PORTS[leg * 2 + 1]), to: Some(peer(1)) },
+        extras: None,
     }
 }
 

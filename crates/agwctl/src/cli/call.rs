@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::spec::{
-    CallSpec, CryptoLine, LegSpec, MediaKind, Mode, RemoteAddress, Rtcp, SourceRule, TransportKind,
+    CallSpec, CryptoLine, LegSpec, MediaKind, Mode, RemoteAddress, Rtcp, SourceFilter, SourceRule,
+    TransportKind,
 };
 
 const HELP: &str = "\
@@ -39,6 +40,7 @@ A call file has all of it, in TOML; options beat the file:
   remote_rtcp = \"127.0.0.1:30001\"
   rtcp = \"pair\"                  # mux, off
   source = \"latch\"               # signalled
+  source_filter = \"192.0.2.0/24 30000-30010\"
   ingress_crypto = \"a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:...\"
   egress_crypto = \"a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:...\"";
 
@@ -93,6 +95,9 @@ pub(crate) struct AddCall {
     /// Whom the access leg listens to [default: latch if secured, else signalled].
     #[arg(long, value_enum, value_name = "RULE", help_heading = "Access leg")]
     access_source: Option<SourceRule>,
+    /// Who may send to the access leg: a network, perhaps with ports, as "192.0.2.0/24 4000-4010".
+    #[arg(long, value_name = "FILTER", help_heading = "Access leg")]
+    access_source_filter: Option<SourceFilter>,
 
     /// Where the core peer receives RTP; without it, reserve only.
     #[arg(long, value_name = "IP:PORT", help_heading = "Core leg")]
@@ -115,6 +120,9 @@ pub(crate) struct AddCall {
     /// Whom the core leg listens to [default: latch if secured, else signalled].
     #[arg(long, value_enum, value_name = "RULE", help_heading = "Core leg")]
     core_source: Option<SourceRule>,
+    /// Who may send to the core leg: a network, perhaps with ports, as "192.0.2.0/24 4000-4010".
+    #[arg(long, value_name = "FILTER", help_heading = "Core leg")]
+    core_source_filter: Option<SourceFilter>,
 }
 
 impl AddCall {
@@ -136,6 +144,7 @@ impl AddCall {
                 remote_rtcp: self.access_remote_rtcp,
                 rtcp: self.access_rtcp.or(self.rtcp),
                 source: self.access_source,
+                source_filter: self.access_source_filter,
                 ingress_crypto: self.access_ingress_crypto,
                 egress_crypto: self.access_egress_crypto,
             },
@@ -146,6 +155,7 @@ impl AddCall {
                 remote_rtcp: self.core_remote_rtcp,
                 rtcp: self.core_rtcp.or(self.rtcp),
                 source: self.core_source,
+                source_filter: self.core_source_filter,
                 ingress_crypto: self.core_ingress_crypto,
                 egress_crypto: self.core_egress_crypto,
             },

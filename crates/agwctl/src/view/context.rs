@@ -41,6 +41,7 @@ pub(crate) struct StreamView {
     mode: Option<String>,
     rtcp: Option<String>,
     source: Option<SourceView>,
+    source_filter: Option<FilterView>,
     local: PairView,
     remote: PairView,
     ingress_key: Option<KeyView>,
@@ -52,6 +53,13 @@ pub(crate) struct StreamView {
 struct SourceView {
     rule: Option<String>,
     within_ms: Option<u32>,
+}
+
+#[derive(Debug, Serialize)]
+struct FilterView {
+    network: Option<String>,
+    lowest_port: Option<u32>,
+    highest_port: Option<u32>,
 }
 
 /// Addresses of both components.
@@ -142,6 +150,11 @@ impl From<pb::StreamInfo> for StreamView {
                 rule: word(source.rule().as_str_name(), "SOURCE_RULE_"),
                 within_ms: source.within_ms,
             }),
+            source_filter: stream.source_filter.as_ref().map(|filter| FilterView {
+                network: text(&filter.network),
+                lowest_port: Some(filter.lowest_port).filter(|&port| port != 0),
+                highest_port: Some(filter.highest_port).filter(|&port| port != 0),
+            }),
             local: PairView {
                 rtp: address(local.and_then(|local| local.rtp.as_ref())),
                 rtcp: address(local.and_then(|local| local.rtcp.as_ref())),
@@ -165,6 +178,21 @@ impl From<&pb::KeyInfo> for KeyView {
             suite: suite(key.suite()),
             mkis: key.mkis.iter().map(hex).collect(),
             staged: key.staged,
+        }
+    }
+}
+
+impl FilterView {
+    fn words(&self) -> String {
+        let network = self.network.as_deref().unwrap_or("any address");
+        match (self.lowest_port, self.highest_port) {
+            (Some(lowest), Some(highest)) if lowest == highest => {
+                format!("from {network}, port {lowest}")
+            }
+            (Some(lowest), Some(highest)) => {
+                format!("from {network}, ports {lowest} to {highest}")
+            }
+            (None, _) | (_, None) => format!("from {network}"),
         }
     }
 }
@@ -311,6 +339,11 @@ impl StreamView {
             None => dash(source.rule.clone()),
             Some(within) => format!("{} within {within} ms", dash(source.rule.clone())),
         });
+        let filter = self.source_filter.as_ref().map(FilterView::words);
+        let listens = match filter {
+            None => dash(source),
+            Some(filter) => format!("{}, {filter}", dash(source)),
+        };
         let TerminationView { termination_id, realm, .. } = termination;
         let facts = facts([
             ("termination", format!("{termination_id} in realm {realm}")),
@@ -318,7 +351,7 @@ impl StreamView {
             ("transport", dash(self.transport.clone())),
             ("mode", dash(self.mode.clone())),
             ("RTCP", dash(self.rtcp.clone())),
-            ("listens to", dash(source)),
+            ("listens to", listens),
             ("local", pair(&self.local)),
             ("remote", pair(&self.remote)),
             ("ingress key", key(&self.ingress_key)),

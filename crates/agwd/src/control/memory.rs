@@ -8,7 +8,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use agw_context::{
     Circumstances, Command, ContextChoice, Controller, CryptoContext, Gateway, KeySource, Media,
-    RealmAddress, RealmConfig, Remote, Reserve, RtcpMode, StreamId, StreamMode, StreamSpec, Work,
+    RealmAddress, RealmConfig, Remote, Reserve, RtcpMode, StreamExtras, StreamId, StreamMode,
+    StreamSpec, Work,
 };
 use agw_relay::{Datagram, DropReason, PortId, Relay, Transport, Verdict};
 use agw_simd::{AnyEngine, Choice};
@@ -180,6 +181,7 @@ fn reserve(call: u32, transport: Transport) -> Reserve {
         rtcp: RtcpMode::Mux,
         mode: StreamMode::SendReceive,
         source: None,
+        extras: StreamExtras::default(),
         ingress: secured.then(|| crypto(ingress)),
         egress: secured.then(|| crypto(egress)),
     };

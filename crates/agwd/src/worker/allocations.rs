@@ -106,9 +106,10 @@ fn steps(leg: u32, peer: SocketAddr, suite: Suite) -> Vec<Command> {
         rtcp: RtcpIngress::Mux,
         output: Some(EgressId(1 - leg)),
         reverse: EgressId(leg),
+        extras: None,
     };
     let (gate, via, to) = (Gate::OPEN, PortId(leg), Some(peer));
-    let egress = EgressSpec { transport, gate, via, to, rtcp: RtcpEgress::Mux };
+    let egress = EgressSpec { transport, gate, via, to, rtcp: RtcpEgress::Mux, extras: None };
     let (parameters, roc) = (SessionParameters::default(), RocOnRekey::Keep);
     let mut steps = vec![
         Command::SetEgress(EgressId(leg), egress),

@@ -99,6 +99,7 @@ fn ingress(id: u32, peer: u16) -> Command {
         rtcp: RtcpIngress::Off,
         output: Some(EgressId(1 - id)),
         reverse: EgressId(id),
+        extras: None,
     };
     Command::SetIngress(IngressId(id), spec)
 }
@@ -110,6 +111,7 @@ fn egress(id: u32, peer: u16) -> Command {
         via: PortId(id),
         to: Some(address(peer)),
         rtcp: RtcpEgress::Off,
+        extras: None,
     };
     Command::SetEgress(EgressId(id), spec)
 }
