@@ -87,7 +87,7 @@ const UNIT: Action = Action::Tests {
 };
 const E2E: Action = Action::Tests {
     filter: "package(agw-tests) and not (binary(interop) or binary(corpus))",
-    without: &["--test", "e2e", "--test", "xdp"],
+    without: &["--test", "e2e", "--test", "guide", "--test", "xdp"],
     backend: Backend::Sockets,
 };
 const INTEROP: Action = Action::Tests {
@@ -96,8 +96,8 @@ const INTEROP: Action = Action::Tests {
     backend: Backend::Sockets,
 };
 const XDP: Action = Action::Tests {
-    filter: "package(agw-tests) and (binary(e2e) or binary(interop))",
-    without: &["--test", "e2e", "--test", "interop"],
+    filter: "package(agw-tests) and (binary(e2e) or binary(guide) or binary(interop))",
+    without: &["--test", "e2e", "--test", "guide", "--test", "interop"],
     backend: Backend::Xdp,
 };
 const CORPUS: Action = Action::Tests {

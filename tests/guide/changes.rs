@@ -1,0 +1,107 @@
+//! What changes in a call that stands.
+
+use agw_srtp::{RocOnRekey, Suite};
+use agw_tests::packet::rtp_at;
+use agw_tests::{Call, Endpoint, Gateway, Side};
+
+use crate::book::Flow;
+use crate::media::{Voice, key};
+
+const SUITE: Suite = Suite::AesCm128HmacSha1_80;
+
+#[test]
+fn hold_and_resume() {
+    let gateway = Gateway::start();
+    let (mut call, k11, k12) = Call::e2ae_at(&gateway, SUITE, 3);
+    let mut flow = Flow::open(&gateway, "Hold and resume");
+    flow.number("call", call.context);
+    flow.number("access", 1);
+    flow.key("K11", &k11);
+    flow.key("K12", &k12);
+    call.talk();
+    let _ = flow.play();
+
+    // Music on hold goes on across a wrap of the sequence numbers; nothing goes to UE A.
+    for index in 0..5u64 {
+        let packet = rtp_at(Call::ACCESS, (3 << 16) + 0x4000 * (index + 1));
+        call.access.send(&packet);
+        assert_eq!(call.core.receive(), packet);
+    }
+    let held = call.next_packet(Call::CORE);
+    call.core.send(&held);
+    let _ = gateway.ledger().after_drops("egress_gate", 1);
+    call.report();
+    let recorded = call.access.seal(&rtp_at(Call::ACCESS, (4 << 16) + 0x4001));
+    call.access.send_octets(&recorded);
+    let _ = call.core.receive();
+    let _ = flow.play();
+
+    call.talk_outwards();
+    let packet = rtp_at(Call::ACCESS, (4 << 16) + 0x4002);
+    call.access.send(&packet);
+    assert_eq!(call.core.receive(), packet);
+    call.access.send_octets(&recorded);
+    let _ = gateway.ledger().after_drops("replay", 1);
+    assert!(call.is_silent());
+    flow.close();
+}
+
+#[test]
+fn rekey() {
+    let gateway = Gateway::start();
+    let (mut call, ..) = Call::e2ae_at(&gateway, SUITE, 3);
+    let (k12_rejected, k12_next, k11_next) = (key(), key(), key());
+    let mut flow = Flow::open(&gateway, "Re-key");
+    flow.number("call", call.context);
+    flow.number("access", 1);
+    flow.key("K12_rejected", &k12_rejected);
+    flow.key("K12_next", &k12_next);
+    flow.key("K11_next", &k11_next);
+    call.talk();
+    let _ = flow.play();
+    call.talk();
+    let _ = flow.play();
+    call.talk();
+    let _ = flow.play();
+    call.talk();
+    let late = call.next_packet(Call::ACCESS);
+    let under_the_old_key = call.access.seal(&late);
+    let _ = flow.play();
+
+    call.access.send_octets(&under_the_old_key);
+    assert_eq!(call.core.receive(), late);
+    call.access.sends_with(&k11_next, RocOnRekey::Keep);
+    call.access.receives_with(&k12_next, RocOnRekey::Keep);
+    call.talk();
+    call.report();
+    flow.close();
+}
+
+#[test]
+fn call_diversion() {
+    let gateway = Gateway::start();
+    let (k1, k2, k3) = (key(), key(), key());
+    let mut core = Endpoint::plain(Side::Core.peer());
+    let mut ue_b = Endpoint::secured(Side::Access.peer(), &key(), &k1);
+    let mut ue_c = Endpoint::secured(Side::Access.peer(), &k2, &k3);
+    let mut flow = Flow::open(&gateway, "Call diversion");
+    flow.side("core", &core);
+    flow.side("ue_b", &ue_b);
+    let [to_core, to_access] = flow.reserve(["core", "access"]);
+    core.attach(&to_core);
+    ue_b.attach(&to_access);
+    ue_c.attach(&to_access);
+
+    let mut voice = Voice::default();
+    voice.is_dropped(&gateway, &mut ue_b, "ingress_gate", 1);
+    flow.side("ue_c", &ue_c);
+    flow.key("K2", &k2);
+    flow.key("K3", &k3);
+    let _ = flow.play();
+
+    voice.both_ways(&mut ue_c, &mut core);
+    voice.is_dropped(&gateway, &mut ue_b, "authentication", 1);
+    voice.both_ways(&mut ue_c, &mut core);
+    assert!(ue_b.is_silent());
+    flow.close();
+}
