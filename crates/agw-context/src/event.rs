@@ -73,6 +73,15 @@ pub enum EventKind {
     /// it was used, and was dropped (RFC 3711 §9.1): its source repeats itself or has started
     /// anew. Told at most once a second for a stream; the counters have them all.
     TransmitIndexReused,
+    /// Two senders use one SSRC under the same key of a group (TR 33.829 §5.3.2.1.1).
+    SsrcCollision {
+        /// The SSRC.
+        ssrc: u32,
+        /// The member whose it is; `None` if it is the gateway's own or a former member's.
+        other: Option<TerminationId>,
+        /// Whether the packet was dropped.
+        dropped: bool,
+    },
     /// The gateway began to drain: no new contexts.
     Draining,
 }

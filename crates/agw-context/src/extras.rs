@@ -56,7 +56,7 @@ impl StreamExtras {
 
     /// What the receiving half must know.
     pub(crate) fn of_ingress(&self) -> Option<Box<IngressExtras>> {
-        let extras = IngressExtras { source_filter: self.source_filter };
+        let extras = IngressExtras { source_filter: self.source_filter, group: None };
         (extras != IngressExtras::default()).then(|| Box::new(extras))
     }
 }

@@ -6,7 +6,7 @@ use std::ops::Bound;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
-use agw_relay::Report;
+use agw_relay::{IngressId, Report};
 use agw_srtp::{KeyEvent, Mki, Suite};
 use zeroize::Zeroizing;
 
@@ -125,6 +125,11 @@ impl Gateway {
             Report::IngressKey(id, event) => (id.0, key_event(event, Direction::Ingress)),
             Report::EgressKey(id, event) => (id.0, key_event(event, Direction::Egress)),
             Report::IndexReused(id) => (id.0, EventKind::TransmitIndexReused),
+            Report::SsrcCollision { ingress, ssrc, with, dropped } => {
+                let owner = |id: IngressId| *self.leg_owners.get(id.0 as usize)?;
+                let other = with.and_then(owner).map(|(_, termination, _)| termination);
+                (ingress.0, EventKind::SsrcCollision { ssrc: ssrc.0, other, dropped })
+            }
         };
         let Some(&Some((context, termination, stream))) = self.leg_owners.get(leg as usize) else {
             return;

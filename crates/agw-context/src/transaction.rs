@@ -318,7 +318,7 @@ impl<'a, 'c> Transaction<'a, 'c> {
 fn leg_of(step: &Step) -> Option<u32> {
     match step {
         Step::IngressCrypto(id, _) => Some(id.0),
-        Step::EgressCrypto(id, _) => Some(id.0),
+        Step::EgressCrypto(id, _) | Step::GroupIngressCrypto(id, _) => Some(id.0),
         Step::SetIngress(..)
         | Step::RemoveIngress(_)
         | Step::SetEgress(..)

@@ -58,6 +58,19 @@ impl Outbox<'_> {
         Ok(())
     }
 
+    /// Says that a slot is sent again after this queue, so that its octets must stay.
+    pub fn keep(&mut self, slot: usize) {
+        if slot < self.arrivals.len() {
+            self.uses.keep(slot);
+        }
+    }
+
+    /// Whether [`BATCH`] sends are queued.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        *self.queued == self.departures.len()
+    }
+
     /// Queued sends.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -123,13 +136,13 @@ impl Departures<'_> {
         Payloads { arena: self.arena, places: self.places }
     }
 
-    /// Whether a slot is sent more than once, so that its frame must stay.
+    /// Whether a slot is sent more than once, now or later, so that its frame must stay.
     pub(crate) fn is_reused(&self, slot: usize) -> bool {
         self.uses.twice & 1 << slot != 0
     }
 }
 
-/// Which slots are queued once, and which more often: a bit for each.
+/// Which slots are queued once, and which more often or again later: a bit for each.
 #[derive(Debug, Default, Clone, Copy)]
 pub(crate) struct Uses {
     once: u64,
@@ -143,5 +156,9 @@ impl Uses {
         let bit = 1 << slot;
         self.twice |= self.once & bit;
         self.once |= bit;
+    }
+
+    fn keep(&mut self, slot: usize) {
+        self.twice |= 1 << slot;
     }
 }

@@ -49,7 +49,7 @@ pub trait PacketIo {
     ///
     /// Never blocks and never tries a datagram more than twice. `on_error` gets the tag of each
     /// datagram that did not go out, with the reason. The slot of one that did may hold anything
-    /// afterwards: it may have left with its memory.
+    /// afterwards, unless it was kept: it may have left with its memory.
     fn transmit(&mut self, batch: &mut Batch, on_error: impl FnMut(u32, SendError)) -> usize;
 
     /// A handle that ends a wait in [`PacketIo::receive`] from any thread.

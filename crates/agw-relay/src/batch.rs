@@ -12,6 +12,8 @@ use arrayvec::ArrayVec;
 use crate::datagram::{Datagram, Verdict};
 use crate::drop::DropReason;
 use crate::egress::{Route, sealing};
+use crate::fanout::{Claim, FanOut, look_up, note, ssrc_of};
+use crate::group::Sender;
 use crate::ingress::{Admission, opening};
 use crate::relay::{Relay, report_egress_keys, report_ingress_keys};
 use crate::report::Report;
@@ -37,9 +39,18 @@ enum Stage {
     /// In; so many octets of plain or transparent packet.
     Accepted(usize),
     /// To be sealed.
-    Sealing(EgressId, Route, SealTicket, usize),
+    Sealing(EgressId, Way, SealTicket, usize),
     /// Done.
-    Leaving(EgressId, Route, usize),
+    Leaving(EgressId, Way, usize),
+}
+
+/// Where a datagram leaves.
+#[derive(Debug, Clone, Copy)]
+enum Way {
+    /// At one leg.
+    Leg(Route),
+    /// At those of a group's members.
+    Members,
 }
 
 impl<E: Engine> Relay<E> {
@@ -176,7 +187,20 @@ impl<E: Engine> Relay<E> {
         //= tests/spec/relay.md#transport
         //# A packet whose tag does not verify MUST NOT be forwarded.
         let len = opened.map_err(|failure| opening(failure.into()))?;
+        let claim = ingress.spec.group().and_then(|group| {
+            let packet = datagram.slot.get(..len).unwrap_or_default();
+            let ssrc = ssrc_of(passage.component, packet)?;
+            Some(Claim { group, sender: Sender::Member(passage.ingress), ssrc })
+        });
+        if let Some(claim) = claim {
+            // Before the packet is remembered: under a group's key a tag does not tell who sent it,
+            // and what one member sent must not move another one's address.
+            look_up(&mut self.egresses, &mut self.reports, claim, passage.ingress, now)?;
+        }
         let moved = ingress.commit(passage.component, datagram.source, ticket, now)?;
+        if let Some(claim) = claim {
+            note(&mut self.egresses, claim);
+        }
         self.stats.unprotected += 1;
         report_ingress_keys(passage.ingress, ingress, &mut self.reports);
         let is_open = ingress.is_open(passage.component);
@@ -231,7 +255,8 @@ impl<E: Engine> Relay<E> {
         packet: &[u8],
         now: Instant,
     ) -> Result<Stage, DropReason> {
-        let ingress = self.ingresses.at(ingress.0).ok_or(DropReason::NoOutput)?;
+        let from = ingress;
+        let ingress = self.ingresses.at(from.0).ok_or(DropReason::NoOutput)?;
         let id = ingress.spec.output.ok_or(DropReason::NoOutput)?;
         let egress = self.egresses.at_mut(id.0).ok_or(DropReason::NoOutput)?;
         let sealed_end_to_end =
@@ -239,7 +264,15 @@ impl<E: Engine> Relay<E> {
         if matches!(sealed_end_to_end, [true, false] | [false, true]) {
             return Err(DropReason::NoOutput);
         }
-        let route = egress.route(component)?;
+        let (egress, way) = match egress.route(component) {
+            Ok(route) => (egress, Way::Leg(route)),
+            // A group has no address of its own.
+            Err(_) if egress.group_spec().is_some() => {
+                self.check_fan_out(id, from, component, packet, now)?;
+                (self.egresses.at_mut(id.0).ok_or(DropReason::NoOutput)?, Way::Members)
+            }
+            Err(reason) => return Err(reason),
+        };
         let begun = egress.begin(component, packet);
         let is_reuse =
             |&reason: &_| matches!(reason, DropReason::IndexReused | DropReason::EgressTooOld);
@@ -250,10 +283,10 @@ impl<E: Engine> Relay<E> {
         Ok(match begun? {
             //= tests/spec/relay.md#transport
             //# SRTP MUST be turned into SRTP of another suite where both legs are secured.
-            Some(ticket) => Stage::Sealing(id, route, ticket, packet.len()),
+            Some(ticket) => Stage::Sealing(id, way, ticket, packet.len()),
             //= tests/spec/relay.md#transport
             //# On a transparent leg packets MUST be forwarded octet by octet.
-            None => Stage::Leaving(id, route, packet.len()),
+            None => Stage::Leaving(id, way, packet.len()),
         })
     }
 
@@ -263,11 +296,11 @@ impl<E: Engine> Relay<E> {
             let Some(Some(passage)) = passages.get_mut(place) else {
                 continue;
             };
-            let Stage::Sealing(id, route, ..) = passage.stage else {
+            let Stage::Sealing(id, way, ..) = passage.stage else {
                 continue;
             };
             passage.stage = match result {
-                Ok(len) => Stage::Leaving(id, route, len),
+                Ok(len) => Stage::Leaving(id, way, len),
                 Err(error) => Stage::Dropped(sealing(error.into())),
             };
             self.stats.protected += u64::from(result.is_ok());
@@ -299,7 +332,7 @@ impl<E: Engine> Relay<E> {
     fn conclude(&mut self, datagram: &mut Datagram<'_>, passage: Option<&Passage>) {
         let ingress = passage.and_then(|passage| self.ingresses.at_mut(passage.ingress.0));
         let stage = passage.map(|passage| &passage.stage);
-        let Some(Stage::Leaving(id, route, len)) = stage else {
+        let Some(&Stage::Leaving(id, way, len)) = stage else {
             let reason = match stage {
                 None => DropReason::NoFlow,
                 Some(Stage::Dropped(reason)) => *reason,
@@ -314,17 +347,20 @@ impl<E: Engine> Relay<E> {
             datagram.verdict = Verdict::Drop(reason);
             return;
         };
-        self.stats.forwarded.add(*len);
+        self.stats.forwarded.add(len);
         if let Some(ingress) = ingress {
             ingress.stats.forwarded.add(datagram.len);
         }
+        let component = passage.map_or(Component::Rtp, |passage| passage.component);
         if let Some(egress) = self.egresses.at_mut(id.0) {
-            egress.stats.sent.add(*len);
-            if passage.is_some_and(|passage| passage.component == Component::Rtcp) {
-                egress.stats.sent_rtcp.add(*len);
+            egress.stats.sent.add(len);
+            if component == Component::Rtcp {
+                egress.stats.sent_rtcp.add(len);
             }
         }
-        datagram.verdict =
-            Verdict::Forward { via: route.via, to: route.to, len: *len, egress: *id };
+        datagram.verdict = match way {
+            Way::Leg(route) => Verdict::Forward { via: route.via, to: route.to, len, egress: id },
+            Way::Members => Verdict::FanOut(FanOut::new(id, component, len)),
+        };
     }
 }

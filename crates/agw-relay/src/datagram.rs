@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use crate::drop::DropReason;
+use crate::fanout::FanOut;
 use crate::spec::{EgressId, PortId};
 
 /// A received datagram in its slot, and what becomes of it.
@@ -37,6 +38,8 @@ pub enum Verdict {
         /// Whom to charge if the kernel refuses it.
         egress: EgressId,
     },
+    /// It leaves to the members of a group, from its slot.
+    FanOut(FanOut),
     /// It went no further.
     Drop(DropReason),
 }

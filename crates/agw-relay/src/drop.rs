@@ -58,11 +58,13 @@ pub enum DropReason {
     EgressKeyExpired,
     /// The protected packet would not fit its slot.
     NoRoom,
+    /// Another sender under the same key of a group uses the SSRC (RFC 3711 §9.1).
+    SsrcCollision,
 }
 
 impl DropReason {
     /// Every reason, in counter order.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 27] = [
         Self::NoFlow,
         Self::TooLong,
         Self::NotMedia,
@@ -89,6 +91,7 @@ impl DropReason {
         Self::EgressSourceLimit,
         Self::EgressKeyExpired,
         Self::NoRoom,
+        Self::SsrcCollision,
     ];
 
     /// The reason's name in metrics, the API and the tool: lower case, words joined by `_`.
@@ -121,6 +124,7 @@ impl DropReason {
             Self::EgressSourceLimit => "egress_source_limit",
             Self::EgressKeyExpired => "egress_key_expired",
             Self::NoRoom => "no_room",
+            Self::SsrcCollision => "ssrc_collision",
         }
     }
 }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use agw_srtp::{Engine, KeyError, ProtectError, Protector, SealTicket};
 
 use crate::drop::DropReason;
+use crate::group::{Group, GroupSpec, Member};
 use crate::spec::{
     Component, EgressCrypto, EgressSpec, PortId, RtcpEgress, Transport, initial_roc,
 };
@@ -24,6 +25,15 @@ pub(crate) struct Egress<K> {
     learnt_rtp: Option<SocketAddr>,
     learnt_rtcp: Option<SocketAddr>,
     reuse_reported: Option<Instant>,
+    /// What few sending halves remember.
+    extras: Option<Box<EgressState>>,
+}
+
+/// What few sending halves remember: apart, so that all others pay for a pointer only.
+#[derive(Default)]
+struct EgressState {
+    /// Of a group, what is not in its spec.
+    group: Option<Group>,
 }
 
 // A call has two.
@@ -38,6 +48,7 @@ pub(crate) struct Route {
 
 impl<K> Egress<K> {
     pub(crate) fn new(spec: EgressSpec) -> Self {
+        let group = spec.group().map(|_| Group::new());
         Self {
             spec,
             stats: EgressStats::default(),
@@ -45,7 +56,18 @@ impl<K> Egress<K> {
             learnt_rtp: None,
             learnt_rtcp: None,
             reuse_reported: None,
+            extras: group.map(|group| Box::new(EgressState { group: Some(group) })),
         }
+    }
+
+    /// Of a group, its members and rules.
+    pub(crate) fn group_spec(&self) -> Option<&GroupSpec> {
+        self.spec.group()
+    }
+
+    /// Of a group, what it is to be and what it remembers.
+    pub(crate) fn group_mut(&mut self) -> Option<(&GroupSpec, &mut Group)> {
+        Some((self.spec.group()?, self.extras.as_mut()?.group.as_mut()?))
     }
 
     /// Asks memory for what a packet is going to read here.
@@ -56,6 +78,9 @@ impl<K> Egress<K> {
 
     /// Takes a new spec; a learnt destination stays unless the signalled one changed.
     pub(crate) fn change(&mut self, spec: EgressSpec) {
+        if let (Some(group), Some(state)) = (spec.group(), &mut self.extras) {
+            state.group.get_or_insert_with(Group::new).keep_members(&group.members);
+        }
         if spec.to != self.spec.to {
             self.learnt_rtp = None;
         }
@@ -179,6 +204,7 @@ impl<K> Egress<K> {
                 RtcpEgress::Mux => self.destination_rtp(),
                 RtcpEgress::Off => None,
             },
+            group: self.extras.as_ref().and_then(|state| state.group.as_ref()).map(Group::snapshot),
         }
     }
 
@@ -191,6 +217,21 @@ impl<K> Egress<K> {
             return None;
         };
         self.learnt_rtcp.or(to)
+    }
+}
+
+impl EgressSpec {
+    fn group(&self) -> Option<&GroupSpec> {
+        self.extras.as_ref()?.group.as_ref()
+    }
+
+    /// Members of this group that another description of it does not have.
+    pub(crate) fn joined(&self, before: Option<&GroupSpec>) -> Vec<Member> {
+        let was_there = |member: &Member| {
+            before.is_some_and(|before| before.members.binary_search(member).is_ok())
+        };
+        let members = self.group().map(|group| group.members.as_slice()).unwrap_or_default();
+        members.iter().copied().filter(|member| !was_there(member)).collect()
     }
 }
 

@@ -9,7 +9,7 @@ use crate::drop::DropReason;
 use crate::limiter::{Limiter, Rate};
 use crate::source::{Latch, Move};
 use crate::spec::{
-    Component, Gate, IngressCrypto, IngressSpec, RtcpIngress, Transport, initial_roc,
+    Component, EgressId, Gate, IngressCrypto, IngressSpec, RtcpIngress, Transport, initial_roc,
 };
 use crate::stats::{CryptoSnapshot, IngressCounters, IngressSnapshot, SourceSnapshot};
 
@@ -224,6 +224,11 @@ impl<K> Ingress<K> {
 }
 
 impl IngressSpec {
+    /// The group whose member sends here.
+    pub(crate) fn group(&self) -> Option<EgressId> {
+        self.extras.as_ref()?.group
+    }
+
     /// With multiplexing both components come from one address, so they learn together.
     pub(crate) const fn learning(&self, component: Component) -> Component {
         match self.rtcp {

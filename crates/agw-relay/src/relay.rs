@@ -97,7 +97,7 @@ impl<E: Engine> Relay<E> {
         match command {
             Command::SetIngress(id, spec) => self.set_ingress(id, spec),
             Command::RemoveIngress(id) => return self.remove_ingress(id),
-            Command::SetEgress(id, spec) => self.set_egress(id, spec),
+            Command::SetEgress(id, spec) => self.set_egress(id, spec, now)?,
             Command::RemoveEgress(id) => {
                 let egress = self.egresses.remove(id.0).ok_or(ApplyError::UnknownEgress(id))?;
                 return Ok(Removed::Egress(id, Box::new(egress.snapshot())));
@@ -107,6 +107,9 @@ impl<E: Engine> Relay<E> {
                 let egress = self.egresses.at_mut(id.0).ok_or(ApplyError::UnknownEgress(id))?;
                 egress.change_crypto(&self.engine, change)?;
                 report_egress_keys(id, egress, &mut self.reports);
+            }
+            Command::GroupIngressCrypto(id, change) => {
+                self.change_group_ingress(id, change, now)?;
             }
             Command::Follow(id, component, address) => {
                 let egress = self.egresses.at_mut(id.0).ok_or(ApplyError::UnknownEgress(id))?;
@@ -192,11 +195,19 @@ impl<E: Engine> Relay<E> {
         }
     }
 
-    fn set_egress(&mut self, id: EgressId, spec: EgressSpec) {
-        match self.egresses.at_mut(id.0) {
-            Some(egress) => egress.change(spec),
-            None => self.egresses.insert(id.0, Box::new(Egress::new(spec))),
-        }
+    fn set_egress(
+        &mut self,
+        id: EgressId,
+        spec: EgressSpec,
+        now: Instant,
+    ) -> Result<(), ApplyError> {
+        let Some(egress) = self.egresses.at_mut(id.0) else {
+            self.egresses.insert(id.0, Box::new(Egress::new(spec)));
+            return Ok(());
+        };
+        let joined = spec.joined(egress.group_spec());
+        egress.change(spec);
+        self.welcome(id, &joined, now)
     }
 
     fn remove_ingress(&mut self, id: IngressId) -> Result<Removed, ApplyError> {
@@ -210,7 +221,7 @@ impl<E: Engine> Relay<E> {
         Ok(Removed::Ingress(id, Box::new(ingress.snapshot())))
     }
 
-    fn change_ingress_crypto(
+    pub(crate) fn change_ingress_crypto(
         &mut self,
         id: IngressId,
         change: IngressCrypto,

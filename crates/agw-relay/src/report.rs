@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 
+use agw_rtp::Ssrc;
 use agw_srtp::KeyEvent;
 
 use crate::spec::{Component, EgressId, IngressId};
@@ -35,6 +36,19 @@ pub enum Report {
     /// A packet would have used an index twice, or one so old that nobody knows whether it was
     /// used, and was dropped: its source repeats itself or has started anew.
     IndexReused(EgressId),
+    /// Two senders use one SSRC under the same key of a group (RFC 3711 §9.1); told four times at
+    /// once for a group and then once a second.
+    SsrcCollision {
+        /// Where the packet of the second one arrived; for the gateway's own sending, that of the
+        /// focus.
+        ingress: IngressId,
+        /// The SSRC.
+        ssrc: Ssrc,
+        /// The member whose it is; `None` if it is the gateway's own or a former member's.
+        with: Option<IngressId>,
+        /// Whether the packet was dropped.
+        dropped: bool,
+    },
 }
 
 #[derive(Debug)]

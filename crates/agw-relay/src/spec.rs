@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use agw_srtp::{EgressKey, IngressKey, RocOnRekey, SessionParameters};
 
 use crate::filter::SourceFilter;
+use crate::group::GroupSpec;
 
 /// A local media port, as a dense number that control gives out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -130,6 +131,8 @@ pub struct IngressSpec {
 pub struct IngressExtras {
     /// Who may send, besides what the source rule says.
     pub source_filter: Option<SourceFilter>,
+    /// The group whose member sends here, under a key that may be the group's.
+    pub group: Option<EgressId>,
 }
 
 /// The sending half of a leg.
@@ -151,7 +154,25 @@ pub struct EgressSpec {
 
 /// What few sending halves ask for: apart, so that all others pay for a pointer only.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct EgressExtras {}
+pub struct EgressExtras {
+    /// It is no leg's but a group's: what it seals leaves to all members.
+    pub group: Option<GroupSpec>,
+}
+
+impl EgressSpec {
+    /// The sending half of a group, which has no address of its own.
+    #[must_use]
+    pub fn of_group(transport: Transport, group: GroupSpec) -> Self {
+        Self {
+            transport,
+            gate: Gate::OPEN,
+            via: PortId(u32::MAX),
+            to: None,
+            rtcp: RtcpEgress::Mux,
+            extras: Some(Box::new(EgressExtras { group: Some(group) })),
+        }
+    }
+}
 
 /// A change of a secured ingress's keys.
 #[derive(Debug)]
@@ -215,7 +236,8 @@ pub enum Command {
     SetIngress(IngressId, IngressSpec),
     /// Removes an ingress and wipes its keys.
     RemoveIngress(IngressId),
-    /// Creates or changes an egress; keys, indices and counters stay.
+    /// Creates or changes an egress; keys, indices and counters stay. Members that join a group
+    /// are given the keys that members send under: their legs come first.
     SetEgress(EgressId, EgressSpec),
     /// Removes an egress and wipes its keys.
     RemoveEgress(EgressId),
@@ -223,6 +245,8 @@ pub enum Command {
     IngressCrypto(IngressId, IngressCrypto),
     /// Changes an egress's keys.
     EgressCrypto(EgressId, EgressCrypto),
+    /// Changes the keys that all members of a group send under.
+    GroupIngressCrypto(EgressId, IngressCrypto),
     /// Tells an egress the address that its leg's ingress learnt on another worker.
     Follow(EgressId, Component, SocketAddr),
 }

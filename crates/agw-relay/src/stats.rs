@@ -8,6 +8,7 @@ use agw_rtp::Ssrc;
 use agw_srtp::{SourceState, Suite};
 
 use crate::drop::DropReason;
+use crate::group::GroupSnapshot;
 
 /// Packets and the octets in them: UDP payload, without IP and UDP headers.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -126,7 +127,9 @@ pub struct RelayStats {
     pub forwarded: Traffic,
     /// Datagrams dropped, by reason.
     pub dropped: Drops,
-    /// Forwarded datagrams that the kernel refused.
+    /// Copies of these that left to members of groups; octets as they left.
+    pub copies: Traffic,
+    /// Forwarded datagrams, or copies of them, that the kernel refused.
     pub refused: u64,
     /// SRTP and SRTCP packets whose tag verified.
     pub unprotected: u64,
@@ -137,8 +140,12 @@ pub struct RelayStats {
 impl AddAssign for RelayStats {
     /// Adds what another relay has seen, as another worker's.
     fn add_assign(&mut self, other: Self) {
-        let Self { received, forwarded, dropped, refused, unprotected, protected } = other;
-        for (sum, traffic) in [(&mut self.received, received), (&mut self.forwarded, forwarded)] {
+        let Self { received, forwarded, dropped, copies, refused, unprotected, protected } = other;
+        for (sum, traffic) in [
+            (&mut self.received, received),
+            (&mut self.forwarded, forwarded),
+            (&mut self.copies, copies),
+        ] {
             sum.packets += traffic.packets;
             sum.octets += traffic.octets;
         }
@@ -199,6 +206,8 @@ pub struct EgressSnapshot {
     pub destination_rtp: Option<SocketAddr>,
     /// Where RTCP goes now: signalled or learnt.
     pub destination_rtcp: Option<SocketAddr>,
+    /// Of a group, what it knows of its senders.
+    pub group: Option<GroupSnapshot>,
 }
 
 impl From<SourceState> for SourceSnapshot {

@@ -79,6 +79,10 @@ impl MasterKey {
         read(&self.key_and_salt)
     }
 
+    fn for_another_member(&self) -> Self {
+        Self { suite: self.suite, key_and_salt: self.key_and_salt.clone() }
+    }
+
     /// Lends the key.
     pub(crate) fn key(&self) -> &[u8] {
         self.key_and_salt.get(..self.suite.key_len()).unwrap_or_default()
@@ -179,6 +183,14 @@ impl IngressKey {
     pub fn new(master: MasterKey) -> Self {
         let lifetime = master.suite().default_lifetime();
         Self { master, mki: None, lifetime }
+    }
+
+    /// The same key once more, for another member of a group that sends under one key
+    /// (TR 33.829 §5.3.2.1.1). By name rather than by `Clone`: any other key serves one stream.
+    #[must_use]
+    pub fn for_another_member(&self) -> Self {
+        let Self { master, mki, lifetime } = self;
+        Self { master: master.for_another_member(), mki: *mki, lifetime: *lifetime }
     }
 }
 

@@ -258,7 +258,9 @@ fn a_source_filter_fits_its_termination_and_goes_as_it_came() {
         (told, view.terminations[0].streams[0].extras.source_filter)
     };
     let second = filter(None, 4_000);
-    let extras = |filter| Some(Box::new(IngressExtras { source_filter: Some(filter) }));
+    let extras = |filter| {
+        Some(Box::new(IngressExtras { source_filter: Some(filter), ..IngressExtras::default() }))
+    };
     assert_eq!(configure(Change::Keep), (None, Some(first)));
     assert_eq!(configure(Change::Set(second)), (Some(extras(second)), Some(second)));
     assert_eq!(configure(Change::Clear), (Some(None), None));

@@ -51,6 +51,13 @@ fn kind(kind: &EventKind) -> pb::event::Kind {
             Kind::KeyActivated(pb::KeyActivated { direction: direction(*of) })
         }
         EventKind::TransmitIndexReused => Kind::TransmitIndexReused(pb::TransmitIndexReused {}),
+        EventKind::SsrcCollision { ssrc, other, dropped } => {
+            Kind::SsrcCollision(pb::SsrcCollision {
+                ssrc: *ssrc,
+                other_termination_id: other.map_or(0, |termination| termination.0),
+                dropped: *dropped,
+            })
+        }
         EventKind::Draining => Kind::DrainStarted(pb::DrainStarted {}),
     }
 }

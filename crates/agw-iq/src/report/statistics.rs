@@ -40,7 +40,7 @@ fn ingress_statistics(snapshot: &IngressSnapshot, now: Instant) -> pb::IngressSt
 }
 
 fn egress_statistics(snapshot: &EgressSnapshot) -> pb::EgressStatistics {
-    let EgressSnapshot { stats, crypto, destination_rtp, destination_rtcp } = snapshot;
+    let EgressSnapshot { stats, crypto, destination_rtp, destination_rtcp, group: _ } = snapshot;
     let EgressStats { sent, sent_rtcp, refused } = stats;
     pb::EgressStatistics {
         sent: Some(traffic(sent)),
@@ -71,7 +71,8 @@ fn crypto_state(snapshot: &CryptoSnapshot) -> pb::CryptoState {
 
 pub(crate) fn totals(totals: &WorkerTotals) -> pb::Totals {
     let WorkerTotals { relay, send_errors, kernel_drops } = totals;
-    let RelayStats { received, forwarded, dropped, refused: _, unprotected, protected } = relay;
+    let RelayStats { received, forwarded, dropped, copies, refused: _, unprotected, protected } =
+        relay;
     let send_error = |(class, packets): &(&'static str, u64)| pb::SendErrorCount {
         error_class: (*class).to_owned(),
         packets: *packets,
@@ -84,6 +85,7 @@ pub(crate) fn totals(totals: &WorkerTotals) -> pb::Totals {
         kernel_drops: *kernel_drops,
         unprotected: *unprotected,
         protected: *protected,
+        copies: Some(traffic(copies)),
     }
 }
 
@@ -127,6 +129,7 @@ pub(crate) const fn drop_reason(reason: DropReason) -> pb::DropReason {
         DropReason::EgressSourceLimit => pb::DropReason::EgressSourceLimit,
         DropReason::EgressKeyExpired => pb::DropReason::EgressKeyExpired,
         DropReason::NoRoom => pb::DropReason::NoRoom,
+        DropReason::SsrcCollision => pb::DropReason::SsrcCollision,
     }
 }
 

@@ -223,6 +223,7 @@ pub(crate) fn snapshots() -> (IngressSnapshot, EgressSnapshot) {
         crypto: None,
         destination_rtp: None,
         destination_rtcp: None,
+        group: None,
     };
     (ingress, egress)
 }

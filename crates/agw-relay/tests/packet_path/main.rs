@@ -4,6 +4,7 @@
 mod batches;
 mod crypto;
 mod flows;
+mod groups;
 mod ledger;
 mod sources;
 mod support;

@@ -63,7 +63,10 @@ fn a_filter_keeps_authentic_packets_out_and_a_narrower_one_forgets_who_was_learn
     let with = |prefix| {
         let network = Network::new(at(UE).ip(), prefix);
         let filter = SourceFilter { network, lowest_port: 0, highest_port: u16::MAX };
-        let extras = Some(Box::new(IngressExtras { source_filter: Some(filter) }));
+        let extras = Some(Box::new(IngressExtras {
+            source_filter: Some(filter),
+            ..IngressExtras::default()
+        }));
         let source = SourceRule::Authenticated;
         let spec = IngressSpec { source, extras, ..ingress_spec(ACCESS, Transport::Secured) };
         Command::SetIngress(IngressId(ACCESS), spec)
@@ -91,7 +94,10 @@ fn a_filter_takes_the_place_of_the_signalled_address_and_says_who_may_latch() {
     let until = call.now + Duration::from_secs(600);
     let mut sequence = 0;
     let mut set = |source| {
-        let extras = Some(Box::new(IngressExtras { source_filter: Some(filter) }));
+        let extras = Some(Box::new(IngressExtras {
+            source_filter: Some(filter),
+            ..IngressExtras::default()
+        }));
         let spec = IngressSpec { source, extras, ..ingress_spec(FAR, Transport::Plain) };
         call.command(Command::SetIngress(IngressId(FAR), spec));
         [CORE, MOVED].map(|from| {

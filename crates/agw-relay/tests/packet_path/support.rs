@@ -209,6 +209,7 @@ pub(crate) fn pass_all(
     relay.handle_batch(&mut batch, now);
     let outcome = |datagram: &Datagram<'_>| match datagram.verdict {
         Verdict::Forward { via, to, len, .. } => Ok((via, to, datagram.slot[..len].to_vec())),
+        Verdict::FanOut(_) => panic!("no group here"),
         Verdict::Drop(reason) => Err(reason),
     };
     batch.iter().map(outcome).collect()

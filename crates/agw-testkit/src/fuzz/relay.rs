@@ -251,6 +251,7 @@ impl Call {
         for ((arrival, slot), verdict) in arrivals.iter().zip(&slots).zip(&verdicts) {
             match *verdict {
                 Verdict::Drop(_) => {}
+                Verdict::FanOut(_) => panic!("there is no group"),
                 Verdict::Forward { via, to, len, .. } if arrival.port < 2 => {
                     self.left_for_core(arrival, via, to, &slot[..len]);
                 }

@@ -21,6 +21,9 @@ pub(crate) struct EventView {
     direction: Option<String>,
     component: Option<String>,
     address: Option<String>,
+    ssrc: Option<String>,
+    other_termination_id: Option<u32>,
+    dropped: Option<bool>,
 }
 
 /// What an event says beyond its kind.
@@ -29,6 +32,9 @@ struct Details {
     direction: Option<String>,
     component: Option<String>,
     address: Option<String>,
+    ssrc: Option<String>,
+    other_termination_id: Option<u32>,
+    dropped: Option<bool>,
 }
 
 impl From<pb::Event> for EventView {
@@ -48,6 +54,9 @@ impl From<pb::Event> for EventView {
             direction: details.direction,
             component: details.component,
             address: details.address,
+            ssrc: details.ssrc,
+            other_termination_id: details.other_termination_id,
+            dropped: details.dropped,
         }
     }
 }
@@ -72,7 +81,18 @@ fn describe(kind: Option<&Kind>) -> (&'static str, Details) {
         Some(Kind::KeyLifetimeExpired(key)) => ("key_lifetime_expired", direction(key.direction())),
         Some(Kind::KeyActivated(key)) => ("key_activated", direction(key.direction())),
         Some(Kind::TransmitIndexReused(_)) => ("transmit_index_reused", Details::default()),
+        Some(Kind::SsrcCollision(collision)) => ("ssrc_collision", collided(collision)),
         Some(Kind::DrainStarted(_)) => ("drain_started", Details::default()),
+    }
+}
+
+fn collided(collision: &pb::SsrcCollision) -> Details {
+    let pb::SsrcCollision { ssrc, other_termination_id, dropped } = collision;
+    Details {
+        ssrc: Some(format!("{ssrc:#010x}")),
+        other_termination_id: number(*other_termination_id),
+        dropped: Some(*dropped),
+        ..Details::default()
     }
 }
 
@@ -91,10 +111,17 @@ impl EventView {
                 line.push_str(&format!(" {name} {number}"));
             }
         }
-        let words = [&self.correlation_id, &self.direction, &self.component, &self.address];
+        let words =
+            [&self.correlation_id, &self.direction, &self.component, &self.address, &self.ssrc];
         for word in words.into_iter().flatten() {
             line.push(' ');
             line.push_str(word);
+        }
+        if let Some(other) = self.other_termination_id {
+            line.push_str(&format!(" of termination {other}"));
+        }
+        if self.dropped == Some(true) {
+            line.push_str(" dropped");
         }
         line
     }

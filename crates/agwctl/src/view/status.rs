@@ -40,6 +40,7 @@ pub(crate) struct TotalsView {
     pub(crate) kernel_drops: u64,
     pub(crate) unprotected: u64,
     pub(crate) protected: u64,
+    pub(crate) copies: TrafficView,
 }
 
 #[derive(Debug, Serialize)]
@@ -101,6 +102,7 @@ impl From<pb::Totals> for TotalsView {
             kernel_drops,
             unprotected,
             protected,
+            copies,
         } = totals;
         Self {
             received: received.into(),
@@ -113,6 +115,7 @@ impl From<pb::Totals> for TotalsView {
             kernel_drops,
             unprotected,
             protected,
+            copies: copies.into(),
         }
     }
 }

@@ -265,6 +265,7 @@ fn snapshots() -> (IngressSnapshot, EgressSnapshot) {
         crypto: None,
         destination_rtp: None,
         destination_rtcp: None,
+        group: None,
     };
     (ingress, egress)
 }

@@ -139,7 +139,7 @@ const fn of(name: &'static str, help: &'static str, of: fn(&Totals) -> u64) -> W
     WorkerCounter { name, help, of }
 }
 
-const WORKER_COUNTERS: [WorkerCounter; 20] = [
+const WORKER_COUNTERS: [WorkerCounter; 21] = [
     of("agw_packets_received_total", "Datagrams that reached the relay.", |t| {
         t.relay.received.packets
     }),
@@ -151,6 +151,9 @@ const WORKER_COUNTERS: [WorkerCounter; 20] = [
     }),
     of("agw_forwarded_bytes_total", "UDP payload of forwarded datagrams.", |t| {
         t.relay.forwarded.octets
+    }),
+    of("agw_packets_copied_total", "Copies of these that left to members of groups.", |t| {
+        t.relay.copies.packets
     }),
     of("agw_packets_refused_total", "Forwarded datagrams that did not go out.", |t| {
         t.relay.refused

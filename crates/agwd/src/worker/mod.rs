@@ -22,7 +22,9 @@ use tokio::sync::{mpsc, oneshot};
 use tracing::error;
 
 use agw_net::{BATCH, Batch, PacketIo, PortToken, Transmit};
-use agw_relay::{Datagram, DropReason, EgressId, PortId, Relay, Removed, Report, Verdict};
+use agw_relay::{
+    Datagram, Departure, DropReason, EgressId, FanOut, PortId, Relay, Removed, Report, Verdict,
+};
 use agw_simd::AnyEngine;
 
 pub(crate) use handle::{StartOptions, WorkerHandle, start};
@@ -102,16 +104,46 @@ impl<I: PacketIo> Worker<I> {
             return;
         }
         self.relay.handle_batch(&mut datagrams, now);
+        let mut fan_outs: ArrayVec<(usize, FanOut), BATCH> = ArrayVec::new();
         for (&slot, datagram) in places.iter().zip(&datagrams) {
-            if let Verdict::Forward { via, to, len, egress } = datagram.verdict {
-                let port = PortToken(via.0);
-                let transmit = Transmit { port, destination: to, slot, len, tag: egress.0 };
-                if outbox.push(transmit).is_err() {
-                    self.relay.handle_send_refused(egress);
+            match datagram.verdict {
+                Verdict::Forward { via, to, len, egress } => {
+                    let port = PortToken(via.0);
+                    let transmit = Transmit { port, destination: to, slot, len, tag: egress.0 };
+                    if outbox.push(transmit).is_err() {
+                        self.relay.handle_send_refused(egress);
+                    }
                 }
+                Verdict::FanOut(fan_out) => fan_outs.push((slot, fan_out)),
+                Verdict::Drop(_) => {}
             }
         }
         drop(datagrams);
+        for (slot, fan_out) in fan_outs {
+            self.fan_out(slot, fan_out);
+        }
+        self.flush();
+    }
+
+    /// Queues a copy of a datagram for each member of its group; a full queue leaves first.
+    fn fan_out(&mut self, slot: usize, mut fan_out: FanOut) {
+        while let Some(departure) = self.relay.next_copy(&mut fan_out) {
+            if self.batch.outbox().is_full() {
+                self.flush();
+            }
+            let Departure { via, to, egress } = departure;
+            let (port, len) = (PortToken(via.0), fan_out.len);
+            let transmit = Transmit { port, destination: to, slot, len, tag: egress.0 };
+            let mut outbox = self.batch.outbox();
+            outbox.keep(slot);
+            if outbox.push(transmit).is_err() {
+                self.relay.handle_send_refused(egress);
+            }
+        }
+    }
+
+    /// Sends what is queued.
+    fn flush(&mut self) {
         let relay = &mut self.relay;
         self.io.transmit(&mut self.batch, |egress, _error| {
             relay.handle_send_refused(EgressId(egress));

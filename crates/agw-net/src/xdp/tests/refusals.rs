@@ -126,6 +126,36 @@ fn a_datagram_sent_twice_leaves_twice_and_whole() {
 }
 
 #[test]
+fn a_slot_that_is_kept_leaves_again_with_the_next_queue() {
+    let Some(rig) = Rig::new(1) else { return };
+    let mut worker = rig.backend(&Rig::options());
+    let open = worker.add(0, "10.1.0.1:40000");
+    worker.add(1, "10.2.0.1:40000");
+    let (phone, core) = (rig.phone("10.1.0.2:5000"), rig.core("10.2.0.2:5000"));
+    phone.send_to(&[9; 200], open).unwrap();
+    worker.receive(1);
+    assert_eq!(settled(&mut worker, 1, "10.2.0.2:5000", 1), Ok(()));
+    phone.send_to(&[7; 200], open).unwrap();
+    worker.receive(1);
+
+    for _ in 0..3 {
+        let destination = "10.2.0.2:5000".parse().unwrap();
+        let transmit = Transmit { port: PortToken(1), destination, slot: 0, len: 200, tag: 0 };
+        let mut outbox = worker.batch.outbox();
+        outbox.keep(0);
+        outbox.push(transmit).unwrap();
+        assert_eq!(worker.backend.transmit(&mut worker.batch, |_, error| panic!("{error}")), 1);
+    }
+
+    let mut octets = [0; 400];
+    assert_eq!(core.recv_from(&mut octets).unwrap().0, 1);
+    for _ in 0..3 {
+        assert_eq!(core.recv_from(&mut octets).unwrap().0, 200);
+        assert_eq!(octets[..200], [7; 200]);
+    }
+}
+
+#[test]
 fn a_batch_of_other_memory_is_refused() {
     let Some(rig) = Rig::new(1) else { return };
     let mut worker = rig.backend(&Rig::options());

@@ -1,0 +1,201 @@
+//! One datagram to all members of a group: sealed once, the same octets to each
+//! (TR 33.829 §5.3.1).
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use agw_rtp::{RtcpHeader, RtpHeader, Ssrc};
+use agw_srtp::Engine;
+
+use crate::drop::DropReason;
+use crate::egress::Egress;
+use crate::group::{Collision, Member, Sender};
+use crate::relay::{ApplyError, Relay};
+use crate::report::{Report, Reports};
+use crate::spec::{Component, EgressId, IngressCrypto, IngressId, PortId};
+use crate::table::Table;
+
+/// A datagram for the members of a group; [`Relay::next_copy`] tells where each copy leaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FanOut {
+    group: EgressId,
+    component: Component,
+    /// Octets of payload in the slot, for every member the same.
+    pub len: usize,
+    next: usize,
+}
+
+/// One copy of a datagram on its way to a member.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Departure {
+    /// The local port it leaves from.
+    pub via: PortId,
+    /// The destination.
+    pub to: SocketAddr,
+    /// Whom to charge if the kernel refuses it.
+    pub egress: EgressId,
+}
+
+impl FanOut {
+    pub(crate) const fn new(group: EgressId, component: Component, len: usize) -> Self {
+        Self { group, component, len, next: 0 }
+    }
+}
+
+impl<E: Engine> Relay<E> {
+    /// Where the next copy of a datagram leaves; `None` after the last one.
+    ///
+    /// Each copy is counted for its member. Members whose gate is closed, or whose address is not
+    /// known, are left out. To be called until `None` before the next command.
+    pub fn next_copy(&mut self, fan_out: &mut FanOut) -> Option<Departure> {
+        //= tests/spec/group.md#fan-out
+        //# What the focus sends MUST leave to every member as the same octets.
+        //= tests/spec/group.md#fan-out
+        //# RTCP to the members MUST use one SRTCP index for all of them.
+        loop {
+            let group = self.egresses.at(fan_out.group.0)?.group_spec()?;
+            let member = *group.members.get(fan_out.next)?;
+            fan_out.next += 1;
+            let Some(egress) = self.egresses.at_mut(member.egress.0) else {
+                continue;
+            };
+            //= tests/spec/group.md#members
+            //# A member on hold MUST NOT be sent media.
+            let Ok(route) = egress.route(fan_out.component) else {
+                continue;
+            };
+            egress.stats.sent.add(fan_out.len);
+            if fan_out.component == Component::Rtcp {
+                egress.stats.sent_rtcp.add(fan_out.len);
+            }
+            self.stats.copies.add(fan_out.len);
+            return Some(Departure { via: route.via, to: route.to, egress: member.egress });
+        }
+    }
+
+    /// Whether a packet that `from` brought may be sealed for a group: somebody takes it, and its
+    /// SSRC is not a member's under the same key.
+    pub(crate) fn check_fan_out(
+        &mut self,
+        id: EgressId,
+        from: IngressId,
+        component: Component,
+        packet: &[u8],
+        now: Instant,
+    ) -> Result<(), DropReason> {
+        let group = self.egresses.at(id.0).and_then(|egress| egress.group_spec());
+        let group = group.ok_or(DropReason::NoOutput)?;
+        let mut refusal = DropReason::NoOutput;
+        let is_taken = group.members.iter().any(|member| {
+            let Some(egress) = self.egresses.at(member.egress.0) else {
+                return false;
+            };
+            egress.route(component).map_err(|reason| refusal = reason).is_ok()
+        });
+        if !is_taken {
+            return Err(refusal);
+        }
+        if !group.seals_in_domain {
+            return Ok(());
+        }
+        //= tests/spec/group.md#ssrc
+        //# Where the gateway sends under the members' key, its own SSRCs MUST be guarded as theirs
+        //# are.
+        let ssrc = ssrc_of(component, packet).ok_or(DropReason::Malformed)?;
+        let claim = Claim { group: id, sender: Sender::Gateway, ssrc };
+        look_up(&mut self.egresses, &mut self.reports, claim, from, now)?;
+        note(&mut self.egresses, claim);
+        Ok(())
+    }
+
+    /// Changes the keys that all members of a group send under.
+    pub(crate) fn change_group_ingress(
+        &mut self,
+        id: EgressId,
+        change: IngressCrypto,
+        now: Instant,
+    ) -> Result<(), ApplyError> {
+        let unknown = || ApplyError::UnknownEgress(id);
+        let egress = self.egresses.at(id.0).ok_or_else(unknown)?;
+        let members = egress.group_spec().ok_or_else(unknown)?.members.clone();
+        //= tests/spec/group.md#re-key
+        //# A re-key of a group MUST reach the sending state and every member's receiving state at
+        //# once, and replaced member keys MUST open packets until the overlap ends.
+        for member in members {
+            self.change_ingress_crypto(member.ingress, change.for_another_member(), now)?;
+        }
+        let group = self.egresses.at_mut(id.0).and_then(|egress| egress.group_mut());
+        group.ok_or_else(unknown)?.1.change_member_keys(change);
+        Ok(())
+    }
+
+    /// Gives the keys that members send under to those that have joined.
+    pub(crate) fn welcome(
+        &mut self,
+        id: EgressId,
+        joined: &[Member],
+        now: Instant,
+    ) -> Result<(), ApplyError> {
+        for &member in joined {
+            let group = self.egresses.at_mut(id.0).and_then(|egress| egress.group_mut());
+            let keys: Vec<IngressCrypto> =
+                group.map(|(_, group)| group.keys_for_joining().collect()).unwrap_or_default();
+            for change in keys {
+                self.change_ingress_crypto(member.ingress, change, now)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A sender in a group's key domain.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Claim {
+    pub(crate) group: EgressId,
+    pub(crate) sender: Sender,
+    pub(crate) ssrc: Ssrc,
+}
+
+/// Whether an SSRC is another sender's; tells control if it is. `from` is the leg that the packet
+/// came in by.
+pub(crate) fn look_up<K>(
+    egresses: &mut Table<Box<Egress<K>>>,
+    reports: &mut Reports,
+    claim: Claim,
+    from: IngressId,
+    now: Instant,
+) -> Result<(), DropReason> {
+    let Claim { group, sender, ssrc } = claim;
+    let group = egresses.at_mut(group.0).and_then(|egress| egress.group_mut());
+    let Some((spec, group)) = group else {
+        return Ok(());
+    };
+    //= tests/spec/group.md#ssrc
+    //# Two senders under one key MUST NOT use the same SSRC unless the controller has asked to be
+    //# told only.
+    let Err(Collision { with, dropped, told }) = group.look(spec, ssrc, sender, now) else {
+        return Ok(());
+    };
+    if told {
+        let dropped = dropped.is_some();
+        reports.push(Report::SsrcCollision { ingress: from, ssrc, with, dropped });
+    }
+    dropped.map_or(Ok(()), Err)
+}
+
+/// Remembers whose an SSRC is.
+pub(crate) fn note<K>(egresses: &mut Table<Box<Egress<K>>>, claim: Claim) {
+    let Claim { group, sender, ssrc } = claim;
+    let group = egresses.at_mut(group.0).and_then(|egress| egress.group_mut());
+    if let Some((_, group)) = group {
+        group.note(ssrc, sender);
+    }
+}
+
+/// The sender of a packet, which stays in the clear under SRTP and SRTCP.
+pub(crate) fn ssrc_of(component: Component, packet: &[u8]) -> Option<Ssrc> {
+    match component {
+        Component::Rtp => RtpHeader::parse(packet).ok().map(|header| header.ssrc()),
+        Component::Rtcp => RtcpHeader::parse(packet).ok().map(|header| header.ssrc()),
+    }
+}

@@ -1,0 +1,268 @@
+//! A conference's group on one stream: its members, its keys, and whose SSRC is whose
+//! (TR 33.829 §5.3).
+//!
+//! A group is an egress whose crypto state serves all members: what is routed to it is sealed once
+//! and leaves to each of them ([`crate::FanOut`]). Members may also send under one key; then the
+//! group is a *key domain*, in which two senders with one SSRC would encrypt under the same
+//! keystream (RFC 3711 §9.1), and in which a tag no longer tells who sent a packet.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use agw_rtp::Ssrc;
+use agw_srtp::{IngressKey, RocOnRekey, SessionParameters};
+
+use crate::drop::DropReason;
+use crate::limiter::{Limiter, Rate};
+use crate::spec::{EgressId, IngressCrypto, IngressId, initial_roc};
+
+/// Collisions are told at most so often for one group; the counter has them all.
+const COLLISIONS_TOLD: Rate = Rate { interval: Duration::from_secs(1), burst: 4 };
+
+/// SSRCs that a key domain remembers, those of members that left included.
+const MAX_SSRCS: usize = 65_536;
+
+/// A group as control describes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupSpec {
+    /// The members' legs, in order.
+    pub members: Vec<Member>,
+    /// What becomes of a second sender with one SSRC under one key.
+    pub collisions: CollisionRule,
+    /// Whether a key that members send under is also the gateway's own for the group.
+    pub seals_in_domain: bool,
+}
+
+/// A member's leg.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Member {
+    /// Where the member's media arrives.
+    pub ingress: IngressId,
+    /// Where the member's copy leaves.
+    pub egress: EgressId,
+}
+
+/// What becomes of a second sender with one SSRC under one key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum CollisionRule {
+    /// Its packets are dropped.
+    #[default]
+    Drop,
+    /// Its packets pass; control is told.
+    Alarm,
+}
+
+/// What a group remembers besides its spec and the state of its keys.
+#[derive(Debug)]
+pub(crate) struct Group {
+    domain: Domain,
+    /// The keys that members send under, for those that join later.
+    member_keys: Option<MemberKeys>,
+    collisions: u64,
+    told: Limiter,
+}
+
+/// A group copied out for audit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GroupSnapshot {
+    /// SSRCs that the key domain knows, those of members that left included.
+    pub ssrcs: usize,
+    /// Packets whose SSRC was another sender's under the same key.
+    pub collisions: u64,
+}
+
+/// Keys that open what members send; wiped with the group.
+#[derive(Debug)]
+struct MemberKeys {
+    keys: Vec<IngressKey>,
+    staged: Option<IngressKey>,
+    parameters: SessionParameters,
+    roc: u32,
+}
+
+/// Whose SSRC is whose under one key.
+#[derive(Debug, Default)]
+struct Domain {
+    owners: BTreeMap<Ssrc, Sender>,
+    /// How many times members' keys were replaced.
+    generation: u32,
+}
+
+/// Who sends with an SSRC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sender {
+    /// The gateway itself, for the focus.
+    Gateway,
+    /// A member.
+    Member(IngressId),
+    /// A member that left, under keys of this generation.
+    Gone(u32),
+}
+
+/// An SSRC that is another sender's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Collision {
+    /// The member whose it is; `None` if it is the gateway's or a former member's.
+    pub(crate) with: Option<IngressId>,
+    /// Why the packet goes no further, if it does not.
+    pub(crate) dropped: Option<DropReason>,
+    /// Whether control is to be told now.
+    pub(crate) told: bool,
+}
+
+impl Group {
+    pub(crate) fn new() -> Self {
+        Self {
+            domain: Domain::default(),
+            member_keys: None,
+            collisions: 0,
+            told: Limiter::new(COLLISIONS_TOLD),
+        }
+    }
+
+    /// Whether `sender` may use an SSRC. A sender that may is remembered by [`Self::note`], once
+    /// its packet has been accepted.
+    pub(crate) fn look(
+        &mut self,
+        spec: &GroupSpec,
+        ssrc: Ssrc,
+        sender: Sender,
+        now: Instant,
+    ) -> Result<(), Collision> {
+        if self.member_keys.is_none() {
+            return Ok(());
+        }
+        let Err(owner) = self.domain.look(ssrc, sender) else {
+            return Ok(());
+        };
+        self.collisions += 1;
+        let with = match owner {
+            Sender::Member(ingress) => Some(ingress),
+            Sender::Gateway | Sender::Gone(_) => None,
+        };
+        let dropped = match spec.collisions {
+            CollisionRule::Drop => Some(DropReason::SsrcCollision),
+            CollisionRule::Alarm => None,
+        };
+        Err(Collision { with, dropped, told: self.told.take(COLLISIONS_TOLD, now) })
+    }
+
+    /// Remembers whose an SSRC is.
+    pub(crate) fn note(&mut self, ssrc: Ssrc, sender: Sender) {
+        if self.member_keys.is_some() {
+            self.domain.note(ssrc, sender);
+        }
+    }
+
+    //= tests/spec/group.md#members
+    //# A member that has left MUST NOT be sent anything, and the others MUST go on undisturbed.
+    /// Forgets who left, but not with which SSRCs: what was sent under the key stays sent.
+    pub(crate) fn keep_members(&mut self, members: &[Member]) {
+        self.domain.keep(members);
+    }
+
+    /// Keeps a change of the members' keys for those that join later.
+    pub(crate) fn change_member_keys(&mut self, change: IngressCrypto) {
+        match change {
+            IngressCrypto::Install { keys, parameters, roc, overlap: _ } => {
+                let before = self.member_keys.as_ref();
+                let roc = match (roc, before) {
+                    (RocOnRekey::Keep, Some(before)) => before.roc,
+                    (roc, _) => initial_roc(roc),
+                };
+                self.member_keys = Some(MemberKeys { keys, staged: None, parameters, roc });
+                self.domain.begin_generation();
+            }
+            IngressCrypto::Stage(key) => {
+                if let Some(member_keys) = &mut self.member_keys {
+                    member_keys.staged = Some(key);
+                }
+            }
+            IngressCrypto::Activate { roc, overlap: _ } => {
+                if let Some(MemberKeys { keys, staged, roc: at, .. }) = &mut self.member_keys {
+                    keys.splice(.., staged.take());
+                    *at = if roc == RocOnRekey::Keep { *at } else { initial_roc(roc) };
+                    self.domain.begin_generation();
+                }
+            }
+            IngressCrypto::Cancel => {
+                if let Some(member_keys) = &mut self.member_keys {
+                    member_keys.staged = None;
+                }
+            }
+            IngressCrypto::Remove => self.member_keys = None,
+        }
+    }
+
+    /// What a member that joins needs to send under the group's key.
+    pub(crate) fn keys_for_joining(&self) -> impl Iterator<Item = IngressCrypto> {
+        self.member_keys.iter().flat_map(|MemberKeys { keys, staged, parameters, roc }| {
+            let install = IngressCrypto::Install {
+                keys: keys.iter().map(IngressKey::for_another_member).collect(),
+                parameters: *parameters,
+                roc: RocOnRekey::Set(*roc),
+                overlap: Duration::ZERO,
+            };
+            let staged = staged.as_ref().map(IngressKey::for_another_member);
+            std::iter::once(install).chain(staged.map(IngressCrypto::Stage))
+        })
+    }
+
+    pub(crate) fn snapshot(&self) -> GroupSnapshot {
+        GroupSnapshot { ssrcs: self.domain.owners.len(), collisions: self.collisions }
+    }
+}
+
+impl IngressCrypto {
+    /// The same change for another member of a group.
+    pub(crate) fn for_another_member(&self) -> Self {
+        match self {
+            Self::Install { keys, parameters, roc, overlap } => Self::Install {
+                keys: keys.iter().map(IngressKey::for_another_member).collect(),
+                parameters: *parameters,
+                roc: *roc,
+                overlap: *overlap,
+            },
+            Self::Stage(key) => Self::Stage(key.for_another_member()),
+            Self::Activate { roc, overlap } => Self::Activate { roc: *roc, overlap: *overlap },
+            Self::Cancel => Self::Cancel,
+            Self::Remove => Self::Remove,
+        }
+    }
+}
+
+impl Domain {
+    /// Tells who else an SSRC belongs to.
+    fn look(&self, ssrc: Ssrc, sender: Sender) -> Result<(), Sender> {
+        match self.owners.get(&ssrc) {
+            Some(&owner) if owner != sender => Err(owner),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Makes a free SSRC the sender's. Without room it stays free: members bring at most
+    /// `max_sources` each, so only thousands of them that come and go between two re-keys do that.
+    fn note(&mut self, ssrc: Ssrc, sender: Sender) {
+        if self.owners.len() < MAX_SSRCS {
+            self.owners.entry(ssrc).or_insert(sender);
+        }
+    }
+
+    fn keep(&mut self, members: &[Member]) {
+        for owner in self.owners.values_mut() {
+            if let Sender::Member(ingress) = *owner
+                && members.binary_search_by_key(&ingress, |member| member.ingress).is_err()
+            {
+                *owner = Sender::Gone(self.generation);
+            }
+        }
+    }
+
+    /// Other keys: SSRCs of members that left are free once their keys no longer open packets,
+    /// which is so when these are replaced in turn.
+    fn begin_generation(&mut self) {
+        let before = self.generation;
+        self.generation += 1;
+        self.owners.retain(|_, owner| !matches!(*owner, Sender::Gone(at) if at < before));
+    }
+}
