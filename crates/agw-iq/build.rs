@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::path::PathBuf;
 
-const FILES: [&str; 7] = [
+const FILES: [&str; 8] = [
     "agw/iq/v1/audit.proto",
     "agw/iq/v1/command.proto",
     "agw/iq/v1/crypto.proto",
@@ -11,6 +11,7 @@ const FILES: [&str; 7] = [
     "agw/iq/v1/iq_service.proto",
     "agw/iq/v1/statistics.proto",
     "agw/iq/v1/stream.proto",
+    "agw/iq/v1/topology.proto",
 ];
 
 /// Messages that carry keys: their `Debug` is written by hand, in `src/redact.rs`.

@@ -45,6 +45,11 @@ fn the_remote_leg_goes_on_when_another_leg_takes_over() {
 }
 
 fn connect(gateway: &Gateway, context_id: u32, from: u32, to: u32) {
-    let topology = pb::SetTopology { context_id, from_termination_id: from, to_termination_id: to };
+    let topology = pb::SetTopology {
+        context_id,
+        from_termination_id: from,
+        to_termination_id: to,
+        ..pb::SetTopology::default()
+    };
     gateway.wait(gateway.iq.set_topology(topology)).expect("a topology");
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use agw_relay::{EgressId, IngressId, Transport};
 use agw_srtp::Suite;
 
-use crate::command::{KeySource, Media, Remote, RtcpMode, SourcePolicy, StreamMode};
+use crate::command::{Association, KeySource, Media, Remote, RtcpMode, SourcePolicy, StreamMode};
 use crate::extras::StreamExtras;
 use crate::id::{ContextId, Controller, StreamId, TerminationId};
 use crate::reply::LocalStream;
@@ -25,6 +25,8 @@ pub struct ContextView {
     pub created: SystemTime,
     /// The two terminations that hear each other, once there are two.
     pub topology: Option<(TerminationId, TerminationId)>,
+    /// Who hears whom, in the order in which it was asked for.
+    pub associations: Vec<Association>,
     /// The terminations, in order.
     pub terminations: Vec<TerminationView>,
 }

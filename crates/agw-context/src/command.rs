@@ -244,15 +244,46 @@ pub struct ChangeThroughConnection {
     pub mode: StreamMode,
 }
 
-/// Connects two terminations of a context and isolates all others.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Changes which terminations of a context hear each other.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SetTopology {
     /// The context.
     pub context: ContextId,
-    /// One of the two that hear each other.
+    /// What changes.
+    pub change: TopologyChange,
+}
+
+/// A change of topology.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TopologyChange {
+    /// These two hear each other; all others are isolated.
+    Connect(TerminationId, TerminationId),
+    /// These pairs change, in this order; all others stay as they are.
+    Associate(Vec<Association>),
+}
+
+/// How two terminations hear each other (H.248.1 §7.1.18).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Association {
+    /// One of the two.
     pub from: TerminationId,
     /// The other one.
     pub to: TerminationId,
+    /// Who hears whom.
+    pub relation: Relation,
+    /// The stream; `None` is every one of the two that has no association of its own afterwards.
+    pub stream: Option<StreamId>,
+}
+
+/// Who of two terminations hears whom.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Relation {
+    /// Each hears the other.
+    BothWay,
+    /// What arrives at the first leaves at the second, and nothing the other way.
+    OneWay,
+    /// Neither hears the other.
+    Isolate,
 }
 
 /// Releases a termination or a context.

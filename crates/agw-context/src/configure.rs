@@ -1,16 +1,14 @@
-//! Configure, change through-connection, topology, release (TS 23.334 §8.4 to §8.6).
+//! Configure, change through-connection, release (TS 23.334 §8.4 to §8.6).
 
 use agw_relay::Transport;
 
 use crate::checks::invalid;
 use crate::command::{
-    ChangeThroughConnection, Configure, CryptoChange, Family, Release, Remote, SetTopology,
-    StreamChange,
+    ChangeThroughConnection, Configure, CryptoChange, Family, Release, Remote, StreamChange,
 };
 use crate::error::{CommandError, Reason};
 use crate::extras::StreamExtrasChange;
 use crate::id::{ContextId, TerminationId};
-use crate::leg::connect;
 use crate::model::{Stream, Termination};
 use crate::reply::{ReleaseReply, ReleasedStream, Reply, TerminationReply};
 use crate::transaction::Transaction;
@@ -117,18 +115,6 @@ impl Transaction<'_, '_> {
         }
     }
 
-    pub(crate) fn set_topology(&mut self, topology: SetTopology) -> Result<Reply, CommandError> {
-        let SetTopology { context, from, to } = topology;
-        self.termination(context, from)?;
-        self.termination(context, to)?;
-        if from == to {
-            let rule = "must differ from the other termination";
-            return Err(invalid("to_termination_id", rule, Reason::FieldValue));
-        }
-        connect(self.context(context)?, from, to, "to_termination_id")?;
-        Ok(Reply::Done { context })
-    }
-
     pub(crate) fn release(&mut self, release: Release) -> Result<Reply, CommandError> {
         let Release { context, termination } = release;
         let ids: Vec<TerminationId> = match termination {
@@ -144,7 +130,9 @@ impl Transaction<'_, '_> {
         }
         let mut streams = Vec::new();
         for termination in ids {
-            let Some(gone) = self.context(context)?.terminations.remove(termination) else {
+            let changed = self.context(context)?;
+            changed.topology.forget(termination);
+            let Some(gone) = changed.terminations.remove(termination) else {
                 continue;
             };
             for (stream, leg) in gone.streams.iter() {

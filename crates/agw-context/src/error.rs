@@ -154,6 +154,8 @@ pub enum Reason {
     CryptoOnPlainTransport,
     /// The address cannot be a peer's: unspecified, multicast, broadcast, own or of the other family.
     AddressRefused,
+    /// A relay that neither mixes nor copies cannot do it.
+    TopologyRefused,
     /// The stream exists already at the termination.
     StreamExists,
     /// Nothing is staged.
@@ -188,6 +190,7 @@ impl Reason {
             Self::SessionParameterRefused => "SESSION_PARAM_REFUSED",
             Self::CryptoOnPlainTransport => "CRYPTO_ON_PLAIN_TRANSPORT",
             Self::AddressRefused => "ADDRESS_REFUSED",
+            Self::TopologyRefused => "TOPOLOGY_REFUSED",
             Self::StreamExists => "STREAM_EXISTS",
             Self::NothingStaged => "NOTHING_STAGED",
             Self::Exhausted => "EXHAUSTED",

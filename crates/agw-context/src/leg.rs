@@ -1,17 +1,17 @@
-//! What reservations and configurations share: addresses, ports and topology of one leg.
+//! What reservations and configurations share: addresses and ports of one leg.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use agw_relay::{PortId, Transport};
+use agw_relay::PortId;
 
 use crate::audit::LocalPort;
-use crate::checks::{self, invalid};
+use crate::checks;
 use crate::command::{Family, Remote, RtcpMode, SourcePolicy};
-use crate::error::{CommandError, Reason, Resource};
+use crate::error::{CommandError, Resource};
 use crate::id::{ContextId, TerminationId};
-use crate::model::Context;
 use crate::ports::PortError;
+use crate::topology::{Topology, connect};
 use crate::transaction::Transaction;
 
 /// Pairs that are tried before a realm counts as out of them.
@@ -137,40 +137,13 @@ impl Transaction<'_, '_> {
     /// Connects the terminations of a context that has exactly two and no topology in force.
     pub(crate) fn connect_when_two(&mut self, context: ContextId) -> Result<(), CommandError> {
         let context = self.context(context)?;
-        let still_there = context.topology.is_some_and(|(a, b)| {
-            context.terminations.contains_key(a) && context.terminations.contains_key(b)
-        });
-        if still_there {
+        if context.topology != Topology::Isolated {
             return Ok(());
         }
-        context.topology = None;
         let ids: Vec<TerminationId> = context.terminations.keys().collect();
         if let [a, b] = *ids {
             connect(context, a, b, "streams")?;
         }
         Ok(())
     }
-}
-
-/// Lets two terminations hear each other; end-to-end protection must be left alone on both sides.
-pub(crate) fn connect(
-    context: &mut Context,
-    from: TerminationId,
-    to: TerminationId,
-    field: &str,
-) -> Result<(), CommandError> {
-    let streams = |id| context.terminations.get(id).map(|termination| &termination.streams);
-    let (Some(a), Some(b)) = (streams(from), streams(to)) else {
-        return Ok(());
-    };
-    let is_transparent = |transport| transport == Transport::Transparent;
-    for (id, stream) in a.iter() {
-        let opposite = b.get(id).map(|opposite| opposite.transport);
-        if opposite.is_some_and(|other| is_transparent(other) != is_transparent(stream.transport)) {
-            let rule = "a transparent stream must be transparent at both terminations";
-            return Err(invalid(field, rule, Reason::FieldValue));
-        }
-    }
-    context.topology = Some((from, to));
-    Ok(())
 }

@@ -32,16 +32,17 @@ mod reserve;
 mod setup;
 #[cfg(test)]
 mod testing;
+mod topology;
 mod transaction;
 
 pub use audit::{
     Capabilities, ContextView, KeyView, LocalPort, RealmView, StreamView, TerminationView,
 };
 pub use command::{
-    ActivateKey, CancelKey, ChangeThroughConnection, Command, Configure, ContextChoice,
-    CryptoChange, CryptoContext, DirectedKey, Direction, Family, KeySlot, KeySource, Media,
-    Release, Remote, Reserve, RtcpMode, SetTopology, SourcePolicy, StageKey, StreamChange,
-    StreamMode, StreamSpec,
+    ActivateKey, Association, CancelKey, ChangeThroughConnection, Command, Configure,
+    ContextChoice, CryptoChange, CryptoContext, DirectedKey, Direction, Family, KeySlot, KeySource,
+    Media, Relation, Release, Remote, Reserve, RtcpMode, SetTopology, SourcePolicy, StageKey,
+    StreamChange, StreamMode, StreamSpec, TopologyChange,
 };
 pub use error::{CommandError, Reason, Refused, Resource};
 pub use event::{Event, EventKind, Subject};

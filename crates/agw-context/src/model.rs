@@ -17,6 +17,7 @@ use crate::few::Few;
 use crate::held::Keys;
 use crate::id::{ContextId, Controller, StreamId, TerminationId};
 use crate::reply::LocalStream;
+use crate::topology::Topology;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Context {
@@ -24,7 +25,7 @@ pub(crate) struct Context {
     pub(crate) controller: Arc<Controller>,
     pub(crate) created: SystemTime,
     pub(crate) next_termination: u32,
-    pub(crate) topology: Option<(TerminationId, TerminationId)>,
+    pub(crate) topology: Topology,
     pub(crate) terminations: Few<TerminationId, Termination>,
 }
 
@@ -62,19 +63,6 @@ pub(crate) struct Stream {
 }
 
 impl Context {
-    /// The other end of a termination's connection, by topology.
-    pub(crate) fn opposite(&self, termination: TerminationId) -> Option<&Termination> {
-        let (a, b) = self.topology?;
-        //= tests/spec/iq.md#reservation
-        //# A context MUST connect two or more terminations.
-        let opposite = match termination {
-            t if t == a => b,
-            t if t == b => a,
-            _ => return None,
-        };
-        self.terminations.get(opposite)
-    }
-
     /// Every stream with its place.
     pub(crate) fn streams(&self) -> impl Iterator<Item = (TerminationId, StreamId, &Stream)> {
         self.terminations.iter().flat_map(|(termination, t)| {
@@ -86,9 +74,7 @@ impl Context {
     pub(crate) fn specs(&self) -> BTreeMap<u32, (IngressSpec, EgressSpec)> {
         self.streams()
             .map(|(termination, id, stream)| {
-                let opposite =
-                    self.opposite(termination).and_then(|opposite| opposite.streams.get(id));
-                let output = opposite.map(|opposite| EgressId(opposite.leg));
+                let output = self.output(termination, id).map(Stream::egress_id);
                 (stream.leg, (stream.ingress_spec(output), stream.egress_spec()))
             })
             .collect()
@@ -109,7 +95,8 @@ impl Context {
             correlation: self.correlation.clone(),
             controller: Controller::clone(&self.controller),
             created: self.created,
-            topology: self.topology,
+            topology: self.topology.pair(),
+            associations: self.topology.associations(),
             terminations: terminations.collect(),
         }
     }

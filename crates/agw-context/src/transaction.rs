@@ -20,6 +20,7 @@ use crate::id::{ContextId, Controller, TerminationId};
 use crate::leg::Place;
 use crate::model::{Context, Stream};
 use crate::ports::Ports;
+use crate::topology::Topology;
 
 /// What surrounds a transaction: who asks, and what the sans-IO line keeps out.
 pub struct Circumstances<'a> {
@@ -117,7 +118,7 @@ impl<'a, 'c> Transaction<'a, 'c> {
             controller: self.gateway.owner(self.around.controller),
             created: self.around.at,
             next_termination: 1,
-            topology: None,
+            topology: Topology::default(),
             terminations: Few::default(),
         };
         self.changed.insert(id, Some(Box::new(context)));

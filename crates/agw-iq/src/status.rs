@@ -221,7 +221,8 @@ const fn gateway_code(reason: Reason) -> Code {
         | Reason::KeyReuse
         | Reason::KeyWeak
         | Reason::CryptoOnPlainTransport
-        | Reason::AddressRefused => Code::InvalidArgument,
+        | Reason::AddressRefused
+        | Reason::TopologyRefused => Code::InvalidArgument,
         Reason::KeyRequired
         | Reason::SuiteRefused
         | Reason::SessionParameterRefused

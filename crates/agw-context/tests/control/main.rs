@@ -8,3 +8,4 @@ mod plan;
 mod reserve;
 mod streams;
 mod support;
+mod topology;

@@ -8,7 +8,7 @@ use agw_context::{
     ActivateKey, CancelKey, ChangeThroughConnection, Command, Configure, ContextChoice, ContextId,
     CryptoChange, CryptoContext, DirectedKey, Direction, KeySlot, KeySource, Media, Release,
     Remote, Reserve, RtcpMode, SetTopology, SourcePolicy, StageKey, StreamChange, StreamExtras,
-    StreamExtrasChange, StreamId, StreamMode, StreamSpec, TerminationId,
+    StreamExtrasChange, StreamId, StreamMode, StreamSpec, TerminationId, TopologyChange,
 };
 use agw_relay::Transport;
 use agw_srtp::{
@@ -243,7 +243,8 @@ impl Plan {
             Self::Topology { at, to } => {
                 let KeySlot { context, termination: from, .. } = at.slot(contexts);
                 let to = TerminationId((*to).into());
-                Command::SetTopology(SetTopology { context, from, to })
+                let change = TopologyChange::Connect(from, to);
+                Command::SetTopology(SetTopology { context, change })
             }
             Self::Release { at, whole } => {
                 let KeySlot { context, termination, .. } = at.slot(contexts);

@@ -1,4 +1,4 @@
-//! Gates, addresses, topology: what the packet path is told about a leg.
+//! Gates, addresses, connections: what the packet path is told about a leg.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use agw_context::{
     Change, ChangeThroughConnection, Command, Configure, ContextChoice, ContextId, CryptoChange,
     Policy, Reason, Release, SetTopology, SourcePolicy, StreamChange, StreamExtrasChange, StreamId,
-    StreamMode, TerminationId,
+    StreamMode, TerminationId, TopologyChange, Work,
 };
 use agw_relay::{
     Command as Step, EgressId, EgressSpec, Gate, IngressExtras, IngressSpec, Network, SourceFilter,
@@ -16,7 +16,7 @@ use agw_relay::{
 use crate::support::{World, access, core, remote, reserve, stream};
 
 /// The last specs that a transaction gives to the packet path, by leg.
-fn specs(work: &[agw_context::Work]) -> BTreeMap<u32, (Option<IngressSpec>, Option<EgressSpec>)> {
+pub(crate) fn specs(work: &[Work]) -> BTreeMap<u32, (Option<IngressSpec>, Option<EgressSpec>)> {
     let mut specs: BTreeMap<_, (Option<_>, Option<_>)> = BTreeMap::new();
     for step in work.iter().flat_map(|work| &work.steps) {
         match step {
@@ -179,7 +179,8 @@ fn the_access_leg_moves_to_a_third_termination_while_the_far_end_stays() {
     );
     assert_eq!(waiting[&2].0.as_ref().unwrap().output, None);
 
-    let topology = SetTopology { context, from: TerminationId(3), to: far.termination };
+    let change = TopologyChange::Connect(TerminationId(3), far.termination);
+    let topology = SetTopology { context, change };
     let switched = specs(&world.transact(vec![Command::SetTopology(topology)]).unwrap().work);
     let output = |leg| switched[&leg].0.as_ref().unwrap().output;
     assert_eq!([output(0), output(1), output(2)], [None, Some(EgressId(2)), Some(EgressId(1))]);

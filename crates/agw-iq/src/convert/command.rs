@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use agw_context::{
-    ActivateKey, CancelKey, ChangeThroughConnection, Command, Configure, ContextChoice, ContextId,
-    DirectedKey, KeySlot, Release, Reserve, SetTopology, StageKey, StreamId, TerminationId,
+    ActivateKey, Association, CancelKey, ChangeThroughConnection, Command, Configure,
+    ContextChoice, ContextId, DirectedKey, KeySlot, Relation, Release, Reserve, SetTopology,
+    StageKey, StreamId, TerminationId, TopologyChange,
 };
 use agw_srtp::RocOnRekey;
 
@@ -107,16 +108,54 @@ pub(crate) fn change_through_connection(
 }
 
 pub(crate) fn set_topology(command: &pb::SetTopology) -> Result<Command, InvalidRequest> {
-    let pb::SetTopology { context_id: context, from_termination_id, to_termination_id } = command;
+    let pb::SetTopology {
+        context_id: context,
+        from_termination_id,
+        to_termination_id,
+        associations,
+    } = command;
+    let context = context_id(*context)?;
+    if !associations.is_empty() {
+        if (*from_termination_id, *to_termination_id) != (0, 0) {
+            let rule = "does not go together with two terminations that hear each other";
+            return Err(InvalidRequest::value("associations", rule));
+        }
+        let associations = each("associations", associations, association)?;
+        let change = TopologyChange::Associate(associations);
+        return Ok(Command::SetTopology(SetTopology { context, change }));
+    }
     if from_termination_id == to_termination_id && *to_termination_id != 0 {
         let rule = "differs from from_termination_id";
         return Err(InvalidRequest::value("to_termination_id", rule));
     }
-    Ok(Command::SetTopology(SetTopology {
-        context: context_id(*context)?,
-        from: termination_id("from_termination_id", *from_termination_id)?,
-        to: termination_id("to_termination_id", *to_termination_id)?,
-    }))
+    let change = TopologyChange::Connect(
+        termination_id("from_termination_id", *from_termination_id)?,
+        termination_id("to_termination_id", *to_termination_id)?,
+    );
+    Ok(Command::SetTopology(SetTopology { context, change }))
+}
+
+fn association(association: &pb::Association) -> Result<Association, InvalidRequest> {
+    let pb::Association { from_termination_id, to_termination_id, relation: related, stream_id } =
+        association;
+    let from = termination_id("from_termination_id", *from_termination_id)?;
+    let to = termination_id("to_termination_id", *to_termination_id)?;
+    if from == to {
+        let rule = "differs from from_termination_id";
+        return Err(InvalidRequest::value("to_termination_id", rule));
+    }
+    let relation = relation(*related)?;
+    Ok(Association { from, to, relation, stream: optional_stream(*stream_id)? })
+}
+
+fn relation(relation: i32) -> Result<Relation, InvalidRequest> {
+    match pb::Relation::try_from(relation) {
+        Ok(pb::Relation::Unspecified) => Err(InvalidRequest::missing("relation")),
+        Ok(pb::Relation::BothWay) => Ok(Relation::BothWay),
+        Ok(pb::Relation::OneWay) => Ok(Relation::OneWay),
+        Ok(pb::Relation::Isolate) => Ok(Relation::Isolate),
+        Err(_) => Err(InvalidRequest::unknown("relation", relation)),
+    }
 }
 
 pub(crate) fn release(command: &pb::Release) -> Result<Command, InvalidRequest> {

@@ -3,8 +3,9 @@
 use std::time::{Duration, Instant};
 
 use agw_context::{
-    Capabilities, ContextView, Controller, KeySource, KeyView, Media, RealmView, Remote, RtcpMode,
-    SourcePolicy, StreamExtras, StreamMode, StreamView, TerminationView,
+    Association, Capabilities, ContextView, Controller, KeySource, KeyView, Media, RealmView,
+    Relation, Remote, RtcpMode, SourcePolicy, StreamExtras, StreamMode, StreamView,
+    TerminationView,
 };
 use agw_relay::{SourceFilter, Transport};
 
@@ -17,7 +18,8 @@ use crate::reply::{gateway_state, local_stream, socket_address};
 
 pub(crate) fn context_info(context: AuditedContext, now: Instant) -> pb::ContextInfo {
     let AuditedContext { view, statistics } = context;
-    let ContextView { id, correlation, controller, created, topology, terminations } = view;
+    let ContextView { id, correlation, controller, created, topology, associations, terminations } =
+        view;
     let Controller(controller) = controller;
     let mut info = pb::ContextInfo {
         context_id: id.0,
@@ -29,6 +31,7 @@ pub(crate) fn context_info(context: AuditedContext, now: Instant) -> pb::Context
             to_termination_id: to.0,
         }),
         terminations: terminations.into_iter().map(termination_info).collect(),
+        associations: associations.into_iter().map(association).collect(),
     };
     for (termination, stream, ingress, egress) in &statistics {
         let found = info
@@ -42,6 +45,21 @@ pub(crate) fn context_info(context: AuditedContext, now: Instant) -> pb::Context
         }
     }
     info
+}
+
+fn association(association: Association) -> pb::Association {
+    let Association { from, to, relation, stream } = association;
+    let relation = match relation {
+        Relation::BothWay => pb::Relation::BothWay,
+        Relation::OneWay => pb::Relation::OneWay,
+        Relation::Isolate => pb::Relation::Isolate,
+    };
+    pb::Association {
+        from_termination_id: from.0,
+        to_termination_id: to.0,
+        relation: relation.into(),
+        stream_id: stream.map_or(0, |stream| stream.0.into()),
+    }
 }
 
 fn termination_info(termination: TerminationView) -> pb::TerminationInfo {

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use agw_context::{
-    ActivateKey, CancelKey, ChangeThroughConnection, Command, ContextChoice, ContextId,
-    CryptoChange, DirectedKey, Direction, Family, KeySlot, KeySource, Media, Release, Remote,
-    RtcpMode, SetTopology, SourcePolicy, StreamId, StreamMode, TerminationId,
+    ActivateKey, Association, CancelKey, ChangeThroughConnection, Command, ContextChoice,
+    ContextId, CryptoChange, DirectedKey, Direction, Family, KeySlot, KeySource, Media, Relation,
+    Release, Remote, RtcpMode, SetTopology, SourcePolicy, StreamId, StreamMode, TerminationId,
+    TopologyChange,
 };
 use agw_relay::Transport;
 use agw_srtp::{MasterKey, RocOnRekey, SessionParameters, Suite};
@@ -198,6 +199,31 @@ async fn a_configuration_changes_what_it_names_and_keeps_the_rest() {
 }
 
 #[tokio::test]
+async fn associations_reach_the_gateway_in_their_order() {
+    let rig = rig().await;
+    let associations = [
+        (1, 2, pb::Relation::Isolate, 0),
+        (3, 2, pb::Relation::BothWay, 4),
+        (4, 2, pb::Relation::OneWay, 0),
+    ];
+    let topology = sent::associations(&associations);
+    rig.client.set_topology(topology).await.unwrap();
+    let Command::SetTopology(topology) = rig.fake.command() else { panic!("topology") };
+    let association = |from, to, relation, stream| Association {
+        from: TerminationId(from),
+        to: TerminationId(to),
+        relation,
+        stream,
+    };
+    let expected = TopologyChange::Associate(vec![
+        association(1, 2, Relation::Isolate, None),
+        association(3, 2, Relation::BothWay, Some(StreamId(4))),
+        association(4, 2, Relation::OneWay, None),
+    ]);
+    assert_eq!(topology.change, expected);
+}
+
+#[tokio::test]
 async fn gates_topology_and_release_reach_the_gateway() {
     let rig = rig().await;
     rig.client.change_through_connection(sent::gates()).await.unwrap();
@@ -210,11 +236,16 @@ async fn gates_topology_and_release_reach_the_gateway() {
     };
     assert_eq!(change, expected);
 
-    let topology = pb::SetTopology { context_id: 7, from_termination_id: 3, to_termination_id: 2 };
+    let topology = pb::SetTopology {
+        context_id: 7,
+        from_termination_id: 3,
+        to_termination_id: 2,
+        associations: Vec::new(),
+    };
     rig.client.set_topology(topology).await.unwrap();
     let Command::SetTopology(topology) = rig.fake.command() else { panic!("topology") };
-    let (from, to) = (TerminationId(3), TerminationId(2));
-    assert_eq!(topology, SetTopology { context: ContextId(7), from, to });
+    let change = TopologyChange::Connect(TerminationId(3), TerminationId(2));
+    assert_eq!(topology, SetTopology { context: ContextId(7), change });
 
     let release = pb::Release { context_id: 7, termination_id: 2 };
     let reply = rig.client.release(release).await.unwrap();

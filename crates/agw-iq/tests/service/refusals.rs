@@ -345,3 +345,30 @@ async fn a_request_of_more_than_64_kib_is_refused_unread() {
     assert_eq!(status.code(), Code::OutOfRange);
     assert_eq!(rig.fake.transactions(), 0);
 }
+
+#[tokio::test]
+async fn an_association_that_breaks_a_rule_is_refused_with_its_path() {
+    let rig = rig().await;
+    let good = (1, 2, pb::Relation::BothWay, 0);
+    let cases = [
+        ((0, 2, pb::Relation::BothWay, 0), "FIELD_MISSING", "from_termination_id", 441),
+        ((1, 0, pb::Relation::BothWay, 0), "FIELD_MISSING", "to_termination_id", 441),
+        ((2, 2, pb::Relation::BothWay, 0), "FIELD_VALUE", "to_termination_id", 449),
+        ((1, 2, pb::Relation::Unspecified, 0), "FIELD_MISSING", "relation", 441),
+        ((1, 2, pb::Relation::OneWay, 65_536), "FIELD_VALUE", "stream_id", 449),
+    ];
+    for (association, reason, field, h248_code) in cases {
+        let topology = sent::associations(&[good, association]);
+        let error = rig.client.set_topology(topology).await.unwrap_err();
+        let field = format!("set_topology.associations[1].{field}");
+        check(&error, Code::InvalidArgument, reason, h248_code, &field);
+    }
+    let mut unknown = sent::associations(&[good]);
+    unknown.associations[0].relation = 9;
+    let error = rig.client.set_topology(unknown).await.unwrap_err();
+    let field = "set_topology.associations[0].relation";
+    check(&error, Code::InvalidArgument, "FIELD_VALUE", 449, field);
+    let both = pb::SetTopology { from_termination_id: 1, ..sent::associations(&[good]) };
+    let error = rig.client.set_topology(both).await.unwrap_err();
+    check(&error, Code::InvalidArgument, "FIELD_VALUE", 449, "set_topology.associations");
+}

@@ -3,9 +3,9 @@
 use std::time::{Duration, SystemTime};
 
 use agw_context::{
-    CommandError, ContextId, ContextView, Controller, KeySource, KeyView, LocalStream, Media,
-    Refused, Remote, RtcpMode, SourcePolicy, StreamExtras, StreamId, StreamMode, StreamView,
-    TerminationId, TerminationView,
+    Association, CommandError, ContextId, ContextView, Controller, KeySource, KeyView, LocalStream,
+    Media, Refused, Relation, Remote, RtcpMode, SourcePolicy, StreamExtras, StreamId, StreamMode,
+    StreamView, TerminationId, TerminationView,
 };
 use agw_relay::{
     CryptoSnapshot, EgressId, IngressId, Network, RelayStats, SourceFilter, SourceSnapshot,
@@ -20,7 +20,7 @@ use agw_iq::backend::{AuditPage, AuditQuery, AuditedContext, TransactError, Work
 use agw_iq::pb;
 
 use crate::fake::{ago, from, gateway, rig, snapshots, status};
-use crate::sent::address;
+use crate::sent::{address, associations};
 
 fn context(id: u32) -> AuditedContext {
     let stream = StreamView {
@@ -60,9 +60,18 @@ fn context(id: u32) -> AuditedContext {
         controller: Controller("alg-1".to_owned()),
         created: SystemTime::UNIX_EPOCH + Duration::from_millis(1_500),
         topology: Some((TerminationId(1), TerminationId(2))),
+        associations: vec![
+            association(Relation::BothWay, None),
+            association(Relation::OneWay, Some(StreamId(2))),
+            association(Relation::Isolate, Some(StreamId(3))),
+        ],
         terminations: vec![TerminationView { id: TerminationId(1), realm, streams: vec![stream] }],
     };
     AuditedContext { view, statistics: Vec::new() }
+}
+
+fn association(relation: Relation, stream: Option<StreamId>) -> Association {
+    Association { from: TerminationId(1), to: TerminationId(2), relation, stream }
 }
 
 #[tokio::test]
@@ -277,4 +286,21 @@ async fn a_gateway_that_drains_says_so_in_every_reply() {
     let request = crate::sent::reserve_request("");
     let answer = rig.client.service().reserve_connection_point(request).await.unwrap();
     assert!(answer.into_inner().gateway.unwrap().draining);
+}
+
+#[tokio::test]
+async fn an_audit_tells_every_association() {
+    let rig = rig().await;
+    let page = AuditPage { contexts: vec![context(4)], more: false };
+    rig.fake.state().pages.push_back(Ok(page));
+
+    let request = from("alg-1", pb::AuditValueRequest::default());
+    let answer = rig.client.service().audit_value(request).await.unwrap().into_inner();
+
+    let expected = associations(&[
+        (1, 2, pb::Relation::BothWay, 0),
+        (1, 2, pb::Relation::OneWay, 2),
+        (1, 2, pb::Relation::Isolate, 3),
+    ]);
+    assert_eq!(answer.contexts[0].associations, expected.associations);
 }

@@ -88,3 +88,14 @@ pub(crate) fn stage_key() -> pb::StageKey {
 pub(crate) fn command(command: pb::command::Command) -> pb::Command {
     pb::Command { command: Some(command) }
 }
+
+/// A change of topology by its associations: from, to, relation, stream.
+pub(crate) fn associations(associations: &[(u32, u32, pb::Relation, u32)]) -> pb::SetTopology {
+    let association = |&(from, to, relation, stream_id): &(u32, u32, pb::Relation, u32)| {
+        let (from_termination_id, to_termination_id) = (from, to);
+        let relation = relation.into();
+        pb::Association { from_termination_id, to_termination_id, relation, stream_id }
+    };
+    let associations = associations.iter().map(association).collect();
+    pb::SetTopology { context_id: 7, associations, ..pb::SetTopology::default() }
+}

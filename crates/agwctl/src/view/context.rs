@@ -21,7 +21,17 @@ pub(crate) struct ContextView {
     controller: String,
     created: Option<String>,
     topology: Option<[u32; 2]>,
+    associations: Vec<AssociationView>,
     pub(crate) terminations: Vec<TerminationView>,
+}
+
+/// How two terminations hear each other.
+#[derive(Debug, Serialize)]
+struct AssociationView {
+    from_termination_id: u32,
+    to_termination_id: u32,
+    relation: Option<String>,
+    stream_id: Option<u32>,
 }
 
 /// A termination.
@@ -117,6 +127,7 @@ impl From<pb::ContextInfo> for ContextView {
             created,
             topology,
             terminations,
+            associations,
         } = context;
         Self {
             context_id,
@@ -124,7 +135,30 @@ impl From<pb::ContextInfo> for ContextView {
             controller,
             created: created.map(|created| created.to_string()),
             topology: topology.map(|both| [both.from_termination_id, both.to_termination_id]),
+            associations: associations.into_iter().map(AssociationView::from).collect(),
             terminations: terminations.into_iter().map(TerminationView::from).collect(),
+        }
+    }
+}
+
+impl From<pb::Association> for AssociationView {
+    fn from(association: pb::Association) -> Self {
+        let relation = word(association.relation().as_str_name(), "RELATION_");
+        let pb::Association { from_termination_id, to_termination_id, relation: _, stream_id } =
+            association;
+        let stream_id = Some(stream_id).filter(|&stream| stream != 0);
+        Self { from_termination_id, to_termination_id, relation, stream_id }
+    }
+}
+
+impl AssociationView {
+    fn words(&self) -> String {
+        let Self { from_termination_id: from, to_termination_id: to, relation, stream_id } = self;
+        let of_stream = stream_id.map(|id| format!(" on stream {id}")).unwrap_or_default();
+        match relation.as_deref() {
+            Some("both_way") => format!("{from} and {to} hear each other{of_stream}"),
+            Some("one_way") => format!("{to} hears {from}{of_stream}"),
+            Some(_) | None => format!("{from} and {to} are isolated{of_stream}"),
         }
     }
 }
@@ -314,7 +348,9 @@ impl ContextsView {
 impl ContextView {
     /// As tables: facts, then one table for each stream.
     pub(crate) fn tables(&self) -> String {
-        let topology = self.topology.map(|[from, to]| format!("{from} and {to} hear each other"));
+        let associations: Vec<String> =
+            self.associations.iter().map(AssociationView::words).collect();
+        let topology = Some(associations.join(", ")).filter(|words| !words.is_empty());
         let facts = facts([
             ("context", self.context_id.to_string()),
             ("correlation", dash(self.correlation_id.clone())),
