@@ -285,6 +285,7 @@ impl Foreign {
             | Suite::AesCm192HmacSha1_32
             | Suite::AesCm256HmacSha1_80
             | Suite::AesCm256HmacSha1_32
+            | Suite::AesF8128HmacSha1_80
             | Suite::NullHmacSha1_80
             | Suite::NullHmacSha1_32 => return None,
         };

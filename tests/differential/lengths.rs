@@ -18,7 +18,8 @@ const BATCH: usize = 64;
 fn packets_of_every_length_leave_every_engine_as_they_leave_libsrtp() {
     let Some(library) = library() else { return };
     // libsrtp derives AES-192 session keys in its own way: see `known_differences`.
-    for suite in Suite::ALL.into_iter().filter(|suite| suite.key_len() != 24) {
+    let alike = |suite: &Suite| library.knows(*suite) && suite.key_len() != 24;
+    for suite in Suite::ALL.into_iter().filter(alike) {
         for engine in engines() {
             let octets: Vec<u8> =
                 (0..suite.key_len() + suite.salt_len()).map(|n| n as u8).collect();

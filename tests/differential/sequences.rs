@@ -46,7 +46,9 @@ macro_rules! suites {
 
         #[test]
         fn no_suite_is_left_out() {
-            assert_eq!([$(Suite::$suite),*], Suite::ALL);
+            // libsrtp has no f8.
+            let suites = Suite::ALL.into_iter().filter(|suite| !suite.is_f8());
+            assert!(suites.eq([$(Suite::$suite),*]));
         }
     };
 }

@@ -186,6 +186,30 @@ fn authentication_alone_is_possible_where_policy_allows_it() {
     }
 }
 
+//= tests/spec/srtp.md#f8-mode
+//= type=test
+//# F8_128_HMAC_SHA1_80 MUST be refused unless policy allows it.
+#[test]
+fn f8_is_refused_by_name_and_carries_a_call_where_policy_allows_it() {
+    let suite = Suite::AesF8128HmacSha1_80;
+    let gateway = Gateway::start();
+    let keys = [suite; 2].map(Key::random);
+    let access = Leg::secured(Side::Access.peer(), &keys[0], &keys[1]).stream;
+    let reserve = api::reserve("access", vec![access]);
+    let refused = gateway.wait(gateway.iq.reserve_and_configure(reserve)).expect_err("no f8");
+    assert_eq!(refused.reason.as_deref(), Some("SUITE_REFUSED"));
+    assert!(refused.to_string().contains("F8_128_HMAC_SHA1_80"), "{refused}");
+    drop(gateway);
+
+    let gateway = Gateway::with(&["policy.allow_f8=true"]);
+    let (mut call, ..) = Call::e2ae_at(&gateway, suite, 3);
+    for _ in 0..20 {
+        call.talk();
+    }
+    call.report();
+    assert!(call.is_silent());
+}
+
 fn call_packet(ssrc: u32) -> Vec<u8> {
     agw_tests::packet::rtp(ssrc, 1, 1)
 }

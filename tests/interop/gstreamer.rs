@@ -153,6 +153,7 @@ fn names(suite: Suite) -> (&'static str, &'static str) {
         Suite::AesCm128HmacSha1_32
         | Suite::AesCm192HmacSha1_80
         | Suite::AesCm192HmacSha1_32
+        | Suite::AesF8128HmacSha1_80
         | Suite::NullHmacSha1_80
         | Suite::NullHmacSha1_32 => panic!("{} is not tried", suite.name()),
     }

@@ -281,6 +281,7 @@ const fn suite_number(suite: Suite) -> pb::Suite {
         Suite::AeadAes256Gcm => pb::Suite::AeadAes256Gcm,
         Suite::NullHmacSha1_80 => pb::Suite::NullHmacSha180,
         Suite::NullHmacSha1_32 => pb::Suite::NullHmacSha132,
+        Suite::AesF8128HmacSha1_80 => pb::Suite::F8128HmacSha180,
     }
 }
 

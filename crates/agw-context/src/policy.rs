@@ -16,6 +16,8 @@ pub struct Policy {
     pub max_streams: usize,
     /// Whether suites without encryption may be used.
     pub allow_null: bool,
+    /// Whether F8_128_HMAC_SHA1_80 may be used (RFC 4568 §6.2.3).
+    pub allow_f8: bool,
     /// Whether UNENCRYPTED_SRTP and UNENCRYPTED_SRTCP may be used (RFC 4568 §6.3.2).
     pub allow_unencrypted: bool,
     /// The most SSRCs of one secured direction, whatever a controller asks for.
@@ -41,6 +43,7 @@ impl Default for Policy {
             max_terminations: 8,
             max_streams: 64,
             allow_null: false,
+            allow_f8: false,
             allow_unencrypted: false,
             max_sources: 64,
             default_overlap: Duration::from_secs(2),
@@ -57,6 +60,8 @@ impl Policy {
     /// Whether a suite may be used.
     #[must_use]
     pub fn allows(&self, suite: Suite) -> bool {
-        self.allow_null || !suite.is_null()
+        //= tests/spec/srtp.md#f8-mode
+        //# F8_128_HMAC_SHA1_80 MUST be refused unless policy allows it.
+        (self.allow_null || !suite.is_null()) && (self.allow_f8 || !suite.is_f8())
     }
 }

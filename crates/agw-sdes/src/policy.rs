@@ -12,6 +12,8 @@ pub struct Policy {
     pub allow_unencrypted: bool,
     /// Accept the suites that authenticate without encryption, `NULL_HMAC_SHA1_*`.
     pub allow_null: bool,
+    /// Accept `F8_128_HMAC_SHA1_80` (RFC 4568 §6.2.3).
+    pub allow_f8: bool,
 }
 
 /// The rule by which a well-formed line is not used (RFC 4568 §5.1.2, §7.1.2).
@@ -35,6 +37,9 @@ pub enum Refusal {
     /// A suite without encryption, not allowed by configuration.
     #[error("a NULL suite does not encrypt, and the policy asks for it")]
     NullSuite,
+    /// The f8 suite, not allowed by configuration.
+    #[error("F8_128_HMAC_SHA1_80 is against the policy (RFC 4568 §6.2.3)")]
+    F8Suite,
     /// A parameter that turns encryption off, not allowed by configuration.
     #[error("UNENCRYPTED_SRTP and UNENCRYPTED_SRTCP are against the policy (RFC 4568 §6.3.2)")]
     Unencrypted,
@@ -54,6 +59,9 @@ impl Policy {
         //# The NULL cipher MUST be refused unless policy allows it.
         if suite.is_null() && !self.allow_null {
             return Err(Refusal::NullSuite);
+        }
+        if suite.is_f8() && !self.allow_f8 {
+            return Err(Refusal::F8Suite);
         }
         let unencrypted = attribute.parameters().iter().any(|parameter| match parameter {
             SessionParameter::UnencryptedSrtp | SessionParameter::UnencryptedSrtcp => true,

@@ -21,8 +21,7 @@ const ALIASES: [(&str, Suite); 4] = [
 /// `AEAD_AES_*_GCM_8` is not a spelling of `AEAD_AES_*_GCM`: it is the draft's suite with a tag of
 /// 8 octets instead of 16 (FreeSWITCH and Asterisk compute it so), and the two do not interwork.
 /// `F8_128_HMAC_SHA1_32` is what the grammar of RFC 4568 §9.2 prints for `F8_128_HMAC_SHA1_80`.
-const KNOWN_ELSEWHERE: [&str; 11] = [
-    "F8_128_HMAC_SHA1_80",
+const KNOWN_ELSEWHERE: [&str; 10] = [
     "F8_128_HMAC_SHA1_32",
     "SEED_CTR_128_HMAC_SHA1_80",
     "SEED_128_CCM_80",

@@ -13,12 +13,12 @@ use crate::sha1::MacKey;
 const MAX_KEY: usize = 32;
 
 /// Cipher and MAC of SRTP or SRTCP.
-pub(crate) trait CounterMode {
+pub(crate) trait StreamCipher {
     /// The key of the MAC.
     fn mac(&self) -> &MacKey;
 
-    /// Encrypts or decrypts `octets` of the packet.
-    fn apply_keystream(&self, level: Level, frame: &Frame<'_>, octets: &mut [u8]);
+    /// Encrypts or decrypts `octets` of the packet, which follow those in the clear.
+    fn apply_keystream(&self, level: Level, frame: &Frame<'_>, clear: &[u8], octets: &mut [u8]);
 }
 
 /// Keys expanded; `KEYS` is 11 for AES-128, 13 for AES-192, 15 for AES-256.
@@ -64,22 +64,22 @@ impl<const KEYS: usize> Compact<KEYS> {
     }
 }
 
-impl<const KEYS: usize> CounterMode for Expanded<KEYS> {
+impl<const KEYS: usize> StreamCipher for Expanded<KEYS> {
     fn mac(&self) -> &MacKey {
         &self.mac
     }
 
-    fn apply_keystream(&self, level: Level, frame: &Frame<'_>, octets: &mut [u8]) {
+    fn apply_keystream(&self, level: Level, frame: &Frame<'_>, _clear: &[u8], octets: &mut [u8]) {
         aes::apply_keystream(level, &self.round_keys, first_counter(self.salt, frame), octets);
     }
 }
 
-impl<const KEYS: usize> CounterMode for Compact<KEYS> {
+impl<const KEYS: usize> StreamCipher for Compact<KEYS> {
     fn mac(&self) -> &MacKey {
         &self.mac
     }
 
-    fn apply_keystream(&self, level: Level, frame: &Frame<'_>, octets: &mut [u8]) {
+    fn apply_keystream(&self, level: Level, frame: &Frame<'_>, _clear: &[u8], octets: &mut [u8]) {
         let key = self.cipher.get(..RoundKeys::<KEYS>::KEY_OCTETS).unwrap_or_default();
         let round_keys = RoundKeys::<KEYS>::new(key);
         aes::apply_keystream(level, &round_keys, first_counter(self.salt, frame), octets);
@@ -94,7 +94,7 @@ impl<const KEYS: usize> CounterMode for Compact<KEYS> {
 /// [`CryptoFailure::TooShort`] or [`CryptoFailure::NoRoom`]; the packet is as it was.
 #[inline]
 pub(crate) fn begin(
-    keys: &dyn CounterMode,
+    keys: &dyn StreamCipher,
     level: Level,
     frame: &Frame<'_>,
     buffer: &mut [u8],
@@ -114,7 +114,7 @@ pub(crate) fn begin(
 /// SRTP: packet, identifier, tag. SRTCP: packet, E flag and index, identifier, tag.
 #[inline]
 fn encrypt(
-    keys: &dyn CounterMode,
+    keys: &dyn StreamCipher,
     level: Level,
     frame: &Frame<'_>,
     buffer: &mut [u8],
@@ -143,7 +143,7 @@ fn encrypt(
 /// [`CryptoFailure::Authentication`]; the packet is as it was.
 #[inline]
 pub(crate) fn finish(
-    keys: &dyn CounterMode,
+    keys: &dyn StreamCipher,
     level: Level,
     frame: &Frame<'_>,
     buffer: &mut [u8],
@@ -191,11 +191,13 @@ pub(crate) fn appendix(frame: &Frame<'_>) -> u32 {
 
 /// Encrypts or decrypts what is not in the clear.
 #[inline]
-fn cipher(keys: &dyn CounterMode, level: Level, frame: &Frame<'_>, packet: &mut [u8]) {
+fn cipher(keys: &dyn StreamCipher, level: Level, frame: &Frame<'_>, packet: &mut [u8]) {
     //= tests/spec/srtp.md#packet-forms
     //# Padding MUST be inside the encrypted part.
-    if let (true, Some(octets)) = (frame.encrypted, packet.get_mut(frame.clear_octets..)) {
-        keys.apply_keystream(level, frame, octets);
+    if let (true, Some((clear, octets))) =
+        (frame.encrypted, packet.split_at_mut_checked(frame.clear_octets))
+    {
+        keys.apply_keystream(level, frame, clear, octets);
     }
 }
 

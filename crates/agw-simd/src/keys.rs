@@ -11,7 +11,8 @@ use agw_srtp::{CryptoFailure, Frame, MasterKey, Operation, SessionKeys, Suite};
 use zeroize::ZeroizeOnDrop;
 
 use crate::Level;
-use crate::cm::{self, CounterMode};
+use crate::cm::{self, StreamCipher};
+use crate::f8;
 use crate::gcm::{CompactGalois, Galois};
 
 /// The session keys of one master key. Wiped on drop: every part wipes itself.
@@ -28,6 +29,7 @@ enum Suited {
     CounterMode256(Box<Keys<cm::Expanded<15>, cm::Compact<15>>>),
     Galois128(Box<Keys<Galois<11>, CompactGalois<11>>>),
     Galois256(Box<Keys<Galois<15>, CompactGalois<15>>>),
+    F8(Box<Keys<f8::Expanded, f8::Compact>>),
 }
 
 /// Keys for SRTP and for SRTCP.
@@ -44,6 +46,7 @@ const _: () = {
     assert!(size_of::<Keys<cm::Expanded<11>, cm::Compact<11>>>() <= 384);
     assert!(size_of::<Keys<cm::Expanded<13>, cm::Compact<13>>>() <= MAX_OCTETS);
     assert!(size_of::<Keys<cm::Expanded<15>, cm::Compact<15>>>() <= MAX_OCTETS);
+    assert!(size_of::<Keys<f8::Expanded, f8::Compact>>() <= MAX_OCTETS);
     assert!(size_of::<Keys<Galois<11>, CompactGalois<11>>>() <= MAX_OCTETS);
     assert!(size_of::<Keys<Galois<15>, CompactGalois<15>>>() <= MAX_OCTETS);
 };
@@ -51,7 +54,7 @@ const _: () = {
 /// The keys of a packet, as the way it is worked on.
 pub(crate) enum Transform<'a> {
     /// In two halves, around a MAC.
-    CounterMode(&'a dyn CounterMode),
+    Stream(&'a dyn StreamCipher),
     /// At one go.
     Galois(&'a dyn GaloisMode),
 }
@@ -120,6 +123,10 @@ impl SimdKeys {
                 srtp: Galois::new(srtp),
                 srtcp: CompactGalois::new(srtcp),
             })),
+            Suite::AesF8128HmacSha1_80 => Suited::F8(Box::new(Keys {
+                srtp: f8::Expanded::new(level, srtp),
+                srtcp: f8::Compact::new(level, srtcp),
+            })),
         };
         Self { suited }
     }
@@ -132,16 +139,18 @@ impl SimdKeys {
             Operation::ProtectSrtcp | Operation::UnprotectSrtcp => false,
         };
         match (&self.suited, srtp) {
-            (Suited::CounterMode128(keys), true) => Transform::CounterMode(&keys.srtp),
-            (Suited::CounterMode128(keys), false) => Transform::CounterMode(&keys.srtcp),
-            (Suited::CounterMode192(keys), true) => Transform::CounterMode(&keys.srtp),
-            (Suited::CounterMode192(keys), false) => Transform::CounterMode(&keys.srtcp),
-            (Suited::CounterMode256(keys), true) => Transform::CounterMode(&keys.srtp),
-            (Suited::CounterMode256(keys), false) => Transform::CounterMode(&keys.srtcp),
+            (Suited::CounterMode128(keys), true) => Transform::Stream(&keys.srtp),
+            (Suited::CounterMode128(keys), false) => Transform::Stream(&keys.srtcp),
+            (Suited::CounterMode192(keys), true) => Transform::Stream(&keys.srtp),
+            (Suited::CounterMode192(keys), false) => Transform::Stream(&keys.srtcp),
+            (Suited::CounterMode256(keys), true) => Transform::Stream(&keys.srtp),
+            (Suited::CounterMode256(keys), false) => Transform::Stream(&keys.srtcp),
             (Suited::Galois128(keys), true) => Transform::Galois(&keys.srtp),
             (Suited::Galois128(keys), false) => Transform::Galois(&keys.srtcp),
             (Suited::Galois256(keys), true) => Transform::Galois(&keys.srtp),
             (Suited::Galois256(keys), false) => Transform::Galois(&keys.srtcp),
+            (Suited::F8(keys), true) => Transform::Stream(&keys.srtp),
+            (Suited::F8(keys), false) => Transform::Stream(&keys.srtcp),
         }
     }
 
@@ -159,6 +168,7 @@ impl SimdKeys {
             Suited::CounterMode256(keys) => prefetch(&keys.srtp, lines),
             Suited::Galois128(keys) => prefetch(&keys.srtp, 0..MOST_LINES),
             Suited::Galois256(keys) => prefetch(&keys.srtp, 0..MOST_LINES),
+            Suited::F8(keys) => prefetch(&keys.srtp, lines),
         }
     }
 
@@ -173,6 +183,7 @@ impl SimdKeys {
             Suited::CounterMode128(keys) => prefetch(&keys.srtp, lines),
             Suited::CounterMode192(keys) => prefetch(&keys.srtp, lines),
             Suited::CounterMode256(keys) => prefetch(&keys.srtp, lines),
+            Suited::F8(keys) => prefetch(&keys.srtp, lines),
             Suited::Galois128(_) | Suited::Galois256(_) => {}
         }
     }
@@ -251,6 +262,8 @@ mod tests {
         wipes::<MacKey>();
         wipes::<cm::Expanded<11>>();
         wipes::<cm::Compact<13>>();
+        wipes::<f8::Expanded>();
+        wipes::<f8::Compact>();
         wipes::<Galois<11>>();
         wipes::<CompactGalois<15>>();
     }

@@ -20,6 +20,8 @@ mod any;
 mod cm;
 mod cpu;
 #[cfg(target_arch = "x86_64")]
+mod f8;
+#[cfg(target_arch = "x86_64")]
 mod gcm;
 #[cfg(all(test, target_arch = "x86_64"))]
 mod guarded;

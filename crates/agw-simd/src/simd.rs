@@ -6,7 +6,7 @@ use agw_srtp::{Engine, Job, MasterKey};
 use arrayvec::ArrayVec;
 
 use crate::Level;
-use crate::cm::{self, CounterMode};
+use crate::cm::{self, StreamCipher};
 use crate::keys::{self, AsSimdKeys, SimdKeys, Transform};
 use crate::sha1::{self, MacKey, Message};
 
@@ -34,7 +34,7 @@ pub struct Simd {
 /// A job that waits for its MAC.
 struct Pending<'a> {
     place: usize,
-    keys: &'a dyn CounterMode,
+    keys: &'a dyn StreamCipher,
     mac: &'a MacKey,
     /// The tag is inside the packet: it is to be opened.
     opens: bool,
@@ -91,7 +91,7 @@ impl Simd {
             let Some(keys) = job.keys().and_then(K::simd_keys) else { continue };
             let (frame, octets) = (job.frame(), job.packet_octets());
             let outcome = match keys.transform(&frame) {
-                Transform::CounterMode(keys) => {
+                Transform::Stream(keys) => {
                     match cm::begin(keys, self.level, &frame, job.buffer(), octets) {
                         Ok(covered_octets) => {
                             let opens = octets != covered_octets;

@@ -4,13 +4,17 @@
 //! HMAC states are kept, so that a packet costs no key schedule.
 
 mod cm;
+mod f8;
 mod gcm;
+mod hmac_sha1;
 
 use zeroize::ZeroizeOnDrop;
 
 pub(crate) use self::cm::AesKey;
 use self::cm::CounterMode;
+pub(crate) use self::f8::F8;
 use self::gcm::Galois;
+use self::hmac_sha1::HmacSha1;
 use crate::engine::{Engine, Frame, Job, Operation};
 use crate::kdf::{ProtocolKeys, SessionKeys};
 use crate::{CryptoFailure, MasterKey, Suite};
@@ -33,7 +37,9 @@ struct Transforms {
 
 /// What a suite does to a packet.
 pub(crate) enum Transform {
-    CounterMode(CounterMode),
+    CounterMode(HmacSha1<CounterMode>),
+    /// Elsewhere: it is twice as long, and rare.
+    F8(Box<HmacSha1<F8>>),
     Galois(Galois),
 }
 
@@ -81,8 +87,10 @@ impl Transform {
     pub(crate) fn new(suite: Suite, keys: &ProtocolKeys) -> Self {
         if suite.is_aead() {
             Self::Galois(Galois::new(keys))
+        } else if suite.is_f8() {
+            Self::F8(Box::new(HmacSha1::new(keys)))
         } else {
-            Self::CounterMode(CounterMode::new(keys))
+            Self::CounterMode(HmacSha1::new(keys))
         }
     }
 
@@ -99,6 +107,8 @@ impl Transform {
         match (self, seals) {
             (Self::CounterMode(transform), true) => transform.seal(frame, buffer, octets),
             (Self::CounterMode(transform), false) => transform.open(frame, buffer, octets),
+            (Self::F8(transform), true) => transform.seal(frame, buffer, octets),
+            (Self::F8(transform), false) => transform.open(frame, buffer, octets),
             (Self::Galois(transform), true) => transform.seal(frame, buffer, octets),
             (Self::Galois(transform), false) => transform.open(frame, buffer, octets),
         }

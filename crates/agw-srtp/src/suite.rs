@@ -28,6 +28,8 @@ pub enum Suite {
     NullHmacSha1_80,
     /// No encryption, 32-bit SRTP and 80-bit SRTCP tags (RFC 3711 §5.1).
     NullHmacSha1_32,
+    /// AES-128 in f8 mode, 80-bit tags (RFC 3711 §4.1.2, RFC 4568 §6.2.3).
+    AesF8128HmacSha1_80,
 }
 
 impl Suite {
@@ -37,8 +39,10 @@ impl Suite {
     //# A gateway MUST offer AES_192_CM and AES_256_CM with tags of 80 and of 32 bits.
     //= tests/spec/srtp.md#suites
     //# A gateway MUST offer AEAD_AES_128_GCM and AEAD_AES_256_GCM.
+    //= tests/spec/srtp.md#f8-mode
+    //# F8_128_HMAC_SHA1_80 MUST have a key of 16 octets, a salt of 14 and tags of 10.
     /// Every suite.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::AesCm128HmacSha1_80,
         Self::AesCm128HmacSha1_32,
         Self::AesCm192HmacSha1_80,
@@ -49,6 +53,7 @@ impl Suite {
         Self::AeadAes256Gcm,
         Self::NullHmacSha1_80,
         Self::NullHmacSha1_32,
+        Self::AesF8128HmacSha1_80,
     ];
 
     /// The name used in `a=crypto` (RFC 4568 §6.2, RFC 6188 §4, RFC 7714 §14.1).
@@ -63,6 +68,7 @@ impl Suite {
             Self::AesCm256HmacSha1_32 => "AES_256_CM_HMAC_SHA1_32",
             Self::AeadAes128Gcm => "AEAD_AES_128_GCM",
             Self::AeadAes256Gcm => "AEAD_AES_256_GCM",
+            Self::AesF8128HmacSha1_80 => "F8_128_HMAC_SHA1_80",
             Self::NullHmacSha1_80 => "NULL_HMAC_SHA1_80",
             Self::NullHmacSha1_32 => "NULL_HMAC_SHA1_32",
         }
@@ -75,6 +81,7 @@ impl Suite {
             Self::AesCm128HmacSha1_80
             | Self::AesCm128HmacSha1_32
             | Self::AeadAes128Gcm
+            | Self::AesF8128HmacSha1_80
             | Self::NullHmacSha1_80
             | Self::NullHmacSha1_32 => 16,
             Self::AesCm192HmacSha1_80 | Self::AesCm192HmacSha1_32 => 24,
@@ -95,6 +102,7 @@ impl Suite {
             Self::AesCm128HmacSha1_80
             | Self::AesCm192HmacSha1_80
             | Self::AesCm256HmacSha1_80
+            | Self::AesF8128HmacSha1_80
             | Self::NullHmacSha1_80 => 10,
             Self::AesCm128HmacSha1_32
             | Self::AesCm192HmacSha1_32
@@ -124,6 +132,7 @@ impl Suite {
             | Self::AesCm192HmacSha1_32
             | Self::AesCm256HmacSha1_80
             | Self::AesCm256HmacSha1_32
+            | Self::AesF8128HmacSha1_80
             | Self::NullHmacSha1_80
             | Self::NullHmacSha1_32 => false,
         }
@@ -133,6 +142,12 @@ impl Suite {
     #[must_use]
     pub const fn is_null(self) -> bool {
         matches!(self, Self::NullHmacSha1_80 | Self::NullHmacSha1_32)
+    }
+
+    /// Whether packets are encrypted in f8 mode, which UMTS has and hardly anybody else uses.
+    #[must_use]
+    pub const fn is_f8(self) -> bool {
+        matches!(self, Self::AesF8128HmacSha1_80)
     }
 
     /// The most packets one master key may protect: 2^48 SRTP, 2^31 SRTCP (RFC 3711 §9.2).
@@ -156,6 +171,7 @@ impl Suite {
             | Self::AesCm128HmacSha1_32
             | Self::AeadAes128Gcm
             | Self::AeadAes256Gcm
+            | Self::AesF8128HmacSha1_80
             | Self::NullHmacSha1_80
             | Self::NullHmacSha1_32 => self.max_lifetime(),
         }
@@ -169,6 +185,9 @@ mod tests {
     //= tests/spec/srtp.md#suites
     //= type=test
     //# A suite with a 32-bit SRTP tag MUST still use an 80-bit tag on SRTCP.
+    //= tests/spec/srtp.md#f8-mode
+    //= type=test
+    //# F8_128_HMAC_SHA1_80 MUST have a key of 16 octets, a salt of 14 and tags of 10.
     #[test]
     fn lengths_are_those_of_the_registrations() {
         // suite, key, salt, SRTP tag, SRTCP tag: RFC 4568 §6.2 table, RFC 6188 tables 1-4, RFC 7714 §12.
@@ -183,6 +202,7 @@ mod tests {
             (Suite::AeadAes256Gcm, 32, 12, 16, 16),
             (Suite::NullHmacSha1_80, 16, 14, 10, 10),
             (Suite::NullHmacSha1_32, 16, 14, 4, 10),
+            (Suite::AesF8128HmacSha1_80, 16, 14, 10, 10),
         ];
         assert_eq!(table.map(|(suite, ..)| suite), Suite::ALL);
         for (suite, key, salt, srtp_tag, srtcp_tag) in table {

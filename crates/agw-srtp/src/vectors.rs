@@ -5,7 +5,7 @@ use agw_rtp::{RtcpHeader, RtpHeader};
 
 use crate::engine::{Frame, Operation};
 use crate::kdf::{ProtocolKeys, SessionKeys, expand_label};
-use crate::portable::{AesKey, Transform};
+use crate::portable::{AesKey, F8, Transform};
 use crate::{CryptoFailure, MasterKey, Suite};
 
 fn hex(text: &str) -> Vec<u8> {
@@ -40,6 +40,20 @@ fn counter_mode_keystreams_are_those_of_rfc_3711_b2_and_rfc_6188() {
         assert_eq!(keystream[..48], hex(first_blocks), "{key}");
         assert_eq!(keystream[0xfeff * 16..], hex(last_blocks), "{key}");
     }
+}
+
+//= tests/spec/srtp.md#f8-mode
+//= type=test
+//# The f8 keystream MUST start from the IV encrypted under the key with the padded salt added.
+#[test]
+fn the_f8_keystream_is_that_of_rfc_3711_b1() {
+    let cipher = F8::with_salt(&hex("234829008467be186c3de14aae72d62c"), &hex("32f2870d"));
+    let iv = hex("006e5cba50681de55c621599d462564a").try_into().unwrap();
+    let mut octets = b"pseudorandomness is the next best thing".to_vec();
+    cipher.apply_keystream(iv, &mut octets);
+    let expected = "019ce7a26e7854014a6366aa95d4eefd1ad4172a14f9faf455b7f1d4b62bd08f\
+                    562c0eef7c4802";
+    assert_eq!(hex::encode(octets), expected);
 }
 
 //= tests/spec/srtp.md#key-derivation

@@ -114,10 +114,16 @@ impl Libsrtp {
         ffi::functions().map(Self)
     }
 
+    /// Whether the library has the suite: it has no f8.
+    #[must_use]
+    pub const fn knows(self, suite: Suite) -> bool {
+        !suite.is_f8()
+    }
+
     /// Starts a session.
     ///
     /// # Errors
-    /// [`Refusal::BadParameter`] if a key has the wrong length, otherwise the library's own.
+    /// [`Refusal::BadParameter`] if a key has the wrong length or the library has no such suite, otherwise the library's own.
     pub fn session(self, spec: &SessionSpec) -> Result<Session, Refusal> {
         spec.validate()?;
         let with_mki = spec.keys.iter().any(|key| !key.mki.is_empty());

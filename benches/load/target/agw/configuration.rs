@@ -87,7 +87,7 @@ impl AgwOptions {
              [admin]\nlisten = \"127.0.0.1:0\"\n\
              [media]\nworkers = {}\npin = {}\ncoalesce_us = {}\n{}\
              [limits]\ncontexts = {}\n\
-             [policy]\nallow_null = true\nport_rest_ms = 500\n\
+             [policy]\nallow_null = true\nallow_f8 = true\nport_rest_ms = 500\n\
              [log]\nfilter = \"warn\"\n",
             self.workers,
             self.pin,

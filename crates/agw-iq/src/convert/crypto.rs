@@ -270,6 +270,7 @@ fn required_suite(suite: i32) -> Result<Suite, InvalidRequest> {
         Ok(pb::Suite::Aes256CmHmacSha132) => Ok(Suite::AesCm256HmacSha1_32),
         Ok(pb::Suite::AeadAes128Gcm) => Ok(Suite::AeadAes128Gcm),
         Ok(pb::Suite::AeadAes256Gcm) => Ok(Suite::AeadAes256Gcm),
+        Ok(pb::Suite::F8128HmacSha180) => Ok(Suite::AesF8128HmacSha1_80),
         Ok(pb::Suite::NullHmacSha180) => Ok(Suite::NullHmacSha1_80),
         Ok(pb::Suite::NullHmacSha132) => Ok(Suite::NullHmacSha1_32),
         Err(_) => Err(InvalidRequest::unknown("suite", suite)),
@@ -287,6 +288,7 @@ pub(crate) fn suite_to_wire(suite: Suite) -> pb::Suite {
         Suite::AesCm256HmacSha1_32 => pb::Suite::Aes256CmHmacSha132,
         Suite::AeadAes128Gcm => pb::Suite::AeadAes128Gcm,
         Suite::AeadAes256Gcm => pb::Suite::AeadAes256Gcm,
+        Suite::AesF8128HmacSha1_80 => pb::Suite::F8128HmacSha180,
         Suite::NullHmacSha1_80 => pb::Suite::NullHmacSha180,
         Suite::NullHmacSha1_32 => pb::Suite::NullHmacSha132,
     }

@@ -51,7 +51,7 @@ fn unreadable(error: SdesError) -> InvalidRequest {
 
 fn refused(refusal: Refusal) -> InvalidRequest {
     let reason = match refusal {
-        Refusal::UnsupportedSuite | Refusal::NullSuite => Reason::SuiteRefused,
+        Refusal::UnsupportedSuite | Refusal::NullSuite | Refusal::F8Suite => Reason::SuiteRefused,
         Refusal::UnauthenticatedSrtp
         | Refusal::KeyDerivationRate
         | Refusal::SrtpThenFec

@@ -233,7 +233,7 @@ async fn capabilities_are_told_in_full() {
     let rig = rig().await;
     let capabilities = rig.client.capabilities().await.unwrap();
 
-    let numbers: Vec<i32> = (1..=10).collect();
+    let numbers: Vec<i32> = (1..=11).collect();
     assert_eq!(capabilities.suites, numbers);
     assert_eq!((capabilities.max_mki_octets, capabilities.max_contexts), (128, 10_000));
     assert_eq!((capabilities.contexts, capabilities.max_streams), (3, 64));

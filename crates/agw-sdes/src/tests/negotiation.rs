@@ -81,7 +81,7 @@ fn an_answer_is_not_made_for_another_tag_or_suite() {
     assert_eq!(error, AnswerError::TagNotOffered(tag(3)));
     let error = offer.answer(tag(2), key(suite, 1)).unwrap_err();
     assert_eq!(error, AnswerError::SuiteChanged(tag(2)));
-    let unsupported = strict("a=crypto:4 F8_128_HMAC_SHA1_80 inline:x").unwrap();
+    let unsupported = strict("a=crypto:4 SEED_128_CCM_80 inline:x").unwrap();
     let error = unsupported.answer(key(suite, 1)).unwrap_err();
     assert_eq!(error, AnswerError::UnsupportedSuite(tag(4)));
 }
@@ -146,7 +146,7 @@ fn an_answer_has_one_valid_line() {
 
 #[test]
 fn an_unsupported_suite_that_was_offered_cannot_be_accepted() {
-    let text = [format!("a=crypto:1 F8_128_HMAC_SHA1_80 inline:{KEY_A}")];
+    let text = [format!("a=crypto:1 SEED_128_CCM_80 inline:{KEY_A}")];
     let error = lines(&text).verify_answer(&lines(&text)).unwrap_err();
     assert_eq!(error, AnswerError::UnsupportedSuite(tag(1)));
 }

@@ -4,8 +4,8 @@ use super::fixtures::{KEY_A, KEY_B, RFC_7_1_5_OFFER};
 use super::{line, strict};
 use crate::{CryptoLines, Mode, Policy, Refusal, StreamRejected};
 
-const CLOSED: Policy = Policy { allow_unencrypted: false, allow_null: false };
-const OPEN: Policy = Policy { allow_unencrypted: true, allow_null: true };
+const CLOSED: Policy = Policy { allow_unencrypted: false, allow_null: false, allow_f8: false };
+const OPEN: Policy = Policy { allow_unencrypted: true, allow_null: true, allow_f8: true };
 
 fn with(parameters: &str) -> String {
     line(&format!("inline:{KEY_A} {parameters}")).trim_end().to_owned()
@@ -48,7 +48,8 @@ fn what_the_gateway_cannot_do_is_refused_by_every_policy_and_never_installed() {
         assert_eq!(strict(&text).unwrap().into_ingress().unwrap_err(), refusal);
         assert_eq!(strict(&text).unwrap().into_egress().unwrap_err(), refusal);
     }
-    let unsupported = strict(RFC_7_1_5_OFFER[1]).unwrap();
+    let unsupported = RFC_7_1_5_OFFER[1].replace("F8_128_HMAC_SHA1_80", "SEED_128_CCM_80");
+    let unsupported = strict(&unsupported).unwrap();
     assert_eq!(OPEN.check(&unsupported), Err(Refusal::UnsupportedSuite));
     assert_eq!(unsupported.into_ingress().unwrap_err(), Refusal::UnsupportedSuite);
 }
@@ -59,8 +60,11 @@ fn what_the_gateway_cannot_do_is_refused_by_every_policy_and_never_installed() {
 //= tests/spec/srtp.md#suites
 //= type=test
 //# The NULL cipher MUST be refused unless policy allows it.
+//= tests/spec/srtp.md#f8-mode
+//= type=test
+//# F8_128_HMAC_SHA1_80 MUST be refused unless policy allows it.
 #[test]
-fn lines_without_encryption_need_their_own_permission() {
+fn lines_of_weak_or_rare_suites_need_their_own_permission() {
     for (text, refusal, allowing) in [
         (
             with("UNENCRYPTED_SRTP"),
@@ -76,6 +80,11 @@ fn lines_without_encryption_need_their_own_permission() {
             with("").replace("AES_CM_128", "NULL"),
             Refusal::NullSuite,
             Policy { allow_null: true, ..CLOSED },
+        ),
+        (
+            with("").replace("AES_CM_128", "F8_128"),
+            Refusal::F8Suite,
+            Policy { allow_f8: true, ..CLOSED },
         ),
     ] {
         let attribute = strict(&text).unwrap();

@@ -90,7 +90,8 @@ fn exercise(line: &str) {
         let printed = attribute.expose_line();
         let again = CryptoAttribute::parse(&printed, mode).unwrap();
         assert_eq!(*again.expose_line(), *printed, "canonical text is stable");
-        let installable = Policy { allow_unencrypted: true, allow_null: true }.check(&attribute);
+        let installable =
+            Policy { allow_unencrypted: true, allow_null: true, allow_f8: true }.check(&attribute);
         let _ = format!("{attribute:?} {installable:?}");
         let lines = CryptoLines::parse([line, &printed], mode);
         assert!(lines.is_err() || attribute.known_suite().is_some(), "repeated tag or key");

@@ -1,4 +1,5 @@
-//! Whole packets on which libsrtp and an independent implementation agree byte for byte.
+//! Whole packets on which independent implementations agree byte for byte; libsrtp is one of them
+//! where it has the suite.
 
 use agw_srtp::{
     EgressKey, IngressKey, MasterKey, Portable, Protector, SessionParameters, Suite, Unprotector,
@@ -26,6 +27,13 @@ const GCM_256_SRTCP: &str = "81c8000d4d617273c043b1d1837b0619bcc87e17870983406e8
                              f307a9492d9ec01b67247acce926ce00b536d0467bd077aa033a0b7d8435000c\
                              7395db2980000001";
 
+/// Of an independent implementation on OpenSSL's AES, which also gets RFC 3711 §B.1 right; libsrtp
+/// has no f8.
+const F8_SRTP: &str = "8040f17b8041f8d35501a0b2b770eee7b0c2999fc96d2750cee4c70bdc04699953ae\
+                       ee4524ec3f5ca1f12c36d040a9c26df1951c8b6770c9ac5b7ce1";
+const F8_SRTCP: &str = "81c8000d4d61727313ca61e38137d869b10952b45815dd4862a673e6aa5712ae55d8\
+                        7ff677205cd6a64b66e0f334875a9921122e8000000193600d9f8a41d5ce8443";
+
 fn hex(text: &str) -> Vec<u8> {
     hex::decode(text).unwrap()
 }
@@ -52,14 +60,22 @@ fn hex(text: &str) -> Vec<u8> {
 //= tests/spec/srtp.md#key-derivation
 //= type=test
 //# A 96-bit master salt MUST be padded on the right to 112 bits before derivation.
+//= tests/spec/srtp.md#f8-mode
+//= type=test
+//# The f8 IV of SRTP MUST be made of marker, payload type, sequence number, timestamp, SSRC and
+//# rollover counter.
+//= tests/spec/srtp.md#f8-mode
+//= type=test
+//# The f8 IV of SRTCP MUST be made of the word with E bit and index and of the first header.
 #[test]
-fn sealed_and_opened_as_libsrtp_does() {
+fn sealed_and_opened_as_others_do() {
     let table = [
         (Suite::AesCm128HmacSha1_80, CM_SRTP, CM_SRTCP),
         // The SRTP tag is cut to four octets, SRTCP is the same.
         (Suite::AesCm128HmacSha1_32, &CM_SRTP[..CM_SRTP.len() - 12], CM_SRTCP),
         (Suite::AeadAes128Gcm, GCM_128_SRTP, GCM_128_SRTCP),
         (Suite::AeadAes256Gcm, GCM_256_SRTP, GCM_256_SRTCP),
+        (Suite::AesF8128HmacSha1_80, F8_SRTP, F8_SRTCP),
     ];
     for (suite, srtp, srtcp) in table {
         let key: Vec<u8> = (0..).take(suite.key_len()).collect();

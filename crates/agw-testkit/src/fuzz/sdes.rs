@@ -49,7 +49,7 @@ fn print_and_read(attribute: &CryptoAttribute, mode: Mode) {
 
 /// What every policy allows can be installed, with all its keys.
 fn install(attribute: CryptoAttribute) {
-    let policy = Policy { allow_unencrypted: true, allow_null: true };
+    let policy = Policy { allow_unencrypted: true, allow_null: true, allow_f8: true };
     if policy.check(&attribute).is_ok() {
         let keys = attribute.keys().len();
         let Ok((installed, _)) = attribute.into_ingress() else {

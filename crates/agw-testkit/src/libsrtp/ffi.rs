@@ -170,7 +170,7 @@ unsafe fn symbol<T: Copy>(library: &Library, name: &str) -> Result<T, LoadError>
 }
 
 impl Functions {
-    fn crypto_policies(&self, spec: &SessionSpec) -> (CryptoPolicy, CryptoPolicy) {
+    fn crypto_policies(&self, spec: &SessionSpec) -> Result<(CryptoPolicy, CryptoPolicy), Refusal> {
         let (rtp, rtcp) = match spec.suite {
             Suite::AesCm128HmacSha1_80 => (self.aes_cm_128_80, self.aes_cm_128_80),
             Suite::AesCm128HmacSha1_32 => (self.aes_cm_128_32, self.aes_cm_128_80),
@@ -180,6 +180,7 @@ impl Functions {
             Suite::AesCm256HmacSha1_32 => (self.aes_cm_256_32, self.aes_cm_256_80),
             Suite::AeadAes128Gcm => (self.gcm_128, self.gcm_128),
             Suite::AeadAes256Gcm => (self.gcm_256, self.gcm_256),
+            Suite::AesF8128HmacSha1_80 => return Err(Refusal::BadParameter),
             Suite::NullHmacSha1_80 | Suite::NullHmacSha1_32 => (self.null_80, self.null_80),
         };
         let (mut for_rtp, mut for_rtcp) = (CryptoPolicy::default(), CryptoPolicy::default());
@@ -196,12 +197,16 @@ impl Functions {
         if spec.unencrypted_srtcp {
             for_rtcp.sec_serv = AUTHENTICATION_ONLY;
         }
-        (for_rtp, for_rtcp)
+        Ok((for_rtp, for_rtcp))
     }
 
     /// Lends the library's form of a specification; it points into `spec` and lives for the call.
-    fn with_policy<R>(&self, spec: &SessionSpec, call: impl FnOnce(*const StreamPolicy) -> R) -> R {
-        let (rtp, rtcp) = self.crypto_policies(spec);
+    fn with_policy<R>(
+        &self,
+        spec: &SessionSpec,
+        call: impl FnOnce(*const StreamPolicy) -> R,
+    ) -> Result<R, Refusal> {
+        let (rtp, rtcp) = self.crypto_policies(spec)?;
         // The library only reads through these pointers; their types lack a `const`.
         let mut keys: Vec<MasterKeyRef> = spec
             .keys
@@ -240,7 +245,7 @@ impl Functions {
             policy.next = next;
             next = ptr::from_mut(policy);
         }
-        call(next)
+        Ok(call(next))
     }
 }
 
@@ -286,7 +291,7 @@ impl Handle {
             // to keys of the lengths the suite has (`SessionSpec::validate`); the library copies
             // what it needs and writes the session's address to `context`.
             unsafe { (functions.create)(&raw mut context, policy) }
-        });
+        })?;
         Refusal::check(status)?;
         Ok(Self { functions, context, buffer: Vec::new() })
     }
@@ -296,7 +301,7 @@ impl Handle {
         let status = functions.with_policy(spec, |policy| {
             // SAFETY: `context` came from `srtp_create` and is not freed yet; `policy` as there.
             unsafe { (functions.update)(context, policy) }
-        });
+        })?;
         Refusal::check(status)
     }
 

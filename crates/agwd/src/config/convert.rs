@@ -18,6 +18,7 @@ impl Config {
             max_terminations: limits.terminations,
             max_streams: limits.streams,
             allow_null: policy.allow_null,
+            allow_f8: policy.allow_f8,
             allow_unencrypted: policy.allow_unencrypted,
             max_sources: limits.sources,
             default_overlap: Duration::from_millis(policy.default_overlap_ms),

@@ -143,6 +143,8 @@ pub struct Limits {
 pub struct Policy {
     /// Whether suites without encryption may be used.
     pub allow_null: bool,
+    /// Whether F8_128_HMAC_SHA1_80 may be used (RFC 4568 §6.2.3).
+    pub allow_f8: bool,
     /// Whether UNENCRYPTED_SRTP and UNENCRYPTED_SRTCP may be used (RFC 4568 §6.3.2).
     pub allow_unencrypted: bool,
     /// How long a replaced ingress key opens packets unless a command says otherwise, in
@@ -285,6 +287,7 @@ impl Default for Policy {
     fn default() -> Self {
         Self {
             allow_null: false,
+            allow_f8: false,
             allow_unencrypted: false,
             default_overlap_ms: 2_000,
             max_overlap_ms: 60_000,

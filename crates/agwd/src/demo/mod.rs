@@ -241,9 +241,9 @@ fn endpoint(running: &Running) -> String {
     }
 }
 
-/// The suites that encrypt; those that do not are refused by the default policy.
+/// The suites that the default policy allows.
 fn suites() -> impl TypedValueParser<Value = Suite> {
-    let offered = || Suite::ALL.into_iter().filter(|suite| !suite.is_null());
+    let offered = || Suite::ALL.into_iter().filter(|suite| !suite.is_null() && !suite.is_f8());
     PossibleValuesParser::new(offered().map(Suite::name)).try_map(move |name| {
         offered().find(|suite| suite.name() == name).ok_or("not a suite of this gateway")
     })
