@@ -118,6 +118,16 @@ impl Endpoint {
         self.rtp.local_addr().expect("an address")
     }
 
+    /// Its RTCP address.
+    ///
+    /// # Panics
+    ///
+    /// When the operating system cannot tell.
+    #[must_use]
+    pub fn control_address(&self) -> SocketAddr {
+        self.control_socket().local_addr().expect("an address")
+    }
+
     /// What the controller signals about it.
     ///
     /// # Panics
@@ -184,22 +194,29 @@ impl Endpoint {
         self.rtp.send_to(octets, self.gateway()).expect("a datagram sent");
     }
 
-    /// Sends an RTCP packet, sealed on a secured leg.
+    /// Seals an RTCP packet, on a secured leg.
     ///
     /// # Panics
     ///
     /// When that cannot be done.
-    pub fn send_control(&mut self, packet: &[u8]) {
+    #[must_use]
+    pub fn seal_control(&mut self, packet: &[u8]) -> Vec<u8> {
+        let Some((protector, _)) = &mut self.session else { return packet.to_vec() };
         let mut buffer = room(packet);
-        let octets = match &mut self.session {
-            Some((protector, _)) => protector
-                .protect_srtcp(&Portable, &mut buffer, packet.len())
-                .expect("a sealed packet"),
-            None => packet.len(),
-        };
+        let octets = protector.protect_srtcp(&Portable, &mut buffer, packet.len());
+        buffer.truncate(octets.expect("a sealed packet"));
+        buffer
+    }
+
+    /// Sends an RTCP packet, sealed on a secured leg.
+    ///
+    /// # Panics
+    ///
+    /// When the kernel refuses.
+    pub fn send_control(&mut self, packet: &[u8]) {
+        let sealed = self.seal_control(packet);
         let to = self.to_rtcp.expect("the gateway's RTCP address");
-        let sealed = buffer.get(..octets).unwrap_or_default();
-        self.control_socket().send_to(sealed, to).expect("a datagram sent");
+        self.control_socket().send_to(&sealed, to).expect("a datagram sent");
     }
 
     /// The next RTP packet, opened on a secured leg.

@@ -62,14 +62,15 @@ impl Realm {
         self.pools.get_mut(address).map(|(_, pool)| pool)
     }
 
-    /// Whether a peer there would be this gateway itself.
+    /// Whether a peer there would be this gateway itself: at one of its media ports or, off the
+    /// loopback, where peers have addresses of their own, at any port of this host.
     pub(crate) fn owns(&self, peer: SocketAddr) -> bool {
-        self.config.ports.contains(&peer.port())
-            && self
-                .config
-                .addresses
-                .iter()
-                .any(|address| address.bind == peer.ip() || address.advertise == Some(peer.ip()))
+        let is_media_port = self.config.ports.contains(&peer.port());
+        self.config.addresses.iter().any(|address| {
+            let is_bound = address.bind == peer.ip();
+            is_bound && (is_media_port || !peer.ip().is_loopback())
+                || is_media_port && address.advertise == Some(peer.ip())
+        })
     }
 
     /// Whether the realm lives on this host alone, so that peers on loopback are its peers.

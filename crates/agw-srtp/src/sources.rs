@@ -328,7 +328,8 @@ fn look(window: Option<&ReplayWindow>, index: u64) -> Result<Standing, Refusal> 
     let highest = window.highest();
     Ok(Standing {
         index,
-        new_source: highest.is_none(),
+        // Its first packet of this protocol, but not its first one.
+        new_source: false,
         implausible: highest.is_some_and(|highest| index > highest + MAX_DROPOUT),
     })
 }

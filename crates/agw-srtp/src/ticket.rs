@@ -40,7 +40,7 @@ impl OpenTicket {
         self.ssrc
     }
 
-    /// Whether no packet of this protocol was accepted from the source before.
+    /// Whether no packet was accepted from the source before, of either protocol.
     #[must_use]
     pub fn is_new_source(&self) -> bool {
         self.new_source

@@ -1,19 +1,20 @@
 //! Gates, addresses, connections: what the packet path is told about a leg.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use agw_context::{
     Change, ChangeThroughConnection, Command, Configure, ContextChoice, ContextId, CryptoChange,
-    Policy, Reason, Release, SetTopology, SourcePolicy, StreamChange, StreamExtrasChange, StreamId,
-    StreamMode, TerminationId, TopologyChange, Work,
+    Policy, RealmAddress, RealmConfig, Reason, Release, SetTopology, SourcePolicy, StreamChange,
+    StreamExtrasChange, StreamId, StreamMode, TerminationId, TopologyChange, Work,
 };
 use agw_relay::{
     Command as Step, EgressId, EgressSpec, Gate, IngressExtras, IngressSpec, Network, SourceFilter,
     SourceRule, Transport,
 };
 
-use crate::support::{World, access, core, remote, reserve, stream};
+use crate::support::{World, access, core, realm, remote, reserve, stream};
 
 /// The last specs that a transaction gives to the packet path, by leg.
 pub(crate) fn specs(work: &[Work]) -> BTreeMap<u32, (Option<IngressSpec>, Option<EgressSpec>)> {
@@ -158,6 +159,29 @@ fn addresses_that_cannot_be_a_peers_are_refused() {
         Configure { context, termination: TerminationId(1), streams: vec![other_family] };
     let refused = world.transact(vec![Command::Configure(configure)]).unwrap_err();
     assert_eq!(refused.error.field(), Some("streams[0].remote.rtp"));
+}
+
+#[test]
+fn off_the_loopback_no_port_of_the_gateways_own_addresses_is_a_peers() {
+    let own: IpAddr = "192.0.2.1".parse().unwrap();
+    let outside: IpAddr = "198.51.100.1".parse().unwrap();
+    let addresses = vec![RealmAddress { bind: own, advertise: Some(outside) }];
+    let access = RealmConfig { addresses, ..realm("access", 40_000..=40_099) };
+    let mut world = World::of(Policy::default(), vec![access]);
+    for (address, is_refused) in [
+        ("192.0.2.1:53", true),
+        ("192.0.2.1:40010", true),
+        ("198.51.100.1:40010", true),
+        // Behind the same translation there may be peers.
+        ("198.51.100.1:5000", false),
+        ("192.0.2.2:53", false),
+    ] {
+        let mut reserve = reserve(ContextChoice::New, "access", Transport::Plain);
+        reserve.streams[0].remote = Some(remote(address));
+        let outcome = world.transact(vec![Command::Reserve(reserve)]);
+        let reason = outcome.err().map(|refused| refused.error.reason());
+        assert_eq!(reason, is_refused.then_some(Reason::AddressRefused), "{address}");
+    }
 }
 
 //= tests/spec/iq.md#reservation

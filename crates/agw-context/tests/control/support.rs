@@ -53,9 +53,12 @@ pub(crate) fn realm(name: &str, ports: std::ops::RangeInclusive<u16>) -> RealmCo
 }
 
 impl World {
-    #[expect(clippy::disallowed_methods, reason = "an Instant cannot be made from a number")]
     pub(crate) fn new(policy: Policy) -> Self {
-        let realms = vec![realm("access", 40_000..=40_199), realm("core", 41_000..=41_199)];
+        Self::of(policy, vec![realm("access", 40_000..=40_199), realm("core", 41_000..=41_199)])
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "an Instant cannot be made from a number")]
+    pub(crate) fn of(policy: Policy, realms: Vec<RealmConfig>) -> Self {
         Self {
             gateway: Gateway::new(policy, realms, [7; 64].into(), 1, 1).unwrap(),
             ports: PaperPorts::default(),

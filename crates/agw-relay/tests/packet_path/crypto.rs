@@ -152,6 +152,23 @@ fn a_flood_of_unknown_sources_costs_a_limited_number_of_macs() {
     assert!(call.pass(ACCESS_RTP, UE, &sealed).is_ok());
 }
 
+#[test]
+fn strangers_at_the_peers_address_do_not_keep_a_known_source_from_its_first_report() {
+    let mut call = Call::new(SUITE);
+    let sealed = call.seal(&rtp(7, 1, b"genuine"));
+    assert!(call.pass(ACCESS_RTP, UE, &sealed).is_ok());
+    for ssrc in 100..1_000 {
+        let mut forged = rtp(ssrc, 1, b"forged");
+        forged.extend([0; 10]);
+        assert!(call.pass(ACCESS_RTP, UE, &forged).is_err());
+    }
+    let unknown = call.seal(&rtp(8, 1, b"another source has to wait"));
+    assert_eq!(call.pass(ACCESS_RTP, UE, &unknown), Err(DropReason::Implausible));
+
+    let report = call.seal_rtcp(&receiver_report(7));
+    assert!(call.pass(ACCESS_RTCP, UE_RTCP, &report).is_ok());
+}
+
 //= tests/spec/srtp.md#new-keys
 //= type=test
 //# Installing the key that is in force MUST change nothing.

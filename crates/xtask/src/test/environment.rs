@@ -42,7 +42,8 @@ impl<'a> Environment<'a> {
     ///
     /// - `AGW_PEERS_PYTHON`: the Python that has the pinned packages, if there is one;
     /// - `AGW_REQUIRE_PEERS=1`: every peer is installed, so a test that misses one must fail;
-    /// - `AGW_SKIP_FILE`: where a test that skips writes `peer<TAB>test`.
+    /// - `AGW_SKIP_FILE`: where a test that skips writes `peer<TAB>test`;
+    /// - `AGW_ATTACK_FILE`: where a test of an attack writes its row of the table of threats.
     pub(super) fn describe_peers(&self, command: &mut Command) {
         let python = self.workspace.peers_environment().join("bin/python");
         if python.is_file() {
@@ -52,6 +53,12 @@ impl<'a> Environment<'a> {
             command.env("AGW_REQUIRE_PEERS", "1");
         }
         command.env("AGW_SKIP_FILE", self.skip_file());
+        command.env("AGW_ATTACK_FILE", self.attack_file());
+    }
+
+    /// The file of the rows of threats.
+    pub(super) fn attack_file(&self) -> PathBuf {
+        self.workspace.target().join("agw-attacks.tsv")
     }
 
     /// The file of the tests that skipped.

@@ -4,6 +4,7 @@
 //! one. A test that misses its peer passes as far as its runner knows, but writes a line into
 //! the file that `AGW_SKIP_FILE` names, and is counted as skipped here.
 
+mod attacks;
 mod environment;
 pub(crate) mod peers;
 mod skips;

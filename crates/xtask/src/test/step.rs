@@ -3,6 +3,7 @@
 use std::fs;
 use std::process::Command;
 
+use super::attacks;
 use super::environment::Environment;
 use super::peers;
 use super::skips::{self, Skip};
@@ -35,6 +36,8 @@ enum Action {
     Tool(&'static str, &'static [&'static str], &'static str),
     /// Runs the tests that a nextest filter names, or without nextest those of `cargo test`.
     Tests { filter: &'static str, without: &'static [&'static str], backend: Backend },
+    /// Runs the tests of attacks on every backend.
+    Attacks { filter: &'static str, without: &'static [&'static str] },
     /// Runs the examples of the documentation, which nextest cannot.
     DocTests,
 }
@@ -67,6 +70,7 @@ pub(super) const STEPS: &[Step] = &[
     after_build("e2e", "the daemon end to end", E2E),
     after_build("interop", "the daemon with other software", INTEROP),
     after_build("xdp", "end to end and interoperability once more, on AF_XDP", XDP),
+    after_build("attack", "attacks on media and control, on sockets and on AF_XDP", ATTACK),
     after_build("corpus", "replay of the fuzz corpus", CORPUS),
     Step {
         name: "doc",
@@ -86,7 +90,7 @@ const UNIT: Action = Action::Tests {
     backend: Backend::Sockets,
 };
 const E2E: Action = Action::Tests {
-    filter: "package(agw-tests) and not (binary(interop) or binary(corpus))",
+    filter: "package(agw-tests) and not (binary(interop) or binary(corpus) or binary(attack))",
     without: &["--test", "e2e", "--test", "guide", "--test", "xdp"],
     backend: Backend::Sockets,
 };
@@ -99,6 +103,10 @@ const XDP: Action = Action::Tests {
     filter: "package(agw-tests) and (binary(e2e) or binary(guide) or binary(interop))",
     without: &["--test", "e2e", "--test", "guide", "--test", "interop"],
     backend: Backend::Xdp,
+};
+const ATTACK: Action = Action::Attacks {
+    filter: "package(agw-tests) and binary(attack)",
+    without: &["--test", "attack"],
 };
 const CORPUS: Action = Action::Tests {
     filter: "package(agw-tests) and binary(corpus)",
@@ -123,11 +131,26 @@ pub(super) struct Outcome {
     pub(super) tests: Option<Tally>,
     /// The tests that skipped for want of a peer.
     pub(super) skips: Vec<Skip>,
+    /// What the step has found, for the summary.
+    pub(super) table: String,
 }
 
 impl From<Verdict> for Outcome {
     fn from(verdict: Verdict) -> Self {
-        Self { verdict, tests: None, skips: Vec::new() }
+        Self { verdict, tests: None, skips: Vec::new(), table: String::new() }
+    }
+}
+
+impl Outcome {
+    /// What came of two runs: the worse verdict, all tests.
+    fn and(mut self, other: Self) -> Self {
+        let plus = |one: Tally| other.tests.map_or(one, |two| one.plus(two));
+        self.tests = self.tests.map(plus).or(other.tests);
+        self.skips.extend(other.skips);
+        if !matches!(self.verdict, Verdict::Failed(_)) && other.verdict != Verdict::Passed {
+            self.verdict = other.verdict;
+        }
+        self
     }
 }
 
@@ -142,6 +165,7 @@ impl Step {
             Action::Tests { filter, without, backend } => {
                 run_tests(environment, filter, without, *backend)
             }
+            Action::Attacks { filter, without } => run_attacks(environment, filter, without),
             Action::DocTests => {
                 let arguments = ["test", "--workspace", "--doc"];
                 run_runner(environment, Runner::CargoTest, &arguments, Backend::Sockets)
@@ -203,6 +227,21 @@ fn run_tests(
     run_runner(environment, Runner::CargoTest, &arguments, backend)
 }
 
+/// Runs the tests of attacks on one backend after the other, and reads the rows that they write.
+fn run_attacks(
+    environment: &Environment<'_>,
+    filter: &str,
+    without: &[&str],
+) -> anyhow::Result<Outcome> {
+    let file = environment.attack_file();
+    fs::create_dir_all(environment.workspace.target())?;
+    fs::write(&file, "")?;
+    let first = run_tests(environment, filter, without, Backend::Sockets)?;
+    let second = run_tests(environment, filter, without, Backend::Xdp)?;
+    let table = attacks::table(&fs::read_to_string(&file)?);
+    Ok(Outcome { table, ..first.and(second) })
+}
+
 fn run_runner(
     environment: &Environment<'_>,
     runner: Runner,
@@ -233,7 +272,7 @@ fn run_runner(
     } else {
         Verdict::Passed
     };
-    Ok(Outcome { verdict, tests: Some(tests), skips })
+    Ok(Outcome { tests: Some(tests), skips, ..verdict.into() })
 }
 
 #[cfg(test)]

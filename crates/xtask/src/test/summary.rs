@@ -53,7 +53,11 @@ impl Summary {
 
     /// The table, the skips by name, and `N passed, N failed, N skipped` as the last line.
     pub(super) fn text(&self, deny_skips: bool) -> String {
-        let mut text = String::from("\n=== summary\n");
+        let mut text = String::new();
+        for record in self.records.iter().filter(|record| !record.outcome.table.is_empty()) {
+            let _ = write!(text, "\n=== {}\n{}", record.name, record.outcome.table);
+        }
+        text.push_str("\n=== summary\n");
         for record in &self.records {
             text.push_str(&row(record));
         }
@@ -111,7 +115,7 @@ mod tests {
     use super::*;
 
     fn record(name: &'static str, verdict: Verdict, tests: Option<Tally>) -> Record {
-        let outcome = Outcome { verdict, tests, skips: Vec::new() };
+        let outcome = Outcome { tests, ..Outcome::from(verdict) };
         Record { name, outcome, duration: Duration::from_millis(1_500) }
     }
 
