@@ -27,7 +27,8 @@ pub(crate) fn specs(work: &[Work]) -> BTreeMap<u32, (Option<IngressSpec>, Option
             | Step::RemoveEgress(_)
             | Step::IngressCrypto(..)
             | Step::EgressCrypto(..)
-            | Step::Follow(..) => {}
+            | Step::Follow(..)
+            | Step::GroupIngressCrypto(..) => {}
         }
     }
     specs

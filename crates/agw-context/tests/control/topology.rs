@@ -46,7 +46,8 @@ impl Rig {
                 | Step::RemoveEgress(_)
                 | Step::IngressCrypto(..)
                 | Step::EgressCrypto(..)
-                | Step::Follow(..) => {}
+                | Step::Follow(..)
+                | Step::GroupIngressCrypto(..) => {}
             }
         }
         Ok(())
