@@ -25,6 +25,8 @@ mod lifetime;
 #[cfg(test)]
 mod mtls;
 #[cfg(test)]
+mod quality;
+#[cfg(test)]
 mod rekey;
 #[cfg(test)]
 mod release;

@@ -53,6 +53,16 @@ enum Way {
     Members,
 }
 
+impl Stage {
+    /// Where the packet leaves, once that is known.
+    const fn egress(&self) -> Option<EgressId> {
+        match self {
+            Self::Sealing(egress, ..) | Self::Leaving(egress, ..) => Some(*egress),
+            Self::Dropped(_) | Self::Opening(_) | Self::Accepted(_) => None,
+        }
+    }
+}
+
 impl<E: Engine> Relay<E> {
     /// Takes datagrams through gates, source rules and crypto, in their slots.
     ///
@@ -245,6 +255,9 @@ impl<E: Engine> Relay<E> {
             let packet = datagram.slot.get(..len).unwrap_or_default();
             *stage =
                 self.route_one(*ingress, *component, packet, now).unwrap_or_else(Stage::Dropped);
+            if *component == Component::Rtcp {
+                self.note_reports(*ingress, stage.egress(), packet, now);
+            }
         }
     }
 

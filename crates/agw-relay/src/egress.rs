@@ -7,6 +7,7 @@ use agw_srtp::{Engine, KeyError, ProtectError, Protector, SealTicket};
 
 use crate::drop::DropReason;
 use crate::group::{Group, GroupSpec, Member};
+use crate::quality::Quality;
 use crate::spec::{
     Component, EgressCrypto, EgressSpec, PortId, RtcpEgress, Transport, initial_roc,
 };
@@ -34,6 +35,8 @@ pub(crate) struct Egress<K> {
 struct EgressState {
     /// Of a group, what is not in its spec.
     group: Option<Group>,
+    /// How the peer hears what leaves; made when the first RTCP has passed.
+    quality: Option<Box<Quality>>,
 }
 
 // A call has two.
@@ -56,7 +59,7 @@ impl<K> Egress<K> {
             learnt_rtp: None,
             learnt_rtcp: None,
             reuse_reported: None,
-            extras: group.map(|group| Box::new(EgressState { group: Some(group) })),
+            extras: group.map(|group| Box::new(EgressState { group: Some(group), quality: None })),
         }
     }
 
@@ -180,6 +183,16 @@ impl<K> Egress<K> {
         .map_err(sealing)
     }
 
+    /// What is known of how the peer hears, if there is room for it.
+    pub(crate) fn quality(&mut self) -> Option<&mut Quality> {
+        self.extras.as_mut().and_then(|state| state.quality.as_deref_mut())
+    }
+
+    /// Makes room for how the peer hears.
+    pub(crate) fn make_room_for_quality(&mut self) {
+        self.extras.get_or_insert_default().quality.get_or_insert_default();
+    }
+
     /// Whether a reused index is to be reported now.
     pub(crate) fn reports_reuse(&mut self, now: Instant) -> bool {
         let due = self
@@ -205,6 +218,11 @@ impl<K> Egress<K> {
                 RtcpEgress::Off => None,
             },
             group: self.extras.as_ref().and_then(|state| state.group.as_ref()).map(Group::snapshot),
+            quality: self
+                .extras
+                .as_ref()
+                .and_then(|state| state.quality.as_ref())
+                .and_then(|quality| quality.snapshot()),
         }
     }
 

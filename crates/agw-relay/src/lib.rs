@@ -16,6 +16,7 @@ mod group;
 mod ingress;
 mod limiter;
 mod prefetch;
+mod quality;
 mod relay;
 mod report;
 mod round;
@@ -32,6 +33,7 @@ pub use drop::DropReason;
 pub use fanout::{Departure, FanOut};
 pub use filter::{Network, SourceFilter};
 pub use group::{CollisionRule, GroupSnapshot, GroupSpec, Member};
+pub use quality::QualitySnapshot;
 pub use relay::{ApplyError, Relay, Removed};
 pub use report::Report;
 pub use spec::{

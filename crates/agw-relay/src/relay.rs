@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::time::Instant;
 
 use agw_srtp::{Engine, KeyError};
+use arrayvec::ArrayVec;
 
+use crate::batch::MAX_BATCH;
 use crate::egress::Egress;
 use crate::ingress::Ingress;
 use crate::report::{Report, Reports};
@@ -29,6 +31,8 @@ pub struct Relay<E: Engine> {
     pub(crate) stats: RelayStats,
     pub(crate) reports: Reports,
     deadlines: BTreeSet<(Instant, IngressId)>,
+    /// Sending halves whose first report has passed, and which have no room for it.
+    pub(crate) without_quality: ArrayVec<EgressId, MAX_BATCH>,
 }
 
 /// What arrives on a local port.
@@ -81,6 +85,7 @@ impl<E: Engine> Relay<E> {
             stats: RelayStats::default(),
             reports: Reports::new(),
             deadlines: BTreeSet::new(),
+            without_quality: ArrayVec::new(),
         }
     }
 
@@ -119,8 +124,10 @@ impl<E: Engine> Relay<E> {
         Ok(Removed::Nothing)
     }
 
-    /// Wipes replaced keys whose overlap has ended.
+    /// Does what is due between two batches: wipes replaced keys whose overlap has ended, and makes
+    /// room for what packets have brought.
     pub fn handle_timeout(&mut self, now: Instant) {
+        self.make_room_for_quality();
         while let Some(&(deadline, id)) = self.deadlines.first() {
             if deadline > now {
                 return;

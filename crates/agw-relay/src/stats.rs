@@ -9,6 +9,7 @@ use agw_srtp::{SourceState, Suite};
 
 use crate::drop::DropReason;
 use crate::group::GroupSnapshot;
+use crate::quality::QualitySnapshot;
 
 /// Packets and the octets in them: UDP payload, without IP and UDP headers.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -208,6 +209,8 @@ pub struct EgressSnapshot {
     pub destination_rtcp: Option<SocketAddr>,
     /// Of a group, what it knows of its senders.
     pub group: Option<GroupSnapshot>,
+    /// How the peer hears what leaves here, once it has reported.
+    pub quality: Option<QualitySnapshot>,
 }
 
 impl From<SourceState> for SourceSnapshot {

@@ -8,10 +8,12 @@
 #![warn(clippy::indexing_slicing)]
 
 mod classify;
+mod report;
 mod rtcp;
 mod rtp;
 
 pub use classify::{PacketKind, classify};
+pub use report::{ReportBlock, SenderInformation};
 pub use rtcp::{CompoundRtcp, RtcpHeader, RtcpPacket};
 pub use rtp::{RtpHeader, RtpPacket};
 

@@ -60,6 +60,7 @@ enum Cause {
     Usage(String),
     Connect(ConnectError),
     Call(Box<CallError>),
+    Unknown(&'static str),
     Timeout,
     Local(io::Error),
 }
@@ -78,6 +79,11 @@ impl Failure {
     /// The gateway refused, or its answer got lost.
     pub(crate) fn call(what: &str, error: CallError) -> Self {
         Self { what: what.to_owned(), cause: Cause::Call(Box::new(error)) }
+    }
+
+    /// The gateway has nothing by this name.
+    pub(crate) fn unknown(what: &str, rule: &'static str) -> Self {
+        Self { what: what.to_owned(), cause: Cause::Unknown(rule) }
     }
 
     /// There was no answer in time.
@@ -105,6 +111,7 @@ impl Failure {
             ) => Exit::Usage,
             Cause::Connect(ConnectError::Connect { .. }) | Cause::Timeout => Exit::Unreachable,
             Cause::Call(error) => call_exit(error),
+            Cause::Unknown(_) => Exit::NotFound,
             Cause::Local(_) => Exit::Local,
         }
     }
@@ -132,6 +139,7 @@ impl fmt::Display for Failure {
         write!(f, "{what}: ")?;
         match cause {
             Cause::Usage(rule) => f.write_str(rule),
+            Cause::Unknown(rule) => f.write_str(rule),
             Cause::Connect(error) => {
                 write!(f, "{error}")?;
                 write_innermost(error, f)

@@ -9,6 +9,7 @@ mod call_file;
 mod cli;
 mod commands;
 mod connection;
+mod diagnosis;
 mod failure;
 mod output;
 mod spec;

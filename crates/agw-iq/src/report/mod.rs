@@ -2,6 +2,7 @@
 
 pub(crate) mod audit;
 pub(crate) mod event;
+mod quality;
 pub(crate) mod statistics;
 
 use std::time::{Duration, SystemTime};

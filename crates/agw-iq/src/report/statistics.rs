@@ -20,7 +20,7 @@ pub(crate) fn stream_statistics(
 ) -> pb::StreamStatistics {
     pb::StreamStatistics {
         ingress: Some(ingress_statistics(ingress, now)),
-        egress: Some(egress_statistics(egress)),
+        egress: Some(egress_statistics(egress, now)),
     }
 }
 
@@ -39,8 +39,9 @@ fn ingress_statistics(snapshot: &IngressSnapshot, now: Instant) -> pb::IngressSt
     }
 }
 
-fn egress_statistics(snapshot: &EgressSnapshot) -> pb::EgressStatistics {
-    let EgressSnapshot { stats, crypto, destination_rtp, destination_rtcp, group: _ } = snapshot;
+fn egress_statistics(snapshot: &EgressSnapshot, now: Instant) -> pb::EgressStatistics {
+    let EgressSnapshot { stats, crypto, destination_rtp, destination_rtcp, group: _, quality } =
+        snapshot;
     let EgressStats { sent, sent_rtcp, refused } = stats;
     pb::EgressStatistics {
         sent: Some(traffic(sent)),
@@ -49,6 +50,7 @@ fn egress_statistics(snapshot: &EgressSnapshot) -> pb::EgressStatistics {
         crypto: crypto.as_ref().map(crypto_state),
         destination_rtp: destination_rtp.map(socket_address),
         destination_rtcp: destination_rtcp.map(socket_address),
+        quality: quality.as_ref().map(|quality| super::quality::quality(quality, now)),
     }
 }
 

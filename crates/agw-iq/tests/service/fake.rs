@@ -224,6 +224,7 @@ pub(crate) fn snapshots() -> (IngressSnapshot, EgressSnapshot) {
         destination_rtp: None,
         destination_rtcp: None,
         group: None,
+        quality: None,
     };
     (ingress, egress)
 }

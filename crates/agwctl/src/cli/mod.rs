@@ -95,6 +95,12 @@ pub(crate) enum Command {
     Call(Call),
     /// Counters of the gateway, or of the streams of one context.
     Stats(Stats),
+    /// Why a call is silent: looks at gates, keys, addresses, drops and the peers' reports of every
+    /// leg, and says what is wrong and what it mostly means.
+    Why {
+        /// The context's number, or the correlation id.
+        call: String,
+    },
     /// What happened: contexts, learnt addresses, keys.
     Events(Events),
     /// Suites, realms and limits of the gateway.

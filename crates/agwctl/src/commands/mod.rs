@@ -5,6 +5,7 @@ mod contexts;
 mod events;
 mod generate;
 mod stats;
+mod why;
 
 use crate::cli::{Call, Cli, Command, Reach};
 use crate::connection::Connection;
@@ -24,6 +25,7 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Contexts(contexts) => contexts::run(contexts, &reach, output).await,
         Command::Call(Call::Add(call)) => call::add(*call, &reach, output).await,
         Command::Stats(stats) => stats::run(&stats, &reach, output).await,
+        Command::Why { call } => why::run(&call, &reach, output).await,
         Command::Events(events) => events::run(&events, &reach, output).await,
         Command::Capabilities => capabilities(&reach, output).await,
         Command::Drain => drain(&reach, output).await,

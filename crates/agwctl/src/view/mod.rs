@@ -6,8 +6,10 @@
 mod capabilities;
 mod context;
 mod event;
+mod quality;
 mod statistics;
 mod status;
+mod why;
 
 use std::collections::BTreeMap;
 
@@ -19,6 +21,7 @@ pub(crate) use context::{AddedView, ContextView, ContextsView, RemovedView};
 pub(crate) use event::EventView;
 pub(crate) use statistics::{StatsRow, StatsView};
 pub(crate) use status::{GatewayView, StatusView};
+pub(crate) use why::WhyView;
 
 /// Datagrams and their octets.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]

@@ -8,6 +8,7 @@ use comfy_table::Cell;
 use serde::Serialize;
 
 use super::context::ContextView;
+use super::quality::QualityView;
 use super::status::TotalsView;
 use super::{TrafficView, address, drops, suite};
 use crate::output::{alarm, dash, table};
@@ -41,6 +42,7 @@ pub(crate) struct EgressView {
     crypto: Option<CryptoView>,
     destination_rtp: Option<String>,
     destination_rtcp: Option<String>,
+    quality: Option<QualityView>,
 }
 
 #[derive(Debug, Serialize)]
@@ -112,6 +114,7 @@ impl From<pb::StreamStatistics> for StatisticsView {
                 crypto: egress.crypto.as_ref().map(CryptoView::from),
                 destination_rtp: address(egress.destination_rtp.as_ref()),
                 destination_rtcp: address(egress.destination_rtcp.as_ref()),
+                quality: egress.quality.as_ref().map(QualityView::from),
             },
         }
     }
@@ -155,7 +158,8 @@ impl StatisticsView {
             Cell::new(dash(egress.destination_rtp.clone())),
             Cell::new(rocs(egress.crypto.as_ref())),
         ]);
-        table.to_string()
+        let heard = egress.quality.as_ref().map(|quality| format!("\n{quality}"));
+        format!("{table}{}", heard.unwrap_or_default())
     }
 }
 

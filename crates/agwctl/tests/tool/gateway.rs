@@ -10,7 +10,7 @@ use agw_context::{
     Capabilities, Circumstances, Command, ContextId, ContextView, Controller, Event, Gateway,
     LocalPort, Policy, PortError, Ports, RealmAddress, RealmConfig, Reply,
 };
-use agw_relay::{EgressSnapshot, IngressSnapshot, PortId};
+use agw_relay::{EgressSnapshot, IngressSnapshot, PortId, QualitySnapshot};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio_stream::wrappers::TcpListenerStream;
@@ -266,6 +266,15 @@ fn snapshots() -> (IngressSnapshot, EgressSnapshot) {
         destination_rtp: None,
         destination_rtcp: None,
         group: None,
+        quality: Some(QualitySnapshot {
+            reports: 1,
+            fraction_lost: 0,
+            lost: 0,
+            jitter: 8,
+            clock: Some(8_000),
+            round_trip: None,
+            reported: Instant::now(),
+        }),
     };
     (ingress, egress)
 }

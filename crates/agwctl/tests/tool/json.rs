@@ -36,6 +36,7 @@ fn every_field_of_every_answer_is_described() {
         "contexts show 1",
         "stats",
         "stats 1",
+        "why 1",
         "events",
         "contexts rm 1",
         "drain",
