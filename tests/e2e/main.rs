@@ -13,6 +13,8 @@ mod events;
 #[cfg(test)]
 mod families;
 #[cfg(test)]
+mod far_end;
+#[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod gates;
@@ -40,6 +42,8 @@ mod secrecy;
 mod source_filter;
 #[cfg(test)]
 mod staged;
+#[cfg(test)]
+mod switching;
 #[cfg(test)]
 mod topology;
 #[cfg(test)]

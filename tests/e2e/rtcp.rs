@@ -27,21 +27,74 @@ fn rtcp_goes_to_the_next_port_unless_another_one_is_signalled() {
     assert!(call.is_silent());
 }
 
-#[test]
-fn rtcp_is_multiplexed_on_one_leg_and_not_on_the_other() {
-    let gateway = Gateway::start();
-    for (access, core) in [
-        (secured().multiplexing(), Leg::plain(Side::Core.peer())),
-        (secured(), Leg::plain(Side::Core.peer()).multiplexing()),
-        (secured().multiplexing(), Leg::plain(Side::Core.peer()).multiplexing()),
-    ] {
-        let mut call = Call::between(&gateway, access, core);
-        for _ in 0..5 {
-            call.talk();
-            call.report();
+/// Where RTCP goes on a leg of the matrix.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// The next port, which nobody signals.
+    Next,
+    /// A port of its own choice (`a=rtcp`).
+    Explicit,
+    /// The RTP port.
+    Mux,
+    /// Nowhere.
+    Off,
+}
+
+impl Place {
+    const ALL: [Self; 4] = [Self::Next, Self::Explicit, Self::Mux, Self::Off];
+
+    /// The leg with RTCP there, at a pair of ports if it needs one.
+    fn of(self, leg: Leg, pair: u16) -> Leg {
+        let Leg { mut endpoint, mut stream } = leg;
+        match self {
+            Self::Next => {
+                endpoint = endpoint.moved_to(pair, pair + 1);
+                stream.remote = Some(pb::RemoteAddress { rtcp: None, ..endpoint.remote() });
+            }
+            Self::Explicit => assert_ne!(endpoint.remote().rtcp, None),
+            Self::Mux => return Leg { endpoint, stream }.multiplexing(),
+            Self::Off => {
+                stream.rtcp = pb::RtcpMode::Off.into();
+                stream.remote = Some(pb::RemoteAddress { rtcp: None, ..endpoint.remote() });
+            }
         }
-        assert!(call.is_silent());
+        Leg { endpoint, stream }
     }
+}
+
+//= tests/spec/relay.md#rtcp
+//= type=test
+//# RTCP MUST be relayed on a port of its own, on an explicit port or on the RTP port, as each leg asks.
+#[test]
+fn rtcp_goes_from_every_place_on_one_leg_to_every_place_on_the_other() {
+    let ports = PortBlock::take();
+    let gateway = Gateway::start();
+    let mut refused = 0;
+    for of_access in Place::ALL {
+        for of_core in Place::ALL {
+            let access = of_access.of(secured(), ports.peer(0));
+            let core = of_core.of(Leg::plain(Side::Core.peer()), ports.peer(4));
+            let mut call = Call::between(&gateway, access, core);
+            call.talk();
+            match (of_access, of_core) {
+                (Place::Off, Place::Off) => {}
+                (Place::Off, _) => {
+                    call.core.send_control(&rtcp(Call::CORE, 1));
+                    refused += 1;
+                }
+                (_, Place::Off) => {
+                    call.access.send_control(&rtcp(Call::ACCESS, 1));
+                    refused += 1;
+                }
+                (_, _) => call.report(),
+            }
+            let _ = gateway.ledger().after_drops("rtcp_off", refused);
+            call.talk();
+            assert!(call.is_silent(), "{of_access:?} to {of_core:?}");
+            gateway.wait(gateway.iq.release(api::release(call.context))).expect("a release");
+        }
+    }
+    assert_eq!(refused, 6);
 }
 
 #[test]

@@ -118,3 +118,20 @@ pub fn activate(context_id: u32, direction: pb::Direction) -> pb::ActivateKey {
 pub fn cancel(context_id: u32, direction: pb::Direction) -> pb::CancelKey {
     pb::CancelKey { context_id, termination_id: 1, stream_id: 1, direction: direction.into() }
 }
+
+/// How two terminations hear each other, on every stream.
+#[must_use]
+pub fn associated(from: u32, to: u32, relation: pb::Relation) -> pb::Association {
+    pb::Association {
+        from_termination_id: from,
+        to_termination_id: to,
+        relation: relation.into(),
+        stream_id: 0,
+    }
+}
+
+/// Changes of a context's topology.
+#[must_use]
+pub fn topology(context_id: u32, associations: Vec<pb::Association>) -> pb::SetTopology {
+    pb::SetTopology { context_id, associations, ..pb::SetTopology::default() }
+}

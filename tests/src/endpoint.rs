@@ -55,6 +55,19 @@ impl Endpoint {
         endpoint
     }
 
+    /// The same at given ports.
+    ///
+    /// # Panics
+    ///
+    /// When it does not get them.
+    #[must_use]
+    pub fn moved_to(mut self, rtp: u16, rtcp: u16) -> Self {
+        let ip = self.address().ip();
+        (self.rtp, self.rtcp) = (socket(ip, rtp), socket(ip, rtcp));
+        self.tell(0);
+        self
+    }
+
     /// The same with RTCP on its RTP socket.
     #[must_use]
     pub fn multiplexing(mut self) -> Self {
@@ -259,6 +272,30 @@ impl Endpoint {
         buffer
     }
 
+    /// What sends from its RTP socket, for another thread.
+    ///
+    /// # Panics
+    ///
+    /// When the operating system refuses, or it was not attached.
+    #[must_use]
+    pub fn sender(&self) -> Sender {
+        let socket = self.rtp.try_clone().expect("a second descriptor");
+        Sender { socket, to: self.gateway() }
+    }
+
+    /// The next RTP packet, opened on a secured leg, if one has arrived.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be opened.
+    #[must_use]
+    pub fn receive_waiting(&mut self) -> Option<Vec<u8>> {
+        self.rtp.set_nonblocking(true).expect("a socket that does not block");
+        let has_one = self.rtp.peek(&mut [0]).is_ok();
+        self.rtp.set_nonblocking(false).expect("a socket that blocks");
+        has_one.then(|| self.receive())
+    }
+
     /// Whether nothing waits at its sockets.
     ///
     /// # Panics
@@ -301,6 +338,23 @@ impl Endpoint {
 
     fn control_socket(&self) -> &UdpSocket {
         if self.multiplexes { &self.rtp } else { &self.rtcp }
+    }
+}
+
+/// Sends datagrams to the gateway, as they are.
+pub struct Sender {
+    socket: UdpSocket,
+    to: SocketAddr,
+}
+
+impl Sender {
+    /// Sends one.
+    ///
+    /// # Panics
+    ///
+    /// When the kernel refuses.
+    pub fn send(&self, octets: &[u8]) {
+        self.socket.send_to(octets, self.to).expect("a datagram sent");
     }
 }
 

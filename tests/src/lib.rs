@@ -23,7 +23,7 @@ pub mod tone;
 pub use attackers::{Attackers, Forger};
 pub use call::{Call, Leg, terminations};
 pub use daemon::Daemon;
-pub use endpoint::Endpoint;
+pub use endpoint::{Endpoint, Sender};
 pub use gateway::{Gateway, directory};
 pub use hub::Hub;
 pub use key::Key;

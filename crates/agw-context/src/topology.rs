@@ -123,6 +123,8 @@ impl Context {
     //# A context MUST connect two or more terminations.
     //= tests/spec/iq.md#topology
     //# Several terminations MUST be able to feed the same one.
+    //= tests/spec/iq.md#topology
+    //# A leg MUST be exchanged under a call without harm to the crypto state of the other one.
     /// Where a stream of a termination goes, by topology.
     pub(crate) fn output(&self, termination: TerminationId, stream: StreamId) -> Option<&Stream> {
         self.outputs(&self.topology, termination, stream).next().map(|(_, stream)| stream)
