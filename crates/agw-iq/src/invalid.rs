@@ -89,6 +89,8 @@ pub(crate) enum Word {
     TransactionIdReused,
     /// Events asked for are not kept any more.
     EventsGone,
+    /// The peer's role does not include the procedure.
+    NotPermitted,
     /// The gateway cannot answer now.
     Unavailable,
     /// The gateway's answer does not fit the request.
@@ -103,6 +105,7 @@ impl Word {
             Self::SdesLine => "SDES_LINE",
             Self::TransactionIdReused => "TRANSACTION_ID_REUSED",
             Self::EventsGone => "EVENTS_GONE",
+            Self::NotPermitted => "NOT_PERMITTED",
             Self::Unavailable => "UNAVAILABLE",
             Self::Internal => "INTERNAL",
         }

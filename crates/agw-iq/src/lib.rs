@@ -12,6 +12,7 @@
 pub mod backend;
 pub mod client;
 mod convert;
+mod guard;
 mod idempotency;
 mod invalid;
 mod peer;
@@ -25,7 +26,7 @@ mod transaction;
 mod wipe;
 
 pub use backend::Backend;
-pub use peer::ConnectedPeer;
+pub use peer::{ConnectedPeer, Role};
 pub use service::Iq;
 pub use wipe::Wipe;
 

@@ -1,7 +1,30 @@
 //! Who is at the other end of a connection.
 
+use std::fmt;
+
 use agw_context::Controller;
 use tonic::Extensions;
+
+/// What a peer is there for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Sees everything, changes nothing.
+    Observer,
+    /// Has contexts of its own, sees and changes these.
+    Controller,
+    /// Sees and changes everything, takes the gateway out of service.
+    Operator,
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Observer => "observer",
+            Self::Controller => "controller",
+            Self::Operator => "operator",
+        })
+    }
+}
 
 /// The authenticated peer of a connection; whoever accepts connections puts it into the
 /// extensions of every request.
@@ -9,11 +32,30 @@ use tonic::Extensions;
 pub struct ConnectedPeer {
     /// The identity in its certificate, or a local user.
     pub controller: Controller,
+    /// What it may do.
+    pub role: Role,
 }
 
 impl ConnectedPeer {
-    /// The controller of a request: the authenticated one, else the operator at this machine.
+    /// The operator at this machine.
+    #[must_use]
+    pub fn local() -> Self {
+        Self { controller: Controller::local(), role: Role::Operator }
+    }
+
+    /// Whose contexts a request is about: the authenticated controller's own; all of them for an
+    /// operator, for an observer, and for whoever asks at this machine.
     pub(crate) fn controller(extensions: &Extensions) -> Controller {
-        extensions.get::<Self>().map_or_else(Controller::local, |peer| peer.controller.clone())
+        match extensions.get::<Self>() {
+            Some(Self { controller, role: Role::Controller }) => controller.clone(),
+            Some(Self { controller: _, role: Role::Observer | Role::Operator }) | None => {
+                Controller::local()
+            }
+        }
+    }
+
+    /// The role of whoever asks.
+    pub(crate) fn role(extensions: &tonic::codegen::http::Extensions) -> Role {
+        extensions.get::<Self>().map_or(Role::Operator, |peer| peer.role)
     }
 }

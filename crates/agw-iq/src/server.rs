@@ -6,6 +6,7 @@ use tonic::service::Routes;
 use tonic_health::server::HealthReporter;
 
 use crate::backend::Backend;
+use crate::guard::Guarded;
 use crate::pb::iq_service_server::IqServiceServer;
 use crate::{FILE_DESCRIPTOR_SET, Iq};
 
@@ -54,7 +55,9 @@ pub async fn services<B: Backend>(
     let (reporter, health_service) = tonic_health::server::health_reporter();
     let health = Health(reporter);
     health.set_not_serving().await;
-    let iq = IqServiceServer::new(Iq::new(backend)).max_decoding_message_size(MAX_REQUEST_OCTETS);
+    let iq = IqServiceServer::new(Iq::new(Arc::clone(&backend)))
+        .max_decoding_message_size(MAX_REQUEST_OCTETS);
+    let iq = Guarded::new(iq, backend);
     let reflection = || {
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)

@@ -8,7 +8,7 @@ use tonic_types::{ErrorDetails, StatusExt};
 
 use crate::backend::{Condition, EventsError, TransactError, Unavailable};
 use crate::invalid::{InvalidRequest, Word};
-use crate::pb;
+use crate::{Role, pb};
 
 /// The domain of the `ErrorInfo` detail.
 pub(crate) const DOMAIN: &str = "agw.iq.v1";
@@ -116,6 +116,11 @@ impl Failure {
         failure
     }
 
+    /// The role of the peer does not include the procedure.
+    pub(crate) fn not_permitted(role: Role) -> Self {
+        Self::new(Word::NotPermitted, format!("the role {role} does not include this procedure"))
+    }
+
     /// The gateway cannot answer now.
     pub(crate) fn unavailable() -> Self {
         Self::new(Word::Unavailable, Unavailable.to_string())
@@ -131,9 +136,11 @@ impl Failure {
     pub(crate) fn is_final(&self) -> bool {
         match self.reason {
             Word::Unavailable | Word::Internal => false,
-            Word::Gateway(_) | Word::SdesLine | Word::TransactionIdReused | Word::EventsGone => {
-                true
-            }
+            Word::Gateway(_)
+            | Word::SdesLine
+            | Word::TransactionIdReused
+            | Word::EventsGone
+            | Word::NotPermitted => true,
         }
     }
 
@@ -201,6 +208,7 @@ const fn code(reason: Word) -> Code {
         Word::SdesLine => Code::InvalidArgument,
         Word::TransactionIdReused => Code::FailedPrecondition,
         Word::EventsGone => Code::OutOfRange,
+        Word::NotPermitted => Code::PermissionDenied,
         Word::Unavailable => Code::Unavailable,
         Word::Internal => Code::Internal,
     }
@@ -239,6 +247,7 @@ const fn h248_code(reason: Word) -> Option<u16> {
     match reason {
         Word::Gateway(Reason::FieldMissing) => Some(441),
         Word::Gateway(_) | Word::SdesLine => Some(449),
+        Word::NotPermitted => Some(402),
         Word::Unavailable => Some(503),
         Word::Internal => Some(500),
         Word::TransactionIdReused | Word::EventsGone => None,

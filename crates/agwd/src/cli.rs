@@ -85,7 +85,13 @@ pub fn main() -> ExitCode {
 
 fn carry_out(arguments: Arguments, config: Config, sources: Sources) -> ExitCode {
     if arguments.check_config {
-        return match config.iq.tls.clone().map(Certificates::load).transpose() {
+        return match config
+            .iq
+            .tls
+            .clone()
+            .map(|files| Certificates::load(files, config.iq.roles.clone()))
+            .transpose()
+        {
             Ok(_) => Exit::Success.into(),
             Err(error) => fail(Exit::Usage, &format_args!("iq.tls: {error}")),
         };

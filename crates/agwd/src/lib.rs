@@ -28,7 +28,8 @@ mod xdp;
 
 pub use config::{
     Admin, Choice, Config, ConfigError, Control, Drain, Engine, Fallback, Invalid, Iq, Limits,
-    Listen, Log, LogFormat, Media, Mode, Policy, PortRange, Realm, RealmBackend, Sources, Tls, Xdp,
+    Listen, Log, LogFormat, Media, Mode, Policy, PortRange, Realm, RealmBackend, Roles, Sources,
+    Tls, Xdp,
 };
 pub use daemon::{Daemon, Running, StartError};
 pub use exit::Exit;

@@ -26,7 +26,7 @@ use agw_iq::backend::{
 };
 use agw_iq::client::IqClient;
 use agw_iq::server::{Health, services};
-use agw_iq::{ConnectedPeer, pb};
+use agw_iq::{ConnectedPeer, Role, pb};
 
 pub(crate) const EPOCH: u64 = 0x1234_5678_9abc_def0;
 
@@ -276,9 +276,20 @@ pub(crate) async fn held_rig() -> Rig {
 fn name_the_peer(mut request: Request<()>) -> Result<Request<()>, Status> {
     let peer = request.metadata().get("peer").and_then(|peer| peer.to_str().ok());
     if let Some(peer) = peer.map(str::to_owned) {
-        request.extensions_mut().insert(ConnectedPeer { controller: Controller(peer) });
+        request
+            .extensions_mut()
+            .insert(ConnectedPeer { role: role_of(&peer), controller: Controller(peer) });
     }
     Ok(request)
+}
+
+/// The role that the name of a peer begins with; a controller by default.
+fn role_of(peer: &str) -> Role {
+    match peer.split('-').next() {
+        Some("observer") => Role::Observer,
+        Some("operator") => Role::Operator,
+        Some(_) | None => Role::Controller,
+    }
 }
 
 /// A request of another controller than the one at this machine.

@@ -1,6 +1,6 @@
 //! What is wrong is refused with code, reason, H.248 code and the path of the field.
 
-use agw_context::{CommandError, ContextId, Reason, Refused, Resource};
+use agw_context::{CommandError, ContextId, Controller, Reason, Refused, Resource};
 use agw_srtp::{KeyError, Suite};
 use tonic::Code;
 use tonic_types::StatusExt;
@@ -275,6 +275,30 @@ async fn only_the_operator_takes_the_gateway_out_of_service() {
     assert!(!rig.fake.state().draining);
     service.service_change(request).await.expect("the operator may");
     assert!(rig.fake.state().draining);
+}
+
+//= tests/spec/iq.md#access
+//= type=test
+//# A procedure that the role of the peer does not include MUST be refused.
+#[tokio::test]
+async fn an_observer_sees_what_all_controllers_have_and_changes_nothing() {
+    let rig = rig().await;
+    let mut service = rig.client.service();
+    let reserve = sent::reserve_request("");
+    let reserve = service.reserve_connection_point(from("observer-1", reserve));
+    let refused = reserve.await.unwrap_err();
+    assert_eq!(refused.code(), tonic::Code::PermissionDenied);
+    let info = refused.get_details_error_info().expect("a reason");
+    assert_eq!(info.reason, "NOT_PERMITTED");
+    assert!(info.metadata.contains_key("overload_percent"));
+    assert!(rig.fake.state().transactions.is_empty());
+
+    let audit = pb::AuditValueRequest::default();
+    service.audit_value(from("observer-1", audit)).await.expect("an audit");
+    let (asks, _) = rig.fake.state().queries.pop().expect("a query");
+    assert_eq!(asks, Controller::local(), "all contexts");
+    let capabilities = pb::AuditCapabilitiesRequest {};
+    service.audit_capabilities(from("observer-1", capabilities)).await.expect("capabilities");
 }
 
 //= tests/spec/iq.md#acknowledgement

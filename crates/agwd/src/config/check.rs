@@ -94,6 +94,14 @@ impl Config {
             "an address off the loopback needs [iq.tls]: certificates for both sides",
         );
         rules.must(
+            iq.tls.is_some() || iq.roles.is_empty(),
+            "iq.roles",
+            "has no meaning without [iq.tls]",
+        );
+        if let Some(rule) = iq.roles.broken() {
+            rules.broken("iq.roles", rule);
+        }
+        rules.must(
             iq.unix_socket.is_some() || iq.unix_uids.is_none(),
             "iq.unix_uids",
             "has no meaning without iq.unix_socket",

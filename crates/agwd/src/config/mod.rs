@@ -9,6 +9,7 @@ mod engine;
 mod listen;
 mod load;
 mod ports;
+mod roles;
 #[cfg(test)]
 mod tests;
 mod xdp;
@@ -25,6 +26,7 @@ pub use engine::Engine;
 pub use listen::Listen;
 pub use load::{ConfigError, Sources};
 pub use ports::PortRange;
+pub use roles::Roles;
 pub use xdp::{Choice, Fallback, Mode, Xdp};
 
 /// The whole configuration.
@@ -72,6 +74,9 @@ pub struct Iq {
     /// TLS 1.3 with a client certificate; `None` is plain text, on loopback only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls: Option<Tls>,
+    /// What holders of certificates may do.
+    #[serde(skip_serializing_if = "Roles::is_empty")]
+    pub roles: Roles,
 }
 
 /// Certificates of the Iq listener, re-read on SIGHUP.
@@ -261,6 +266,7 @@ impl Default for Iq {
             handshake_timeout_ms: 3_000,
             reflection: true,
             tls: None,
+            roles: Roles::default(),
         }
     }
 }

@@ -31,7 +31,8 @@ impl Bound {
     /// Reads certificates and binds every listener.
     pub(super) async fn new(config: &Config) -> Result<Self, StartError> {
         let iq = &config.iq;
-        let certificates = iq.tls.clone().map(Certificates::load).transpose()?.map(Arc::new);
+        let certificates = iq.tls.clone().map(|files| Certificates::load(files, iq.roles.clone()));
+        let certificates = certificates.transpose()?.map(Arc::new);
         let mut listeners = Vec::new();
         let mut iq_address = None;
         if let Some(address) = iq.listen.0 {

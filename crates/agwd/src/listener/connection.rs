@@ -11,7 +11,6 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio_rustls::server::TlsStream;
 use tonic::transport::server::Connected;
 
-use agw_context::Controller;
 use agw_iq::ConnectedPeer;
 
 /// A peer that has been authenticated, where that is asked for, and has begun to speak HTTP/2.
@@ -19,7 +18,7 @@ pub(crate) struct Connection {
     stream: Stream,
     /// What the peer has said already: its first octets, from `said` on.
     preface: &'static [u8],
-    controller: Controller,
+    peer: ConnectedPeer,
     place: Option<Place>,
 }
 
@@ -41,17 +40,13 @@ struct Place {
 
 impl Connection {
     /// A connection whose `preface` has been read from the stream already.
-    pub(super) const fn new(
-        stream: Stream,
-        preface: &'static [u8],
-        controller: Controller,
-    ) -> Self {
-        Self { stream, preface, controller, place: None }
+    pub(super) const fn new(stream: Stream, preface: &'static [u8], peer: ConnectedPeer) -> Self {
+        Self { stream, preface, peer, place: None }
     }
 
     /// Who is at the other end.
-    pub(super) const fn controller(&self) -> &Controller {
-        &self.controller
+    pub(super) const fn peer(&self) -> &ConnectedPeer {
+        &self.peer
     }
 
     /// Counts the connection until it ends.
@@ -71,7 +66,7 @@ impl Connected for Connection {
     type ConnectInfo = ConnectedPeer;
 
     fn connect_info(&self) -> ConnectedPeer {
-        ConnectedPeer { controller: self.controller.clone() }
+        self.peer.clone()
     }
 }
 

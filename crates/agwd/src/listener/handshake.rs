@@ -7,11 +7,12 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::net::{TcpStream, UnixStream};
 use tracing::{debug, info};
 
+use agw_iq::ConnectedPeer;
+
 use super::connection::Stream;
 use super::{Accepted, Connection};
 use crate::metrics::RefusedConnection;
-use crate::tls::{Certificates, IdentityError, identity};
-use agw_context::Controller;
+use crate::tls::{Certificates, IdentityError};
 
 /// What a client with prior knowledge of HTTP/2 sends first (RFC 9113 §3.4).
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -69,7 +70,7 @@ pub(super) async fn greet(accepted: Accepted) -> Result<Connection, Refusal> {
     match accepted {
         Accepted::Tcp(stream, _, None) => {
             super::tune(&stream)?;
-            greet_stream(Stream::Tcp(stream), Controller::local()).await
+            greet_stream(Stream::Tcp(stream), ConnectedPeer::local()).await
         }
         Accepted::Tcp(stream, _, Some(certificates)) => greet_tls(stream, &certificates).await,
         Accepted::Unix(stream, users) => greet_unix(stream, &users).await,
@@ -83,8 +84,8 @@ async fn greet_tls(stream: TcpStream, certificates: &Certificates) -> Result<Con
     let stream = certificates.acceptor().accept(stream).await.map_err(Refusal::Tls)?;
     let (_, session) = stream.get_ref();
     let leaf = session.peer_certificates().and_then(<[_]>::first);
-    let controller = identity(leaf.ok_or(IdentityError::NoCertificate)?)?;
-    greet_stream(Stream::Tls(Box::new(stream)), controller).await
+    let peer = certificates.peer(leaf.ok_or(IdentityError::NoCertificate)?)?;
+    greet_stream(Stream::Tls(Box::new(stream)), peer).await
 }
 
 async fn greet_unix(stream: UnixStream, users: &[u32]) -> Result<Connection, Refusal> {
@@ -94,12 +95,12 @@ async fn greet_unix(stream: UnixStream, users: &[u32]) -> Result<Connection, Ref
     if !users.contains(&user) {
         return Err(Refusal::User(user));
     }
-    greet_stream(Stream::Unix(stream), Controller::local()).await
+    greet_stream(Stream::Unix(stream), ConnectedPeer::local()).await
 }
 
-async fn greet_stream(mut stream: Stream, controller: Controller) -> Result<Connection, Refusal> {
+async fn greet_stream(mut stream: Stream, peer: ConnectedPeer) -> Result<Connection, Refusal> {
     read_preface(&mut stream).await?;
-    Ok(Connection::new(stream, PREFACE, controller))
+    Ok(Connection::new(stream, PREFACE, peer))
 }
 
 /// Refuses at the first octet that is not HTTP/2's, not at the last.

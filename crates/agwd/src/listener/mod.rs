@@ -22,6 +22,8 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::sleep;
 use tracing::{debug, warn};
 
+use agw_iq::ConnectedPeer;
+
 use crate::metrics::{Metrics, RefusedConnection};
 use crate::tls::Certificates;
 
@@ -173,8 +175,8 @@ impl Entrance {
             let limit = self.limits.connections;
             return warn!(listener = self.name, peer, limit, "too many connections");
         };
-        let controller = &connection.controller().0;
-        debug!(listener = self.name, peer, controller, "connection");
+        let ConnectedPeer { controller, role } = connection.peer();
+        debug!(listener = self.name, peer, controller = controller.0, %role, "connection");
         connection.take_place(place, self.metrics.connections(self.name));
         // The server has ended: the connection ends as well.
         let _ = self.server.send(Ok(connection)).await;

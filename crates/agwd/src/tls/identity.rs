@@ -29,6 +29,9 @@ pub(crate) enum IdentityError {
         /// DNS names.
         dns: usize,
     },
+    /// No role is for this name.
+    #[error("no role in iq.roles is for the name in the client certificate")]
+    NoRole,
     /// The name is empty, too long or not printable, or it is the operator's.
     #[error("the name in the client certificate cannot be a controller's")]
     Refused,

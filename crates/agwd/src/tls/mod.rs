@@ -20,9 +20,12 @@ use thiserror::Error;
 use tokio_rustls::TlsAcceptor;
 use zeroize::Zeroizing;
 
-use crate::config::Tls;
+use agw_iq::ConnectedPeer;
 
-pub(crate) use identity::{IdentityError, identity};
+use crate::config::{Roles, Tls};
+use identity::identity;
+
+pub(crate) use identity::IdentityError;
 
 /// The only protocol on top of TLS: HTTP/2.
 const ALPN: &[u8] = b"h2";
@@ -30,6 +33,7 @@ const ALPN: &[u8] = b"h2";
 /// The certificates in force; new connections use those of the last good reload.
 pub(crate) struct Certificates {
     files: Tls,
+    roles: Roles,
     current: ArcSwap<Loaded>,
 }
 
@@ -104,9 +108,21 @@ impl Certificates {
     ///
     /// # Errors
     /// [`TlsError`] names the file and what is wrong with it.
-    pub(crate) fn load(files: Tls) -> Result<Self, TlsError> {
+    pub(crate) fn load(files: Tls, roles: Roles) -> Result<Self, TlsError> {
         let current = ArcSwap::from_pointee(load(&files)?);
-        Ok(Self { files, current })
+        Ok(Self { files, roles, current })
+    }
+
+    /// Who the holder of a certificate that verified is, and what it may do.
+    ///
+    /// # Errors
+    /// [`IdentityError`] tells why it is not served.
+    pub(crate) fn peer(&self, certificate: &[u8]) -> Result<ConnectedPeer, IdentityError> {
+        let controller = identity(certificate)?;
+        //= tests/spec/iq.md#access
+        //# A certificate whose name has no role MUST be refused where roles are configured.
+        let role = self.roles.of(&controller).ok_or(IdentityError::NoRole)?;
+        Ok(ConnectedPeer { controller, role })
     }
 
     /// Reads the files again; new connections use them, old ones go on.
