@@ -107,6 +107,7 @@ fn datagram(slot: &mut [u8; SLOT], port: u32) -> Datagram<'_> {
         source: peer(),
         slot,
         len: VOICE,
+        traffic_class: 0,
         truncated: false,
         verdict: Verdict::Drop(DropReason::NoFlow),
     }

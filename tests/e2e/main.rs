@@ -25,7 +25,10 @@ mod latching;
 #[cfg(test)]
 mod lifetime;
 #[cfg(test)]
+mod marking;
+#[cfg(test)]
 mod mtls;
+mod mtu;
 #[cfg(test)]
 mod quality;
 #[cfg(test)]
@@ -52,3 +55,37 @@ mod transactions;
 mod transmit_guard;
 #[cfg(test)]
 mod transports;
+
+#[cfg(test)]
+use std::rc::Rc;
+
+#[cfg(test)]
+use agw_iq::pb;
+#[cfg(test)]
+use agw_testkit::peer;
+#[cfg(test)]
+use agw_tests::stage::Backend;
+#[cfg(test)]
+use agw_tests::{Gateway, Side, Stage, stage};
+
+/// The stage, for a test that needs network namespaces, with the backend of the run; `None` was
+/// told as a skip.
+#[cfg(test)]
+fn on_stage() -> Option<Rc<Stage>> {
+    let xdp: &[Side] = match stage::backend() {
+        Backend::Sockets => &[],
+        Backend::Xdp => &Side::ALL,
+    };
+    let stage = stage::cast(xdp);
+    if stage.is_none() {
+        peer::skip("root");
+    }
+    stage
+}
+
+/// A context as audited, with its counters.
+#[cfg(test)]
+fn audited(gateway: &Gateway, context_id: u32) -> pb::ContextInfo {
+    let contexts = gateway.wait(gateway.iq.contexts(true)).expect("an audit");
+    contexts.into_iter().find(|one| one.context_id == context_id).expect("the context")
+}

@@ -32,7 +32,8 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    /// Starts the daemon; every setting is `key=value` as for `--set`.
+    /// Starts the daemon; every setting is `key=value` as for `--set`, or `access.key=value` or
+    /// `core.key=value` for a key of that realm.
     ///
     /// # Panics
     ///
@@ -80,7 +81,9 @@ impl Daemon {
             let _ = Stage::enter();
         }
         let config = directory.path().join("agwd.toml");
-        fs::write(&config, configuration(ports)).expect("the configuration");
+        let (of_realms, settings): (Vec<&str>, Vec<&str>) =
+            settings.iter().partition(|setting| realm_of(setting).is_some());
+        fs::write(&config, configuration(ports, &of_realms)).expect("the configuration");
         command.arg("--config").arg(&config);
         command.arg("--ready-file").arg(directory.path().join(READY));
         for setting in settings {
@@ -115,7 +118,15 @@ fn find() -> PathBuf {
     agwd
 }
 
-fn configuration(ports: &PortBlock) -> String {
+/// The realm that a setting is for: `access.key=value` is in none of the sections.
+fn realm_of(setting: &str) -> Option<(Side, &str)> {
+    Side::ALL.into_iter().find_map(|side| {
+        let rest = setting.strip_prefix(side.name())?;
+        Some((side, rest.strip_prefix('.')?))
+    })
+}
+
+fn configuration(ports: &PortBlock, of_realms: &[&str]) -> String {
     let (iq, admin) = (ports.iq(), ports.admin());
     let realm = |side: Side, range: RangeInclusive<u16>| {
         let name = side.name();
@@ -129,7 +140,10 @@ fn configuration(ports: &PortBlock) -> String {
         } else {
             "addresses = [\"127.0.0.1\", \"::1\"]".to_owned()
         };
-        format!("[[realm]]\nname = \"{name}\"\nports = \"{low}-{high}\"\n{place}\n")
+        let settings = of_realms.iter().filter_map(|setting| realm_of(setting));
+        let own: Vec<_> = settings.filter(|(of, _)| *of == side).map(|(_, line)| line).collect();
+        let own = own.join("\n");
+        format!("[[realm]]\nname = \"{name}\"\nports = \"{low}-{high}\"\n{place}\n{own}\n")
     };
     let (access, core) = (realm(Side::Access, ports.access()), realm(Side::Core, ports.core()));
     format!(

@@ -7,6 +7,8 @@ use std::time::Instant;
 use agw_iq::pb;
 use agw_srtp::{Portable, PortableKeys, Protector, RocOnRekey, SessionParameters, Unprotector};
 
+use socket2::SockRef;
+
 use crate::stage::peer_socket;
 use crate::{Key, PATIENCE, capture};
 
@@ -108,6 +110,23 @@ impl Endpoint {
             .expect("a key");
         self.keys.push(key.clone());
         self.tell(roc.initial());
+    }
+
+    /// Marks what it sends: IPv4 type of service or IPv6 traffic class.
+    ///
+    /// # Panics
+    ///
+    /// When the kernel refuses.
+    pub fn marks(&self, traffic_class: u8) {
+        for socket in [&self.rtp, &self.rtcp].map(SockRef::from) {
+            let class = traffic_class.into();
+            let set = if self.address().is_ipv4() {
+                socket.set_tos_v4(class)
+            } else {
+                socket.set_tclass_v6(class)
+            };
+            set.expect("a traffic class");
+        }
     }
 
     /// Moves to other sockets, as behind a NAT that has lost its mapping.

@@ -19,6 +19,7 @@ mod ports;
 mod program;
 pub mod stage;
 pub mod tone;
+mod wire;
 
 pub use attackers::{Attackers, Forger};
 pub use call::{Call, Leg, terminations};
@@ -31,6 +32,7 @@ pub use ledger::{Entry, Ledger};
 pub use ports::PortBlock;
 pub use program::{Finished, Program, await_listener};
 pub use stage::{Side, Stage};
+pub use wire::{Packet, Wire};
 
 use std::time::Duration;
 

@@ -114,8 +114,14 @@ impl Forwarding {
                 continue;
             };
             // Every slot is queued once, and a batch takes as many sends as it has slots.
-            let transmit =
-                Transmit { port, destination, slot: slot.index, len: slot.len, tag: port.0 };
+            let transmit = Transmit {
+                port,
+                destination,
+                slot: slot.index,
+                len: slot.len,
+                tag: port.0,
+                traffic_class: None,
+            };
             let _ = outbox.push(transmit);
         }
         self.io.transmit(&mut self.batch, |_, _| {});

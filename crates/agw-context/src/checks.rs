@@ -7,7 +7,7 @@ use agw_srtp::{
     EgressKey, IngressKey, KeyError, Lifetime, MAX_KEYS, MasterKey, Mki, SessionParameters,
 };
 
-use crate::command::{CryptoContext, Direction, Family, Remote};
+use crate::command::{CryptoContext, Direction, DscpRule, Family, Remote};
 use crate::error::{CommandError, Reason};
 use crate::fingerprint::{Fingerprint, Fingerprinter};
 use crate::policy::Policy;
@@ -138,6 +138,16 @@ pub(crate) fn single_key<K: Key>(
         return Err(CommandError::Key { field: field.to_owned(), error: KeyError::Lifetime });
     }
     Ok(fingerprinter.of(master))
+}
+
+/// Checks a code point.
+pub(crate) fn dscp(rule: DscpRule, field: &str) -> Result<(), CommandError> {
+    match rule {
+        DscpRule::Set(64..) => {
+            Err(invalid(format!("{field}.dscp.code_point"), "must be 0 to 63", Reason::FieldValue))
+        }
+        DscpRule::Set(_) | DscpRule::Realm | DscpRule::Copy => Ok(()),
+    }
 }
 
 /// Checks a peer's addresses: something that media may be sent to.

@@ -160,6 +160,28 @@ pub enum SourcePolicy {
     },
 }
 
+/// Which differentiated services code point leaves on a leg (TS 23.334 §6.2.7, H.248.52 `ds`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum DscpRule {
+    /// The realm's.
+    #[default]
+    Realm,
+    /// This one, 0 to 63.
+    Set(u8),
+    /// That of the packet as it arrived on the opposite leg.
+    Copy,
+}
+
+/// What becomes of the ECN field on a leg (TS 23.334 §6.2.14).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum EcnRule {
+    /// What leaves says not-ECT.
+    #[default]
+    NotEct,
+    /// It goes on as it arrived on the opposite leg: ECT and CE are transparent.
+    Copy,
+}
+
 /// Where keys came from; the gateway treats them alike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum KeySource {

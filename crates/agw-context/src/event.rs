@@ -82,6 +82,12 @@ pub enum EventKind {
         /// Whether the packet was dropped.
         dropped: bool,
     },
+    /// A datagram was longer than the path to the peer takes, and was dropped. Told at most once a
+    /// second for a stream; the counters have them all.
+    MtuExceeded {
+        /// Octets of its UDP payload, as it was to leave.
+        octets: usize,
+    },
     /// The gateway began to drain: no new contexts.
     Draining,
 }

@@ -125,6 +125,7 @@ impl Gateway {
             Report::IngressKey(id, event) => (id.0, key_event(event, Direction::Ingress)),
             Report::EgressKey(id, event) => (id.0, key_event(event, Direction::Egress)),
             Report::IndexReused(id) => (id.0, EventKind::TransmitIndexReused),
+            Report::TooBig { egress, octets } => (egress.0, EventKind::MtuExceeded { octets }),
             Report::SsrcCollision { ingress, ssrc, with, dropped } => {
                 let owner = |id: IngressId| *self.leg_owners.get(id.0 as usize)?;
                 let other = with.and_then(owner).map(|(_, termination, _)| termination);

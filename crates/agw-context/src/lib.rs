@@ -40,9 +40,9 @@ pub use audit::{
 };
 pub use command::{
     ActivateKey, Association, CancelKey, ChangeThroughConnection, Command, Configure,
-    ContextChoice, CryptoChange, CryptoContext, DirectedKey, Direction, Family, KeySlot, KeySource,
-    Media, Relation, Release, Remote, Reserve, RtcpMode, SetTopology, SourcePolicy, StageKey,
-    StreamChange, StreamMode, StreamSpec, TopologyChange,
+    ContextChoice, CryptoChange, CryptoContext, DirectedKey, Direction, DscpRule, EcnRule, Family,
+    KeySlot, KeySource, Media, Relation, Release, Remote, Reserve, RtcpMode, SetTopology,
+    SourcePolicy, StageKey, StreamChange, StreamMode, StreamSpec, TopologyChange,
 };
 pub use error::{CommandError, Reason, Refused, Resource};
 pub use event::{Event, EventKind, Subject};

@@ -37,6 +37,8 @@ pub(crate) struct Termination {
     pub(crate) family: Family,
     /// The address that peers are told.
     pub(crate) outside: IpAddr,
+    /// The realm's code point.
+    pub(crate) dscp: u8,
     pub(crate) streams: Few<StreamId, Stream>,
 }
 
@@ -74,8 +76,9 @@ impl Context {
     pub(crate) fn specs(&self) -> BTreeMap<u32, (IngressSpec, EgressSpec)> {
         self.streams()
             .map(|(termination, id, stream)| {
-                let output = self.output(termination, id).map(Stream::egress_id);
-                (stream.leg, (stream.ingress_spec(output), stream.egress_spec()))
+                let output = self.output(termination, id);
+                let of_realm = self.terminations.get(termination).map_or(0, |one| one.dscp);
+                (stream.leg, (stream.ingress_spec(output), stream.egress_spec(of_realm)))
             })
             .collect()
     }
@@ -125,7 +128,9 @@ impl Stream {
         EgressId(self.leg)
     }
 
-    fn ingress_spec(&self, output: Option<EgressId>) -> IngressSpec {
+    fn ingress_spec(&self, output: Option<&Self>) -> IngressSpec {
+        let none = StreamExtras::default();
+        let (own, opposite) = (self.extras.as_deref(), output.and_then(|to| to.extras.as_deref()));
         let source = match (self.transport, self.source, self.latch_until) {
             (Transport::Secured, SourcePolicy::Latch { .. }, _) => SourceRule::Authenticated,
             (_, SourcePolicy::Latch { .. }, Some(until)) => SourceRule::FirstUntil { until },
@@ -147,13 +152,13 @@ impl Stream {
                 (RtcpMode::Mux, _) => RtcpIngress::Mux,
                 (RtcpMode::Pair, None) | (RtcpMode::Off, _) => RtcpIngress::Off,
             },
-            output,
+            output: output.map(Self::egress_id),
             reverse: self.egress_id(),
-            extras: self.extras.as_ref().and_then(|extras| extras.of_ingress()),
+            extras: own.unwrap_or(&none).of_ingress(opposite),
         }
     }
 
-    fn egress_spec(&self) -> EgressSpec {
+    fn egress_spec(&self, of_realm: u8) -> EgressSpec {
         EgressSpec {
             transport: self.transport,
             gate: Gate { rtp: self.mode.sends(), rtcp: self.mode != StreamMode::Inactive },
@@ -167,7 +172,7 @@ impl Stream {
                 (RtcpMode::Mux, _) => RtcpEgress::Mux,
                 (RtcpMode::Pair, None) | (RtcpMode::Off, _) => RtcpEgress::Off,
             },
-            extras: None,
+            extras: self.extras.as_ref().and_then(|extras| extras.of_egress(of_realm)),
         }
     }
 

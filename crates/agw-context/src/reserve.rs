@@ -24,7 +24,9 @@ impl Transaction<'_, '_> {
         let termination = self.next_termination(context)?;
         let place = Place { context, termination, realm, address, family };
         let (_, outside) = self.gateway.addresses(realm, address)?;
-        let mut made = Termination { realm, address, family, outside, streams: Few::default() };
+        let dscp = self.gateway.realms.get(realm).and_then(|realm| realm.config.dscp).unwrap_or(0);
+        let streams_made = Few::default();
+        let mut made = Termination { realm, address, family, outside, dscp, streams: streams_made };
         for (position, spec) in streams.into_iter().enumerate() {
             let id = spec.id;
             let stream = self.add_stream(&place, spec, &format!("streams[{position}]"))?;

@@ -174,6 +174,9 @@ pub struct Slot<'a> {
     pub len: usize,
     /// Whether the datagram was longer than a slot takes with its tail room, and may be cut.
     pub truncated: bool,
+    /// The IPv4 type of service or IPv6 traffic class octet that it came with; 0 at a socket that
+    /// was not told to look ([`crate::PacketIo::watch_traffic_class`]).
+    pub traffic_class: u8,
     /// From the payload's start to the slot's end: the datagram in `..len`, then [`TAIL_ROOM`]
     /// octets or more with stale content (fewer only if `truncated`).
     pub octets: &'a mut [u8],
@@ -182,7 +185,7 @@ pub struct Slot<'a> {
 impl fmt::Debug for Slot<'_> {
     /// Without the octets: they may be anybody's conversation.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { index, port, source, len, truncated, octets: _ } = self;
+        let Self { index, port, source, len, truncated, traffic_class: _, octets: _ } = self;
         write!(f, "Slot({index}, {port:?}, {source}, {len} octets, truncated: {truncated})")
     }
 }
@@ -205,6 +208,7 @@ impl<'a> Iterator for Slots<'a> {
             source: arrival.source,
             len: arrival.len,
             truncated: arrival.truncated,
+            traffic_class: arrival.traffic_class,
             octets: place.payload_mut(self.arena),
         })
     }
@@ -252,6 +256,8 @@ pub(crate) struct Arrival {
     /// Octets from the payload's start to the slot's end.
     pub(crate) room: usize,
     pub(crate) truncated: bool,
+    /// 0 if nobody looked.
+    pub(crate) traffic_class: u8,
 }
 
 impl Arrival {
@@ -261,6 +267,7 @@ impl Arrival {
         len: 0,
         room: PAYLOAD_ROOM,
         truncated: false,
+        traffic_class: 0,
     };
 }
 

@@ -1,19 +1,13 @@
 //! A UDP socket that sends to and hears from many peers in batches, with the kernel's time of
 //! arrival: for those who drive a gateway, as the load harness does.
 
-use std::{
-    fmt, io,
-    mem::{offset_of, size_of},
-    net::SocketAddr,
-    os::fd::AsFd,
-    ptr,
-    time::Duration,
-};
+use std::{fmt, io, net::SocketAddr, os::fd::AsFd, ptr, time::Duration};
 
 use crate::{
     UdpPort,
     address::RawAddress,
     batch::{BATCH, SLOT},
+    control::Control,
     messages::{Headers, recvmmsg, sendmmsg},
     options::set_number,
     port::PortOptions,
@@ -125,7 +119,7 @@ impl BatchSocket {
             header.msg_hdr.msg_namelen = RawAddress::ROOM;
             header.msg_hdr.msg_iov = vector;
             header.msg_hdr.msg_iovlen = 1;
-            header.msg_hdr.msg_control = control.0.as_mut_ptr().cast();
+            header.msg_hdr.msg_control = control.as_mut_ptr();
             header.msg_hdr.msg_controllen = Control::ROOM as _;
             header.msg_hdr.msg_flags = 0;
             header.msg_len = 0;
@@ -142,7 +136,7 @@ impl BatchSocket {
                 continue;
             };
             let octets = buffer.get(..header.msg_len as usize).unwrap_or(buffer);
-            each(Incoming { source, octets, arrived: control.time(header.msg_hdr.msg_controllen) });
+            each(Incoming { source, octets, arrived: time(control, header) });
         }
         Ok(count)
     }
@@ -154,36 +148,8 @@ impl fmt::Debug for BatchSocket {
     }
 }
 
-/// Room for the control messages of a datagram: drop counter and time.
-#[derive(Debug, Clone, Copy)]
-#[repr(C, align(8))]
-struct Control([u8; Control::ROOM]);
-
-impl Control {
-    const ROOM: usize = 96;
-    const EMPTY: Self = Self([0; Self::ROOM]);
-    const WORD: usize = size_of::<usize>();
-    const HEADER: usize = size_of::<libc::cmsghdr>().next_multiple_of(Self::WORD);
-
-    /// The time of arrival, if it is among the messages in the first `len` octets.
-    fn time(&self, len: impl TryInto<usize>) -> Option<Duration> {
-        let mut rest = self.0.get(..len.try_into().ok()?)?;
-        while let Some(message_len) = native(rest, offset_of!(libc::cmsghdr, cmsg_len)) {
-            let message_len = usize::from_ne_bytes(message_len);
-            let message = rest.get(..message_len).filter(|_| message_len >= Self::HEADER)?;
-            let level = i32::from_ne_bytes(native(message, offset_of!(libc::cmsghdr, cmsg_level))?);
-            let kind = i32::from_ne_bytes(native(message, offset_of!(libc::cmsghdr, cmsg_type))?);
-            if level == libc::SOL_SOCKET && kind == libc::SCM_TIMESTAMPNS {
-                let seconds = u64::from_ne_bytes(native(message, Self::HEADER)?);
-                let nanoseconds = u64::from_ne_bytes(native(message, Self::HEADER + 8)?);
-                return Some(Duration::new(seconds, u32::try_from(nanoseconds).ok()?));
-            }
-            rest = rest.get(message_len.next_multiple_of(Self::WORD)..)?;
-        }
-        None
-    }
-}
-
-fn native<const N: usize>(octets: &[u8], offset: usize) -> Option<[u8; N]> {
-    octets.get(offset..)?.first_chunk().copied()
+/// When a datagram arrived, if the kernel told.
+fn time(control: &Control, header: &libc::mmsghdr) -> Option<Duration> {
+    let (seconds, nanoseconds) = control.time(header.msg_hdr.msg_controllen)?;
+    Some(Duration::new(seconds, u32::try_from(nanoseconds).ok()?))
 }

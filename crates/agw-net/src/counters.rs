@@ -147,14 +147,31 @@ impl ErrnoCounters {
 pub enum SendError {
     /// The kernel refused it.
     Errno(ErrnoClass),
+    /// Longer than the way to its destination takes: [`ErrnoClass::MessageTooLong`].
+    TooLong {
+        /// Octets of its payload.
+        octets: usize,
+    },
     /// The backend has no port of that token (removed since it was queued).
     UnknownPort,
+}
+
+impl SendError {
+    /// The kernel's refusal of a datagram with so many octets of payload.
+    pub(crate) const fn of(class: ErrnoClass, octets: usize) -> Self {
+        if matches!(class, ErrnoClass::MessageTooLong) {
+            Self::TooLong { octets }
+        } else {
+            Self::Errno(class)
+        }
+    }
 }
 
 impl fmt::Display for SendError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Errno(class) => f.write_str(class.name()),
+            Self::TooLong { octets } => write!(f, "{octets} octets are too long for the way"),
             Self::UnknownPort => f.write_str("no such port"),
         }
     }

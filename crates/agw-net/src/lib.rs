@@ -32,6 +32,7 @@
 //!         slot: slot.index,
 //!         len: slot.len,
 //!         tag: 0,
+//!         traffic_class: None,
 //!     };
 //!     let _ = outbox.push(echo);
 //! }
@@ -49,6 +50,7 @@ mod arena;
 mod batch;
 mod batch_socket;
 mod capabilities;
+mod control;
 mod counters;
 mod descriptors;
 mod frame;
@@ -87,7 +89,7 @@ pub use media::{MediaBackend, MediaPort};
 pub use memory::{MemoryBackend, MemoryDatagram, MemoryWire};
 pub use outbox::{Outbox, Transmit, Unqueued};
 pub use packet_io::{PacketIo, PortToken};
-pub use port::{PortOptions, UdpPort};
+pub use port::{Oversize, PortOptions, UdpPort};
 pub use process::{
     disable_core_dumps, effective_uid, lock_memory, no_new_privs, peer_uid,
     raise_locked_memory_limit,

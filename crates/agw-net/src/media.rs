@@ -91,6 +91,13 @@ impl PacketIo for MediaBackend {
         self.sockets.remove_port(token)
     }
 
+    fn watch_traffic_class(&mut self, token: PortToken, watch: bool) -> io::Result<()> {
+        if self.xdp.as_mut().is_some_and(|xdp| xdp.has_port(token)) {
+            return Ok(());
+        }
+        self.sockets.watch_traffic_class(token, watch)
+    }
+
     fn new_batch(&mut self) -> io::Result<Batch> {
         match &mut self.xdp {
             Some(xdp) => xdp.new_batch(),

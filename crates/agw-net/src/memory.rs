@@ -41,6 +41,8 @@ pub struct MemoryDatagram {
     pub from: SocketAddr,
     /// Whom it was sent to.
     pub to: SocketAddr,
+    /// The IPv4 type of service or IPv6 traffic class octet; 0 if it was left to the port.
+    pub traffic_class: u8,
     /// The payload.
     pub octets: Vec<u8>,
 }
@@ -101,6 +103,7 @@ impl MemoryBackend {
         queues.sent.push(MemoryDatagram {
             from: port.local,
             to: transmit.destination,
+            traffic_class: transmit.traffic_class.unwrap_or_default(),
             octets: octets.to_vec(),
         });
         port.counters.sent += 1;
@@ -130,6 +133,10 @@ impl PacketIo for MemoryBackend {
         counters.discarded_at_removal = (before - queues.arriving.len()) as u64;
         self.counters.discarded_at_removal += counters.discarded_at_removal;
         Ok(counters)
+    }
+
+    fn watch_traffic_class(&mut self, token: PortToken, _watch: bool) -> io::Result<()> {
+        self.ports.get_mut(token).map(drop).ok_or(io::ErrorKind::NotFound.into())
     }
 
     fn new_batch(&mut self) -> io::Result<Batch> {
@@ -177,8 +184,19 @@ impl PacketIo for MemoryBackend {
 impl MemoryWire {
     /// Puts a datagram in front of the port with the local address `to` and wakes the backend.
     pub fn inject(&self, to: SocketAddr, from: SocketAddr, payload: &[u8]) {
+        self.inject_marked(to, from, 0, payload);
+    }
+
+    /// As [`MemoryWire::inject`], with a traffic class octet.
+    pub fn inject_marked(
+        &self,
+        to: SocketAddr,
+        from: SocketAddr,
+        traffic_class: u8,
+        payload: &[u8],
+    ) {
         let octets = payload.to_vec();
-        self.queues().arriving.push_back(MemoryDatagram { from, to, octets });
+        self.queues().arriving.push_back(MemoryDatagram { from, to, traffic_class, octets });
         self.waker.wake();
     }
 
@@ -224,5 +242,6 @@ fn land(datagram: &MemoryDatagram, port: PortToken, landing: &mut [u8]) -> Arriv
         len: datagram.octets.len().min(MAX_DATAGRAM),
         room: PAYLOAD_ROOM,
         truncated: datagram.octets.len() > MAX_DATAGRAM,
+        traffic_class: datagram.traffic_class,
     }
 }

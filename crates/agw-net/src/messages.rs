@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    mem::{offset_of, size_of, zeroed},
+    mem::zeroed,
     net::SocketAddr,
     os::fd::{AsRawFd, BorrowedFd},
     ptr,
@@ -13,7 +13,7 @@ use crate::{
     address::RawAddress,
     arena::Arena,
     batch::{Arrival, BATCH, MAX_DATAGRAM, PAYLOAD_ROOM, Place},
-    options::SO_RXQ_OVFL,
+    control::Control,
     outbox::Payloads,
 };
 
@@ -68,7 +68,7 @@ impl Receiver {
             header.msg_hdr.msg_namelen = RawAddress::ROOM;
             header.msg_hdr.msg_iov = vector;
             header.msg_hdr.msg_iovlen = 1;
-            header.msg_hdr.msg_control = control.0.as_mut_ptr().cast();
+            header.msg_hdr.msg_control = control.as_mut_ptr();
             header.msg_hdr.msg_controllen = Control::ROOM as _;
             header.msg_hdr.msg_flags = 0;
             header.msg_len = 0;
@@ -91,6 +91,9 @@ impl Receiver {
                 len: MAX_DATAGRAM.min(header.msg_len as usize),
                 room: PAYLOAD_ROOM,
                 truncated: header.msg_hdr.msg_flags & libc::MSG_TRUNC != 0,
+                traffic_class: control
+                    .traffic_class(header.msg_hdr.msg_controllen)
+                    .unwrap_or_default(),
             };
             drops = control.drops(header.msg_hdr.msg_controllen).or(drops);
         }
@@ -102,11 +105,16 @@ impl Receiver {
 pub(crate) struct Sender {
     headers: Headers,
     destinations: Box<[RawAddress; BATCH]>,
+    controls: Box<[Control; BATCH]>,
 }
 
 impl Sender {
     pub(crate) fn new() -> Self {
-        Self { headers: Headers::new(), destinations: Box::new([RawAddress::EMPTY; BATCH]) }
+        Self {
+            headers: Headers::new(),
+            destinations: Box::new([RawAddress::EMPTY; BATCH]),
+            controls: Box::new([Control::EMPTY; BATCH]),
+        }
     }
 
     /// Sends from one socket without blocking, in order; tells how many went out.
@@ -119,12 +127,13 @@ impl Sender {
         payloads: Payloads<'_>,
         run: &[Transmit],
     ) -> io::Result<usize> {
-        if let [only] = run {
+        if let [only @ Transmit { traffic_class: None, .. }] = run {
             return send_one(socket, payloads.of(only), only.destination).map(|()| 1);
         }
         let vectors = self.headers.vectors.iter_mut();
-        let rooms = vectors.zip(self.destinations.iter_mut()).zip(run);
-        for (header, ((vector, destination), transmit)) in
+        let names = self.destinations.iter_mut().zip(self.controls.iter_mut());
+        let rooms = vectors.zip(names).zip(run);
+        for (header, ((vector, (destination, control)), transmit)) in
             self.headers.messages.iter_mut().zip(rooms)
         {
             let octets = payloads.of(transmit);
@@ -136,6 +145,11 @@ impl Sender {
             header.msg_hdr.msg_iovlen = 1;
             header.msg_hdr.msg_control = ptr::null_mut();
             header.msg_hdr.msg_controllen = 0;
+            if let Some(class) = transmit.traffic_class {
+                write_class(control, transmit.destination, class);
+                header.msg_hdr.msg_control = control.as_mut_ptr();
+                header.msg_hdr.msg_controllen = Control::NUMBER as _;
+            }
             header.msg_hdr.msg_flags = 0;
             header.msg_len = 0;
         }
@@ -143,30 +157,13 @@ impl Sender {
     }
 }
 
-/// Room for one control message with a 32-bit number (`SO_RXQ_OVFL`).
-#[derive(Debug, Clone, Copy)]
-#[repr(C, align(8))]
-struct Control([u8; Control::ROOM]);
-
-impl Control {
-    const ROOM: usize = 32;
-    const EMPTY: Self = Self([0; Self::ROOM]);
-
-    /// The drop counter, if it is what the kernel wrote into the first `len` octets.
-    fn drops(&self, len: impl TryInto<usize>) -> Option<u32> {
-        const DATA: usize = size_of::<libc::cmsghdr>().next_multiple_of(size_of::<usize>());
-        let written = self.0.get(..len.try_into().ok()?)?;
-        let level = number(written, offset_of!(libc::cmsghdr, cmsg_level))?;
-        let kind = number(written, offset_of!(libc::cmsghdr, cmsg_type))?;
-        if level != libc::SOL_SOCKET.unsigned_abs() || kind != SO_RXQ_OVFL.unsigned_abs() {
-            return None;
-        }
-        number(written, DATA)
-    }
-}
-
-fn number(octets: &[u8], offset: usize) -> Option<u32> {
-    octets.get(offset..)?.first_chunk().copied().map(u32::from_ne_bytes)
+/// Asks the kernel to send one datagram with this octet in its header.
+fn write_class(control: &mut Control, destination: SocketAddr, class: u8) {
+    let (level, kind) = match destination {
+        SocketAddr::V4(_) => (libc::IPPROTO_IP, libc::IP_TOS),
+        SocketAddr::V6(_) => (libc::IPPROTO_IPV6, libc::IPV6_TCLASS),
+    };
+    control.write_number(level, kind, class.into());
 }
 
 /// Message headers with one vector each.
@@ -228,16 +225,16 @@ pub(crate) fn recvmmsg(
     usize::try_from(result).map_err(|_| io::Error::last_os_error())
 }
 
-/// The caller has filled the first `count` headers: each points at a vector, an address and a
-/// buffer with their true lengths, all borrowed.
+/// The caller has filled the first `count` headers: each points at a vector, an address, a buffer
+/// and, it may be, a control room with their true lengths, all borrowed.
 pub(crate) fn sendmmsg(
     socket: BorrowedFd<'_>,
     headers: &mut Headers,
     count: usize,
 ) -> io::Result<usize> {
     // SAFETY: the descriptor is open while borrowed. `count` is at most the number of headers
-    // (`BATCH`). The caller has just pointed each of these at a vector, an address and a buffer,
-    // with their true lengths, all borrowed for longer than this call. The kernel only reads them,
+    // (`BATCH`). The caller has just pointed each of these at a vector, an address, a buffer and, it
+    // may be, a control room, with their true lengths, all borrowed for longer than this call. The kernel only reads them,
     // writes the sent length into the headers and keeps nothing.
     let result = unsafe {
         libc::sendmmsg(
@@ -266,30 +263,4 @@ fn send_one(socket: BorrowedFd<'_>, octets: &[u8], destination: SocketAddr) -> i
         )
     };
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn control(level: i32, kind: i32, value: u32) -> Control {
-        let mut control = Control::EMPTY;
-        control.0[8..12].copy_from_slice(&level.to_ne_bytes());
-        control.0[12..16].copy_from_slice(&kind.to_ne_bytes());
-        control.0[16..20].copy_from_slice(&value.to_ne_bytes());
-        control
-    }
-
-    #[test]
-    #[cfg(target_pointer_width = "64")]
-    fn the_drop_counter_is_read_only_from_its_own_whole_control_message() {
-        let drops = control(libc::SOL_SOCKET, SO_RXQ_OVFL, 77);
-        assert_eq!(drops.drops(20), Some(77));
-        assert_eq!(drops.drops(24), Some(77));
-        assert_eq!(drops.drops(19), None);
-        assert_eq!(drops.drops(0), None);
-        assert_eq!(drops.drops(Control::ROOM + 1), None);
-        assert_eq!(control(libc::SOL_SOCKET, libc::SCM_RIGHTS, 77).drops(20), None);
-        assert_eq!(control(libc::IPPROTO_IP, SO_RXQ_OVFL, 77).drops(20), None);
-    }
 }

@@ -21,11 +21,20 @@ pub struct Transmit {
     pub len: usize,
     /// The caller's mark (its flow), given back if the datagram is not sent.
     pub tag: u32,
+    /// The IPv4 type of service or IPv6 traffic class octet: the code point (RFC 2474 section 3) in
+    /// the upper six bits, ECN (RFC 3168 section 5) in the lower two. `None` for the port's own.
+    pub traffic_class: Option<u8>,
 }
 
 impl Transmit {
-    pub(crate) const NONE: Self =
-        Self { port: PortToken(0), destination: UNSPECIFIED, slot: 0, len: 0, tag: 0 };
+    pub(crate) const NONE: Self = Self {
+        port: PortToken(0),
+        destination: UNSPECIFIED,
+        slot: 0,
+        len: 0,
+        tag: 0,
+        traffic_class: None,
+    };
 }
 
 /// The send queue of a batch. Neighbours with the same port go out in one system call.

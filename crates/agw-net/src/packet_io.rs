@@ -29,6 +29,14 @@ pub trait PacketIo {
     /// `NotFound` for a token not in use; nothing changes then.
     fn remove_port(&mut self, token: PortToken) -> io::Result<PortCounters>;
 
+    /// Has the traffic class of what arrives at a port looked at ([`crate::Slot::traffic_class`]),
+    /// or not any more. At a socket it costs a little for each datagram; other backends see it
+    /// anyway.
+    ///
+    /// # Errors
+    /// `NotFound` for a token not in use, or the kernel's; nothing changes then.
+    fn watch_traffic_class(&mut self, token: PortToken, watch: bool) -> io::Result<()>;
+
     /// Makes the batch that [`PacketIo::receive`] and [`PacketIo::transmit`] of this backend work
     /// on, over the memory that the backend receives into. One per backend.
     ///

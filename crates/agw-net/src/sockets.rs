@@ -148,7 +148,7 @@ impl SocketsBackend {
     fn take_turn(&mut self, turn: Turn, share: usize, batch: &mut Batch) -> Option<Turn> {
         let state = self.ports.get_mut(turn.port)?;
         let left = self.options.port_budget - turn.taken;
-        let limit = share.min(left).min(state.depth).max(1);
+        let limit = share.min(left).min(state.depth.into()).max(1);
         let (arena, places, arrivals) = batch.free_mut();
         let places = places.get_mut(..limit)?;
         let socket = state.port.as_fd();
@@ -218,7 +218,7 @@ impl SocketsBackend {
             //= tests/spec/relay.md#sockets
             //# Datagrams that the kernel refused to send MUST be counted.
             self.counters.send_errors.record(error);
-            on_error(first.tag, SendError::Errno(error));
+            on_error(first.tag, SendError::of(error, first.len));
             rest = others;
             retried = false;
         }
@@ -247,6 +247,15 @@ impl PacketIo for SocketsBackend {
         self.counters.kernel_dropped += state.empty();
         self.counters.discarded_at_removal += state.counters.discarded_at_removal;
         Ok(state.counters)
+    }
+
+    fn watch_traffic_class(&mut self, token: PortToken, watch: bool) -> io::Result<()> {
+        let state = self.ports.get_mut(token).ok_or(io::ErrorKind::NotFound)?;
+        if state.watches_class != watch {
+            state.port.watch_traffic_class(watch)?;
+            state.watches_class = watch;
+        }
+        Ok(())
     }
 
     fn new_batch(&mut self) -> io::Result<Batch> {
@@ -299,6 +308,11 @@ fn is_about_something_else(error: ErrnoClass) -> bool {
     error == ErrnoClass::ConnectionRefused || error == ErrnoClass::Interrupted
 }
 
+/// A number of datagrams of a batch.
+fn small(count: usize) -> u8 {
+    u8::try_from(count).unwrap_or(u8::MAX)
+}
+
 fn octets(transmits: &[Transmit]) -> u64 {
     transmits.iter().map(|transmit| transmit.len as u64).sum()
 }
@@ -321,9 +335,11 @@ struct PortState {
     counters: PortCounters,
     overflow: OverflowCounter,
     /// Datagrams to ask for at once, 1 to the budget.
-    depth: usize,
+    depth: u8,
     /// The round it was last read in.
     round: u64,
+    /// Whether the kernel tells the traffic class.
+    watches_class: bool,
 }
 
 impl PortState {
@@ -334,6 +350,7 @@ impl PortState {
             overflow: OverflowCounter::default(),
             depth: 1,
             round: 0,
+            watches_class: false,
         }
     }
 
@@ -346,11 +363,11 @@ impl PortState {
         let in_a_row = self.round + 1 >= round;
         self.round = round;
         if count < limit {
-            self.depth = count.max(1);
+            self.depth = small(count.max(1));
             return false;
         }
         if limit > 1 || in_a_row {
-            self.depth = (self.depth * 2).min(options.port_budget);
+            self.depth = small((usize::from(self.depth) * 2).min(options.port_budget));
         }
         limit > 1
     }

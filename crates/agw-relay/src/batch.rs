@@ -365,15 +365,21 @@ impl<E: Engine> Relay<E> {
             ingress.stats.forwarded.add(datagram.len);
         }
         let component = passage.map_or(Component::Rtp, |passage| passage.component);
+        let mut traffic_class = None;
         if let Some(egress) = self.egresses.at_mut(id.0) {
+            traffic_class = egress.spec.traffic_class(datagram.traffic_class);
             egress.stats.sent.add(len);
             if component == Component::Rtcp {
                 egress.stats.sent_rtcp.add(len);
             }
         }
         datagram.verdict = match way {
-            Way::Leg(route) => Verdict::Forward { via: route.via, to: route.to, len, egress: id },
-            Way::Members => Verdict::FanOut(FanOut::new(id, component, len)),
+            Way::Leg(Route { via, to }) => {
+                Verdict::Forward { via, to, traffic_class, len, egress: id }
+            }
+            Way::Members => {
+                Verdict::FanOut(FanOut::new(id, component, len, datagram.traffic_class))
+            }
         };
     }
 }

@@ -17,6 +17,9 @@ pub struct Datagram<'a> {
     pub slot: &'a mut [u8],
     /// Octets of payload in the slot.
     pub len: usize,
+    /// The IPv4 type of service or IPv6 traffic class octet that it came with; 0 where nobody
+    /// looked ([`crate::IngressExtras::reads_traffic_class`]).
+    pub traffic_class: u8,
     /// Whether the slot was too short for it.
     pub truncated: bool,
     /// What becomes of it; [`Relay::handle_batch`] writes it.
@@ -33,6 +36,9 @@ pub enum Verdict {
         via: PortId,
         /// The destination.
         to: SocketAddr,
+        /// The IPv4 type of service or IPv6 traffic class octet it leaves with; `None` is that of
+        /// the local port.
+        traffic_class: Option<u8>,
         /// Octets of payload in the slot now.
         len: usize,
         /// Whom to charge if the kernel refuses it.

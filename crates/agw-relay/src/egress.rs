@@ -8,6 +8,7 @@ use agw_srtp::{Engine, KeyError, ProtectError, Protector, SealTicket};
 use crate::drop::DropReason;
 use crate::group::{Group, GroupSpec, Member};
 use crate::quality::Quality;
+use crate::refusal::{Refusal, Refusals, Trouble};
 use crate::spec::{
     Component, EgressCrypto, EgressSpec, PortId, RtcpEgress, Transport, initial_roc,
 };
@@ -37,6 +38,8 @@ struct EgressState {
     group: Option<Group>,
     /// How the peer hears what leaves; made when the first RTCP has passed.
     quality: Option<Box<Quality>>,
+    /// What the kernel refused.
+    trouble: Option<Box<Trouble>>,
 }
 
 // A call has two.
@@ -59,7 +62,9 @@ impl<K> Egress<K> {
             learnt_rtp: None,
             learnt_rtcp: None,
             reuse_reported: None,
-            extras: group.map(|group| Box::new(EgressState { group: Some(group), quality: None })),
+            extras: group.map(|group| {
+                Box::new(EgressState { group: Some(group), ..EgressState::default() })
+            }),
         }
     }
 
@@ -204,9 +209,22 @@ impl<K> Egress<K> {
         due
     }
 
+    fn refusals(&self) -> Refusals {
+        let trouble = self.extras.as_ref().and_then(|state| state.trouble.as_ref());
+        trouble.map_or_else(Refusals::default, |trouble| trouble.refusals)
+    }
+
+    /// Counts a datagram that the kernel refused; tells whether it is to be reported now as too big.
+    pub(crate) fn refused(&mut self, refusal: Refusal, now: Instant) -> bool {
+        self.stats.refused += 1;
+        let state = self.extras.get_or_insert_default();
+        state.trouble.get_or_insert_default().note(refusal, now)
+    }
+
     pub(crate) fn snapshot(&self) -> EgressSnapshot {
         EgressSnapshot {
             stats: self.stats,
+            refusals: self.refusals(),
             crypto: self.crypto.as_ref().map(|crypto| CryptoSnapshot {
                 suite: crypto.suite(),
                 sources: crypto.sources().map(SourceSnapshot::from).collect(),

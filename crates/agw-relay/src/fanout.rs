@@ -8,7 +8,7 @@ use agw_rtp::{RtcpHeader, RtpHeader, Ssrc};
 use agw_srtp::Engine;
 
 use crate::drop::DropReason;
-use crate::egress::Egress;
+use crate::egress::{Egress, Route};
 use crate::group::{Collision, Member, Sender};
 use crate::relay::{ApplyError, Relay};
 use crate::report::{Report, Reports};
@@ -22,6 +22,8 @@ pub struct FanOut {
     component: Component,
     /// Octets of payload in the slot, for every member the same.
     pub len: usize,
+    /// That it arrived with.
+    traffic_class: u8,
     next: usize,
 }
 
@@ -32,13 +34,20 @@ pub struct Departure {
     pub via: PortId,
     /// The destination.
     pub to: SocketAddr,
+    /// The traffic class octet it leaves with; `None` is that of the local port.
+    pub traffic_class: Option<u8>,
     /// Whom to charge if the kernel refuses it.
     pub egress: EgressId,
 }
 
 impl FanOut {
-    pub(crate) const fn new(group: EgressId, component: Component, len: usize) -> Self {
-        Self { group, component, len, next: 0 }
+    pub(crate) const fn new(
+        group: EgressId,
+        component: Component,
+        len: usize,
+        traffic_class: u8,
+    ) -> Self {
+        Self { group, component, len, traffic_class, next: 0 }
     }
 }
 
@@ -69,7 +78,9 @@ impl<E: Engine> Relay<E> {
                 egress.stats.sent_rtcp.add(fan_out.len);
             }
             self.stats.copies.add(fan_out.len);
-            return Some(Departure { via: route.via, to: route.to, egress: member.egress });
+            let Route { via, to } = route;
+            let traffic_class = egress.spec.traffic_class(fan_out.traffic_class);
+            return Some(Departure { via, to, traffic_class, egress: member.egress });
         }
     }
 

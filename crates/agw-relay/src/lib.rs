@@ -17,6 +17,7 @@ mod ingress;
 mod limiter;
 mod prefetch;
 mod quality;
+mod refusal;
 mod relay;
 mod report;
 mod round;
@@ -34,11 +35,13 @@ pub use fanout::{Departure, FanOut};
 pub use filter::{Network, SourceFilter};
 pub use group::{CollisionRule, GroupSnapshot, GroupSpec, Member};
 pub use quality::QualitySnapshot;
+pub use refusal::{Refusal, Refusals};
 pub use relay::{ApplyError, Relay, Removed};
 pub use report::Report;
 pub use spec::{
-    Command, Component, EgressCrypto, EgressExtras, EgressId, EgressSpec, Gate, IngressCrypto,
-    IngressExtras, IngressId, IngressSpec, PortId, RtcpEgress, RtcpIngress, SourceRule, Transport,
+    CodePoint, Command, Component, EgressCrypto, EgressExtras, EgressId, EgressSpec, Gate,
+    IngressCrypto, IngressExtras, IngressId, IngressSpec, Marking, PortId, RtcpEgress, RtcpIngress,
+    SourceRule, Transport,
 };
 pub use stats::{
     CryptoSnapshot, Drops, EgressSnapshot, EgressStats, IngressSnapshot, IngressStats, RelayStats,

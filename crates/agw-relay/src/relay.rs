@@ -9,6 +9,7 @@ use arrayvec::ArrayVec;
 use crate::batch::MAX_BATCH;
 use crate::egress::Egress;
 use crate::ingress::Ingress;
+use crate::refusal::Refusal;
 use crate::report::{Report, Reports};
 use crate::spec::{
     Command, Component, EgressId, EgressSpec, IngressCrypto, IngressId, IngressSpec, PortId,
@@ -179,11 +180,25 @@ impl<E: Engine> Relay<E> {
         self.egresses.at(id.0).map(|egress| egress.snapshot())
     }
 
-    /// Charges a datagram that the kernel refused to the egress it was sent for.
-    pub fn handle_send_refused(&mut self, egress: EgressId) {
+    /// Charges a datagram of so many octets that the kernel refused to the egress it was sent for.
+    //= tests/spec/relay.md#sockets
+    //# Datagrams that the kernel refused to send MUST be counted.
+    pub fn handle_send_refused(
+        &mut self,
+        id: EgressId,
+        refusal: Refusal,
+        octets: usize,
+        now: Instant,
+    ) {
         self.stats.refused += 1;
-        if let Some(egress) = self.egresses.at_mut(egress.0) {
-            egress.stats.refused += 1;
+        let Some(egress) = self.egresses.at_mut(id.0) else {
+            return;
+        };
+        if egress.refused(refusal, now) {
+            //= tests/spec/relay.md#mtu
+            //# A datagram that is too long for its path MUST be told to the controller, at most
+            //# once a second for a stream.
+            self.reports.push(Report::TooBig { egress: id, octets });
         }
     }
 

@@ -36,6 +36,13 @@ pub enum Report {
     /// A packet would have used an index twice, or one so old that nobody knows whether it was
     /// used, and was dropped: its source repeats itself or has started anew.
     IndexReused(EgressId),
+    /// A datagram was longer than the path to the peer takes, and was dropped.
+    TooBig {
+        /// Where it was to leave.
+        egress: EgressId,
+        /// Octets of its UDP payload.
+        octets: usize,
+    },
     /// Two senders use one SSRC under the same key of a group (RFC 3711 §9.1); told four times at
     /// once for a group and then once a second.
     SsrcCollision {

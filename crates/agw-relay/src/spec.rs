@@ -101,6 +101,53 @@ pub enum RtcpEgress {
     Off,
 }
 
+/// Which differentiated services code point leaves (TS 23.334 §6.2.7, H.248.52 `ds`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum CodePoint {
+    /// What the local port was opened with.
+    #[default]
+    OfPort,
+    /// This one, 0 to 63 (RFC 2474 §3).
+    Set(u8),
+    /// That of the packet as it arrived.
+    Copied,
+}
+
+/// How what leaves is marked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Marking {
+    /// The code point.
+    pub code_point: CodePoint,
+    /// Whether the ECN field goes on as it arrived (RFC 3168 §5, RFC 6679 §7.2); else it says
+    /// not-ECT. Not with [`CodePoint::OfPort`], whose code point the packet path does not know.
+    pub copies_ecn: bool,
+}
+
+impl Marking {
+    /// Whether it takes something from the packets that arrive.
+    #[must_use]
+    pub const fn copies(self) -> bool {
+        self.copies_ecn || matches!(self.code_point, CodePoint::Copied)
+    }
+
+    /// The traffic class octet of what arrived with another one; `None` leaves it to the port.
+    pub(crate) const fn of(self, arrived: u8) -> Option<u8> {
+        const ECN: u8 = 0b11;
+        //= tests/spec/relay.md#marking
+        //# Without a rule for it the ECN field of what leaves MUST say not-ECT.
+        let ecn = if self.copies_ecn { arrived & ECN } else { 0 };
+        match self.code_point {
+            CodePoint::OfPort => None,
+            //= tests/spec/relay.md#marking
+            //# What leaves a stream MUST carry the code point that was set for it.
+            CodePoint::Set(code_point) => Some(code_point << 2 | ecn),
+            //= tests/spec/relay.md#marking
+            //# With copying, what leaves MUST carry the code point of the packet as it arrived.
+            CodePoint::Copied => Some(arrived & !ECN | ecn),
+        }
+    }
+}
+
 /// The receiving half of a leg.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IngressSpec {
@@ -133,6 +180,9 @@ pub struct IngressExtras {
     pub source_filter: Option<SourceFilter>,
     /// The group whose member sends here, under a key that may be the group's.
     pub group: Option<EgressId>,
+    /// Whether an egress that packets go to copies from their traffic class, so that whoever
+    /// receives them must look.
+    pub reads_traffic_class: bool,
 }
 
 /// The sending half of a leg.
@@ -157,9 +207,17 @@ pub struct EgressSpec {
 pub struct EgressExtras {
     /// It is no leg's but a group's: what it seals leaves to all members.
     pub group: Option<GroupSpec>,
+    /// How what leaves is marked, RTCP as well.
+    pub marking: Marking,
 }
 
 impl EgressSpec {
+    /// The traffic class octet that leaves for what arrived with another one; `None` is that of
+    /// the local port.
+    pub(crate) fn traffic_class(&self, arrived: u8) -> Option<u8> {
+        self.extras.as_ref().and_then(|extras| extras.marking.of(arrived))
+    }
+
     /// The sending half of a group, which has no address of its own.
     #[must_use]
     pub fn of_group(transport: Transport, group: GroupSpec) -> Self {
@@ -169,7 +227,7 @@ impl EgressSpec {
             via: PortId(u32::MAX),
             to: None,
             rtcp: RtcpEgress::Mux,
-            extras: Some(Box::new(EgressExtras { group: Some(group) })),
+            extras: Some(Box::new(EgressExtras { group: Some(group), ..EgressExtras::default() })),
         }
     }
 }

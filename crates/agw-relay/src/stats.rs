@@ -10,6 +10,7 @@ use agw_srtp::{SourceState, Suite};
 use crate::drop::DropReason;
 use crate::group::GroupSnapshot;
 use crate::quality::QualitySnapshot;
+use crate::refusal::Refusals;
 
 /// Packets and the octets in them: UDP payload, without IP and UDP headers.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -115,7 +116,7 @@ pub struct EgressStats {
     pub sent: Traffic,
     /// Of these, RTCP.
     pub sent_rtcp: Traffic,
-    /// Of these, datagrams that the kernel refused.
+    /// Of these, datagrams that the kernel refused ([`EgressSnapshot::refusals`] tells why).
     pub refused: u64,
 }
 
@@ -201,6 +202,8 @@ pub struct IngressSnapshot {
 pub struct EgressSnapshot {
     /// Counters.
     pub stats: EgressStats,
+    /// Why the kernel refused what it refused.
+    pub refusals: Refusals,
     /// Key state, once keys are installed.
     pub crypto: Option<CryptoSnapshot>,
     /// Where RTP goes now: signalled or learnt.

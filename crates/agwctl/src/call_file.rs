@@ -91,6 +91,8 @@ fn parse_leg(call: &mut Fields<'_>, leg: &str) -> Result<LegSpec, Failure> {
         rtcp: fields.word("rtcp")?,
         source: fields.word("source")?,
         source_filter: fields.parsed("source_filter")?,
+        dscp: fields.parsed("dscp")?,
+        ecn: fields.word("ecn")?,
         ingress_crypto: fields.string("ingress_crypto")?.map(CryptoLine::new),
         egress_crypto: fields.string("egress_crypto")?.map(CryptoLine::new),
     };
@@ -174,8 +176,10 @@ stream = 3
 remote = '192.0.2.1:4000'
 rtcp = 'mux'
 ingress_crypto = 'a=crypto:1 X inline:K11'
+dscp = '46'
 [core]
 realm = 'inside'
+ecn = 'copy'
 transport = 'plain'
 ";
 
@@ -192,7 +196,9 @@ transport = 'plain'
         assert_eq!(spec.access.remote, "192.0.2.1:4000".parse().ok());
         assert_eq!(spec.access.rtcp, Some(crate::spec::Rtcp::Mux));
         assert!(spec.access.ingress_crypto.is_some() && spec.access.egress_crypto.is_none());
+        assert_eq!(spec.access.dscp, Some(crate::spec::Dscp::Set(46)));
         assert_eq!(spec.core.realm.as_deref(), Some("inside"));
+        assert_eq!(spec.core.ecn, Some(crate::spec::Ecn::Copy));
     }
 
     #[test]

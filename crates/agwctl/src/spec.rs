@@ -30,6 +30,8 @@ pub(crate) struct LegSpec {
     pub(crate) rtcp: Option<Rtcp>,
     pub(crate) source: Option<SourceRule>,
     pub(crate) source_filter: Option<SourceFilter>,
+    pub(crate) dscp: Option<Dscp>,
+    pub(crate) ecn: Option<Ecn>,
     pub(crate) ingress_crypto: Option<CryptoLine>,
     pub(crate) egress_crypto: Option<CryptoLine>,
 }
@@ -103,6 +105,27 @@ pub(crate) enum SourceRule {
     Latch,
 }
 
+/// Which code point leaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Dscp {
+    /// The realm's.
+    Realm,
+    /// That of what arrives on the other leg.
+    Copy,
+    /// This one.
+    Set(u8),
+}
+
+/// What becomes of the ECN field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub(crate) enum Ecn {
+    /// It is cleared.
+    NotEct,
+    /// It goes on as it arrives on the other leg.
+    Copy,
+}
+
 impl CallSpec {
     /// This call, with what `other` says where this one says nothing.
     pub(crate) fn or(self, other: Self) -> Self {
@@ -154,6 +177,8 @@ impl LegSpec {
             rtcp: self.rtcp.or(other.rtcp),
             source: self.source.or(other.source),
             source_filter: self.source_filter.or(other.source_filter),
+            dscp: self.dscp.or(other.dscp),
+            ecn: self.ecn.or(other.ecn),
             ingress_crypto: self.ingress_crypto.or(other.ingress_crypto),
             egress_crypto: self.egress_crypto.or(other.egress_crypto),
         }
@@ -177,6 +202,8 @@ impl LegSpec {
                 .source
                 .map(|rule| pb::SourcePolicy { rule: rule.to_wire().into(), within_ms: None }),
             source_filter: self.source_filter.map(SourceFilter::into_wire),
+            dscp: self.dscp.map(Dscp::to_wire),
+            ecn: self.ecn.map_or(pb::EcnRule::Unspecified, Ecn::to_wire).into(),
             ingress_crypto: self.ingress_crypto.map(CryptoLine::into_wire),
             egress_crypto: self.egress_crypto.map(CryptoLine::into_wire),
             ..common.clone()
@@ -255,6 +282,41 @@ impl SourceFilter {
 impl RemoteAddress {
     fn to_wire(self) -> pb::SocketAddress {
         pb::SocketAddress { ip: self.0.ip().to_string(), port: self.0.port().into() }
+    }
+}
+
+impl FromStr for Dscp {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "realm" => Ok(Self::Realm),
+            "copy" => Ok(Self::Copy),
+            number => match number.parse() {
+                Ok(code_point @ 0..=63) => Ok(Self::Set(code_point)),
+                Ok(64..) | Err(_) => Err("realm, copy or a code point, 0 to 63"),
+            },
+        }
+    }
+}
+
+impl Dscp {
+    fn to_wire(self) -> pb::DiffServ {
+        let (rule, code_point) = match self {
+            Self::Realm => (pb::DscpRule::Realm, None),
+            Self::Copy => (pb::DscpRule::Copy, None),
+            Self::Set(code_point) => (pb::DscpRule::Set, Some(code_point.into())),
+        };
+        pb::DiffServ { rule: rule.into(), code_point }
+    }
+}
+
+impl Ecn {
+    const fn to_wire(self) -> pb::EcnRule {
+        match self {
+            Self::NotEct => pb::EcnRule::NotEct,
+            Self::Copy => pb::EcnRule::Copy,
+        }
     }
 }
 
@@ -367,6 +429,17 @@ mod tests {
             assert_eq!(wire(text), Ok((network.to_owned(), lowest, highest)), "{text}");
         }
         for wrong in ["", "192.0.2.1 x", "192.0.2.1 1-", "192.0.2.1 1 2", "192.0.2.1 70000"] {
+            assert!(wire(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_code_point_is_a_word_or_a_number_of_six_bits() {
+        let wire = |text: &str| text.parse::<Dscp>().map(Dscp::to_wire);
+        assert_eq!(wire("46").unwrap().code_point, Some(46));
+        assert_eq!(wire("copy").unwrap().rule(), pb::DscpRule::Copy);
+        assert_eq!(wire("realm").unwrap().rule(), pb::DscpRule::Realm);
+        for wrong in ["64", "-1", "ef", "300", ""] {
             assert!(wire(wrong).is_err(), "{wrong}");
         }
     }

@@ -172,7 +172,8 @@ impl Call {
         let port: PortId = *open.iter().find(|&(_, &address)| address == local).unwrap().0;
         let (slot, verdict) = (packet.as_mut_slice(), Verdict::Drop(DropReason::NoFlow));
         let source = source.parse().unwrap();
-        let mut batch = [Datagram { port, source, slot, len, truncated: false, verdict }];
+        let mut batch =
+            [Datagram { port, source, slot, len, traffic_class: 0, truncated: false, verdict }];
         plane.relay.handle_batch(&mut batch, plane.world.now);
         let [Datagram { verdict, .. }] = batch;
         matches!(verdict, Verdict::Forward { .. }).then(|| packet[clear..len].to_vec())

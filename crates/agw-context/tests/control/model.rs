@@ -266,7 +266,8 @@ impl Model {
         let verdict = Verdict::Drop(DropReason::NoFlow);
         let slot_octets = octets.as_mut_slice();
         let truncated = false;
-        let datagram = Datagram { port, source, slot: slot_octets, len, truncated, verdict };
+        let datagram =
+            Datagram { port, source, slot: slot_octets, len, traffic_class: 0, truncated, verdict };
         self.plane.relay.handle_batch(&mut [datagram], self.plane.world.now);
         while let Some(report) = self.plane.relay.poll_report() {
             if matches!(report, Report::IngressKey(_, KeyEvent::Activated)) {

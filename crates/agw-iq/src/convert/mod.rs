@@ -6,6 +6,7 @@
 mod address;
 mod command;
 mod crypto;
+mod marking;
 mod sdes;
 mod stream;
 

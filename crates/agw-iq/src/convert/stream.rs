@@ -8,6 +8,7 @@ use agw_relay::Transport;
 
 use super::address::{remote, source_filter, source_policy};
 use super::crypto::{DirectionKey, crypto_context};
+use super::marking::{dscp_rule, ecn_rule};
 use crate::invalid::{InvalidRequest, optional};
 use crate::pb;
 
@@ -23,6 +24,8 @@ pub(super) fn stream(stream: &pb::Stream) -> Result<StreamSpec, InvalidRequest> 
         ingress_crypto,
         egress_crypto,
         source_filter: filter,
+        dscp,
+        ecn,
     } = stream;
     Ok(StreamSpec {
         id: stream_id(*id)?,
@@ -34,6 +37,8 @@ pub(super) fn stream(stream: &pb::Stream) -> Result<StreamSpec, InvalidRequest> 
         source: optional("source", source.as_ref(), source_policy)?,
         extras: StreamExtras {
             source_filter: optional("source_filter", filter.as_ref(), source_filter)?.flatten(),
+            dscp: optional("dscp", dscp.as_ref(), dscp_rule)?.unwrap_or_default(),
+            ecn: ecn_rule(*ecn)?.unwrap_or_default(),
         },
         ingress: optional("ingress_crypto", ingress_crypto.as_ref(), crypto_context)?,
         egress: optional("egress_crypto", egress_crypto.as_ref(), crypto_context)?,
@@ -51,6 +56,8 @@ pub(super) fn stream_change(change: &pb::StreamChange) -> Result<StreamChange, I
         remove_ingress_crypto,
         remove_egress_crypto,
         source_filter: filter,
+        dscp,
+        ecn,
     } = change;
     let ingress = optional("ingress_crypto", ingress_crypto.as_ref(), crypto_context)?;
     let egress = optional("egress_crypto", egress_crypto.as_ref(), crypto_context)?;
@@ -61,6 +68,8 @@ pub(super) fn stream_change(change: &pb::StreamChange) -> Result<StreamChange, I
         source: optional("source", source.as_ref(), source_policy)?,
         extras: StreamExtrasChange {
             source_filter: change_of(optional("source_filter", filter.as_ref(), source_filter)?),
+            dscp: optional("dscp", dscp.as_ref(), dscp_rule)?,
+            ecn: ecn_rule(*ecn)?,
         },
         ingress: crypto_change("remove_ingress_crypto", ingress, *remove_ingress_crypto)?,
         egress: crypto_change("remove_egress_crypto", egress, *remove_egress_crypto)?,

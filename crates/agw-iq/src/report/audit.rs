@@ -3,9 +3,9 @@
 use std::time::{Duration, Instant};
 
 use agw_context::{
-    Association, Capabilities, ContextView, Controller, KeySource, KeyView, Media, RealmView,
-    Relation, Remote, RtcpMode, SourcePolicy, StreamExtras, StreamMode, StreamView,
-    TerminationView,
+    Association, Capabilities, ContextView, Controller, DscpRule, EcnRule, KeySource, KeyView,
+    Media, RealmView, Relation, Remote, RtcpMode, SourcePolicy, StreamExtras, StreamMode,
+    StreamView, TerminationView,
 };
 use agw_relay::{SourceFilter, Transport};
 
@@ -87,7 +87,7 @@ fn stream_info(stream: StreamView) -> pb::StreamInfo {
         ingress: _,
         egress: _,
     } = stream;
-    let StreamExtras { source_filter: filter } = extras;
+    let StreamExtras { source_filter: filter, dscp, ecn } = extras;
     pb::StreamInfo {
         stream_id: id.0.into(),
         media: media(carries).into(),
@@ -100,6 +100,8 @@ fn stream_info(stream: StreamView) -> pb::StreamInfo {
         ingress_key: ingress_key.map(key_info),
         egress_key: egress_key.map(key_info),
         statistics: None,
+        dscp: Some(diff_serv(dscp)),
+        ecn: ecn_rule(ecn).into(),
         source_filter: filter.map(source_filter),
     }
 }
@@ -142,6 +144,22 @@ fn source_filter(filter: SourceFilter) -> pb::SourceFilter {
         network: network.map(|network| network.to_string()).unwrap_or_default(),
         lowest_port: lowest.into(),
         highest_port: highest.into(),
+    }
+}
+
+fn diff_serv(rule: DscpRule) -> pb::DiffServ {
+    let (rule, code_point) = match rule {
+        DscpRule::Realm => (pb::DscpRule::Realm, None),
+        DscpRule::Set(code_point) => (pb::DscpRule::Set, Some(code_point.into())),
+        DscpRule::Copy => (pb::DscpRule::Copy, None),
+    };
+    pb::DiffServ { rule: rule.into(), code_point }
+}
+
+fn ecn_rule(rule: EcnRule) -> pb::EcnRule {
+    match rule {
+        EcnRule::NotEct => pb::EcnRule::NotEct,
+        EcnRule::Copy => pb::EcnRule::Copy,
     }
 }
 

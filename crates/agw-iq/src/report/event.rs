@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use agw_context::{Event, EventKind, Subject};
 use agw_relay::Component;
 
-use super::{direction, timestamp};
+use super::{direction, small_count, timestamp};
 use crate::pb;
 use crate::reply::socket_address;
 
@@ -57,6 +57,9 @@ fn kind(kind: &EventKind) -> pb::event::Kind {
                 other_termination_id: other.map_or(0, |termination| termination.0),
                 dropped: *dropped,
             })
+        }
+        EventKind::MtuExceeded { octets } => {
+            Kind::MtuExceeded(pb::MtuExceeded { octets: small_count(*octets) })
         }
         EventKind::Draining => Kind::DrainStarted(pb::DrainStarted {}),
     }

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use agw_relay::{
     CryptoSnapshot, DropReason, Drops, EgressSnapshot, EgressStats, IngressSnapshot, IngressStats,
-    RelayStats, SourceSnapshot, Traffic,
+    Refusal, Refusals, RelayStats, SourceSnapshot, Traffic,
 };
 
 use super::milliseconds;
@@ -40,8 +40,15 @@ fn ingress_statistics(snapshot: &IngressSnapshot, now: Instant) -> pb::IngressSt
 }
 
 fn egress_statistics(snapshot: &EgressSnapshot, now: Instant) -> pb::EgressStatistics {
-    let EgressSnapshot { stats, crypto, destination_rtp, destination_rtcp, group: _, quality } =
-        snapshot;
+    let EgressSnapshot {
+        stats,
+        refusals,
+        crypto,
+        destination_rtp,
+        destination_rtcp,
+        group: _,
+        quality,
+    } = snapshot;
     let EgressStats { sent, sent_rtcp, refused } = stats;
     pb::EgressStatistics {
         sent: Some(traffic(sent)),
@@ -51,6 +58,7 @@ fn egress_statistics(snapshot: &EgressSnapshot, now: Instant) -> pb::EgressStati
         destination_rtp: destination_rtp.map(socket_address),
         destination_rtcp: destination_rtcp.map(socket_address),
         quality: quality.as_ref().map(|quality| super::quality::quality(quality, now)),
+        refusals: refused_by(refusals),
     }
 }
 
@@ -103,6 +111,26 @@ fn drops(drops: &Drops) -> Vec<pb::DropCount> {
     occurred.map(count).collect()
 }
 
+/// The reasons that occurred.
+fn refused_by(refusals: &Refusals) -> Vec<pb::RefusalCount> {
+    let occurred = refusals.iter().filter(|(_, packets)| *packets != 0);
+    let count = |(reason, packets)| pb::RefusalCount { reason: refusal(reason).into(), packets };
+    occurred.map(count).collect()
+}
+
+const fn refusal(reason: Refusal) -> pb::SendRefusal {
+    match reason {
+        Refusal::TooBig => pb::SendRefusal::TooBig,
+        Refusal::PortUnreachable => pb::SendRefusal::PortUnreachable,
+        Refusal::HostUnreachable => pb::SendRefusal::HostUnreachable,
+        Refusal::NetworkUnreachable => pb::SendRefusal::NetworkUnreachable,
+        Refusal::InterfaceDown => pb::SendRefusal::InterfaceDown,
+        Refusal::Forbidden => pb::SendRefusal::Forbidden,
+        Refusal::Congested => pb::SendRefusal::Congested,
+        Refusal::Other => pb::SendRefusal::Other,
+    }
+}
+
 pub(crate) const fn drop_reason(reason: DropReason) -> pb::DropReason {
     match reason {
         DropReason::NoFlow => pb::DropReason::NoFlow,
@@ -144,6 +172,14 @@ mod tests {
         for reason in DropReason::ALL {
             let expected = format!("DROP_REASON_{}", reason.name().to_uppercase());
             assert_eq!(drop_reason(reason).as_str_name(), expected);
+        }
+    }
+
+    #[test]
+    fn refusals_have_the_same_words_in_the_api_and_in_the_tool() {
+        for reason in Refusal::ALL {
+            let expected = format!("SEND_REFUSAL_{}", reason.name().to_uppercase());
+            assert_eq!(refusal(reason).as_str_name(), expected);
         }
     }
 

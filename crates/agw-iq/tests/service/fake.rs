@@ -222,6 +222,7 @@ pub(crate) fn snapshots() -> (IngressSnapshot, EgressSnapshot) {
         stats: Default::default(),
         crypto: None,
         destination_rtp: None,
+        refusals: agw_relay::Refusals::default(),
         destination_rtcp: None,
         group: None,
         quality: None,

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use agw_context::{
     ActivateKey, Association, CancelKey, ChangeThroughConnection, Command, ContextChoice,
-    ContextId, CryptoChange, DirectedKey, Direction, Family, KeySlot, KeySource, Media, Relation,
-    Release, Remote, RtcpMode, SetTopology, SourcePolicy, StreamId, StreamMode, TerminationId,
-    TopologyChange,
+    ContextId, CryptoChange, DirectedKey, Direction, DscpRule, EcnRule, Family, KeySlot, KeySource,
+    Media, Relation, Release, Remote, RtcpMode, SetTopology, SourcePolicy, StreamId, StreamMode,
+    TerminationId, TopologyChange,
 };
 use agw_relay::Transport;
 use agw_srtp::{MasterKey, RocOnRekey, SessionParameters, Suite};
@@ -74,6 +74,8 @@ fn full_stream() -> pb::Stream {
             lowest_port: 1,
             highest_port: 0,
         }),
+        dscp: Some(pb::DiffServ { rule: pb::DscpRule::Set.into(), code_point: Some(46) }),
+        ecn: pb::EcnRule::Copy.into(),
     }
 }
 
@@ -107,6 +109,8 @@ async fn a_reservation_reaches_the_gateway_with_every_field() {
     assert_eq!(stream.mode, StreamMode::ReceiveOnly);
     let within = Some(Duration::from_millis(1_500));
     assert_eq!(stream.source, Some(SourcePolicy::Latch { within }));
+    let marking = (stream.extras.dscp, stream.extras.ecn);
+    assert_eq!(marking, (DscpRule::Set(46), EcnRule::Copy));
 }
 
 #[tokio::test]

@@ -37,7 +37,7 @@ fn ingress(stream: &mut pb::Stream) -> &mut pb::CryptoContext {
 #[tokio::test]
 async fn a_stream_that_breaks_a_rule_is_refused_with_its_path() {
     let rig = rig().await;
-    let cases: [(&str, &str, fn(&mut pb::Stream)); 14] = [
+    let cases: [(&str, &str, fn(&mut pb::Stream)); 19] = [
         ("FIELD_MISSING", "stream_id", |s| s.stream_id = 0),
         ("FIELD_VALUE", "stream_id", |s| s.stream_id = 65_536),
         ("FIELD_MISSING", "transport", |s| s.transport = 0),
@@ -49,6 +49,17 @@ async fn a_stream_that_breaks_a_rule_is_refused_with_its_path() {
         ("FIELD_VALUE", "source.within_ms", |s| {
             s.source = Some(pb::SourcePolicy { rule: 2, within_ms: Some(0) });
         }),
+        ("FIELD_MISSING", "dscp.rule", |s| s.dscp = Some(pb::DiffServ::default())),
+        ("FIELD_MISSING", "dscp.code_point", |s| {
+            s.dscp = Some(pb::DiffServ { rule: 2, code_point: None });
+        }),
+        ("FIELD_VALUE", "dscp.code_point", |s| {
+            s.dscp = Some(pb::DiffServ { rule: 2, code_point: Some(64) });
+        }),
+        ("FIELD_VALUE", "dscp.code_point", |s| {
+            s.dscp = Some(pb::DiffServ { rule: 3, code_point: Some(46) });
+        }),
+        ("FIELD_VALUE", "ecn", |s| s.ecn = 3),
         ("FIELD_MISSING", "ingress_crypto.suite", |s| ingress(s).suite = 0),
         ("FIELD_VALUE", "ingress_crypto.keys", |s| ingress(s).keys.clear()),
         ("FIELD_MISSING", "ingress_crypto.initial_roc", |s| ingress(s).roc_on_rekey = 3),

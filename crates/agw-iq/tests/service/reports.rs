@@ -3,9 +3,9 @@
 use std::time::{Duration, SystemTime};
 
 use agw_context::{
-    Association, CommandError, ContextId, ContextView, Controller, KeySource, KeyView, LocalStream,
-    Media, Refused, Relation, Remote, RtcpMode, SourcePolicy, StreamExtras, StreamId, StreamMode,
-    StreamView, TerminationId, TerminationView,
+    Association, CommandError, ContextId, ContextView, Controller, DscpRule, EcnRule, KeySource,
+    KeyView, LocalStream, Media, Refused, Relation, Remote, RtcpMode, SourcePolicy, StreamExtras,
+    StreamId, StreamMode, StreamView, TerminationId, TerminationView,
 };
 use agw_relay::{
     CryptoSnapshot, EgressId, IngressId, Network, RelayStats, SourceFilter, SourceSnapshot,
@@ -21,6 +21,14 @@ use agw_iq::pb;
 
 use crate::fake::{ago, from, gateway, rig, snapshots, status};
 use crate::sent::{address, associations};
+
+fn expedited() -> pb::DiffServ {
+    pb::DiffServ { rule: pb::DscpRule::Set.into(), code_point: Some(46) }
+}
+
+fn latch() -> pb::SourcePolicy {
+    pb::SourcePolicy { rule: pb::SourceRule::Latch.into(), within_ms: Some(3_000) }
+}
 
 fn context(id: u32) -> AuditedContext {
     let stream = StreamView {
@@ -42,6 +50,8 @@ fn context(id: u32) -> AuditedContext {
                 lowest_port: 4_000,
                 highest_port: 4_010,
             }),
+            dscp: DscpRule::Set(46),
+            ecn: EcnRule::Copy,
         },
         ingress_key: Some(KeyView {
             source: KeySource::Sdes,
@@ -112,10 +122,7 @@ async fn an_audit_passes_on_its_filter_and_tells_every_value() {
         transport: pb::Transport::Secured.into(),
         mode: pb::StreamMode::SendOnly.into(),
         rtcp: pb::RtcpMode::Pair.into(),
-        source: Some(pb::SourcePolicy {
-            rule: pb::SourceRule::Latch.into(),
-            within_ms: Some(3_000),
-        }),
+        source: Some(latch()),
         local: Some(pb::LocalStream {
             stream_id: 1,
             rtp: Some(address("192.0.2.9", 20_000)),
@@ -135,6 +142,8 @@ async fn an_audit_passes_on_its_filter_and_tells_every_value() {
             lowest_port: 4_000,
             highest_port: 4_010,
         }),
+        dscp: Some(expedited()),
+        ecn: pb::EcnRule::Copy.into(),
     };
     assert_eq!(*stream, expected);
 }

@@ -17,8 +17,21 @@ pub(crate) struct Parsed {
     pub(crate) source: SocketAddr,
     /// Which address and port it came for.
     pub(crate) destination: SocketAddr,
+    /// IPv4 type of service or IPv6 traffic class.
+    pub(crate) traffic_class: u8,
     /// Where in the frame its payload is.
     pub(crate) payload: Range<usize>,
+}
+
+/// What an IP header says.
+struct Packet<'a> {
+    /// Octets of the header.
+    header: usize,
+    source: IpAddr,
+    destination: IpAddr,
+    traffic_class: u8,
+    /// What the header encloses.
+    datagram: &'a [u8],
 }
 
 /// Finds the datagram in an Ethernet frame with at most one IEEE 802.1Q or 802.1ad tag, IPv4
@@ -30,7 +43,7 @@ pub(crate) struct Parsed {
 pub(crate) fn parse(frame: &[u8]) -> Result<Parsed, FrameError> {
     let (link, ethertype) = link(frame)?;
     let packet = frame.get(link..).ok_or(FrameError::Truncated)?;
-    let (header, source, destination, datagram) = match ethertype {
+    let Packet { header, source, destination, traffic_class, datagram } = match ethertype {
         ETHERTYPE_IPV4 => ipv4(packet)?,
         ETHERTYPE_IPV6 => ipv6(packet)?,
         _ => return Err(FrameError::NotIp),
@@ -50,6 +63,7 @@ pub(crate) fn parse(frame: &[u8]) -> Result<Parsed, FrameError> {
     Ok(Parsed {
         source: SocketAddr::new(source, u16::from_be_bytes([*s1, *s2])),
         destination: SocketAddr::new(destination, u16::from_be_bytes([*d1, *d2])),
+        traffic_class,
         payload: start..start + length - UDP,
     })
 }
@@ -69,12 +83,12 @@ fn link(frame: &[u8]) -> Result<(usize, [u8; 2]), FrameError> {
     Ok((ETHERNET + TAG, [*e1, *e2]))
 }
 
-/// Octets of the header, source, destination, and what the header encloses.
-fn ipv4(packet: &[u8]) -> Result<(usize, IpAddr, IpAddr, &[u8]), FrameError> {
+fn ipv4(packet: &[u8]) -> Result<Packet<'_>, FrameError> {
     let Some((header, _)) = packet.split_first_chunk::<IPV4>() else {
         return Err(FrameError::Truncated);
     };
-    let [version, _, l1, l2, _, _, f1, f2, _, protocol, _, _, s @ .., d1, d2, d3, d4] = *header;
+    let [version, traffic_class, l1, l2, _, _, f1, f2, _, protocol, _, _, s @ .., d1, d2, d3, d4] =
+        *header;
     if version != 0x45 || protocol != PROTOCOL_UDP {
         return Err(FrameError::NotPlainUdp);
     }
@@ -91,15 +105,15 @@ fn ipv4(packet: &[u8]) -> Result<(usize, IpAddr, IpAddr, &[u8]), FrameError> {
     }
     let total = usize::from(u16::from_be_bytes([l1, l2]));
     let datagram = packet.get(IPV4..total).ok_or(FrameError::Truncated)?;
-    Ok((IPV4, source.into(), Ipv4Addr::from([d1, d2, d3, d4]).into(), datagram))
+    let (source, destination) = (source.into(), Ipv4Addr::from([d1, d2, d3, d4]).into());
+    Ok(Packet { header: IPV4, source, destination, traffic_class, datagram })
 }
 
-/// Octets of the header, source, destination, and what the header encloses.
-fn ipv6(packet: &[u8]) -> Result<(usize, IpAddr, IpAddr, &[u8]), FrameError> {
+fn ipv6(packet: &[u8]) -> Result<Packet<'_>, FrameError> {
     let Some((fixed, rest)) = packet.split_first_chunk::<8>() else {
         return Err(FrameError::Truncated);
     };
-    let [version, _, _, _, l1, l2, next_header, _] = *fixed;
+    let [version, class, _, _, l1, l2, next_header, _] = *fixed;
     if version >> 4 != 6 || next_header != PROTOCOL_UDP {
         return Err(FrameError::NotPlainUdp);
     }
@@ -111,5 +125,8 @@ fn ipv6(packet: &[u8]) -> Result<(usize, IpAddr, IpAddr, &[u8]), FrameError> {
     }
     let length = usize::from(u16::from_be_bytes([l1, l2]));
     let datagram = rest.get(..length).ok_or(FrameError::Truncated)?;
-    Ok((IPV6, source.into(), Ipv6Addr::from(*destination).into(), datagram))
+    // It lies across two octets, behind the version.
+    let traffic_class = version << 4 | class >> 4;
+    let (source, destination) = (source.into(), Ipv6Addr::from(*destination).into());
+    Ok(Packet { header: IPV6, source, destination, traffic_class, datagram })
 }

@@ -96,11 +96,13 @@ proptest! {
         pair in addresses(),
         vlan in proptest::option::of(1_u16..4095),
         payload in payload(),
-        (dscp, hop_limit, identification) in (0_u8..64, 1_u8..=255, any::<u16>()),
+        (traffic_class, hop_limit, dont_fragment, identification) in
+            (any::<u8>(), 1_u8..=255, any::<bool>(), any::<u16>()),
     ) {
         let link = LinkHeader { source: NEAR, destination: FAR, vlan };
         let departure = Departure {
-            link: &link, source: pair.0, destination: pair.1, dscp, hop_limit, identification,
+            link: &link, source: pair.0, destination: pair.1, traffic_class, hop_limit,
+            dont_fragment, identification,
         };
         let mut frame = vec![0xAA; header_len(&departure)];
         frame.extend(&payload);
@@ -109,6 +111,7 @@ proptest! {
         check_against_etherparse(&frame, &departure, &payload);
         let parsed = parse(&frame).unwrap();
         prop_assert_eq!((parsed.source, parsed.destination), pair);
+        prop_assert_eq!(parsed.traffic_class, traffic_class);
         prop_assert_eq!(parsed.payload, header_len(&departure)..frame.len());
     }
 
@@ -158,11 +161,11 @@ fn check_against_etherparse(frame: &[u8], departure: &Departure<'_>, payload: &[
             let ip = ip.header().to_header();
             assert_eq!(departure.source.ip(), Ipv4Addr::from(ip.source));
             assert_eq!(departure.destination.ip(), Ipv4Addr::from(ip.destination));
-            assert_eq!(ip.dscp.value(), departure.dscp);
-            assert_eq!(ip.ecn.value(), 0);
+            assert_eq!(ip.dscp.value(), departure.traffic_class >> 2);
+            assert_eq!(ip.ecn.value(), departure.traffic_class & 3);
             assert_eq!(ip.time_to_live, departure.hop_limit);
             assert_eq!(ip.identification, departure.identification);
-            assert!(ip.dont_fragment && !ip.more_fragments);
+            assert_eq!((ip.dont_fragment, ip.more_fragments), (departure.dont_fragment, false));
             assert_eq!(ip.header_checksum, ip.calc_header_checksum());
             assert_eq!(udp.checksum(), header.calc_checksum_ipv4(&ip, payload).unwrap());
         }
@@ -170,7 +173,7 @@ fn check_against_etherparse(frame: &[u8], departure: &Departure<'_>, payload: &[
             let ip = ip.header().to_header();
             assert_eq!(departure.source.ip(), Ipv6Addr::from(ip.source));
             assert_eq!(departure.destination.ip(), Ipv6Addr::from(ip.destination));
-            assert_eq!(ip.traffic_class, departure.dscp << 2);
+            assert_eq!(ip.traffic_class, departure.traffic_class);
             assert_eq!(ip.hop_limit, departure.hop_limit);
             assert_eq!(udp.checksum(), header.calc_checksum_ipv6(&ip, payload).unwrap());
         }
@@ -239,8 +242,9 @@ fn a_frame_that_cannot_be_written_is_left_alone() {
         link: &link,
         source,
         destination,
-        dscp: 46,
+        traffic_class: 46 << 2,
         hop_limit: 64,
+        dont_fragment: true,
         identification: 0,
     };
     let whole = departure(source, destination);
@@ -261,8 +265,9 @@ fn a_udp_checksum_that_comes_out_as_zero_is_sent_as_all_ones() {
             link: &link,
             source,
             destination,
-            dscp: 0,
+            traffic_class: 0,
             hop_limit: 1,
+            dont_fragment: true,
             identification: 0,
         };
         let at = header_len(&departure);

@@ -25,10 +25,12 @@ pub(crate) struct Departure<'a> {
     pub(crate) source: SocketAddr,
     /// Of the family of `source`.
     pub(crate) destination: SocketAddr,
-    /// Differentiated services code point, 0 to 63 (RFC 2474 section 3).
-    pub(crate) dscp: u8,
+    /// IPv4 type of service, IPv6 traffic class: code point and ECN.
+    pub(crate) traffic_class: u8,
     /// IPv4 time to live, IPv6 hop limit.
     pub(crate) hop_limit: u8,
+    /// Whether no router may fragment it; over IPv6 none ever does.
+    pub(crate) dont_fragment: bool,
     /// IPv4 identification. Means nothing in a datagram that is never fragmented (RFC 6864).
     pub(crate) identification: u16,
 }
@@ -43,7 +45,7 @@ pub(crate) fn header_len(departure: &Departure<'_>) -> usize {
 /// Writes the headers. The payload is in the frame already, [`header_len`] octets behind its
 /// start, and ends where the frame ends.
 ///
-/// Both checksums are computed in full, over IPv4 as well; "don't fragment" is set.
+/// Both checksums are computed in full, over IPv4 as well.
 ///
 /// # Errors
 /// `Truncated` for a frame too short for its headers or too long for their length fields,
@@ -106,7 +108,8 @@ fn write_ipv4(
     let [i1, i2] = departure.identification.to_be_bytes();
     let [s1, s2, s3, s4] = source.octets();
     let [d1, d2, d3, d4] = destination.octets();
-    let tos = departure.dscp << 2;
+    let tos = departure.traffic_class;
+    let flags = if departure.dont_fragment { 0x40 } else { 0 };
     let ttl = departure.hop_limit;
     let mut octets = [
         0x45,
@@ -115,7 +118,7 @@ fn write_ipv4(
         l2,
         i1,
         i2,
-        0x40,
+        flags,
         0,
         ttl,
         PROTOCOL_UDP,
@@ -149,7 +152,7 @@ fn write_ipv6(
     let length = u16::try_from(datagram.len()).map_err(|_| FrameError::Truncated)?;
     let pseudo = Sum::default().add(&source.octets()).add(&destination.octets());
     write_udp(datagram, departure, pseudo)?;
-    let class = departure.dscp << 2;
+    let class = departure.traffic_class;
     let [l1, l2] = length.to_be_bytes();
     let first = [0x60 | class >> 4, class << 4, 0, 0, l1, l2, PROTOCOL_UDP, departure.hop_limit];
     let (fixed, addresses) = header.split_at_mut(8);

@@ -23,7 +23,7 @@ use crate::Waker;
 /// Octets of the ring between two workers: about a thousand voice packets.
 const RING: usize = 256 * 1024;
 /// Octets before the datagram.
-const HEADER: usize = 24;
+const HEADER: usize = 25;
 
 /// A worker's ends of the rings to and from every worker, itself included.
 pub(crate) struct Mailbox {
@@ -45,6 +45,8 @@ struct Outgoing {
 pub(crate) struct Handed {
     pub(crate) to: LocalPort,
     pub(crate) source: SocketAddr,
+    /// IPv4 type of service or IPv6 traffic class.
+    pub(crate) traffic_class: u8,
     /// Octets of the datagram, which may be more than were read.
     pub(crate) len: usize,
 }
@@ -72,21 +74,20 @@ impl Mailbox {
         mailboxes
     }
 
-    /// Puts a datagram into the ring to a worker.
+    /// Puts a datagram, all of it, into the ring to a worker.
     ///
     /// # Errors
     /// `WouldBlock` if there is no room.
     pub(crate) fn hand_over(
         &mut self,
         worker: usize,
-        to: LocalPort,
-        source: SocketAddr,
+        handed: Handed,
         datagram: &[u8],
     ) -> io::Result<()> {
         let Some(outgoing) = self.outgoing.get_mut(worker) else {
             return Err(io::ErrorKind::NotFound.into());
         };
-        let header = encode(to, source, datagram.len()).ok_or(io::ErrorKind::InvalidInput)?;
+        let header = encode(handed, datagram.len()).ok_or(io::ErrorKind::InvalidInput)?;
         let chunk = outgoing.ring.write_chunk(HEADER + datagram.len());
         let Ok(mut chunk) = chunk else {
             return Err(io::ErrorKind::WouldBlock.into());
@@ -177,7 +178,8 @@ fn gather(offset: usize, first: &[u8], second: &[u8], into: &mut [u8]) {
     }
 }
 
-fn encode(to: LocalPort, source: SocketAddr, len: usize) -> Option<[u8; HEADER]> {
+fn encode(handed: Handed, len: usize) -> Option<[u8; HEADER]> {
+    let Handed { to, source, traffic_class, len: _ } = handed;
     let len = u16::try_from(len).ok()?;
     let (is_v4, address) = match source.ip() {
         IpAddr::V4(v4) => (1, v4.to_ipv6_mapped()),
@@ -190,12 +192,12 @@ fn encode(to: LocalPort, source: SocketAddr, len: usize) -> Option<[u8; HEADER]>
     let mut header = [0; HEADER];
     // The top bit of the address' number tells the family: there are far fewer addresses.
     let numbers = [l0, l1, a0, a1 | (is_v4 << 7), p0, p1, s0, s1];
-    scatter(&[&numbers, &address.octets()], &mut header, &mut []);
+    scatter(&[&numbers, &[traffic_class], &address.octets()], &mut header, &mut []);
     Some(header)
 }
 
 fn decode(header: &[u8; HEADER]) -> Handed {
-    let [l0, l1, a0, a1, p0, p1, s0, s1, address @ ..] = *header;
+    let [l0, l1, a0, a1, p0, p1, s0, s1, traffic_class, address @ ..] = *header;
     let v6 = Ipv6Addr::from(address);
     let v4 = (a1 & 0x80 != 0).then(|| v6.to_ipv4_mapped().unwrap_or(Ipv4Addr::UNSPECIFIED));
     let source = v4.map_or(IpAddr::V6(v6), IpAddr::V4);
@@ -205,6 +207,7 @@ fn decode(header: &[u8; HEADER]) -> Handed {
             port: u16::from_ne_bytes([p0, p1]),
         },
         source: SocketAddr::new(source, u16::from_ne_bytes([s0, s1])),
+        traffic_class,
         len: usize::from(u16::from_ne_bytes([l0, l1])),
     }
 }
@@ -269,6 +272,11 @@ mod tests {
 
     const TO: LocalPort = LocalPort { address: 3, port: 40_002 };
 
+    /// The length is that of the datagram.
+    fn of(source: SocketAddr) -> Handed {
+        Handed { to: TO, source, traffic_class: 0xB9, len: 0 }
+    }
+
     #[test]
     fn datagrams_arrive_whole_and_in_order_from_every_other_worker() {
         let mut mailboxes = Mailbox::of(3);
@@ -276,14 +284,15 @@ mod tests {
             ["192.0.2.9:5004".parse().unwrap(), "[2001:db8::9]:65535".parse().unwrap()];
         for (number, writer) in [(1, 0), (2, 0), (3, 1)] {
             let source = sources[number % 2];
-            mailboxes[writer].hand_over(2, TO, source, &vec![number as u8; 170 + number]).unwrap();
+            mailboxes[writer].hand_over(2, of(source), &vec![number as u8; 170 + number]).unwrap();
         }
         assert!(!mailboxes[0].has_mail() && !mailboxes[1].has_mail());
 
         let mut landing = [0; 2_000];
         for number in [1, 3, 2] {
             let handed = mailboxes[2].take(&mut landing).unwrap();
-            assert_eq!(handed, Handed { to: TO, source: sources[number % 2], len: 170 + number });
+            let expected = Handed { len: 170 + number, ..of(sources[number % 2]) };
+            assert_eq!(handed, expected);
             assert!(landing[..handed.len].iter().all(|octet| *octet == number as u8));
         }
         assert_eq!(mailboxes[2].take(&mut landing), None);
@@ -296,7 +305,7 @@ mod tests {
         let mut landing = [0; 2_000];
         for round in 0..1_000_usize {
             let datagram: Vec<u8> = (0..round * 7 % 1_800).map(|at| (at + round) as u8).collect();
-            mailboxes[0].hand_over(1, TO, source, &datagram).unwrap();
+            mailboxes[0].hand_over(1, of(source), &datagram).unwrap();
             assert!(mailboxes[1].has_mail());
             let handed = mailboxes[1].take(&mut landing).unwrap();
             assert_eq!(handed.len, datagram.len());
@@ -309,13 +318,13 @@ mod tests {
         let mut mailboxes = Mailbox::of(2);
         let source = "192.0.2.9:5004".parse().unwrap();
         let mut count = 0;
-        while mailboxes[0].hand_over(1, TO, source, &[7; 1_000]).is_ok() {
+        while mailboxes[0].hand_over(1, of(source), &[7; 1_000]).is_ok() {
             count += 1;
         }
         assert_eq!(count, RING / (1_000 + HEADER));
         let landing = &mut [0; 10];
         assert_eq!(mailboxes[1].take(landing).unwrap().len, 1_000);
-        mailboxes[0].hand_over(1, TO, source, &[8; 1_000]).unwrap();
+        mailboxes[0].hand_over(1, of(source), &[8; 1_000]).unwrap();
     }
 
     #[test]
@@ -328,7 +337,7 @@ mod tests {
                 sleepers.lie_down(1);
             }
             let source = "192.0.2.9:5004".parse().unwrap();
-            mailboxes[0].hand_over(1, TO, source, b"mail").unwrap();
+            mailboxes[0].hand_over(1, of(source), b"mail").unwrap();
             mailboxes[0].wake(&sleepers);
             mailboxes[0].wake(&sleepers);
             assert_eq!(waker.take(), u64::from(sleeps));

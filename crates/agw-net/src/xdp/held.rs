@@ -92,7 +92,8 @@ impl XdpWorker {
                 Err(class) => {
                     counters.send_errors.record(class);
                     if self.late.len() < self.late.capacity() {
-                        self.late.push((held.transmit.tag, SendError::Errno(class)));
+                        let error = SendError::of(class, held.transmit.len);
+                        self.late.push((held.transmit.tag, error));
                     }
                 }
                 Ok(()) => {}

@@ -131,8 +131,9 @@ impl XdpPeer {
             link: &hop.link,
             source: from,
             destination,
-            dscp: 0,
+            traffic_class: 0,
             hop_limit: 64,
+            dont_fragment: true,
             identification: 0,
         };
         let headers = frame::header_len(&departure);
@@ -197,7 +198,7 @@ impl XdpPeer {
                 let octets = self.umem.arena().frame(&frame);
                 let octets = octets.get(offset..offset + descriptor.len as usize);
                 let octets = octets.unwrap_or_default();
-                if let Ok(Parsed { source, destination, payload }) = frame::parse(octets) {
+                if let Ok(Parsed { source, destination, payload, .. }) = frame::parse(octets) {
                     let octets = octets.get(payload).unwrap_or_default();
                     each(destination, Incoming { source, octets, arrived: None });
                     received += 1;

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use super::{
     addresses::{LocalPort, Owners, Tokens},
+    handover::Handed,
     worker::XdpWorker,
 };
 use crate::{
@@ -61,7 +62,7 @@ impl XdpWorker {
             let received = octets.get(offset..offset + descriptor.len as usize);
             let received = received.unwrap_or_default();
             match sort(received, &self.shared.owners, &self.tokens, self.index) {
-                Sorted::Mine(port, Datagram { source, start, len, .. }) => {
+                Sorted::Mine(port, Datagram { source, traffic_class, start, len, .. }) => {
                     let (_, places, arrivals) = batch.free_mut();
                     let (Some(place), Some(arrival)) = (places.first_mut(), arrivals.first_mut())
                     else {
@@ -72,16 +73,17 @@ impl XdpWorker {
                     place.start = offset + start;
                     let room = FRAME - place.start;
                     let truncated = len + TAIL_ROOM > room;
-                    *arrival = Arrival { port, source, len, room, truncated };
+                    *arrival = Arrival { port, source, len, room, truncated, traffic_class };
                     self.umem.put(std::mem::replace(&mut place.frame, frame));
                     batch.advance(1);
                     self.count(port, len, truncated, counters);
                     continue;
                 }
                 Sorted::Theirs(worker, datagram) => {
-                    let Datagram { to, source, start, len } = datagram;
+                    let Datagram { to, source, traffic_class, start, len } = datagram;
+                    let handed = Handed { to, source, traffic_class, len };
                     let payload = received.get(start..start + len).unwrap_or_default();
-                    match self.mailbox.hand_over(worker, to, source, payload) {
+                    match self.mailbox.hand_over(worker, handed, payload) {
                         Ok(()) => counters.handed_over += 1,
                         Err(_) => counters.handover_full += 1,
                     }
@@ -112,9 +114,11 @@ impl XdpWorker {
                 counters.stray += 1;
                 continue;
             };
-            let (len, source) = (handed.len.min(MAX_DATAGRAM), handed.source);
+            let Handed { source, traffic_class, .. } = handed;
+            let len = handed.len.min(MAX_DATAGRAM);
             let truncated = handed.len > MAX_DATAGRAM;
-            *arrival = Arrival { port, source, len, room: PAYLOAD_ROOM, truncated };
+            let room = PAYLOAD_ROOM;
+            *arrival = Arrival { port, source, len, room, truncated, traffic_class };
             batch.advance(1);
             self.count(port, len, truncated, counters);
         }
@@ -135,6 +139,7 @@ impl XdpWorker {
 struct Datagram {
     to: LocalPort,
     source: SocketAddr,
+    traffic_class: u8,
     /// Where in the frame its payload starts.
     start: usize,
     len: usize,
@@ -153,13 +158,15 @@ enum Sorted {
 }
 
 fn sort(frame: &[u8], owners: &Owners, tokens: &Tokens, worker: usize) -> Sorted {
-    let Ok(frame::Parsed { source, destination, payload }) = frame::parse(frame) else {
+    let Ok(frame::Parsed { source, destination, traffic_class, payload }) = frame::parse(frame)
+    else {
         return Sorted::Malformed;
     };
     let Some(to) = owners.find(destination) else {
         return Sorted::Malformed;
     };
-    let datagram = Datagram { to, source, start: payload.start, len: payload.len() };
+    let (start, len) = (payload.start, payload.len());
+    let datagram = Datagram { to, source, traffic_class, start, len };
     if let Some(token) = tokens.at(to) {
         return Sorted::Mine(token, datagram);
     }

@@ -2,6 +2,7 @@
 
 use std::ptr;
 
+use super::handover::Handed;
 use super::worker::{PortState, Queue, Route, Sending, Shared, XdpWorker};
 use crate::{
     ErrnoClass, IoCounters, SendError, Transmit,
@@ -12,8 +13,6 @@ use crate::{
     outbox::Departures,
 };
 
-/// IPv4 time to live and IPv6 hop limit of what leaves (RFC 1700, "IP time to live parameter").
-const HOP_LIMIT: u8 = 64;
 /// Octets of an Ethernet header.
 const ETHERNET: usize = 14;
 /// Octets of one with an IEEE 802.1Q tag.
@@ -46,7 +45,7 @@ impl XdpWorker {
                 Err(ErrnoClass::Unresolved) if self.hold(arena, place, transmit, copied) => {}
                 Err(class) => {
                     counters.send_errors.record(class);
-                    on_error(transmit.tag, SendError::Errno(class));
+                    on_error(transmit.tag, SendError::of(class, transmit.len));
                 }
                 Ok(()) => {}
             }
@@ -62,7 +61,7 @@ impl XdpWorker {
         copied: bool,
         counters: &mut IoCounters,
     ) -> Result<(), ErrnoClass> {
-        let Transmit { port: token, destination, len, tag, slot: _ } = *transmit;
+        let Transmit { port: token, destination, len, tag, slot: _, traffic_class } = *transmit;
         if destination.port() == 0 {
             return Err(ErrnoClass::InvalidArgument);
         }
@@ -71,7 +70,7 @@ impl XdpWorker {
             found => found?,
         }
         let port = self.ports.get_mut(token).ok_or(ErrnoClass::Other)?;
-        let PortState { local, dscp, route: Some(route), .. } = &**port else {
+        let PortState { local, hop_limit, dont_fragment, route: Some(route), .. } = &**port else {
             return Err(ErrnoClass::HostUnreachable);
         };
         let queue = self.queues.get_mut(route.queue as usize).ok_or(ErrnoClass::NoDevice)?;
@@ -82,8 +81,9 @@ impl XdpWorker {
             link: &route.hop.link,
             source: *local,
             destination,
-            dscp: *dscp,
-            hop_limit: HOP_LIMIT,
+            traffic_class: traffic_class.unwrap_or(port.traffic_class),
+            hop_limit: *hop_limit,
+            dont_fragment: *dont_fragment,
             identification: self.identification,
         };
         let headers = frame::header_len(&departure);
@@ -131,13 +131,15 @@ impl XdpWorker {
         transmit: &Transmit,
         counters: &mut IoCounters,
     ) -> Result<(), ErrnoClass> {
-        let Transmit { port, destination, len, .. } = *transmit;
+        let Transmit { port, destination, len, traffic_class, .. } = *transmit;
         let Shared { owners, .. } = &*self.shared;
         let to = owners.find(destination).ok_or(ErrnoClass::NoDevice)?;
         let owner = owners.owner(to).ok_or(ErrnoClass::ConnectionRefused)?;
         let port = self.ports.get_mut(port).ok_or(ErrnoClass::Other)?;
         let payload = place.payload(memory).get(..len).unwrap_or_default();
-        self.mailbox.hand_over(owner, to, port.local, payload).map_err(|_| ErrnoClass::Again)?;
+        let traffic_class = traffic_class.unwrap_or(port.traffic_class);
+        let handed = Handed { to, source: port.local, traffic_class, len };
+        self.mailbox.hand_over(owner, handed, payload).map_err(|_| ErrnoClass::Again)?;
         counters.handed_over += 1;
         counters.sent += 1;
         counters.sent_octets += len as u64;
@@ -208,7 +210,7 @@ impl XdpWorker {
                 if let Some(class) = refused {
                     counters.send_errors.record(class);
                     if late.len() < late.capacity() {
-                        late.push((*tag, SendError::Errno(class)));
+                        late.push((*tag, SendError::of(class, *len)));
                     }
                     return;
                 }

@@ -17,7 +17,7 @@ use super::{
     umem::Umem,
 };
 use crate::{
-    Batch, ErrnoClass, IoCounters, PortCounters, PortToken, SendError, Waker,
+    Batch, ErrnoClass, IoCounters, Oversize, PortCounters, PortToken, SendError, Waker,
     batch::BATCH,
     netlink::{NextHop, NextHops},
     poller::Poller,
@@ -32,6 +32,23 @@ pub struct XdpPort {
     pub address: SocketAddr,
     /// Differentiated services code point of what leaves, 0 to 63 (RFC 2474 section 3).
     pub dscp: u8,
+    /// IPv4 time to live or IPv6 hop limit of what leaves, 1 to 255.
+    pub hop_limit: u8,
+    /// What routers may do with IPv4 datagrams longer than their next link takes. Nothing is
+    /// fragmented here: what the interface or the route does not take is refused.
+    pub oversize: Oversize,
+}
+
+impl XdpPort {
+    /// What leaves unless something else is asked for (RFC 1700, "IP time to live parameter").
+    pub const HOP_LIMIT: u8 = 64;
+
+    /// A port without marking.
+    #[must_use]
+    pub const fn new(address: SocketAddr) -> Self {
+        let (hop_limit, oversize) = (Self::HOP_LIMIT, Oversize::Fragment);
+        Self { address, dscp: 0, hop_limit, oversize }
+    }
 }
 
 /// What the workers of a group share.
@@ -90,7 +107,10 @@ pub(super) struct Sending {
 #[derive(Debug)]
 pub(super) struct PortState {
     pub(super) local: SocketAddr,
-    pub(super) dscp: u8,
+    /// Of what leaves without one of its own.
+    pub(super) traffic_class: u8,
+    pub(super) hop_limit: u8,
+    pub(super) dont_fragment: bool,
     place: LocalPort,
     pub(super) received: u64,
     pub(super) sent: u64,
@@ -160,15 +180,27 @@ impl XdpWorker {
 
     /// Takes a port over under a token.
     pub(crate) fn add_port(&mut self, token: PortToken, port: XdpPort) -> io::Result<()> {
-        let XdpPort { address, dscp } = port;
-        let Some(place) = self.shared.owners.find(address).filter(|_| dscp <= 63) else {
-            let text = format!("{address} with code point {dscp} is no port of the xdp backend");
+        let XdpPort { address, dscp, hop_limit, oversize } = port;
+        let is_sound = dscp <= 63 && hop_limit > 0;
+        let Some(place) = self.shared.owners.find(address).filter(|_| is_sound) else {
+            let text = format!(
+                "{address} with code point {dscp} and hop limit {hop_limit} is no port of the xdp \
+                 backend"
+            );
             return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
         };
         let entry = self.ports.vacant(token)?;
         self.shared.owners.claim(place, self.index)?;
-        let (received, sent, route) = (0, 0, None);
-        *entry = Some(Box::new(PortState { local: address, dscp, place, received, sent, route }));
+        *entry = Some(Box::new(PortState {
+            local: address,
+            traffic_class: dscp << 2,
+            hop_limit,
+            dont_fragment: oversize == Oversize::Refuse,
+            place,
+            received: 0,
+            sent: 0,
+            route: None,
+        }));
         self.tokens.set(place, Some(token));
         Ok(())
     }

@@ -32,6 +32,7 @@ fn receiving_and_sending_allocate_nothing() {
                         slot: slot.index,
                         len: slot.len,
                         tag: 0,
+                        traffic_class: None,
                     };
                     outbox.push(transmit).unwrap();
                 }

@@ -25,11 +25,19 @@ fn what_is_injected_arrives_and_what_is_sent_is_on_the_wire() {
     assert_eq!((first.port, first.source, first.len), (PortToken(5), remote, 2));
     assert_eq!((second.len, second.truncated), (MAX_DATAGRAM, true));
     first.octets[..3].copy_from_slice(b"out");
-    let transmit = Transmit { port: PortToken(5), destination: stranger, slot: 0, len: 3, tag: 1 };
+    let transmit = Transmit {
+        port: PortToken(5),
+        destination: stranger,
+        slot: 0,
+        len: 3,
+        tag: 1,
+        traffic_class: None,
+    };
     outbox.push(transmit).unwrap();
     assert_eq!(backend.transmit(&mut batch, |_, error| panic!("{error}")), 1);
 
-    let sent = MemoryDatagram { from: local, to: stranger, octets: b"out".to_vec() };
+    let sent =
+        MemoryDatagram { from: local, to: stranger, traffic_class: 0, octets: b"out".to_vec() };
     assert_eq!(wire.take_sent(), [sent]);
     assert_eq!(wire.take_sent(), []);
     assert_eq!(backend.port_counters(PortToken(5)).unwrap().received, 2);
@@ -45,8 +53,14 @@ fn a_send_that_is_to_fail_fails_once_and_is_counted() {
     let mut batch = Batch::new();
     backend.receive(&mut batch, None).unwrap();
     for (port, tag) in [(0, 10), (0, 11), (8, 12)] {
-        let transmit =
-            Transmit { port: PortToken(port), destination: remote, slot: 0, len: 2, tag };
+        let transmit = Transmit {
+            port: PortToken(port),
+            destination: remote,
+            slot: 0,
+            len: 2,
+            tag,
+            traffic_class: None,
+        };
         batch.outbox().push(transmit).unwrap();
     }
 

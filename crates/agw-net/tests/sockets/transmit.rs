@@ -41,6 +41,7 @@ fn send(
             slot,
             len: 172,
             tag: slot as u32,
+            traffic_class: None,
         };
         batch.outbox().push(transmit).unwrap();
     }
@@ -76,6 +77,7 @@ fn a_batch_of_mixed_ports_leaves_from_the_right_ports_to_the_right_places() {
                 slot: slot.index,
                 len: 182,
                 tag: 0,
+                traffic_class: None,
             };
             outbox.push(transmit).unwrap();
         }
@@ -106,7 +108,8 @@ fn a_full_slot_with_all_its_tail_room_can_be_sent() {
     let (mut backend, mut batch) = backend_with_a_full_batch(1, V4);
     let (receiver, destination) = peer(V4);
     let port = PortToken(0);
-    let transmit = Transmit { port, destination, slot: 0, len: PAYLOAD_ROOM, tag: 0 };
+    let transmit =
+        Transmit { port, destination, slot: 0, len: PAYLOAD_ROOM, tag: 0, traffic_class: None };
     batch.outbox().push(transmit).unwrap();
 
     assert_eq!(backend.transmit(&mut batch, |_, error| panic!("{error}")), 1);
@@ -168,14 +171,21 @@ fn a_datagram_longer_than_the_interface_takes_is_counted_as_emsgsize() {
     backend.add_port(PortToken(7), port).unwrap();
     let (receiver, destination) = peer(V6);
     for (slot, len) in [(0, 1_500), (1, 1_200)] {
-        let transmit = Transmit { port: PortToken(7), destination, slot, len, tag: slot as u32 };
+        let transmit = Transmit {
+            port: PortToken(7),
+            destination,
+            slot,
+            len,
+            tag: slot as u32,
+            traffic_class: None,
+        };
         batch.outbox().push(transmit).unwrap();
     }
 
     let mut failures = Vec::new();
     backend.transmit(&mut batch, |tag, error| failures.push((tag, error)));
 
-    assert_eq!(failures, [(0, errno(ErrnoClass::MessageTooLong))]);
+    assert_eq!(failures, [(0, SendError::TooLong { octets: 1_500 })]);
     assert_eq!(backend.counters().send_errors.count(ErrnoClass::MessageTooLong), 1);
     assert_eq!(receiver.recv_from(&mut [0; 2_000]).unwrap().0, 1_200);
 }

@@ -165,6 +165,7 @@ impl Conference {
             source: at(&source),
             slot: &mut slot,
             len: octets.len(),
+            traffic_class: 0,
             truncated: false,
             verdict: Verdict::Drop(DropReason::NoFlow),
         }];

@@ -105,6 +105,7 @@ fn no_packet_costs_an_allocation() {
                 source: crate::support::at(if n % 2 == 0 { UE } else { CORE }),
                 slot,
                 len: if n % 2 == 0 { up_len } else { 12 + 7 },
+                traffic_class: 0,
                 truncated: false,
                 verdict: Verdict::Drop(DropReason::NoFlow),
             })

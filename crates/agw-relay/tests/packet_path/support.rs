@@ -202,6 +202,7 @@ pub(crate) fn pass_all(
             source: at(source),
             slot,
             len: octets.len(),
+            traffic_class: 0,
             truncated: false,
             verdict: Verdict::Drop(DropReason::NoFlow),
         })

@@ -242,6 +242,7 @@ impl Call {
                 source: arrival.source,
                 slot,
                 len: arrival.octets.len(),
+                traffic_class: 0,
                 truncated: false,
                 verdict: Verdict::Drop(DropReason::NoFlow),
             })

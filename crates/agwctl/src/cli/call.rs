@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::spec::{
-    CallSpec, CryptoLine, LegSpec, MediaKind, Mode, RemoteAddress, Rtcp, SourceFilter, SourceRule,
-    TransportKind,
+    CallSpec, CryptoLine, Dscp, Ecn, LegSpec, MediaKind, Mode, RemoteAddress, Rtcp, SourceFilter,
+    SourceRule, TransportKind,
 };
 
 const HELP: &str = "\
@@ -41,6 +41,8 @@ A call file has all of it, in TOML; options beat the file:
   rtcp = \"pair\"                  # mux, off
   source = \"latch\"               # signalled
   source_filter = \"192.0.2.0/24 30000-30010\"
+  dscp = \"46\"                    # realm, copy
+  ecn = \"not_ect\"                # copy
   ingress_crypto = \"a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:...\"
   egress_crypto = \"a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:...\"";
 
@@ -98,6 +100,12 @@ pub(crate) struct AddCall {
     /// Who may send to the access leg: a network, perhaps with ports, as "192.0.2.0/24 4000-4010".
     #[arg(long, value_name = "FILTER", help_heading = "Access leg")]
     access_source_filter: Option<SourceFilter>,
+    /// Which code point leaves to the access peer: realm, copy or 0 to 63 [default: realm].
+    #[arg(long, value_name = "DSCP", help_heading = "Access leg")]
+    access_dscp: Option<Dscp>,
+    /// What becomes of the ECN field of what leaves to the access peer [default: not_ect].
+    #[arg(long, value_enum, value_name = "ECN", help_heading = "Access leg")]
+    access_ecn: Option<Ecn>,
 
     /// Where the core peer receives RTP; without it, reserve only.
     #[arg(long, value_name = "IP:PORT", help_heading = "Core leg")]
@@ -123,6 +131,12 @@ pub(crate) struct AddCall {
     /// Who may send to the core leg: a network, perhaps with ports, as "192.0.2.0/24 4000-4010".
     #[arg(long, value_name = "FILTER", help_heading = "Core leg")]
     core_source_filter: Option<SourceFilter>,
+    /// Which code point leaves to the core peer: realm, copy or 0 to 63 [default: realm].
+    #[arg(long, value_name = "DSCP", help_heading = "Core leg")]
+    core_dscp: Option<Dscp>,
+    /// What becomes of the ECN field of what leaves to the core peer [default: not_ect].
+    #[arg(long, value_enum, value_name = "ECN", help_heading = "Core leg")]
+    core_ecn: Option<Ecn>,
 }
 
 impl AddCall {
@@ -145,6 +159,8 @@ impl AddCall {
                 rtcp: self.access_rtcp.or(self.rtcp),
                 source: self.access_source,
                 source_filter: self.access_source_filter,
+                dscp: self.access_dscp,
+                ecn: self.access_ecn,
                 ingress_crypto: self.access_ingress_crypto,
                 egress_crypto: self.access_egress_crypto,
             },
@@ -156,6 +172,8 @@ impl AddCall {
                 rtcp: self.core_rtcp.or(self.rtcp),
                 source: self.core_source,
                 source_filter: self.core_source_filter,
+                dscp: self.core_dscp,
+                ecn: self.core_ecn,
                 ingress_crypto: self.core_ingress_crypto,
                 egress_crypto: self.core_egress_crypto,
             },

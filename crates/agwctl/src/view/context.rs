@@ -52,6 +52,8 @@ pub(crate) struct StreamView {
     rtcp: Option<String>,
     source: Option<SourceView>,
     source_filter: Option<FilterView>,
+    dscp: Option<DscpView>,
+    ecn: Option<String>,
     local: PairView,
     remote: PairView,
     ingress_key: Option<KeyView>,
@@ -63,6 +65,13 @@ pub(crate) struct StreamView {
 struct SourceView {
     rule: Option<String>,
     within_ms: Option<u32>,
+}
+
+/// Which code point leaves.
+#[derive(Debug, Serialize)]
+struct DscpView {
+    rule: Option<String>,
+    code_point: Option<u32>,
 }
 
 #[derive(Debug, Serialize)]
@@ -174,6 +183,7 @@ impl From<pb::StreamInfo> for StreamView {
     fn from(stream: pb::StreamInfo) -> Self {
         let local = stream.local.as_ref();
         let remote = stream.remote.as_ref();
+        let ecn = word(stream.ecn().as_str_name(), "ECN_RULE_");
         Self {
             stream_id: stream.stream_id,
             media: word(stream.media().as_str_name(), "MEDIA_"),
@@ -189,6 +199,11 @@ impl From<pb::StreamInfo> for StreamView {
                 lowest_port: Some(filter.lowest_port).filter(|&port| port != 0),
                 highest_port: Some(filter.highest_port).filter(|&port| port != 0),
             }),
+            dscp: stream.dscp.map(|dscp| DscpView {
+                rule: word(dscp.rule().as_str_name(), "DSCP_RULE_"),
+                code_point: dscp.code_point,
+            }),
+            ecn,
             local: PairView {
                 rtp: address(local.and_then(|local| local.rtp.as_ref())),
                 rtcp: address(local.and_then(|local| local.rtcp.as_ref())),
@@ -380,6 +395,10 @@ impl StreamView {
             None => dash(source),
             Some(filter) => format!("{}, {filter}", dash(source)),
         };
+        let dscp = self.dscp.as_ref().map(|dscp| match dscp.code_point {
+            None => dash(dscp.rule.clone()),
+            Some(code_point) => format!("{} {code_point}", dash(dscp.rule.clone())),
+        });
         let TerminationView { termination_id, realm, .. } = termination;
         let facts = facts([
             ("termination", format!("{termination_id} in realm {realm}")),
@@ -388,6 +407,7 @@ impl StreamView {
             ("mode", dash(self.mode.clone())),
             ("RTCP", dash(self.rtcp.clone())),
             ("listens to", listens),
+            ("marked", format!("DSCP {}, ECN {}", dash(dscp), dash(self.ecn.clone()))),
             ("local", pair(&self.local)),
             ("remote", pair(&self.remote)),
             ("ingress key", key(&self.ingress_key)),

@@ -24,6 +24,7 @@ pub(crate) struct EventView {
     ssrc: Option<String>,
     other_termination_id: Option<u32>,
     dropped: Option<bool>,
+    octets: Option<u32>,
 }
 
 /// What an event says beyond its kind.
@@ -35,6 +36,7 @@ struct Details {
     ssrc: Option<String>,
     other_termination_id: Option<u32>,
     dropped: Option<bool>,
+    octets: Option<u32>,
 }
 
 impl From<pb::Event> for EventView {
@@ -57,6 +59,7 @@ impl From<pb::Event> for EventView {
             ssrc: details.ssrc,
             other_termination_id: details.other_termination_id,
             dropped: details.dropped,
+            octets: details.octets,
         }
     }
 }
@@ -82,6 +85,9 @@ fn describe(kind: Option<&Kind>) -> (&'static str, Details) {
         Some(Kind::KeyActivated(key)) => ("key_activated", direction(key.direction())),
         Some(Kind::TransmitIndexReused(_)) => ("transmit_index_reused", Details::default()),
         Some(Kind::SsrcCollision(collision)) => ("ssrc_collision", collided(collision)),
+        Some(Kind::MtuExceeded(at)) => {
+            ("mtu_exceeded", Details { octets: Some(at.octets), ..Details::default() })
+        }
         Some(Kind::DrainStarted(_)) => ("drain_started", Details::default()),
     }
 }
@@ -119,6 +125,9 @@ impl EventView {
         }
         if let Some(other) = self.other_termination_id {
             line.push_str(&format!(" of termination {other}"));
+        }
+        if let Some(octets) = self.octets {
+            line.push_str(&format!(" {octets} octets"));
         }
         if self.dropped == Some(true) {
             line.push_str(" dropped");

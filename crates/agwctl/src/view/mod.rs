@@ -45,6 +45,12 @@ fn drops(dropped: &[pb::DropCount]) -> BTreeMap<String, u64> {
         .collect()
 }
 
+/// Refusals by their reason's word.
+fn refusals(refused: &[pb::RefusalCount]) -> BTreeMap<String, u64> {
+    let word = |reason: pb::SendRefusal| word_or_unknown(reason.as_str_name(), "SEND_REFUSAL_");
+    refused.iter().map(|count| (word(count.reason()), count.packets)).collect()
+}
+
 /// `ip:port`, with brackets around IPv6.
 fn address(address: Option<&pb::SocketAddress>) -> Option<String> {
     let pb::SocketAddress { ip, port } = address?;

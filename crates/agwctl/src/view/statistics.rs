@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::context::ContextView;
 use super::quality::QualityView;
 use super::status::TotalsView;
-use super::{TrafficView, address, drops, suite};
+use super::{TrafficView, address, drops, refusals, suite};
 use crate::output::{alarm, dash, table};
 
 /// Counters of one stream at one termination.
@@ -39,6 +39,7 @@ pub(crate) struct EgressView {
     pub(crate) sent: TrafficView,
     sent_rtcp: TrafficView,
     refused: u64,
+    refusals: BTreeMap<String, u64>,
     crypto: Option<CryptoView>,
     destination_rtp: Option<String>,
     destination_rtcp: Option<String>,
@@ -111,6 +112,7 @@ impl From<pb::StreamStatistics> for StatisticsView {
                 sent: egress.sent.into(),
                 sent_rtcp: egress.sent_rtcp.into(),
                 refused: egress.refused,
+                refusals: refusals(&egress.refusals),
                 crypto: egress.crypto.as_ref().map(CryptoView::from),
                 destination_rtp: address(egress.destination_rtp.as_ref()),
                 destination_rtcp: address(egress.destination_rtcp.as_ref()),

@@ -264,6 +264,7 @@ fn snapshots() -> (IngressSnapshot, EgressSnapshot) {
         stats: Default::default(),
         crypto: None,
         destination_rtp: None,
+        refusals: agw_relay::Refusals::default(),
         destination_rtcp: None,
         group: None,
         quality: Some(QualitySnapshot {

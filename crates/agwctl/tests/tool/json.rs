@@ -14,7 +14,7 @@ fn names(value: &Value, found: &mut BTreeSet<String>) {
         Value::Object(fields) => {
             for (name, value) in fields {
                 found.insert(name.clone());
-                if !["dropped", "send_errors"].contains(&name.as_str()) {
+                if !["dropped", "send_errors", "refusals"].contains(&name.as_str()) {
                     names(value, found);
                 }
             }

@@ -223,6 +223,7 @@ fn check_realm(position: usize, realm: &Realm, host: &Host, rules: &mut Rules) {
         "must hold an even port and the odd one after it",
     );
     rules.within(&key("dscp"), u64::from(realm.dscp.unwrap_or_default()), 0..=63);
+    rules.within(&key("hop_limit"), u64::from(realm.hop_limit.unwrap_or(1)), 1..=255);
     if let Some(octets) = realm.receive_buffer_octets {
         rules.within(&key("receive_buffer_octets"), octets as u64, 4_096..=1 << 30);
     }

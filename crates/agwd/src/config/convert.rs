@@ -4,10 +4,10 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use agw_context::{Family, Policy, RealmAddress, RealmConfig};
-use agw_net::PortOptions;
+use agw_net::{PortOptions, XdpPort};
 
 use super::check::Host;
-use super::{Config, Realm};
+use super::{Config, Oversize, Realm};
 
 impl Config {
     /// The limits and permissions of the gateway; no peer may be one of `listeners`.
@@ -70,14 +70,35 @@ impl Realm {
     pub(crate) fn port_options(&self) -> PortOptions {
         PortOptions {
             dscp: self.dscp,
+            hop_limit: self.hop_limit,
+            oversize: self.oversize.into(),
             receive_buffer_octets: self.receive_buffer_octets,
             bind_device: self.device.clone(),
             ..PortOptions::default()
         }
     }
 
+    /// A port of the realm by the `xdp` backend.
+    pub(crate) fn xdp_port(&self, address: SocketAddr) -> XdpPort {
+        XdpPort {
+            dscp: self.dscp.unwrap_or_default(),
+            hop_limit: self.hop_limit.unwrap_or(XdpPort::HOP_LIMIT),
+            oversize: self.oversize.into(),
+            ..XdpPort::new(address)
+        }
+    }
+
     /// Whether a local port is one of the realm's.
     pub(crate) fn has(&self, port: SocketAddr) -> bool {
         self.addresses.contains(&port.ip()) && self.ports.all().contains(&port.port())
+    }
+}
+
+impl From<Oversize> for agw_net::Oversize {
+    fn from(oversize: Oversize) -> Self {
+        match oversize {
+            Oversize::Fragment => Self::Fragment,
+            Oversize::Refuse => Self::Refuse,
+        }
     }
 }

@@ -202,6 +202,17 @@ pub enum RealmBackend {
     Xdp,
 }
 
+/// What becomes of datagrams that are longer than the path takes, as when SRTP has made them grow.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Oversize {
+    /// They leave in fragments; [`RealmBackend::Xdp`] does not fragment, but lets routers.
+    #[default]
+    Fragment,
+    /// They are refused and counted; what leaves says "don't fragment".
+    Refuse,
+}
+
 /// An IP realm (TS 23.334 §5.3).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -218,6 +229,13 @@ pub struct Realm {
     /// The DSCP of what leaves, 0 to 63; `None` leaves the system's default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dscp: Option<u8>,
+    /// The IPv4 time to live and IPv6 hop limit of what leaves, 1 to 255; `None` leaves the system's
+    /// default, and 64 with [`RealmBackend::Xdp`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hop_limit: Option<u8>,
+    /// What becomes of datagrams that are longer than the path takes.
+    #[serde(default)]
+    pub oversize: Oversize,
     /// The receive buffer of each media port, in octets; `None` leaves the system's default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub receive_buffer_octets: Option<usize>,
@@ -238,6 +256,8 @@ impl Default for Config {
             advertise: Vec::new(),
             ports: PortRange { low, high },
             dscp: None,
+            hop_limit: None,
+            oversize: Oversize::Fragment,
             receive_buffer_octets: None,
             device: None,
             backend: RealmBackend::Sockets,

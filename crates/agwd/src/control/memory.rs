@@ -118,6 +118,7 @@ impl Rig {
             source: peer,
             slot,
             len,
+            traffic_class: 0,
             truncated: false,
             verdict: Verdict::Drop(DropReason::NoFlow),
         };

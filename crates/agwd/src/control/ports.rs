@@ -97,10 +97,10 @@ impl MediaPorts {
 impl Ports for MediaPorts {
     fn open(&mut self, context: ContextId, port: LocalPort) -> Result<PortId, PortError> {
         let realm = self.realms.iter().find(|realm| realm.has(port.address));
-        if realm.is_some_and(|realm| realm.backend == RealmBackend::Xdp) {
-            let id = self.take_number();
+        if let Some(realm) = realm.filter(|realm| realm.backend == RealmBackend::Xdp) {
             let dscp = port.dscp.unwrap_or_default();
-            let port = MediaPort::Xdp(XdpPort { address: port.address, dscp });
+            let port = MediaPort::Xdp(XdpPort { dscp, ..realm.xdp_port(port.address) });
+            let id = self.take_number();
             self.opened.push((context, id, port));
             self.without_socket.insert(id);
             return Ok(id);

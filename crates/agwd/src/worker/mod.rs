@@ -8,6 +8,7 @@
 mod allocations;
 mod handle;
 mod order;
+mod refusal;
 #[cfg(test)]
 mod tests;
 
@@ -23,12 +24,14 @@ use tracing::error;
 
 use agw_net::{BATCH, Batch, PacketIo, PortToken, Transmit};
 use agw_relay::{
-    Datagram, Departure, DropReason, EgressId, FanOut, PortId, Relay, Removed, Report, Verdict,
+    Command, Datagram, Departure, DropReason, EgressId, FanOut, PortId, Refusal, Relay, Removed,
+    Report, RtcpIngress, Verdict,
 };
 use agw_simd::AnyEngine;
 
 pub(crate) use handle::{StartOptions, WorkerHandle, start};
 pub(crate) use order::{Applied, Assignment, Order, Totals};
+use refusal::refusal;
 
 /// The longest that a worker sleeps, so that its heartbeat can be seen.
 const LONGEST_WAIT: Duration = Duration::from_millis(250);
@@ -97,6 +100,7 @@ impl<I: PacketIo> Worker<I> {
                 slot: slot.octets,
                 len: slot.len,
                 truncated: slot.truncated,
+                traffic_class: slot.traffic_class,
                 verdict: Verdict::Drop(DropReason::NoFlow),
             });
         }
@@ -107,11 +111,12 @@ impl<I: PacketIo> Worker<I> {
         let mut fan_outs: ArrayVec<(usize, FanOut), BATCH> = ArrayVec::new();
         for (&slot, datagram) in places.iter().zip(&datagrams) {
             match datagram.verdict {
-                Verdict::Forward { via, to, len, egress } => {
-                    let port = PortToken(via.0);
-                    let transmit = Transmit { port, destination: to, slot, len, tag: egress.0 };
+                Verdict::Forward { via, to, traffic_class, len, egress } => {
+                    let (port, tag) = (PortToken(via.0), egress.0);
+                    let transmit =
+                        Transmit { port, destination: to, slot, len, tag, traffic_class };
                     if outbox.push(transmit).is_err() {
-                        self.relay.handle_send_refused(egress);
+                        self.relay.handle_send_refused(egress, Refusal::Other, len, now);
                     }
                 }
                 Verdict::FanOut(fan_out) => fan_outs.push((slot, fan_out)),
@@ -120,33 +125,34 @@ impl<I: PacketIo> Worker<I> {
         }
         drop(datagrams);
         for (slot, fan_out) in fan_outs {
-            self.fan_out(slot, fan_out);
+            self.fan_out(slot, fan_out, now);
         }
-        self.flush();
+        self.flush(now);
     }
 
     /// Queues a copy of a datagram for each member of its group; a full queue leaves first.
-    fn fan_out(&mut self, slot: usize, mut fan_out: FanOut) {
+    fn fan_out(&mut self, slot: usize, mut fan_out: FanOut, now: Instant) {
         while let Some(departure) = self.relay.next_copy(&mut fan_out) {
             if self.batch.outbox().is_full() {
-                self.flush();
+                self.flush(now);
             }
-            let Departure { via, to, egress } = departure;
-            let (port, len) = (PortToken(via.0), fan_out.len);
-            let transmit = Transmit { port, destination: to, slot, len, tag: egress.0 };
+            let Departure { via, to, traffic_class, egress } = departure;
+            let (port, len, tag) = (PortToken(via.0), fan_out.len, egress.0);
+            let transmit = Transmit { port, destination: to, slot, len, tag, traffic_class };
             let mut outbox = self.batch.outbox();
             outbox.keep(slot);
             if outbox.push(transmit).is_err() {
-                self.relay.handle_send_refused(egress);
+                self.relay.handle_send_refused(egress, Refusal::Other, len, now);
             }
         }
     }
 
     /// Sends what is queued.
-    fn flush(&mut self) {
+    fn flush(&mut self, now: Instant) {
         let relay = &mut self.relay;
-        self.io.transmit(&mut self.batch, |egress, _error| {
-            relay.handle_send_refused(EgressId(egress));
+        self.io.transmit(&mut self.batch, |egress, error| {
+            let (refusal, octets) = refusal(error);
+            relay.handle_send_refused(EgressId(egress), refusal, octets, now);
         });
     }
 
@@ -196,6 +202,7 @@ impl<I: PacketIo> Worker<I> {
             }
         }
         for step in steps {
+            self.watch_traffic_class(&step);
             match self.relay.handle_command(step, now) {
                 Ok(Removed::Ingress(id, last)) => applied.ingresses.push((id, *last)),
                 Ok(Removed::Egress(id, last)) => applied.egresses.push((id, *last)),
@@ -212,6 +219,23 @@ impl<I: PacketIo> Worker<I> {
             }
         }
         self.done.push(Done { applied, answer: done });
+    }
+
+    /// Has the backend look at what is copied from what arrives, and at nothing else.
+    fn watch_traffic_class(&mut self, step: &Command) {
+        let Command::SetIngress(_, spec) = step else {
+            return;
+        };
+        let reads = spec.extras.as_ref().is_some_and(|extras| extras.reads_traffic_class);
+        let rtcp = match spec.rtcp {
+            RtcpIngress::Port(port) => Some(port),
+            RtcpIngress::Mux | RtcpIngress::Off => None,
+        };
+        for port in [spec.rtp].into_iter().chain(rtcp) {
+            if let Err(error) = self.io.watch_traffic_class(PortToken(port.0), reads) {
+                error!(worker = self.index, ?port, %error, "traffic class not watched");
+            }
+        }
     }
 
     fn totals(&self) -> Totals {

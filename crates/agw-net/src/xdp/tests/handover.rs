@@ -130,7 +130,14 @@ fn ports_of_the_group_are_peers_of_each_other_on_one_worker_and_across_two() {
     }
     for (slot, port) in [40_002, 40_004, 40_006].into_iter().enumerate() {
         let destination = SocketAddr::from(([10, 2, 0, 1], port));
-        let transmit = Transmit { port: PortToken(1), destination, slot, len: 172, tag: 7 };
+        let transmit = Transmit {
+            port: PortToken(1),
+            destination,
+            slot,
+            len: 172,
+            tag: 7,
+            traffic_class: None,
+        };
         first.batch.outbox().push(transmit).unwrap();
     }
     let (mut refused, end) = (Vec::new(), Instant::now() + PATIENCE);

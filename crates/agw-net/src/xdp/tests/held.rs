@@ -39,7 +39,14 @@ fn what_finds_no_room_to_wait_is_refused_at_once_and_the_rest_after_some_time() 
     for number in 0..u32::try_from(HELD + 5).unwrap() {
         phone.send_to(&[1; 172], open).unwrap();
         worker.receive(1);
-        let transmit = Transmit { port: PortToken(1), destination, slot: 0, len: 172, tag: number };
+        let transmit = Transmit {
+            port: PortToken(1),
+            destination,
+            slot: 0,
+            len: 172,
+            tag: number,
+            traffic_class: None,
+        };
         worker.batch.outbox().push(transmit).unwrap();
         worker.backend.transmit(&mut worker.batch, |tag, error| refused.push((tag, error)));
     }
@@ -66,7 +73,14 @@ fn what_waits_at_a_port_that_is_removed_is_refused_and_not_sent_by_the_next_one_
     worker.receive(1);
     // Nobody is there to answer.
     let destination = "10.2.0.77:5000".parse().unwrap();
-    let transmit = Transmit { port: PortToken(1), destination, slot: 0, len: 172, tag: 7 };
+    let transmit = Transmit {
+        port: PortToken(1),
+        destination,
+        slot: 0,
+        len: 172,
+        tag: 7,
+        traffic_class: None,
+    };
     worker.batch.outbox().push(transmit).unwrap();
     assert_eq!(worker.backend.transmit(&mut worker.batch, |_, error| panic!("{error}")), 0);
 

@@ -236,14 +236,21 @@ fn what_was_queued_for_an_interface_that_is_gone_is_told_and_counted() {
     let Some(rig) = Rig::new(1) else { return };
     let mut worker = rig.open(&Rig::options(), 1).workers.pop().unwrap();
     let address = "10.2.0.1:40000".parse().unwrap();
-    worker.add_port(PortToken(1), XdpPort { address, dscp: 0 }).unwrap();
+    worker.add_port(PortToken(1), XdpPort::new(address)).unwrap();
     let (mut batch, mut counters) = (worker.new_batch().unwrap(), IoCounters::default());
     let destination = "10.2.0.2:5000".parse().unwrap();
     let mut queue = |worker: &mut XdpWorker, counters: &mut IoCounters, count: usize| {
         batch.clear();
         batch.advance(count);
         for slot in 0..count {
-            let transmit = Transmit { port: PortToken(1), destination, slot, len: 172, tag: 7 };
+            let transmit = Transmit {
+                port: PortToken(1),
+                destination,
+                slot,
+                len: 172,
+                tag: 7,
+                traffic_class: None,
+            };
             batch.outbox().push(transmit).unwrap();
         }
         let (mut departures, queued) = batch.departures_mut();

@@ -36,7 +36,7 @@ fn a_removed_port_hears_nothing_and_its_address_is_free_for_another_token() {
     let mut worker = rig.backend(&Rig::options());
     let address = worker.add(0, "[fd01::1]:40100");
     let phone = rig.phone("[fd01::2]:5000");
-    let port = || MediaPort::Xdp(XdpPort { address, dscp: 0 });
+    let port = || MediaPort::Xdp(XdpPort::new(address));
     let taken = worker.backend.add_port(PortToken(1), port());
     assert_eq!(taken.unwrap_err().kind(), ErrorKind::AddrInUse);
 
@@ -63,7 +63,7 @@ fn a_port_outside_the_realms_or_with_a_wrong_code_point_is_refused() {
         ("[fd01::1]:41000", 0),
         ("10.1.0.1:40000", 64),
     ] {
-        let port = XdpPort { address: address.parse().unwrap(), dscp };
+        let port = XdpPort { dscp, ..XdpPort::new(address.parse().unwrap()) };
         let refused = worker.backend.add_port(PortToken(0), MediaPort::Xdp(port));
         assert_eq!(refused.unwrap_err().kind(), ErrorKind::InvalidInput, "{address}");
     }

@@ -12,6 +12,7 @@ fn send(worker: &mut Worker, from: u32, destination: &str, len: usize) -> Result
         slot: 0,
         len,
         tag: 7,
+        traffic_class: None,
     };
     worker.batch.outbox().push(transmit).unwrap();
     let end = std::time::Instant::now() + PATIENCE;
@@ -71,7 +72,8 @@ fn each_reason_not_to_send_has_its_own_class_and_the_ledger_closes() {
         (1, "10.2.0.2:0", 172, ErrnoClass::InvalidArgument),
     ];
     for (from, destination, len, class) in table {
-        assert_eq!(settled(&mut worker, from, destination, len), errno(class), "{destination}");
+        let expected = Err(SendError::of(class, len));
+        assert_eq!(settled(&mut worker, from, destination, len), expected, "{destination}");
         assert!(worker.backend.counters().send_errors.count(class) > 0);
     }
     assert_eq!(send(&mut worker, 9, "10.2.0.2:5000", 172), Err(SendError::UnknownPort));
@@ -110,7 +112,14 @@ fn a_datagram_sent_twice_leaves_twice_and_whole() {
 
     for (port, destination) in [(1, "10.2.0.2:5000"), (0, "10.1.0.2:5000"), (1, "10.2.0.2:5000")] {
         let destination = destination.parse().unwrap();
-        let transmit = Transmit { port: PortToken(port), destination, slot: 0, len: 200, tag: 0 };
+        let transmit = Transmit {
+            port: PortToken(port),
+            destination,
+            slot: 0,
+            len: 200,
+            tag: 0,
+            traffic_class: None,
+        };
         worker.batch.outbox().push(transmit).unwrap();
     }
     let sent = worker.backend.transmit(&mut worker.batch, |_, error| panic!("{error}"));
@@ -140,7 +149,14 @@ fn a_slot_that_is_kept_leaves_again_with_the_next_queue() {
 
     for _ in 0..3 {
         let destination = "10.2.0.2:5000".parse().unwrap();
-        let transmit = Transmit { port: PortToken(1), destination, slot: 0, len: 200, tag: 0 };
+        let transmit = Transmit {
+            port: PortToken(1),
+            destination,
+            slot: 0,
+            len: 200,
+            tag: 0,
+            traffic_class: None,
+        };
         let mut outbox = worker.batch.outbox();
         outbox.keep(0);
         outbox.push(transmit).unwrap();
@@ -181,7 +197,14 @@ fn what_lies_in_memory_of_another_worker_or_of_nobody_leaves_as_a_copy() {
     for batch in [&mut first.batch, &mut crate::Batch::new()] {
         batch.advance(1 - batch.len());
         let destination = "10.2.0.2:5000".parse().unwrap();
-        let transmit = Transmit { port: PortToken(0), destination, slot: 0, len: 172, tag: 7 };
+        let transmit = Transmit {
+            port: PortToken(0),
+            destination,
+            slot: 0,
+            len: 172,
+            tag: 7,
+            traffic_class: None,
+        };
         batch.outbox().push(transmit).unwrap();
         let sent = second.backend.transmit(batch, |_, error| panic!("{error}"));
         assert_eq!(sent, 1);

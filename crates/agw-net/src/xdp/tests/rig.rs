@@ -114,7 +114,7 @@ impl Worker {
 
     /// Adds an `xdp` port.
     pub(super) fn add(&mut self, token: u32, address: &str) -> SocketAddr {
-        let port = XdpPort { address: address.parse().unwrap(), dscp: 46 };
+        let port = XdpPort { dscp: 46, ..XdpPort::new(address.parse().unwrap()) };
         self.backend.add_port(PortToken(token), MediaPort::Xdp(port)).unwrap();
         port.address
     }
@@ -147,7 +147,9 @@ impl Worker {
         for slot in slots {
             let (port, destination) = way(slot.port);
             let (index, len) = (slot.index, slot.len);
-            outbox.push(Transmit { port, destination, slot: index, len, tag: 7 }).unwrap();
+            outbox
+                .push(Transmit { port, destination, slot: index, len, tag: 7, traffic_class: None })
+                .unwrap();
         }
         let mut errors = Vec::new();
         let sent = self.backend.transmit(&mut self.batch, |tag, error| {

@@ -27,7 +27,7 @@ fn what_is_received_by_a_socket_leaves_by_xdp_and_the_reverse() {
     relay(&mut worker, &rig.phone("10.1.0.2:5000"), &rig.core("[fd02::2]:5000"), [near, far]);
 
     for token in [0, 1] {
-        let xdp = XdpPort { address: near, dscp: 0 };
+        let xdp = XdpPort::new(near);
         let taken = worker.backend.add_port(PortToken(token), MediaPort::Xdp(xdp)).unwrap_err();
         assert!(matches!(taken.kind(), ErrorKind::AlreadyExists), "{taken}");
         let port = MediaPort::Udp(udp(&rig, "10.2.0.1:0"));
@@ -151,7 +151,8 @@ fn receiving_and_sending_by_xdp_allocate_nothing() {
                 let (slots, mut outbox) = batch.split_mut();
                 for slot in slots {
                     let (port, slot, len) = (PortToken(1), slot.index, slot.len + 10);
-                    let transmit = Transmit { port, destination, slot, len, tag: 0 };
+                    let transmit =
+                        Transmit { port, destination, slot, len, tag: 0, traffic_class: None };
                     outbox.push(transmit).unwrap();
                 }
                 backend.transmit(batch, |_, _| ());
