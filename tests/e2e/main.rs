@@ -30,9 +30,13 @@ mod marking;
 mod mtls;
 mod mtu;
 #[cfg(test)]
+mod policing;
+#[cfg(test)]
 mod quality;
 #[cfg(test)]
 mod rekey;
+#[cfg(test)]
+mod relatching;
 #[cfg(test)]
 mod release;
 #[cfg(test)]

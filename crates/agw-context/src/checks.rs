@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use agw_relay::SourceFilter;
+use agw_relay::{SourceFilter, TrafficLimit};
 use agw_srtp::{
     EgressKey, IngressKey, KeyError, Lifetime, MAX_KEYS, MasterKey, Mki, SessionParameters,
 };
@@ -12,6 +12,9 @@ use crate::error::{CommandError, Reason};
 use crate::fingerprint::{Fingerprint, Fingerprinter};
 use crate::policy::Policy;
 use crate::realm::Realm;
+
+/// A bucket that holds less would let no video pass.
+const LEAST_BURST: u64 = 1_500;
 
 /// What keys of both directions have in common.
 pub(crate) trait Key {
@@ -195,6 +198,25 @@ pub(crate) fn source_filter(
     if filter.lowest_port > filter.highest_port {
         let rule = "must not be below lowest_port";
         return Err(invalid(format!("{field}.highest_port"), rule, Reason::FieldValue));
+    }
+    Ok(())
+}
+
+/// Checks how much may pass.
+pub(crate) fn traffic_limit(limit: &TrafficLimit, field: &str) -> Result<(), CommandError> {
+    let refuse = |name, rule| Err(invalid(format!("{field}.{name}"), rule, Reason::FieldValue));
+    let has_rate = limit.sustained_octets_per_s != 0;
+    if !has_rate && limit.peak_octets_per_s == 0 {
+        return refuse("sustained_octets_per_s", "a limit needs one rate at least");
+    }
+    if has_rate && limit.burst_octets < LEAST_BURST {
+        return refuse("burst_octets", "must hold one packet of 1500 octets at least");
+    }
+    if !has_rate && limit.burst_octets != 0 {
+        return refuse("burst_octets", "goes with sustained_octets_per_s only");
+    }
+    if limit.peak_octets_per_s == 0 && !limit.peak_tolerance.is_zero() {
+        return refuse("peak_tolerance_us", "goes with peak_octets_per_s only");
     }
     Ok(())
 }

@@ -234,6 +234,8 @@ pub struct StreamChange {
     pub mode: Option<StreamMode>,
     /// Whom to listen to; a new rule starts latching anew.
     pub source: Option<SourcePolicy>,
+    /// Latches anew, and goes on with the learnt address until then (H.248.37 RELATCH).
+    pub relatch: bool,
     /// What few streams ask for.
     pub extras: StreamExtrasChange,
     /// Keys with which the peer sends.

@@ -4,7 +4,8 @@ use agw_relay::Transport;
 
 use crate::checks::invalid;
 use crate::command::{
-    ChangeThroughConnection, Configure, CryptoChange, Family, Release, Remote, StreamChange,
+    ChangeThroughConnection, Configure, CryptoChange, Family, Release, Remote, SourcePolicy,
+    StreamChange,
 };
 use crate::error::{CommandError, Reason};
 use crate::extras::StreamExtrasChange;
@@ -43,7 +44,7 @@ impl Transaction<'_, '_> {
         change: StreamChange,
         field: &str,
     ) -> Result<(), CommandError> {
-        let StreamChange { id: _, remote, mode, source, extras, ingress, egress } = change;
+        let StreamChange { id: _, remote, mode, source, relatch, extras, ingress, egress } = change;
         if stream.transport != Transport::Secured {
             let given = [
                 (matches!(ingress, CryptoChange::Install(_)), "ingress_crypto"),
@@ -71,15 +72,19 @@ impl Transaction<'_, '_> {
         if extras != StreamExtrasChange::default() {
             let before = stream.extras.as_deref().cloned().unwrap_or_default();
             let after = before.changed(extras);
-            after.check(field, family)?;
-            stream.extras = after.kept();
+            after.check(field, family, stream.transport)?;
+            stream.extras = after.kept(&self.gateway.policy);
         }
         stream.remote = remote.or(stream.remote);
         stream.mode = mode.unwrap_or(stream.mode);
         if let Some(source) = source {
             stream.source = source;
         }
-        if source.is_some() || moved {
+        if relatch && stream.source == SourcePolicy::Signalled {
+            let rule = "is for streams that latch";
+            return Err(invalid(format!("{field}.relatch"), rule, Reason::FieldValue));
+        }
+        if source.is_some() || moved || relatch {
             stream.latch_until = self.latch_until(stream.source);
         }
         Ok(())

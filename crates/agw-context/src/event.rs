@@ -88,6 +88,26 @@ pub enum EventKind {
         /// Octets of its UDP payload, as it was to leave.
         octets: usize,
     },
+    /// More passed a stream than its limit, and was dropped (TS 23.334 §6.2.5). Told at most once a
+    /// second for a stream and direction; the counters have them all.
+    PolicingDrops {
+        /// Arriving at or leaving the gateway.
+        direction: Direction,
+        /// Packets that were dropped since the event before.
+        packets: u32,
+    },
+    /// Many tags failed within a second. Told at most once a second for a stream; the counters have
+    /// them all.
+    AuthenticationFailures {
+        /// Tags that had failed in this second when it was told.
+        packets: u32,
+    },
+    /// Many packets came again within a second. Told at most once a second for a stream; the
+    /// counters have them all.
+    Replays {
+        /// Packets that had come again in this second when it was told.
+        packets: u32,
+    },
     /// The gateway began to drain: no new contexts.
     Draining,
 }

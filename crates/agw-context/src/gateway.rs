@@ -126,6 +126,18 @@ impl Gateway {
             Report::EgressKey(id, event) => (id.0, key_event(event, Direction::Egress)),
             Report::IndexReused(id) => (id.0, EventKind::TransmitIndexReused),
             Report::TooBig { egress, octets } => (egress.0, EventKind::MtuExceeded { octets }),
+            Report::Policed { ingress, packets } => {
+                let direction = Direction::Ingress;
+                (ingress.0, EventKind::PolicingDrops { direction, packets })
+            }
+            Report::EgressPoliced { egress, packets } => {
+                let direction = Direction::Egress;
+                (egress.0, EventKind::PolicingDrops { direction, packets })
+            }
+            Report::AuthenticationFailures { ingress, packets } => {
+                (ingress.0, EventKind::AuthenticationFailures { packets })
+            }
+            Report::Replays { ingress, packets } => (ingress.0, EventKind::Replays { packets }),
             Report::SsrcCollision { ingress, ssrc, with, dropped } => {
                 let owner = |id: IngressId| *self.leg_owners.get(id.0 as usize)?;
                 let other = with.and_then(owner).map(|(_, termination, _)| termination);

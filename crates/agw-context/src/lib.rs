@@ -46,7 +46,7 @@ pub use command::{
 };
 pub use error::{CommandError, Reason, Refused, Resource};
 pub use event::{Event, EventKind, Subject};
-pub use extras::{Change, StreamExtras, StreamExtrasChange};
+pub use extras::{Bandwidth, Change, RtcpGate, StreamExtras, StreamExtrasChange, StreamLimits};
 pub use gateway::{Gateway, Outcome};
 pub use id::{ContextId, Controller, StreamId, TerminationId};
 pub use log::EventsGone;

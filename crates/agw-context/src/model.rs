@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use agw_relay::{
-    EgressId, EgressSpec, Gate, IngressId, IngressSpec, PortId, RtcpEgress, RtcpIngress,
-    SourceRule, Transport,
+    EgressId, EgressSpec, IngressId, IngressSpec, PortId, RtcpEgress, RtcpIngress, SourceRule,
+    Transport,
 };
 
 use crate::audit::{ContextView, StreamView, TerminationView};
 use crate::command::{Direction, Family, Media, Remote, RtcpMode, SourcePolicy, StreamMode};
-use crate::extras::StreamExtras;
+use crate::extras::{RtcpGate, StreamExtras};
 use crate::few::Few;
 use crate::held::Keys;
 use crate::id::{ContextId, Controller, StreamId, TerminationId};
@@ -131,7 +131,11 @@ impl Stream {
     fn ingress_spec(&self, output: Option<&Self>) -> IngressSpec {
         let none = StreamExtras::default();
         let (own, opposite) = (self.extras.as_deref(), output.and_then(|to| to.extras.as_deref()));
+        let latches_once = self.extras.as_ref().is_some_and(|extras| extras.latch_once);
         let source = match (self.transport, self.source, self.latch_until) {
+            (Transport::Secured, SourcePolicy::Latch { .. }, Some(since)) if latches_once => {
+                SourceRule::AuthenticatedOnce { since }
+            }
             (Transport::Secured, SourcePolicy::Latch { .. }, _) => SourceRule::Authenticated,
             (_, SourcePolicy::Latch { .. }, Some(until)) => SourceRule::FirstUntil { until },
             (_, SourcePolicy::Latch { .. }, None) | (_, SourcePolicy::Signalled, _) => {
@@ -140,9 +144,7 @@ impl Stream {
         };
         IngressSpec {
             transport: self.transport,
-            //= tests/spec/relay.md#gates
-            //# An inactive stream MUST pass neither media nor RTCP.
-            gate: Gate { rtp: self.mode.receives(), rtcp: self.mode != StreamMode::Inactive },
+            gate: self.rtcp_gate().gate(self.mode, self.mode.receives()),
             source,
             signalled_rtp: self.remote.map(|remote| remote.rtp),
             signalled_rtcp: self.remote.and_then(|remote| remote.rtcp_address()),
@@ -158,10 +160,14 @@ impl Stream {
         }
     }
 
+    fn rtcp_gate(&self) -> RtcpGate {
+        self.extras.as_ref().map(|extras| extras.rtcp_gate).unwrap_or_default()
+    }
+
     fn egress_spec(&self, of_realm: u8) -> EgressSpec {
         EgressSpec {
             transport: self.transport,
-            gate: Gate { rtp: self.mode.sends(), rtcp: self.mode != StreamMode::Inactive },
+            gate: self.rtcp_gate().gate(self.mode, self.mode.sends()),
             via: self.rtp_port,
             to: self.remote.map(|remote| remote.rtp),
             rtcp: match (self.rtcp, self.rtcp_port) {

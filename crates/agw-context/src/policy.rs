@@ -28,6 +28,10 @@ pub struct Policy {
     pub max_overlap: Duration,
     /// The time gate of plain legs that latch.
     pub latch_gate: Duration,
+    /// How many times its signalled bandwidth a stream may take; 0 is no limit.
+    pub policing_factor: u32,
+    /// How long it may do so at once: the depth of its bucket.
+    pub policing_burst: Duration,
     /// How long ports rest after release.
     pub port_rest: Duration,
     /// The gateway's own listeners, which no peer may be.
@@ -49,6 +53,8 @@ impl Default for Policy {
             default_overlap: Duration::from_secs(2),
             max_overlap: Duration::from_secs(60),
             latch_gate: Duration::from_secs(3),
+            policing_factor: 3,
+            policing_burst: Duration::from_secs(2),
             port_rest: Duration::from_secs(10),
             listeners: Vec::new(),
             event_capacity: 65_536,

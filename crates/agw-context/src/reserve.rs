@@ -143,7 +143,7 @@ impl Transaction<'_, '_> {
             let field = format!("{field}.remote");
             self.check_remote(remote, &field, place.realm, place.family)?;
         }
-        extras.check(field, place.family)?;
+        extras.check(field, place.family, transport)?;
         let source = source.unwrap_or(match transport {
             Transport::Secured => SourcePolicy::Latch { within: None },
             Transport::Plain | Transport::Transparent => SourcePolicy::Signalled,
@@ -160,7 +160,7 @@ impl Transaction<'_, '_> {
             source,
             latch_until: self.latch_until(source),
             remote,
-            extras: extras.kept(),
+            extras: extras.kept(&self.gateway.policy),
             pair: ports.pair,
             rtp_port: ports.rtp,
             rtcp_port: ports.rtcp,

@@ -20,6 +20,7 @@ use crate::report::Report;
 use crate::round::{Outcome, Round};
 use crate::source::Move;
 use crate::spec::{Component, EgressId, IngressId, Transport};
+use crate::trouble::egress_policed;
 
 /// The most datagrams that go through together; longer batches are taken in pieces.
 pub const MAX_BATCH: usize = 64;
@@ -81,7 +82,7 @@ impl<E: Engine> Relay<E> {
             self.route(datagrams, &mut passages, now);
             self.seal(datagrams, &mut passages);
             for (datagram, passage) in datagrams.iter_mut().zip(&passages) {
-                self.conclude(datagram, passage.as_ref());
+                self.conclude(datagram, passage.as_ref(), now);
             }
         }
     }
@@ -118,7 +119,18 @@ impl<E: Engine> Relay<E> {
             (false, Some(_), None) => Stage::Dropped(DropReason::WrongComponent),
             (false, Some(_), Some(component)) => {
                 match ingress.admit(component, datagram.source, packet, now) {
-                    Ok(Admission::Open(ticket)) => Stage::Opening(ticket),
+                    Ok(Admission::Open(ticket)) if !self.suspects.is_alert(now) => {
+                        Stage::Opening(ticket)
+                    }
+                    Ok(Admission::Open(ticket)) => {
+                        let is_peers = ingress.is_peers(component, datagram.source);
+                        if self.suspects.admits(binding.ingress, is_peers, now) {
+                            Stage::Opening(ticket)
+                        } else {
+                            ingress.give_back(component, datagram.source, datagram.len);
+                            Stage::Dropped(DropReason::AuthenticationLimited)
+                        }
+                    }
                     Ok(Admission::Accepted(moved)) => {
                         self.follow(binding.ingress, component, moved, now);
                         Stage::Accepted(datagram.len)
@@ -146,7 +158,10 @@ impl<E: Engine> Relay<E> {
             };
             passage.stage = match self.settle(datagram, passage, result, now) {
                 Ok(len) => Stage::Accepted(len),
-                Err(reason) => Stage::Dropped(reason),
+                Err(reason) => {
+                    self.give_back(datagram, passage.ingress, passage.component, reason);
+                    Stage::Dropped(reason)
+                }
             };
         }
     }
@@ -286,6 +301,10 @@ impl<E: Engine> Relay<E> {
             }
             Err(reason) => return Err(reason),
         };
+        if egress.is_policed(component, packet.len(), now) {
+            egress_policed(id, egress, &mut self.reports, now);
+            return Err(DropReason::EgressPoliced);
+        }
         let begun = egress.begin(component, packet);
         let is_reuse =
             |&reason: &_| matches!(reason, DropReason::IndexReused | DropReason::EgressTooOld);
@@ -342,7 +361,7 @@ impl<E: Engine> Relay<E> {
     //= tests/spec/relay.md#accounting
     //# Every datagram received MUST be either forwarded or dropped for one named reason.
     /// Writes the verdict and counts the datagram, once.
-    fn conclude(&mut self, datagram: &mut Datagram<'_>, passage: Option<&Passage>) {
+    fn conclude(&mut self, datagram: &mut Datagram<'_>, passage: Option<&Passage>, now: Instant) {
         let ingress = passage.and_then(|passage| self.ingresses.at_mut(passage.ingress.0));
         let stage = passage.map(|passage| &passage.stage);
         let Some(&Stage::Leaving(id, way, len)) = stage else {
@@ -356,6 +375,9 @@ impl<E: Engine> Relay<E> {
             self.stats.dropped.count(reason);
             if let Some(ingress) = ingress {
                 ingress.stats.count_drop(reason);
+            }
+            if let Some(passage) = passage {
+                self.raise_alarm(passage.ingress, reason, now);
             }
             datagram.verdict = Verdict::Drop(reason);
             return;

@@ -30,7 +30,8 @@ pub enum DropReason {
     Replay,
     /// The packet is older than the replay window (RFC 3711 §3.3.2).
     TooOld,
-    /// A new SSRC or a far index beyond the rate at which these are tried.
+    /// A new SSRC or a far index beyond the rate at which these are tried; with a short tag, a far
+    /// index that no second packet has confirmed.
     Implausible,
     /// The tag did not verify.
     Authentication,
@@ -60,11 +61,19 @@ pub enum DropReason {
     NoRoom,
     /// Another sender under the same key of a group uses the SSRC (RFC 3711 §9.1).
     SsrcCollision,
+    /// More media than the leg's limit arrived (TS 23.334 §6.2.5).
+    Policed,
+    /// More RTCP than the leg's limit arrived (TS 23.334 §6.2.5).
+    RtcpPoliced,
+    /// More than its limit was to leave on the egress leg (TS 23.334 §6.2.5).
+    EgressPoliced,
+    /// So many tags of the leg failed within a second that not every packet is tried.
+    AuthenticationLimited,
 }
 
 impl DropReason {
     /// Every reason, in counter order.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 31] = [
         Self::NoFlow,
         Self::TooLong,
         Self::NotMedia,
@@ -92,6 +101,10 @@ impl DropReason {
         Self::EgressKeyExpired,
         Self::NoRoom,
         Self::SsrcCollision,
+        Self::Policed,
+        Self::RtcpPoliced,
+        Self::EgressPoliced,
+        Self::AuthenticationLimited,
     ];
 
     /// The reason's name in metrics, the API and the tool: lower case, words joined by `_`.
@@ -125,6 +138,10 @@ impl DropReason {
             Self::EgressKeyExpired => "egress_key_expired",
             Self::NoRoom => "no_room",
             Self::SsrcCollision => "ssrc_collision",
+            Self::Policed => "policed",
+            Self::RtcpPoliced => "rtcp_policed",
+            Self::EgressPoliced => "egress_policed",
+            Self::AuthenticationLimited => "authentication_limited",
         }
     }
 }

@@ -5,8 +5,10 @@ use std::time::{Duration, Instant};
 
 use agw_srtp::{Engine, KeyError, ProtectError, Protector, SealTicket};
 
+use crate::alarm::Alarm;
 use crate::drop::DropReason;
 use crate::group::{Group, GroupSpec, Member};
+use crate::police::{Meters, TrafficLimits, ip_octets};
 use crate::quality::Quality;
 use crate::refusal::{Refusal, Refusals, Trouble};
 use crate::spec::{
@@ -40,6 +42,10 @@ struct EgressState {
     quality: Option<Box<Quality>>,
     /// What the kernel refused.
     trouble: Option<Box<Trouble>>,
+    /// What has left.
+    meters: Meters,
+    /// What was too much.
+    policed: Alarm,
 }
 
 // A call has two.
@@ -54,7 +60,11 @@ pub(crate) struct Route {
 
 impl<K> Egress<K> {
     pub(crate) fn new(spec: EgressSpec) -> Self {
+        let is_limited =
+            spec.extras.as_ref().is_some_and(|extras| extras.limits != TrafficLimits::default());
         let group = spec.group().map(|_| Group::new());
+        let extras = (is_limited || group.is_some())
+            .then(|| Box::new(EgressState { group, ..EgressState::default() }));
         Self {
             spec,
             stats: EgressStats::default(),
@@ -62,9 +72,7 @@ impl<K> Egress<K> {
             learnt_rtp: None,
             learnt_rtcp: None,
             reuse_reported: None,
-            extras: group.map(|group| {
-                Box::new(EgressState { group: Some(group), ..EgressState::default() })
-            }),
+            extras,
         }
     }
 
@@ -88,6 +96,9 @@ impl<K> Egress<K> {
     pub(crate) fn change(&mut self, spec: EgressSpec) {
         if let (Some(group), Some(state)) = (spec.group(), &mut self.extras) {
             state.group.get_or_insert_with(Group::new).keep_members(&group.members);
+        }
+        if spec.extras.as_ref().is_some_and(|extras| extras.limits != TrafficLimits::default()) {
+            self.extras.get_or_insert_default();
         }
         if spec.to != self.spec.to {
             self.learnt_rtp = None;
@@ -196,6 +207,30 @@ impl<K> Egress<K> {
     /// Makes room for how the peer hears.
     pub(crate) fn make_room_for_quality(&mut self) {
         self.extras.get_or_insert_default().quality.get_or_insert_default();
+    }
+
+    /// Whether a packet is more than may leave; before it is sealed, as octets of an IP packet.
+    #[inline]
+    pub(crate) fn is_policed(
+        &mut self,
+        component: Component,
+        payload: usize,
+        now: Instant,
+    ) -> bool {
+        let Some(extras) = &self.spec.extras else {
+            return false;
+        };
+        let (Some(limit), Some(state), Some(to)) =
+            (extras.limits.of(component), &mut self.extras, self.learnt_rtp.or(self.spec.to))
+        else {
+            return false;
+        };
+        !state.meters.of(component).take(limit, ip_octets(payload, to), now)
+    }
+
+    /// Counts a packet that was too much; tells how many there were when control is to know.
+    pub(crate) fn policed(&mut self, now: Instant) -> Option<u32> {
+        self.extras.as_mut()?.policed.count(1, now)
     }
 
     /// Whether a reused index is to be reported now.

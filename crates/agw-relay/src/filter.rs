@@ -77,7 +77,12 @@ impl SourceFilter {
         let is_near = match (self.network, rule) {
             (Some(network), _) => network.contains(source.ip()),
             (None, SourceRule::Signalled) => is_signalled(source.ip()),
-            (None, SourceRule::Authenticated | SourceRule::FirstUntil { .. }) => true,
+            (
+                None,
+                SourceRule::Authenticated
+                | SourceRule::AuthenticatedOnce { .. }
+                | SourceRule::FirstUntil { .. },
+            ) => true,
         };
         let ports = self.lowest_port..=self.highest_port;
         let next = self.highest_port.saturating_add(1);

@@ -116,7 +116,7 @@ impl Group {
             domain: Domain::default(),
             member_keys: None,
             collisions: 0,
-            told: Limiter::new(COLLISIONS_TOLD),
+            told: Limiter::default(),
         }
     }
 

@@ -5,11 +5,14 @@ use std::time::{Duration, Instant};
 
 use agw_srtp::{Engine, KeyError, OpenTicket, UnprotectError, Unprotector};
 
+use crate::alarm::Alarm;
 use crate::drop::DropReason;
 use crate::limiter::{Limiter, Rate};
+use crate::police::{Meters, TrafficLimit, TrafficLimits, ip_octets};
 use crate::source::{Latch, Move};
 use crate::spec::{
-    Component, EgressId, Gate, IngressCrypto, IngressSpec, RtcpIngress, Transport, initial_roc,
+    Component, EgressId, Gate, IngressCrypto, IngressSpec, RtcpIngress, SourceRule, Transport,
+    initial_roc,
 };
 use crate::stats::{CryptoSnapshot, IngressCounters, IngressSnapshot, SourceSnapshot};
 
@@ -36,6 +39,19 @@ pub(crate) struct Ingress<K> {
     moves_told: Limiter,
     /// The deadline under which the relay watches the keys.
     pub(crate) watched: Option<Instant>,
+    /// What few receiving halves remember.
+    extras: Option<Box<IngressState>>,
+}
+
+/// What few receiving halves remember: apart, so that all others pay for a pointer only.
+#[derive(Default)]
+struct IngressState {
+    /// What the peer has sent, from where it is known to be.
+    of_peer: Meters,
+    /// What came from elsewhere.
+    of_strangers: Meters,
+    /// What was too much.
+    policed: Alarm,
 }
 
 // A call has two.
@@ -57,10 +73,25 @@ impl<K> Ingress<K> {
             spec,
             stats: IngressCounters::default(),
             latch: Latch::default(),
-            limiter_of_peer: Limiter::new(IMPLAUSIBLE),
-            limiter_of_strangers: Limiter::new(IMPLAUSIBLE),
-            moves_told: Limiter::new(MOVES_TOLD),
+            limiter_of_peer: Limiter::default(),
+            limiter_of_strangers: Limiter::default(),
+            moves_told: Limiter::default(),
             watched: None,
+            extras: None,
+        }
+        .with_extras()
+    }
+
+    /// Makes room for what its spec needs remembered, and only for that.
+    fn with_extras(mut self) -> Self {
+        self.keep_extras();
+        self
+    }
+
+    fn keep_extras(&mut self) {
+        let extras = self.spec.extras.as_deref();
+        if extras.is_some_and(|extras| extras.limits != TrafficLimits::default()) {
+            self.extras.get_or_insert_default();
         }
     }
 
@@ -75,14 +106,17 @@ impl<K> Ingress<K> {
     /// its filter leaves that out.
     /// Tells whether it stays.
     pub(crate) fn change(&mut self, spec: IngressSpec) -> bool {
-        let same_source = spec.source == self.spec.source
+        let same_source = spec.source.is_same_rule(self.spec.source)
             && spec.signalled_rtp == self.spec.signalled_rtp
             && spec.signalled_rtcp == self.spec.signalled_rtcp
             && self.latch.fits(&spec);
         if !same_source {
             self.latch = Latch::default();
+        } else if spec.source != self.spec.source {
+            self.latch.reopen();
         }
         self.spec = spec;
+        self.keep_extras();
         same_source
     }
 
@@ -153,6 +187,7 @@ impl<K> Ingress<K> {
         }
         if self.spec.transport != Transport::Secured {
             well_formed(component, packet)?;
+            self.police(component, true, source, packet.len(), now)?;
             self.last_accepted = Some(now);
             return Ok(Admission::Accepted(
                 self.latch.accepted_plain(&self.spec, learning, source),
@@ -172,6 +207,12 @@ impl<K> Ingress<K> {
             Component::Rtcp => crypto.check_srtcp(packet, now),
         }
         .map_err(opening)?;
+        //= tests/spec/relay.md#policing
+        //# Policing MUST take place before any cryptography.
+        if self.extras.is_some() {
+            let is_peers = self.latch.is_peers(&self.spec, learning, source);
+            self.police(component, is_peers, source, packet.len(), now)?;
+        }
         //= tests/spec/relay.md#memory
         //# A flood of unknown SSRCs MUST NOT harm the genuine stream.
         if ticket.is_new_source() || ticket.is_implausible() {
@@ -185,6 +226,53 @@ impl<K> Ingress<K> {
             }
         }
         Ok(Admission::Open(ticket))
+    }
+
+    /// Charges a packet to whom it seems to come from.
+    #[inline]
+    fn police(
+        &mut self,
+        component: Component,
+        is_peers: bool,
+        source: SocketAddr,
+        payload: usize,
+        now: Instant,
+    ) -> Result<(), DropReason> {
+        let Some((limit, state)) = limit_of(&self.spec, &mut self.extras, component) else {
+            return Ok(());
+        };
+        //= tests/spec/relay.md#policing
+        //# Strangers MUST NOT use up what the peer may send.
+        let meters = if is_peers { &mut state.of_peer } else { &mut state.of_strangers };
+        if meters.of(component).take(limit, ip_octets(payload, source), now) {
+            return Ok(());
+        }
+        Err(match component {
+            Component::Rtp => DropReason::Policed,
+            Component::Rtcp => DropReason::RtcpPoliced,
+        })
+    }
+
+    /// Gives back what a packet was charged to the peer that the peer has not sent, or not now: a
+    /// forger who borrows its address must not use up what it may send.
+    pub(crate) fn give_back(&mut self, component: Component, source: SocketAddr, payload: usize) {
+        let learning = self.spec.learning(component);
+        let is_peers = self.latch.is_peers(&self.spec, learning, source);
+        if let (true, Some((limit, state))) =
+            (is_peers, limit_of(&self.spec, &mut self.extras, component))
+        {
+            state.of_peer.of(component).give_back(limit, ip_octets(payload, source));
+        }
+    }
+
+    /// Counts a policed packet; tells how many there were when control is to know.
+    pub(crate) fn policed(&mut self, now: Instant) -> Option<u32> {
+        self.extras.as_mut()?.policed.count(1, now)
+    }
+
+    /// Whether the peer is known to be where a packet comes from.
+    pub(crate) fn is_peers(&self, component: Component, source: SocketAddr) -> bool {
+        self.latch.is_peers(&self.spec, self.spec.learning(component), source)
     }
 
     /// Takes note of a packet whose tag verified.
@@ -220,6 +308,31 @@ impl<K> Ingress<K> {
             learnt_rtcp: self.latch.address(Component::Rtcp),
             last_accepted: self.last_accepted,
         }
+    }
+}
+
+/// The limit of a component with what is remembered for it, if there is one.
+#[inline]
+fn limit_of<'a>(
+    spec: &'a IngressSpec,
+    state: &'a mut Option<Box<IngressState>>,
+    component: Component,
+) -> Option<(&'a TrafficLimit, &'a mut IngressState)> {
+    let state = state.as_deref_mut()?;
+    Some((spec.extras.as_ref()?.limits.of(component)?, state))
+}
+
+impl SourceRule {
+    /// Whether both are the same rule, whatever their moments.
+    const fn is_same_rule(self, other: Self) -> bool {
+        matches!(
+            (self, other),
+            (
+                Self::Authenticated | Self::AuthenticatedOnce { .. },
+                Self::Authenticated | Self::AuthenticatedOnce { .. }
+            ) | (Self::Signalled, Self::Signalled)
+                | (Self::FirstUntil { .. }, Self::FirstUntil { .. })
+        )
     }
 }
 
@@ -267,5 +380,6 @@ pub(crate) fn opening(error: UnprotectError) -> DropReason {
         UnprotectError::SourceLimit => DropReason::SourceLimit,
         UnprotectError::KeyExpired => DropReason::IngressKeyExpired,
         UnprotectError::Authentication => DropReason::Authentication,
+        UnprotectError::Unconfirmed => DropReason::Implausible,
     }
 }

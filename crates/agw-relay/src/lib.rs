@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 #![warn(clippy::indexing_slicing)]
 
+mod alarm;
 mod batch;
 mod datagram;
 mod drop;
@@ -15,6 +16,7 @@ mod filter;
 mod group;
 mod ingress;
 mod limiter;
+mod police;
 mod prefetch;
 mod quality;
 mod refusal;
@@ -24,9 +26,11 @@ mod round;
 mod source;
 mod spec;
 mod stats;
+mod suspects;
 mod table;
 #[cfg(test)]
 mod testing;
+mod trouble;
 
 pub use batch::MAX_BATCH;
 pub use datagram::{Datagram, Verdict};
@@ -34,6 +38,7 @@ pub use drop::DropReason;
 pub use fanout::{Departure, FanOut};
 pub use filter::{Network, SourceFilter};
 pub use group::{CollisionRule, GroupSnapshot, GroupSpec, Member};
+pub use police::{TrafficLimit, TrafficLimits};
 pub use quality::QualitySnapshot;
 pub use refusal::{Refusal, Refusals};
 pub use relay::{ApplyError, Relay, Removed};

@@ -10,36 +10,22 @@ pub(crate) struct Rate {
 }
 
 /// Lets a rate's burst of attempts through at once and then one every interval. The rate is told
-/// every time, because a leg has three limiters and memory for none of their constants.
-#[derive(Debug, Clone, Copy)]
+/// every time, because a leg has three limiters and memory for none of their constants: what is
+/// remembered is the moment at which the bucket is full again.
+#[derive(Debug, Default, Clone, Copy)]
 pub(crate) struct Limiter {
-    tokens: u32,
-    refilled: Option<Instant>,
+    full_at: Option<Instant>,
 }
 
 impl Limiter {
-    pub(crate) const fn new(rate: Rate) -> Self {
-        Self { tokens: rate.burst, refilled: None }
-    }
-
     /// Takes one token, if there is one.
-    pub(crate) fn take(&mut self, rate: Rate, now: Instant) -> bool {
-        self.refill(rate, now);
-        let taken = self.tokens > 0;
-        self.tokens = self.tokens.saturating_sub(1);
+    pub(crate) fn take(&mut self, Rate { interval, burst }: Rate, now: Instant) -> bool {
+        let full_at = self.full_at.map_or(now, |full_at| full_at.max(now)) + interval;
+        let taken = full_at.saturating_duration_since(now) <= interval * burst;
+        if taken {
+            self.full_at = Some(full_at);
+        }
         taken
-    }
-
-    fn refill(&mut self, Rate { interval, burst }: Rate, now: Instant) {
-        let since = *self.refilled.get_or_insert(now);
-        let elapsed = now.saturating_duration_since(since);
-        let earned = elapsed.as_nanos() / interval.as_nanos().max(1);
-        let Some(earned) = u32::try_from(earned).ok().filter(|&earned| earned < burst) else {
-            (self.tokens, self.refilled) = (burst, Some(now));
-            return;
-        };
-        self.tokens = self.tokens.saturating_add(earned).min(burst);
-        self.refilled = Some(since + interval * earned);
     }
 }
 
@@ -51,7 +37,7 @@ mod tests {
     fn a_burst_passes_and_then_the_rate_holds() {
         let start = crate::testing::epoch();
         let rate = Rate { interval: Duration::from_millis(50), burst: 3 };
-        let mut limiter = Limiter::new(rate);
+        let mut limiter = Limiter::default();
         let passed =
             |limiter: &mut Limiter, at: Instant| (0..10).filter(|_| limiter.take(rate, at)).count();
 
@@ -65,7 +51,7 @@ mod tests {
     fn a_clock_that_stands_still_or_goes_back_gives_nothing() {
         let start = crate::testing::epoch() + Duration::from_secs(10);
         let rate = Rate { interval: Duration::from_millis(50), burst: 1 };
-        let mut limiter = Limiter::new(rate);
+        let mut limiter = Limiter::default();
         assert!(limiter.take(rate, start));
         assert!(!limiter.take(rate, start - Duration::from_secs(1)));
         assert!(!limiter.take(rate, start));

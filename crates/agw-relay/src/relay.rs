@@ -16,6 +16,7 @@ use crate::spec::{
     RtcpIngress,
 };
 use crate::stats::{EgressSnapshot, IngressSnapshot, RelayStats};
+use crate::suspects::Suspects;
 use crate::table::Table;
 
 /// The packet path of one worker: every flow whose ports that worker reads.
@@ -31,6 +32,7 @@ pub struct Relay<E: Engine> {
     pub(crate) egresses: Table<Box<Egress<E::Keys>>>,
     pub(crate) stats: RelayStats,
     pub(crate) reports: Reports,
+    pub(crate) suspects: Suspects,
     deadlines: BTreeSet<(Instant, IngressId)>,
     /// Sending halves whose first report has passed, and which have no room for it.
     pub(crate) without_quality: ArrayVec<EgressId, MAX_BATCH>,
@@ -85,6 +87,7 @@ impl<E: Engine> Relay<E> {
             egresses: Table::default(),
             stats: RelayStats::default(),
             reports: Reports::new(),
+            suspects: Suspects::new(),
             deadlines: BTreeSet::new(),
             without_quality: ArrayVec::new(),
         }

@@ -56,6 +56,34 @@ pub enum Report {
         /// Whether the packet was dropped.
         dropped: bool,
     },
+    /// More arrived than the leg's limit; told at most once a second for a leg.
+    Policed {
+        /// Where it arrived.
+        ingress: IngressId,
+        /// Datagrams that were dropped since the last report.
+        packets: u32,
+    },
+    /// More was to leave than the leg's limit; told at most once a second for a leg.
+    EgressPoliced {
+        /// Where it was to leave.
+        egress: EgressId,
+        /// Datagrams that were dropped since the last report.
+        packets: u32,
+    },
+    /// So many tags failed on a leg within a second; told once in that second.
+    AuthenticationFailures {
+        /// Where the packets arrived.
+        ingress: IngressId,
+        /// Tags that had failed when it was told.
+        packets: u32,
+    },
+    /// So many packets came again on a leg within a second; told once in that second.
+    Replays {
+        /// Where the packets arrived.
+        ingress: IngressId,
+        /// Packets that had come again when it was told.
+        packets: u32,
+    },
 }
 
 #[derive(Debug)]

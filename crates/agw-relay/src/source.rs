@@ -3,6 +3,8 @@
 //! ```text
 //! plain legs     Open(until) ──first packet──▶ Locked(address)      Signalled: never learns
 //! secured legs   Following ──authentic and newer──▶ Following       wrong tag: nothing happens
+//!                Open ──authentic and newer──▶ Locked(address)      where latching once is asked for
+//! re-latching    Locked(address) ──asked for──▶ Reopened(address) ──from another address──▶ Locked
 //! ```
 
 use std::net::SocketAddr;
@@ -30,6 +32,9 @@ pub(crate) struct Latch {
     /// Where SRTP with short tags came from last, and how many packets in a row. SRTCP's tags are
     /// never short (RFC 3711 §5.2).
     candidate: Option<(SocketAddr, u8)>,
+    /// Whether another address may take the place of the learnt one: re-latching was asked for.
+    reopened_rtp: bool,
+    reopened_rtcp: bool,
 }
 
 impl Latch {
@@ -64,6 +69,12 @@ impl Latch {
         match spec.source {
             SourceRule::Authenticated => true,
             //= tests/spec/relay.md#source
+            //# Where latching once was asked for, a secured leg MUST listen to the first address
+            //# that has proved itself and to no other.
+            SourceRule::AuthenticatedOnce { .. } => {
+                self.may_learn(component) || self.address(component) == Some(source)
+            }
+            //= tests/spec/relay.md#source
             //# On a plain leg a packet from any but the signalled source MUST be discarded unless
             //# latching was asked for.
             SourceRule::Signalled => signalled,
@@ -71,7 +82,10 @@ impl Latch {
             //# A latched plain leg MUST listen to the first source within the time gate and to no
             //# other afterwards.
             SourceRule::FirstUntil { until } => match self.address(component) {
-                Some(locked) => locked == source,
+                Some(locked) if locked == source => true,
+                Some(_) => {
+                    self.is_reopened(component) && now < until && self.may_lock(component, source)
+                }
                 None if now >= until => signalled,
                 None => signalled || self.may_lock(component, source),
             },
@@ -109,8 +123,27 @@ impl Latch {
         source: SocketAddr,
     ) -> Option<Move> {
         match spec.source {
-            SourceRule::Authenticated | SourceRule::Signalled => None,
+            SourceRule::Authenticated
+            | SourceRule::AuthenticatedOnce { .. }
+            | SourceRule::Signalled => None,
             SourceRule::FirstUntil { .. } => self.first(component, source),
+        }
+    }
+
+    //= tests/spec/relay.md#source
+    //# A leg that re-latches MUST go on with the address it has until it accepts a packet from
+    //# another one.
+    /// Lets another address take the place of each learnt one.
+    pub(crate) const fn reopen(&mut self) {
+        self.reopened_rtp = true;
+        self.reopened_rtcp = true;
+        self.candidate = None;
+    }
+
+    const fn is_reopened(&self, component: Component) -> bool {
+        match component {
+            Component::Rtp => self.reopened_rtp,
+            Component::Rtcp => self.reopened_rtcp,
         }
     }
 
@@ -130,9 +163,13 @@ impl Latch {
             //= tests/spec/relay.md#source
             //# A replayed or forged packet MUST NOT move the peer's address.
             SourceRule::Authenticated if newer => self.follow(component, source, short_tag),
-            SourceRule::Authenticated | SourceRule::Signalled | SourceRule::FirstUntil { .. } => {
-                None
+            SourceRule::AuthenticatedOnce { .. } if newer && self.may_learn(component) => {
+                self.follow(component, source, short_tag)
             }
+            SourceRule::Authenticated
+            | SourceRule::AuthenticatedOnce { .. }
+            | SourceRule::Signalled
+            | SourceRule::FirstUntil { .. } => None,
         }
     }
 
@@ -144,11 +181,13 @@ impl Latch {
         }
     }
 
+    const fn may_learn(&self, component: Component) -> bool {
+        self.address(component).is_none() || self.is_reopened(component)
+    }
+
     fn first(&mut self, component: Component, source: SocketAddr) -> Option<Move> {
-        if self.address(component).is_some() {
-            return None;
-        }
-        Some(self.learn(component, source))
+        let learns = self.may_learn(component) && self.address(component) != Some(source);
+        learns.then(|| self.learn(component, source))
     }
 
     fn follow(
@@ -180,10 +219,11 @@ impl Latch {
     }
 
     fn learn(&mut self, component: Component, source: SocketAddr) -> Move {
-        let learnt = match component {
-            Component::Rtp => &mut self.rtp,
-            Component::Rtcp => &mut self.rtcp,
+        let (learnt, reopened) = match component {
+            Component::Rtp => (&mut self.rtp, &mut self.reopened_rtp),
+            Component::Rtcp => (&mut self.rtcp, &mut self.reopened_rtcp),
         };
+        *reopened = false;
         let again = learnt.replace(source).is_some();
         Move { to: source, again }
     }
@@ -290,6 +330,54 @@ mod tests {
         assert_eq!(on(B, false), None);
         assert_eq!(on(A, true), None);
         assert_eq!(on(B, true), Some(Move { to: at(B), again: true }));
+    }
+
+    //= tests/spec/relay.md#source
+    //= type=test
+    //# Where latching once was asked for, a secured leg MUST listen to the first address that has
+    //# proved itself and to no other.
+    //= tests/spec/relay.md#source
+    //= type=test
+    //# A leg that re-latches MUST go on with the address it has until it accepts a packet from
+    //# another one.
+    #[test]
+    fn a_secured_leg_that_latches_once_moves_when_it_is_asked_to_and_only_then() {
+        let spec = spec(SourceRule::AuthenticatedOnce { since: epoch() });
+        let mut latch = Latch::default();
+        let admits =
+            |latch: &Latch, source| latch.admits(&spec, Component::Rtp, at(source), epoch());
+        let on = |latch: &mut Latch, source, newer| {
+            latch.accepted_authentic(&spec, Component::Rtp, at(source), newer, false)
+        };
+        assert!(admits(&latch, A) && admits(&latch, B));
+        assert_eq!(on(&mut latch, B, true), Some(Move { to: at(B), again: false }));
+        assert!(!admits(&latch, A) && admits(&latch, B));
+        latch.reopen();
+        assert!(admits(&latch, A) && admits(&latch, B));
+        assert_eq!(on(&mut latch, B, true), None, "the address it has goes on");
+        assert_eq!(on(&mut latch, A, false), None, "what is old moves nothing");
+        assert_eq!(on(&mut latch, A, true), Some(Move { to: at(A), again: true }));
+        assert!(admits(&latch, A) && !admits(&latch, B));
+    }
+
+    #[test]
+    fn a_plain_leg_re_latches_within_its_new_time_gate_only() {
+        let start = epoch();
+        let until = start + Duration::from_secs(3);
+        let spec = spec(SourceRule::FirstUntil { until });
+        let mut latch = Latch::default();
+        latch.accepted_plain(&spec, Component::Rtp, at(A)).unwrap();
+        latch.accepted_plain(&spec, Component::Rtcp, at("127.0.0.1:4001")).unwrap();
+        latch.reopen();
+        let rtp = |latch: &Latch, source, now| latch.admits(&spec, Component::Rtp, at(source), now);
+        let rtcp = |latch: &Latch| latch.admits(&spec, Component::Rtcp, at("127.0.0.2:9"), start);
+        assert!(rtp(&latch, A, until) && !rtp(&latch, B, until));
+        assert!(rtp(&latch, B, start) && !rtcp(&latch), "RTP comes first");
+        assert_eq!(latch.accepted_plain(&spec, Component::Rtp, at(A)), None);
+        let moved = latch.accepted_plain(&spec, Component::Rtp, at(B));
+        assert_eq!(moved, Some(Move { to: at(B), again: true }));
+        assert!(!rtp(&latch, A, start), "another has claimed it");
+        assert!(rtcp(&latch));
     }
 
     #[test]

@@ -7,6 +7,7 @@ use agw_srtp::{EgressKey, IngressKey, RocOnRekey, SessionParameters};
 
 use crate::filter::SourceFilter;
 use crate::group::GroupSpec;
+use crate::police::TrafficLimits;
 
 /// A local media port, as a dense number that control gives out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -64,12 +65,20 @@ pub enum SourceRule {
     /// Secured legs: any source, and the peer's address follows authenticated packets with a
     /// newer index, nothing else (RFC 4568 §6.4.1).
     Authenticated,
+    /// Secured legs: any source until one has sent an authenticated packet with a newer index,
+    /// then that one for good.
+    AuthenticatedOnce {
+        /// When this was asked for: with a later moment the leg latches anew, and holds on to what
+        /// it has learnt until then.
+        since: Instant,
+    },
     /// Only the signalled address and port.
     Signalled,
     /// The first source of RTP before `until`, then that one for good; the signalled one as well
     /// until then. RTCP locks to the host that RTP has locked to.
     FirstUntil {
-        /// End of the time gate.
+        /// End of the time gate: with another one the leg latches anew, and holds on to what it
+        /// has learnt until then.
         until: Instant,
     },
 }
@@ -178,6 +187,8 @@ pub struct IngressSpec {
 pub struct IngressExtras {
     /// Who may send, besides what the source rule says.
     pub source_filter: Option<SourceFilter>,
+    /// How much may arrive; what exceeds it costs no cryptography.
+    pub limits: TrafficLimits,
     /// The group whose member sends here, under a key that may be the group's.
     pub group: Option<EgressId>,
     /// Whether an egress that packets go to copies from their traffic class, so that whoever
@@ -209,6 +220,8 @@ pub struct EgressExtras {
     pub group: Option<GroupSpec>,
     /// How what leaves is marked, RTCP as well.
     pub marking: Marking,
+    /// How much may leave, before it is sealed.
+    pub limits: TrafficLimits,
 }
 
 impl EgressSpec {
@@ -290,7 +303,8 @@ pub enum EgressCrypto {
 #[derive(Debug)]
 pub enum Command {
     /// Creates or changes an ingress; keys, replay state and counters stay. With another source
-    /// rule or signalled source, what was learnt is forgotten on both halves of the leg.
+    /// rule or signalled source, what was learnt is forgotten on both halves of the leg; with
+    /// another moment in the same rule, the leg latches anew.
     SetIngress(IngressId, IngressSpec),
     /// Removes an ingress and wipes its keys.
     RemoveIngress(IngressId),

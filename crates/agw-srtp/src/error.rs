@@ -29,6 +29,9 @@ pub enum UnprotectError {
     /// The tag is not that of the packet under the key.
     #[error("the tag does not verify")]
     Authentication,
+    /// The tag is short and the index far ahead: the next packet must confirm it (RFC 3711 §7.5).
+    #[error("an index so far ahead under a short tag is not confirmed yet")]
+    Unconfirmed,
 }
 
 /// Why a packet was not sealed.

@@ -162,6 +162,13 @@ impl SourceTable {
         Ok(Remembered { newer, new_source })
     }
 
+    /// Whether an SRTP index is more than `distance` above the highest of its source.
+    pub(crate) fn is_far_ahead(&self, ssrc: Ssrc, index: u64, distance: u64) -> bool {
+        let window = self.find(ssrc).and_then(|place| self.window(place, Protocol::Srtp));
+        let highest = window.and_then(ReplayWindow::highest);
+        highest.is_some_and(|highest| index > highest + distance)
+    }
+
     /// From now on packets are under another key: sources that are not seen under it may go.
     pub(crate) fn replace_key(&mut self) {
         let next = self.generation.wrapping_add(1);

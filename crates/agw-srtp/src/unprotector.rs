@@ -7,7 +7,7 @@ use std::fmt;
 use std::mem::offset_of;
 use std::time::{Duration, Instant};
 
-use agw_rtp::{RtcpHeader, RtpHeader};
+use agw_rtp::{RtcpHeader, RtpHeader, Ssrc};
 
 use self::reading::Header;
 use crate::engine::{Engine, Frame, Job, Operation};
@@ -45,6 +45,10 @@ pub struct Unprotector<K> {
     parameters: SessionParameters,
     events: PendingEvents,
     next_key_id: u32,
+    jump: Option<Jump>,
+    /// Whether a packet under the keys in force was accepted: from then on nothing that retired
+    /// keys open is the newest that the peer has sent.
+    has_superseded: bool,
 }
 
 // The key begins a line.
@@ -56,6 +60,17 @@ struct Retired<K> {
     /// The table that these keys go on with; `None` if they share the current one.
     sources: Option<Box<SourceTable>>,
     until: Instant,
+}
+
+/// How far a tag of 32 bits may move the highest index by itself: to be lost, a source takes two
+/// tags that are guessed, one near the other (RFC 3711 §7.5).
+const LONGEST_JUMP_OF_SHORT_TAG: u64 = 1_000;
+
+/// An authenticated packet with a short tag and an index far ahead, which waits for another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Jump {
+    ssrc: Ssrc,
+    index: u64,
 }
 
 impl<K> Unprotector<K> {
@@ -81,6 +96,8 @@ impl<K> Unprotector<K> {
             sources: table(parameters, initial_roc),
             events: PendingEvents::default(),
             next_key_id,
+            jump: None,
+            has_superseded: false,
         })
     }
 
@@ -168,6 +185,7 @@ impl<K> Unprotector<K> {
     /// key. The first packet under a staged key's identifier activates that key.
     ///
     /// # Errors
+    /// [`UnprotectError::Unconfirmed`] for a short tag far ahead, until a second one is near it;
     /// [`UnprotectError::Replay`], [`UnprotectError::TooOld`], [`UnprotectError::SourceLimit`] or
     /// [`UnprotectError::KeyExpired`] if packets committed since the check, or a re-key, left no
     /// place for it; nothing has changed then.
@@ -181,7 +199,7 @@ impl<K> Unprotector<K> {
         let (keys, sources) = match (&mut self.staged, &mut self.retired) {
             (Some(staged), _) if in_staged => (&mut **staged, shared),
             (_, Some(Retired { keys, sources, .. })) if in_retired => {
-                superseded = sources.is_some();
+                superseded = sources.is_some() || self.has_superseded;
                 (&mut **keys, sources.as_deref_mut().unwrap_or(shared))
             }
             (_, _) => (&mut self.current, shared),
@@ -198,6 +216,10 @@ impl<K> Unprotector<K> {
         //# An SSRC MUST NOT be remembered before one of its packets is authenticated.
         //= tests/spec/srtp.md#packet-index
         //# The highest index MUST NOT advance before the packet is authenticated.
+        if key.suite.srtp_tag_len() < SHORTEST_TRUSTED_TAG && protocol == Protocol::Srtp {
+            let jumps = sources.is_far_ahead(ssrc, index, LONGEST_JUMP_OF_SHORT_TAG);
+            confirm(&mut self.jump, jumps.then_some(Jump { ssrc, index }))?;
+        }
         let Remembered { newer, new_source } = sources.remember(ssrc, protocol, index)?;
         let event = key.usage.record(protocol, index);
         if let (Some(event), false) = (event, in_retired) {
@@ -209,6 +231,7 @@ impl<K> Unprotector<K> {
             self.replace(staged, RocOnRekey::Keep, OVERLAP_AFTER_MKI, now);
             self.events.push(KeyEvent::Activated);
         }
+        self.has_superseded |= !in_retired;
         Ok(Accepted { ssrc, newer: newer && !superseded, new_source })
     }
 
@@ -314,6 +337,28 @@ impl<K> fmt::Debug for Unprotector<K> {
             .field("sources", &self.sources().count())
             .finish_non_exhaustive()
     }
+}
+
+/// Tags below this length, in octets, do not move the highest index far by themselves.
+const SHORTEST_TRUSTED_TAG: usize = 10;
+
+//= tests/spec/srtp.md#replay
+//# With a tag of 32 bits an index more than 1,000 ahead MUST be confirmed by a second authentic
+//# packet before it is remembered.
+/// Lets a jump pass that another packet has announced; a first one waits.
+fn confirm(waiting: &mut Option<Jump>, jump: Option<Jump>) -> Result<(), UnprotectError> {
+    let Some(jump) = jump else {
+        return Ok(());
+    };
+    let is_near = |waiting: Jump| {
+        let distance = waiting.index.abs_diff(jump.index);
+        waiting.ssrc == jump.ssrc && (1..=LONGEST_JUMP_OF_SHORT_TAG).contains(&distance)
+    };
+    if waiting.take_if(|waiting| is_near(*waiting)).is_some() {
+        return Ok(());
+    }
+    *waiting = Some(jump);
+    Err(UnprotectError::Unconfirmed)
 }
 
 fn table(parameters: SessionParameters, initial_roc: u32) -> SourceTable {

@@ -93,6 +93,9 @@ fn parse_leg(call: &mut Fields<'_>, leg: &str) -> Result<LegSpec, Failure> {
         source_filter: fields.parsed("source_filter")?,
         dscp: fields.parsed("dscp")?,
         ecn: fields.word("ecn")?,
+        latch_once: fields.truth("latch_once")?,
+        rtcp_gate: fields.word("rtcp_gate")?,
+        bandwidth_kbps: fields.number("bandwidth_kbps")?,
         ingress_crypto: fields.string("ingress_crypto")?.map(CryptoLine::new),
         egress_crypto: fields.string("egress_crypto")?.map(CryptoLine::new),
     };
@@ -124,6 +127,14 @@ impl Fields<'_> {
                 number.map(Some).map_err(|_| self.refuse(key, "a number from 0"))
             }
             Some(_) => Err(self.refuse(key, "a number")),
+        }
+    }
+
+    fn truth(&mut self, key: &str) -> Result<Option<bool>, Failure> {
+        match self.table.remove(key) {
+            None => Ok(None),
+            Some(Value::Boolean(truth)) => Ok(Some(truth)),
+            Some(_) => Err(self.refuse(key, "true or false")),
         }
     }
 

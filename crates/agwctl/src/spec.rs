@@ -32,6 +32,9 @@ pub(crate) struct LegSpec {
     pub(crate) source_filter: Option<SourceFilter>,
     pub(crate) dscp: Option<Dscp>,
     pub(crate) ecn: Option<Ecn>,
+    pub(crate) latch_once: Option<bool>,
+    pub(crate) rtcp_gate: Option<RtcpGate>,
+    pub(crate) bandwidth_kbps: Option<u32>,
     pub(crate) ingress_crypto: Option<CryptoLine>,
     pub(crate) egress_crypto: Option<CryptoLine>,
 }
@@ -81,6 +84,20 @@ pub(crate) enum Rtcp {
     Mux,
     /// Nowhere.
     Off,
+}
+
+/// When RTCP passes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub(crate) enum RtcpGate {
+    /// Unless the stream is inactive.
+    UnlessInactive,
+    /// Where media does.
+    WithMedia,
+    /// Always.
+    Open,
+    /// Never.
+    Closed,
 }
 
 /// What travels on a leg.
@@ -179,6 +196,9 @@ impl LegSpec {
             source_filter: self.source_filter.or(other.source_filter),
             dscp: self.dscp.or(other.dscp),
             ecn: self.ecn.or(other.ecn),
+            latch_once: self.latch_once.or(other.latch_once),
+            rtcp_gate: self.rtcp_gate.or(other.rtcp_gate),
+            bandwidth_kbps: self.bandwidth_kbps.or(other.bandwidth_kbps),
             ingress_crypto: self.ingress_crypto.or(other.ingress_crypto),
             egress_crypto: self.egress_crypto.or(other.egress_crypto),
         }
@@ -204,6 +224,9 @@ impl LegSpec {
             source_filter: self.source_filter.map(SourceFilter::into_wire),
             dscp: self.dscp.map(Dscp::to_wire),
             ecn: self.ecn.map_or(pb::EcnRule::Unspecified, Ecn::to_wire).into(),
+            latch_once: self.latch_once.unwrap_or_default(),
+            rtcp_gate: self.rtcp_gate.map_or(0, |gate| gate.to_wire().into()),
+            bandwidth_bps: u64::from(self.bandwidth_kbps.unwrap_or_default()) * 1_000,
             ingress_crypto: self.ingress_crypto.map(CryptoLine::into_wire),
             egress_crypto: self.egress_crypto.map(CryptoLine::into_wire),
             ..common.clone()
@@ -347,6 +370,17 @@ impl Rtcp {
             Self::Pair => pb::RtcpMode::Pair,
             Self::Mux => pb::RtcpMode::Mux,
             Self::Off => pb::RtcpMode::Off,
+        }
+    }
+}
+
+impl RtcpGate {
+    const fn to_wire(self) -> pb::RtcpGate {
+        match self {
+            Self::UnlessInactive => pb::RtcpGate::UnlessInactive,
+            Self::WithMedia => pb::RtcpGate::WithMedia,
+            Self::Open => pb::RtcpGate::Open,
+            Self::Closed => pb::RtcpGate::Closed,
         }
     }
 }

@@ -30,6 +30,7 @@ fn change(at: &TerminationReply) -> Configure {
         remote: None,
         mode: None,
         source: None,
+        relatch: false,
         extras: StreamExtrasChange::default(),
         ingress: CryptoChange::Keep,
         egress: CryptoChange::Keep,

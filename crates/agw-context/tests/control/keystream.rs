@@ -152,9 +152,18 @@ impl Call {
     fn configure(&self, egress: CryptoChange<EgressKey>) -> Command {
         let (context, termination) = (self.access.context, self.access.termination);
         let (remote, mode, source) = (None, None, None);
-        let (extras, ingress) = (StreamExtrasChange::default(), CryptoChange::Keep);
-        let change =
-            StreamChange { id: StreamId(1), remote, mode, source, extras, ingress, egress };
+        let (relatch, extras) = (false, StreamExtrasChange::default());
+        let ingress = CryptoChange::Keep;
+        let change = StreamChange {
+            id: StreamId(1),
+            remote,
+            mode,
+            source,
+            relatch,
+            extras,
+            ingress,
+            egress,
+        };
         Command::Configure(Configure { context, termination, streams: vec![change] })
     }
 

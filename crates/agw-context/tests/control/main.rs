@@ -3,6 +3,7 @@
 
 mod keys;
 mod keystream;
+mod limits;
 mod model;
 mod plan;
 mod reserve;

@@ -276,6 +276,7 @@ fn configure(slot: KeySlot, plan: &ChangePlan) -> Command {
         remote: plan.remote.map(remote),
         mode: plan.mode,
         source: plan.source,
+        relatch: false,
         extras: StreamExtrasChange::default(),
         ingress: plan.ingress.change(KeyPlan::ingress),
         egress: plan.egress.change(KeyPlan::egress),

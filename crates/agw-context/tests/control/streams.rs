@@ -34,12 +34,13 @@ pub(crate) fn specs(work: &[Work]) -> BTreeMap<u32, (Option<IngressSpec>, Option
     specs
 }
 
-fn unchanged(id: u16) -> StreamChange {
+pub(crate) fn unchanged(id: u16) -> StreamChange {
     StreamChange {
         id: StreamId(id),
         remote: None,
         mode: None,
         source: None,
+        relatch: false,
         extras: StreamExtrasChange::default(),
         ingress: CryptoChange::Keep,
         egress: CryptoChange::Keep,

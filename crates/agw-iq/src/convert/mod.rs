@@ -4,6 +4,7 @@
 //! Errors name the field by its path in the request.
 
 mod address;
+mod bandwidth;
 mod command;
 mod crypto;
 mod marking;

@@ -1,12 +1,13 @@
 //! Streams of a new termination and changes of streams.
 
 use agw_context::{
-    Change, CryptoChange, CryptoContext, Media, RtcpMode, StreamChange, StreamExtras,
-    StreamExtrasChange, StreamId, StreamMode, StreamSpec,
+    Bandwidth, Change, CryptoChange, CryptoContext, Media, RtcpMode, StreamChange, StreamExtras,
+    StreamExtrasChange, StreamId, StreamLimits, StreamMode, StreamSpec,
 };
-use agw_relay::Transport;
+use agw_relay::{TrafficLimit, Transport};
 
 use super::address::{remote, source_filter, source_policy};
+use super::bandwidth::{rtcp_gate, traffic_limit};
 use super::crypto::{DirectionKey, crypto_context};
 use super::marking::{dscp_rule, ecn_rule};
 use crate::invalid::{InvalidRequest, optional};
@@ -26,6 +27,12 @@ pub(super) fn stream(stream: &pb::Stream) -> Result<StreamSpec, InvalidRequest> 
         source_filter: filter,
         dscp,
         ecn,
+        rtcp_gate: gate,
+        bandwidth_bps,
+        rtcp_bandwidth_bps,
+        ingress_limit,
+        egress_limit,
+        latch_once,
     } = stream;
     Ok(StreamSpec {
         id: stream_id(*id)?,
@@ -39,6 +46,15 @@ pub(super) fn stream(stream: &pb::Stream) -> Result<StreamSpec, InvalidRequest> 
             source_filter: optional("source_filter", filter.as_ref(), source_filter)?.flatten(),
             dscp: optional("dscp", dscp.as_ref(), dscp_rule)?.unwrap_or_default(),
             ecn: ecn_rule(*ecn)?.unwrap_or_default(),
+            rtcp_gate: rtcp_gate(*gate)?.unwrap_or_default(),
+            latch_once: *latch_once,
+            bandwidth: Bandwidth {
+                media_bps: *bandwidth_bps,
+                rtcp_bps: *rtcp_bandwidth_bps,
+                ingress: limit("ingress_limit", ingress_limit.as_ref())?.flatten(),
+                egress: limit("egress_limit", egress_limit.as_ref())?.flatten(),
+            },
+            limits: StreamLimits::default(),
         },
         ingress: optional("ingress_crypto", ingress_crypto.as_ref(), crypto_context)?,
         egress: optional("egress_crypto", egress_crypto.as_ref(), crypto_context)?,
@@ -58,6 +74,13 @@ pub(super) fn stream_change(change: &pb::StreamChange) -> Result<StreamChange, I
         source_filter: filter,
         dscp,
         ecn,
+        rtcp_gate: gate,
+        bandwidth_bps,
+        rtcp_bandwidth_bps,
+        ingress_limit,
+        egress_limit,
+        latch_once,
+        relatch,
     } = change;
     let ingress = optional("ingress_crypto", ingress_crypto.as_ref(), crypto_context)?;
     let egress = optional("egress_crypto", egress_crypto.as_ref(), crypto_context)?;
@@ -66,14 +89,28 @@ pub(super) fn stream_change(change: &pb::StreamChange) -> Result<StreamChange, I
         remote: optional("remote", peer.as_ref(), remote)?,
         mode: stream_mode(*mode)?,
         source: optional("source", source.as_ref(), source_policy)?,
+        relatch: *relatch,
         extras: StreamExtrasChange {
             source_filter: change_of(optional("source_filter", filter.as_ref(), source_filter)?),
             dscp: optional("dscp", dscp.as_ref(), dscp_rule)?,
             ecn: ecn_rule(*ecn)?,
+            rtcp_gate: rtcp_gate(*gate)?,
+            latch_once: *latch_once,
+            media_bps: *bandwidth_bps,
+            rtcp_bps: *rtcp_bandwidth_bps,
+            ingress: change_of(limit("ingress_limit", ingress_limit.as_ref())?),
+            egress: change_of(limit("egress_limit", egress_limit.as_ref())?),
         },
         ingress: crypto_change("remove_ingress_crypto", ingress, *remove_ingress_crypto)?,
         egress: crypto_change("remove_egress_crypto", egress, *remove_egress_crypto)?,
     })
+}
+
+fn limit(
+    field: &str,
+    limit: Option<&pb::TrafficLimit>,
+) -> Result<Option<Option<TrafficLimit>>, InvalidRequest> {
+    optional(field, limit, traffic_limit)
 }
 
 /// An absent message changes nothing, an empty one clears.

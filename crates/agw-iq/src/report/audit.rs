@@ -4,10 +4,10 @@ use std::time::{Duration, Instant};
 
 use agw_context::{
     Association, Capabilities, ContextView, Controller, DscpRule, EcnRule, KeySource, KeyView,
-    Media, RealmView, Relation, Remote, RtcpMode, SourcePolicy, StreamExtras, StreamMode,
+    Media, RealmView, Relation, Remote, RtcpGate, RtcpMode, SourcePolicy, StreamExtras, StreamMode,
     StreamView, TerminationView,
 };
-use agw_relay::{SourceFilter, Transport};
+use agw_relay::{SourceFilter, TrafficLimit, Transport};
 
 use super::statistics::{stream_statistics, totals};
 use super::{count, milliseconds, small_count, timestamp};
@@ -87,7 +87,15 @@ fn stream_info(stream: StreamView) -> pb::StreamInfo {
         ingress: _,
         egress: _,
     } = stream;
-    let StreamExtras { source_filter: filter, dscp, ecn } = extras;
+    let StreamExtras {
+        source_filter: filter,
+        dscp,
+        ecn,
+        rtcp_gate: gate,
+        latch_once,
+        bandwidth,
+        limits,
+    } = extras;
     pb::StreamInfo {
         stream_id: id.0.into(),
         media: media(carries).into(),
@@ -103,6 +111,14 @@ fn stream_info(stream: StreamView) -> pb::StreamInfo {
         dscp: Some(diff_serv(dscp)),
         ecn: ecn_rule(ecn).into(),
         source_filter: filter.map(source_filter),
+        rtcp_gate: rtcp_gate(gate).into(),
+        bandwidth_bps: bandwidth.media_bps,
+        rtcp_bandwidth_bps: bandwidth.rtcp_bps,
+        ingress_limit: limits.ingress.rtp.map(traffic_limit),
+        ingress_rtcp_limit: limits.ingress.rtcp.map(traffic_limit),
+        egress_limit: limits.egress.rtp.map(traffic_limit),
+        egress_rtcp_limit: limits.egress.rtcp.map(traffic_limit),
+        latch_once,
     }
 }
 
@@ -160,6 +176,26 @@ fn ecn_rule(rule: EcnRule) -> pb::EcnRule {
     match rule {
         EcnRule::NotEct => pb::EcnRule::NotEct,
         EcnRule::Copy => pb::EcnRule::Copy,
+    }
+}
+
+fn traffic_limit(limit: TrafficLimit) -> pb::TrafficLimit {
+    let TrafficLimit { sustained_octets_per_s, burst_octets, peak_octets_per_s, peak_tolerance } =
+        limit;
+    pb::TrafficLimit {
+        sustained_octets_per_s,
+        burst_octets,
+        peak_octets_per_s,
+        peak_tolerance_us: u32::try_from(peak_tolerance.as_micros()).unwrap_or(u32::MAX),
+    }
+}
+
+fn rtcp_gate(gate: RtcpGate) -> pb::RtcpGate {
+    match gate {
+        RtcpGate::UnlessInactive => pb::RtcpGate::UnlessInactive,
+        RtcpGate::WithMedia => pb::RtcpGate::WithMedia,
+        RtcpGate::Open => pb::RtcpGate::Open,
+        RtcpGate::Closed => pb::RtcpGate::Closed,
     }
 }
 

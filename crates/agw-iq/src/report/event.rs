@@ -61,6 +61,14 @@ fn kind(kind: &EventKind) -> pb::event::Kind {
         EventKind::MtuExceeded { octets } => {
             Kind::MtuExceeded(pb::MtuExceeded { octets: small_count(*octets) })
         }
+        EventKind::PolicingDrops { direction: of, packets } => {
+            let direction = direction(*of);
+            Kind::PolicingDrops(pb::PolicingDrops { direction, packets: *packets })
+        }
+        EventKind::AuthenticationFailures { packets } => {
+            Kind::AuthenticationFailures(pb::AuthenticationFailures { packets: *packets })
+        }
+        EventKind::Replays { packets } => Kind::Replays(pb::Replays { packets: *packets }),
         EventKind::Draining => Kind::DrainStarted(pb::DrainStarted {}),
     }
 }

@@ -160,6 +160,10 @@ pub(crate) const fn drop_reason(reason: DropReason) -> pb::DropReason {
         DropReason::EgressKeyExpired => pb::DropReason::EgressKeyExpired,
         DropReason::NoRoom => pb::DropReason::NoRoom,
         DropReason::SsrcCollision => pb::DropReason::SsrcCollision,
+        DropReason::Policed => pb::DropReason::Policed,
+        DropReason::RtcpPoliced => pb::DropReason::RtcpPoliced,
+        DropReason::EgressPoliced => pb::DropReason::EgressPoliced,
+        DropReason::AuthenticationLimited => pb::DropReason::AuthenticationLimited,
     }
 }
 

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use agw_context::{
-    ActivateKey, Association, CancelKey, ChangeThroughConnection, Command, ContextChoice,
-    ContextId, CryptoChange, DirectedKey, Direction, DscpRule, EcnRule, Family, KeySlot, KeySource,
-    Media, Relation, Release, Remote, RtcpMode, SetTopology, SourcePolicy, StreamId, StreamMode,
-    TerminationId, TopologyChange,
+    ActivateKey, Association, Bandwidth, CancelKey, ChangeThroughConnection, Command,
+    ContextChoice, ContextId, CryptoChange, DirectedKey, Direction, DscpRule, EcnRule, Family,
+    KeySlot, KeySource, Media, Relation, Release, Remote, RtcpGate, RtcpMode, SetTopology,
+    SourcePolicy, StreamId, StreamMode, TerminationId, TopologyChange,
 };
-use agw_relay::Transport;
+use agw_relay::{TrafficLimit, Transport};
 use agw_srtp::{MasterKey, RocOnRekey, SessionParameters, Suite};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -31,6 +31,15 @@ fn octets(master: &MasterKey) -> Vec<u8> {
 }
 
 /// Every field of a stream set to something that is not its default.
+fn limit() -> pb::TrafficLimit {
+    pb::TrafficLimit {
+        sustained_octets_per_s: 10_000,
+        burst_octets: 20_000,
+        peak_octets_per_s: 30_000,
+        peak_tolerance_us: 40_000,
+    }
+}
+
 fn full_stream() -> pb::Stream {
     let crypto = pb::CryptoContext {
         suite: pb::Suite::AeadAes256Gcm.into(),
@@ -76,6 +85,12 @@ fn full_stream() -> pb::Stream {
         }),
         dscp: Some(pb::DiffServ { rule: pb::DscpRule::Set.into(), code_point: Some(46) }),
         ecn: pb::EcnRule::Copy.into(),
+        rtcp_gate: pb::RtcpGate::WithMedia.into(),
+        bandwidth_bps: 80_000,
+        rtcp_bandwidth_bps: 4_000,
+        ingress_limit: Some(limit()),
+        egress_limit: Some(pb::TrafficLimit::default()),
+        latch_once: true,
     }
 }
 
@@ -111,6 +126,17 @@ async fn a_reservation_reaches_the_gateway_with_every_field() {
     assert_eq!(stream.source, Some(SourcePolicy::Latch { within }));
     let marking = (stream.extras.dscp, stream.extras.ecn);
     assert_eq!(marking, (DscpRule::Set(46), EcnRule::Copy));
+    let extras = &stream.extras;
+    assert_eq!((extras.rtcp_gate, extras.latch_once), (RtcpGate::WithMedia, true));
+    let limit = TrafficLimit {
+        sustained_octets_per_s: 10_000,
+        burst_octets: 20_000,
+        peak_octets_per_s: 30_000,
+        peak_tolerance: Duration::from_millis(40),
+    };
+    let expected =
+        Bandwidth { media_bps: 80_000, rtcp_bps: 4_000, ingress: Some(limit), egress: None };
+    assert_eq!(extras.bandwidth, expected);
 }
 
 #[tokio::test]

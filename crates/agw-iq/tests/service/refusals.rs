@@ -163,6 +163,15 @@ async fn a_source_filter_that_is_none_is_refused() {
 }
 
 #[tokio::test]
+async fn a_delay_variation_of_more_than_a_minute_is_refused() {
+    let rig = rig().await;
+    let limit = pb::TrafficLimit { peak_tolerance_us: 60_000_001, ..Default::default() };
+    let error = refused(&rig, |stream| stream.egress_limit = Some(limit)).await;
+    let field = "reserve.streams[0].egress_limit.peak_tolerance_us";
+    check(&error, Code::InvalidArgument, "FIELD_VALUE", 449, field);
+}
+
+#[tokio::test]
 async fn an_address_that_is_none_is_refused() {
     let rig = rig().await;
     for (ip, port, reason, field) in [
@@ -189,10 +198,11 @@ async fn an_address_that_is_none_is_refused() {
 #[tokio::test]
 async fn an_enum_value_of_the_future_is_refused_with_its_path() {
     let rig = rig().await;
-    let cases: [(&str, fn(&mut pb::Stream)); 8] = [
+    let cases: [(&str, fn(&mut pb::Stream)); 9] = [
         ("media", |s| s.media = 77),
         ("transport", |s| s.transport = 77),
         ("rtcp", |s| s.rtcp = 77),
+        ("rtcp_gate", |s| s.rtcp_gate = 77),
         ("mode", |s| s.mode = 77),
         ("source.rule", |s| s.source = Some(pb::SourcePolicy { rule: 77, within_ms: None })),
         ("ingress_crypto.suite", |s| ingress(s).suite = 77),

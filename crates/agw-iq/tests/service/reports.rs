@@ -3,13 +3,14 @@
 use std::time::{Duration, SystemTime};
 
 use agw_context::{
-    Association, CommandError, ContextId, ContextView, Controller, DscpRule, EcnRule, KeySource,
-    KeyView, LocalStream, Media, Refused, Relation, Remote, RtcpMode, SourcePolicy, StreamExtras,
-    StreamId, StreamMode, StreamView, TerminationId, TerminationView,
+    Association, Bandwidth, CommandError, ContextId, ContextView, Controller, DscpRule, EcnRule,
+    KeySource, KeyView, LocalStream, Media, Refused, Relation, Remote, RtcpGate, RtcpMode,
+    SourcePolicy, StreamExtras, StreamId, StreamLimits, StreamMode, StreamView, TerminationId,
+    TerminationView,
 };
 use agw_relay::{
     CryptoSnapshot, EgressId, IngressId, Network, RelayStats, SourceFilter, SourceSnapshot,
-    Traffic, Transport,
+    Traffic, TrafficLimit, TrafficLimits, Transport,
 };
 use agw_rtp::Ssrc;
 use agw_srtp::Suite;
@@ -28,6 +29,24 @@ fn expedited() -> pb::DiffServ {
 
 fn latch() -> pb::SourcePolicy {
     pb::SourcePolicy { rule: pb::SourceRule::Latch.into(), within_ms: Some(3_000) }
+}
+
+fn limit(burst_octets: u64) -> TrafficLimit {
+    TrafficLimit {
+        sustained_octets_per_s: 10,
+        burst_octets,
+        peak_octets_per_s: 30,
+        peak_tolerance: Duration::from_micros(40),
+    }
+}
+
+fn told_limit(burst_octets: u64) -> pb::TrafficLimit {
+    pb::TrafficLimit {
+        sustained_octets_per_s: 10,
+        burst_octets,
+        peak_octets_per_s: 30,
+        peak_tolerance_us: 40,
+    }
 }
 
 fn context(id: u32) -> AuditedContext {
@@ -52,6 +71,13 @@ fn context(id: u32) -> AuditedContext {
             }),
             dscp: DscpRule::Set(46),
             ecn: EcnRule::Copy,
+            rtcp_gate: RtcpGate::Closed,
+            latch_once: true,
+            bandwidth: Bandwidth { media_bps: 80_000, rtcp_bps: 4_000, ..Bandwidth::default() },
+            limits: StreamLimits {
+                ingress: TrafficLimits { rtp: Some(limit(1)), rtcp: Some(limit(2)) },
+                egress: TrafficLimits { rtp: Some(limit(3)), rtcp: None },
+            },
         },
         ingress_key: Some(KeyView {
             source: KeySource::Sdes,
@@ -144,6 +170,14 @@ async fn an_audit_passes_on_its_filter_and_tells_every_value() {
         }),
         dscp: Some(expedited()),
         ecn: pb::EcnRule::Copy.into(),
+        rtcp_gate: pb::RtcpGate::Closed.into(),
+        bandwidth_bps: 80_000,
+        rtcp_bandwidth_bps: 4_000,
+        ingress_limit: Some(told_limit(1)),
+        ingress_rtcp_limit: Some(told_limit(2)),
+        egress_limit: Some(told_limit(3)),
+        egress_rtcp_limit: None,
+        latch_once: true,
     };
     assert_eq!(*stream, expected);
 }

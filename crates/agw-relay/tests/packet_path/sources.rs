@@ -6,10 +6,11 @@ use agw_relay::{
     Command, Component, DropReason, EgressId, IngressExtras, IngressId, IngressSpec, Network,
     Report, SourceFilter, SourceRule, Transport,
 };
-use agw_srtp::Suite;
+use agw_srtp::{EgressKey, Portable, Protector, SessionParameters, Suite};
 
 use crate::support::{
-    ACCESS, ACCESS_RTP, CORE, CORE_RTP, Call, FAR, UE, at, egress_spec, ingress_spec, rtp,
+    ACCESS, ACCESS_RTP, CORE, CORE_RTP, Call, FAR, UE, at, egress_spec, ingress_spec,
+    install_ingress, master, rtp,
 };
 
 const MOVED: &str = "203.0.113.9:7000";
@@ -107,6 +108,43 @@ fn a_filter_takes_the_place_of_the_signalled_address_and_says_who_may_latch() {
     };
     assert_eq!(set(SourceRule::Signalled), [false, true]);
     assert_eq!(set(SourceRule::FirstUntil { until }), [false, true]);
+}
+
+#[test]
+fn a_key_in_its_overlap_moves_nothing_once_the_new_one_was_used() {
+    let suite = Suite::AesCm128HmacSha1_80;
+    let mut call = Call::new(suite);
+    let first = call.seal(&rtp(7, 1, b"x"));
+    call.pass(ACCESS_RTP, UE, &first).unwrap();
+    let [early, late] = [2, 9].map(|sequence| call.seal(&rtp(7, sequence, b"x")));
+    call.command(install_ingress(ACCESS, suite, 9));
+    call.pass(ACCESS_RTP, MOVED, &early).unwrap();
+    assert_eq!(call.learnt(Component::Rtp), Some(at(MOVED)), "the new key was not used yet");
+    let keys = vec![EgressKey::new(master(suite, 9))];
+    call.ue_out = Protector::new(&Portable, keys, SessionParameters::default(), 0).unwrap();
+    let fresh = call.seal(&rtp(7, 3, b"x"));
+    call.pass(ACCESS_RTP, UE, &fresh).unwrap();
+
+    call.pass(ACCESS_RTP, MOVED, &late).unwrap();
+
+    assert_eq!(call.learnt(Component::Rtp), Some(at(UE)));
+}
+
+#[test]
+fn empty_rtp_and_an_unknown_payload_type_keep_a_latch_open_on_both_kinds_of_legs() {
+    for keepalive in [rtp(7, 1, b""), [&[0x80, 20][..], &rtp(7, 1, b"")[2..]].concat()] {
+        let mut call = Call::new(Suite::AesCm128HmacSha1_80);
+        let sealed = call.seal(&keepalive);
+        call.pass(ACCESS_RTP, MOVED, &sealed).unwrap();
+        assert_eq!(call.learnt(Component::Rtp), Some(at(MOVED)));
+
+        let source = SourceRule::FirstUntil { until: call.now + Duration::from_secs(3) };
+        let spec = IngressSpec { source, ..ingress_spec(FAR, Transport::Plain) };
+        call.command(Command::SetIngress(IngressId(FAR), spec));
+        call.pass(CORE_RTP, UE, &keepalive).unwrap();
+        let destination = call.relay.egress(EgressId(FAR)).unwrap().destination_rtp;
+        assert_eq!(destination, Some(at(UE)));
+    }
 }
 
 #[test]

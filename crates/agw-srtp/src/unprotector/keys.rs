@@ -120,5 +120,6 @@ impl<K> Unprotector<K> {
         //# A replaced ingress key MUST open packets until its overlap ends and MUST NOT open any
         //# later.
         self.retired = (until > now).then_some(Retired { keys, sources: old_sources, until });
+        (self.jump, self.has_superseded) = (None, false);
     }
 }

@@ -6,6 +6,7 @@ mod batches;
 mod encryption_flag;
 mod identity;
 mod index_estimate;
+mod jumps;
 mod key_identifiers;
 mod lifetimes;
 mod no_trace_of_failures;

@@ -103,6 +103,8 @@ proptest! {
             match (ours, theirs) {
                 (Ok(ours), Ok(theirs)) => prop_assert_eq!(&ours[..], &theirs[..]),
                 (Err(_), Err(_)) => {}
+                // Theirs is moved by one short tag, ours by two: from here on they differ.
+                (Err(UnprotectError::Unconfirmed), Ok(_)) => return Ok(()),
                 (ours, theirs) => prop_assert!(false, "{ours:?} but {theirs:?}"),
             }
         }

@@ -70,6 +70,9 @@ impl<'a> Bench<'a> {
     }
 
     pub(super) fn carry_out(&mut self, operation: &Operation) -> Result<(), Mismatch> {
+        if self.tally.divergences.contains_key(&Divergence::JumpUnconfirmed) {
+            return Ok(());
+        }
         match *operation {
             Operation::Send { source, step, shape, arrives } => {
                 let source = usize::from(source) % SOURCES.len();
@@ -235,6 +238,9 @@ impl<'a> Bench<'a> {
         theirs: &Result<Vec<u8>, Refusal>,
     ) -> Option<Divergence> {
         let window = self.scenario.window;
+        if *ours == Err(UnprotectError::Unconfirmed) {
+            return Some(Divergence::JumpUnconfirmed);
+        }
         if protocol == Protocol::Srtcp && self.misplaces_identifiers() && ours.is_ok() {
             // Octets of the tag may be those of another key's identifier.
             let seen = matches!(theirs, Err(Refusal::UnknownMki | Refusal::Authentication));
@@ -322,6 +328,7 @@ impl<'a> Bench<'a> {
                 | UnprotectError::KeyExpired,
                 _,
             ) => true,
+            (UnprotectError::Unconfirmed, _) => false,
         }
     }
 

@@ -36,6 +36,9 @@ pub enum Divergence {
     /// zeros; RFC 6188 §3.1 says AES-192, and ours meets its vectors. Each side gets its own
     /// packets then, and only lengths and decisions are compared.
     Aes192Derivation,
+    /// Under a tag of 32 bits an index more than 1,000 ahead takes two packets with ours. The run
+    /// ends there, because the two remember another highest index from then on.
+    JumpUnconfirmed,
 }
 
 /// What a run was made of.

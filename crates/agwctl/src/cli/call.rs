@@ -43,6 +43,9 @@ A call file has all of it, in TOML; options beat the file:
   source_filter = \"192.0.2.0/24 30000-30010\"
   dscp = \"46\"                    # realm, copy
   ecn = \"not_ect\"                # copy
+  latch_once = false
+  rtcp_gate = \"unless_inactive\"  # with_media, open, closed
+  bandwidth_kbps = 80            # as b=AS; without it nothing is limited
   ingress_crypto = \"a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:...\"
   egress_crypto = \"a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:...\"";
 
@@ -72,6 +75,9 @@ pub(crate) struct AddCall {
     /// Where RTCP goes on both legs [default: pair].
     #[arg(long, value_enum, value_name = "RTCP", conflicts_with_all = ["access_rtcp", "core_rtcp"])]
     rtcp: Option<Rtcp>,
+    /// Signalled bandwidth of both legs in kbit/s, as `b=AS`; without it nothing is limited.
+    #[arg(long, value_name = "KBPS")]
+    bandwidth_kbps: Option<u32>,
     /// Realms of both legs [default: access,core].
     #[arg(long, value_name = "ACCESS,CORE", value_parser = realms)]
     realm: Option<[String; 2]>,
@@ -161,6 +167,9 @@ impl AddCall {
                 source_filter: self.access_source_filter,
                 dscp: self.access_dscp,
                 ecn: self.access_ecn,
+                latch_once: None,
+                rtcp_gate: None,
+                bandwidth_kbps: self.bandwidth_kbps,
                 ingress_crypto: self.access_ingress_crypto,
                 egress_crypto: self.access_egress_crypto,
             },
@@ -174,6 +183,9 @@ impl AddCall {
                 source_filter: self.core_source_filter,
                 dscp: self.core_dscp,
                 ecn: self.core_ecn,
+                latch_once: None,
+                rtcp_gate: None,
+                bandwidth_kbps: self.bandwidth_kbps,
                 ingress_crypto: self.core_ingress_crypto,
                 egress_crypto: self.core_egress_crypto,
             },

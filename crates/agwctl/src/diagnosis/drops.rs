@@ -50,6 +50,13 @@ pub(super) const fn meaning(reason: DropReason) -> &'static str {
         }
         DropReason::EgressKeyExpired => "the key of the other leg is used up: re-key",
         DropReason::NoRoom => "too long once sealed",
+        DropReason::Policed | DropReason::RtcpPoliced => {
+            "the peer sends more than the signalled bandwidth allows, or somebody floods the port"
+        }
+        DropReason::EgressPoliced => "the other side sends more than this leg's limit",
+        DropReason::AuthenticationLimited => {
+            "so many tags failed that not every packet is tried: somebody forges"
+        }
         DropReason::SsrcCollision => "another member of the group uses the same SSRC",
     }
 }

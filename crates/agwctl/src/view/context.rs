@@ -54,6 +54,14 @@ pub(crate) struct StreamView {
     source_filter: Option<FilterView>,
     dscp: Option<DscpView>,
     ecn: Option<String>,
+    latch_once: bool,
+    rtcp_gate: Option<String>,
+    bandwidth_bps: Option<u64>,
+    rtcp_bandwidth_bps: Option<u64>,
+    ingress_limit: Option<LimitView>,
+    ingress_rtcp_limit: Option<LimitView>,
+    egress_limit: Option<LimitView>,
+    egress_rtcp_limit: Option<LimitView>,
     local: PairView,
     remote: PairView,
     ingress_key: Option<KeyView>,
@@ -72,6 +80,15 @@ struct SourceView {
 struct DscpView {
     rule: Option<String>,
     code_point: Option<u32>,
+}
+
+/// How much may pass.
+#[derive(Debug, Serialize)]
+struct LimitView {
+    sustained_octets_per_s: u64,
+    burst_octets: u64,
+    peak_octets_per_s: u64,
+    peak_tolerance_us: u32,
 }
 
 #[derive(Debug, Serialize)]
@@ -204,6 +221,14 @@ impl From<pb::StreamInfo> for StreamView {
                 code_point: dscp.code_point,
             }),
             ecn,
+            latch_once: stream.latch_once,
+            rtcp_gate: word(stream.rtcp_gate().as_str_name(), "RTCP_GATE_"),
+            bandwidth_bps: Some(stream.bandwidth_bps).filter(|&bps| bps != 0),
+            rtcp_bandwidth_bps: Some(stream.rtcp_bandwidth_bps).filter(|&bps| bps != 0),
+            ingress_limit: stream.ingress_limit.map(LimitView::from),
+            ingress_rtcp_limit: stream.ingress_rtcp_limit.map(LimitView::from),
+            egress_limit: stream.egress_limit.map(LimitView::from),
+            egress_rtcp_limit: stream.egress_rtcp_limit.map(LimitView::from),
             local: PairView {
                 rtp: address(local.and_then(|local| local.rtp.as_ref())),
                 rtcp: address(local.and_then(|local| local.rtcp.as_ref())),
@@ -228,6 +253,45 @@ impl From<&pb::KeyInfo> for KeyView {
             mkis: key.mkis.iter().map(hex).collect(),
             staged: key.staged,
         }
+    }
+}
+
+impl StreamView {
+    fn limits(&self) -> String {
+        let limits = [
+            ("in", &self.ingress_limit),
+            ("RTCP in", &self.ingress_rtcp_limit),
+            ("out", &self.egress_limit),
+            ("RTCP out", &self.egress_rtcp_limit),
+        ];
+        let words = limits.into_iter().filter_map(|(name, limit)| {
+            limit.as_ref().map(|limit| format!("{name} {}", limit.words()))
+        });
+        dash(Some(words.collect::<Vec<_>>().join("; ")).filter(|words| !words.is_empty()))
+    }
+}
+
+impl From<pb::TrafficLimit> for LimitView {
+    fn from(limit: pb::TrafficLimit) -> Self {
+        let pb::TrafficLimit {
+            sustained_octets_per_s,
+            burst_octets,
+            peak_octets_per_s,
+            peak_tolerance_us,
+        } = limit;
+        Self { sustained_octets_per_s, burst_octets, peak_octets_per_s, peak_tolerance_us }
+    }
+}
+
+impl LimitView {
+    fn words(&self) -> String {
+        let sustained = (self.sustained_octets_per_s != 0).then(|| {
+            format!("{} octets/s, {} at once", self.sustained_octets_per_s, self.burst_octets)
+        });
+        let peak = (self.peak_octets_per_s != 0).then(|| {
+            format!("peak {} octets/s within {} us", self.peak_octets_per_s, self.peak_tolerance_us)
+        });
+        sustained.into_iter().chain(peak).collect::<Vec<_>>().join(", ")
     }
 }
 
@@ -399,13 +463,18 @@ impl StreamView {
             None => dash(dscp.rule.clone()),
             Some(code_point) => format!("{} {code_point}", dash(dscp.rule.clone())),
         });
+        let rtcp = match self.rtcp_gate.as_deref() {
+            None | Some("unless_inactive") => dash(self.rtcp.clone()),
+            Some(gate) => format!("{}, gate {gate}", dash(self.rtcp.clone())),
+        };
         let TerminationView { termination_id, realm, .. } = termination;
         let facts = facts([
             ("termination", format!("{termination_id} in realm {realm}")),
             ("stream", format!("{}, {}", self.stream_id, dash(self.media.clone()))),
             ("transport", dash(self.transport.clone())),
             ("mode", dash(self.mode.clone())),
-            ("RTCP", dash(self.rtcp.clone())),
+            ("RTCP", rtcp),
+            ("limits", self.limits()),
             ("listens to", listens),
             ("marked", format!("DSCP {}, ECN {}", dash(dscp), dash(self.ecn.clone()))),
             ("local", pair(&self.local)),

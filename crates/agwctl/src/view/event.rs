@@ -25,6 +25,7 @@ pub(crate) struct EventView {
     other_termination_id: Option<u32>,
     dropped: Option<bool>,
     octets: Option<u32>,
+    packets: Option<u32>,
 }
 
 /// What an event says beyond its kind.
@@ -37,6 +38,7 @@ struct Details {
     other_termination_id: Option<u32>,
     dropped: Option<bool>,
     octets: Option<u32>,
+    packets: Option<u32>,
 }
 
 impl From<pb::Event> for EventView {
@@ -60,6 +62,7 @@ impl From<pb::Event> for EventView {
             other_termination_id: details.other_termination_id,
             dropped: details.dropped,
             octets: details.octets,
+            packets: details.packets,
         }
     }
 }
@@ -88,8 +91,20 @@ fn describe(kind: Option<&Kind>) -> (&'static str, Details) {
         Some(Kind::MtuExceeded(at)) => {
             ("mtu_exceeded", Details { octets: Some(at.octets), ..Details::default() })
         }
+        Some(Kind::PolicingDrops(drops)) => (
+            "policing_drops",
+            Details { packets: Some(drops.packets), ..direction(drops.direction()) },
+        ),
+        Some(Kind::AuthenticationFailures(failures)) => {
+            ("authentication_failures", packets(failures.packets))
+        }
+        Some(Kind::Replays(replays)) => ("replays", packets(replays.packets)),
         Some(Kind::DrainStarted(_)) => ("drain_started", Details::default()),
     }
+}
+
+fn packets(packets: u32) -> Details {
+    Details { packets: Some(packets), ..Details::default() }
 }
 
 fn collided(collision: &pb::SsrcCollision) -> Details {
@@ -131,6 +146,9 @@ impl EventView {
         }
         if self.dropped == Some(true) {
             line.push_str(" dropped");
+        }
+        if let Some(packets) = self.packets {
+            line.push_str(&format!(" {packets} packets"));
         }
         line
     }

@@ -171,6 +171,8 @@ impl Config {
             "must not be above policy.max_overlap_ms",
         );
         rules.within("policy.latch_gate_ms", policy.latch_gate_ms, 1..=60_000);
+        rules.within("policy.policing_factor", policy.policing_factor.into(), 0..=1_000);
+        rules.within("policy.policing_burst_ms", policy.policing_burst_ms, 100..=60_000);
         rules.within("policy.port_rest_ms", policy.port_rest_ms, 0..=600_000);
     }
 

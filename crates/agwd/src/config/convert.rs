@@ -24,6 +24,8 @@ impl Config {
             default_overlap: Duration::from_millis(policy.default_overlap_ms),
             max_overlap: Duration::from_millis(policy.max_overlap_ms),
             latch_gate: Duration::from_millis(policy.latch_gate_ms),
+            policing_factor: policy.policing_factor,
+            policing_burst: Duration::from_millis(policy.policing_burst_ms),
             port_rest: Duration::from_millis(policy.port_rest_ms),
             listeners,
             event_capacity: limits.events,

@@ -159,6 +159,11 @@ pub struct Policy {
     pub max_overlap_ms: u64,
     /// The time gate of plain legs that learn their source, in milliseconds (TS 23.334 §5.4).
     pub latch_gate_ms: u64,
+    /// How many times its signalled bandwidth a stream may take; 0 is no limit
+    /// (TS 23.334 §6.2.5).
+    pub policing_factor: u32,
+    /// How long it may do so at once, in milliseconds: the depth of its bucket.
+    pub policing_burst_ms: u64,
     /// How long ports rest after release, in milliseconds.
     pub port_rest_ms: u64,
 }
@@ -318,6 +323,8 @@ impl Default for Policy {
             default_overlap_ms: 2_000,
             max_overlap_ms: 60_000,
             latch_gate_ms: 3_000,
+            policing_factor: 3,
+            policing_burst_ms: 2_000,
             port_rest_ms: 10_000,
         }
     }

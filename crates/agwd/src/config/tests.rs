@@ -194,6 +194,8 @@ fn a_broken_rule_names_its_key() {
         ("[policy]\nmax_overlap_ms = 700000\n", "policy.max_overlap_ms"),
         ("[policy]\nmax_overlap_ms = 1\n", "policy.default_overlap_ms"),
         ("[policy]\nlatch_gate_ms = 0\n", "policy.latch_gate_ms"),
+        ("[policy]\npolicing_factor = 1001\n", "policy.policing_factor"),
+        ("[policy]\npolicing_burst_ms = 99\n", "policy.policing_burst_ms"),
         ("[policy]\nport_rest_ms = 600001\n", "policy.port_rest_ms"),
         ("[log]\nfilter = \"agwd=loud\"\n", "log.filter"),
         ("[drain]\ntimeout_s = 100000\n", "drain.timeout_s"),

@@ -1,0 +1,91 @@
+//! What control is told when a leg gets too much, or what it should not.
+
+use std::time::Instant;
+
+use agw_srtp::Engine;
+
+use crate::datagram::Datagram;
+use crate::drop::DropReason;
+use crate::egress::Egress;
+use crate::relay::Relay;
+use crate::report::{Report, Reports};
+use crate::spec::{Component, EgressId, IngressId};
+
+impl<E: Engine> Relay<E> {
+    /// Gives back what a packet was charged that is not the peer's, or was not new.
+    #[cold]
+    pub(crate) fn give_back(
+        &mut self,
+        datagram: &Datagram<'_>,
+        ingress: IngressId,
+        component: Component,
+        reason: DropReason,
+    ) {
+        let is_peers_own = reason == DropReason::IngressGate;
+        if let (false, Some(ingress)) = (is_peers_own, self.ingresses.at_mut(ingress.0)) {
+            ingress.give_back(component, datagram.source, datagram.len);
+        }
+    }
+
+    /// Counts a drop that may be one of many, and tells control when it is.
+    #[cold]
+    pub(crate) fn raise_alarm(&mut self, ingress: IngressId, reason: DropReason, now: Instant) {
+        let report = match reason {
+            DropReason::Authentication => {
+                let packets = self.suspects.failed(ingress, now);
+                packets.map(|packets| Report::AuthenticationFailures { ingress, packets })
+            }
+            DropReason::Replay => {
+                let packets = self.suspects.replayed(ingress, now);
+                packets.map(|packets| Report::Replays { ingress, packets })
+            }
+            DropReason::Policed | DropReason::RtcpPoliced => {
+                let packets = self.ingresses.at_mut(ingress.0).and_then(|at| at.policed(now));
+                packets.map(|packets| Report::Policed { ingress, packets })
+            }
+            DropReason::NoFlow
+            | DropReason::TooLong
+            | DropReason::NotMedia
+            | DropReason::Malformed
+            | DropReason::WrongComponent
+            | DropReason::IngressGate
+            | DropReason::EgressGate
+            | DropReason::WrongSource
+            | DropReason::NoIngressKey
+            | DropReason::UnknownMki
+            | DropReason::TooOld
+            | DropReason::Implausible
+            | DropReason::Unencrypted
+            | DropReason::SourceLimit
+            | DropReason::IngressKeyExpired
+            | DropReason::NoOutput
+            | DropReason::NoDestination
+            | DropReason::RtcpOff
+            | DropReason::NoEgressKey
+            | DropReason::IndexReused
+            | DropReason::EgressTooOld
+            | DropReason::EgressSourceLimit
+            | DropReason::EgressKeyExpired
+            | DropReason::NoRoom
+            | DropReason::SsrcCollision
+            | DropReason::EgressPoliced
+            | DropReason::AuthenticationLimited => None,
+        };
+        if let Some(report) = report {
+            self.reports.push(report);
+        }
+    }
+}
+
+/// Tells control of what was too much to leave, at most once a second.
+#[cold]
+pub(crate) fn egress_policed<K>(
+    id: EgressId,
+    egress: &mut Egress<K>,
+    reports: &mut Reports,
+    now: Instant,
+) {
+    if let Some(packets) = egress.policed(now) {
+        reports.push(Report::EgressPoliced { egress: id, packets });
+    }
+}
