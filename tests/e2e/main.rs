@@ -19,6 +19,8 @@ mod faults;
 #[cfg(test)]
 mod gates;
 #[cfg(test)]
+mod groups;
+#[cfg(test)]
 mod keystream;
 #[cfg(test)]
 mod latching;

@@ -276,6 +276,16 @@ impl Endpoint {
         octets_of(&self.rtp)
     }
 
+    /// The octets of the next datagram at the socket of RTCP.
+    ///
+    /// # Panics
+    ///
+    /// When none comes.
+    #[must_use]
+    pub fn receive_control_octets(&self) -> Vec<u8> {
+        octets_of(self.control_socket())
+    }
+
     /// The next RTCP packet, opened on a secured leg.
     ///
     /// # Panics

@@ -9,6 +9,7 @@ use agw_srtp::Suite;
 
 use crate::command::{Association, KeySource, Media, Remote, RtcpMode, SourcePolicy, StreamMode};
 use crate::extras::StreamExtras;
+use crate::group::GroupView;
 use crate::id::{ContextId, Controller, StreamId, TerminationId};
 use crate::reply::LocalStream;
 
@@ -29,6 +30,8 @@ pub struct ContextView {
     pub associations: Vec<Association>,
     /// The terminations, in order.
     pub terminations: Vec<TerminationView>,
+    /// The groups, in order.
+    pub groups: Vec<GroupView>,
 }
 
 /// A termination as audited.
@@ -103,6 +106,8 @@ pub struct Capabilities {
     pub max_streams: usize,
     /// The most terminations of a context.
     pub max_terminations: usize,
+    /// The most members of a group.
+    pub max_group_members: usize,
     /// How long a replaced ingress key opens packets unless a command says otherwise.
     pub default_overlap: Duration,
     /// Whether session parameters UNENCRYPTED_SRTP and UNENCRYPTED_SRTCP are allowed.

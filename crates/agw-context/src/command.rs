@@ -7,6 +7,7 @@ use agw_relay::Transport;
 use agw_srtp::{EgressKey, IngressKey, RocOnRekey, SessionParameters};
 
 use crate::extras::{StreamExtras, StreamExtrasChange};
+use crate::group::{RemoveGroup, SetGroup};
 use crate::id::{ContextId, StreamId, TerminationId};
 
 /// One procedure of the Iq interface.
@@ -28,6 +29,10 @@ pub enum Command {
     ActivateKey(ActivateKey),
     /// Discard the staged key, as when an offer is rejected (RFC 4568 §7.1.4).
     CancelKey(CancelKey),
+    /// Make, change or re-key a conference's group (TR 33.829 clause 5).
+    SetGroup(Box<SetGroup>),
+    /// End a group that has no members.
+    RemoveGroup(RemoveGroup),
 }
 
 /// Which context a reservation is for.

@@ -56,6 +56,7 @@ impl Transaction<'_, '_> {
                 return Err(invalid(field, rule, Reason::CryptoOnPlainTransport));
             }
         }
+        self.check_members_keys(context, stream, &ingress, &egress, field)?;
         let moved = moves(stream.remote, remote);
         //= tests/spec/iq.md#keys
         //# A new peer address on a secured leg MUST come with a new key.
@@ -150,6 +151,7 @@ impl Transaction<'_, '_> {
         }
         let context_ended = self.context(context)?.terminations.is_empty();
         if context_ended {
+            self.remove_keys_of_groups(context)?;
             //= tests/spec/iq.md#release
             //# A released context MUST be unknown afterwards.
             self.end_context(context);

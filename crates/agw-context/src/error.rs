@@ -4,7 +4,7 @@ use agw_srtp::{KeyError, Suite};
 use thiserror::Error;
 
 use crate::command::Direction;
-use crate::id::{ContextId, StreamId, TerminationId};
+use crate::id::{ContextId, GroupId, StreamId, TerminationId};
 
 /// A transaction that was refused, with the command at fault.
 #[derive(Debug, Error)]
@@ -28,6 +28,9 @@ pub enum CommandError {
     /// The controller named a stream that the termination does not have.
     #[error("stream {1} is not at termination {0}")]
     UnknownStream(TerminationId, StreamId),
+    /// The controller named a group that the context does not have.
+    #[error("group {0} is not in the context")]
+    UnknownGroup(GroupId),
     /// The controller named a realm that is not configured.
     #[error("realm {0:?} is not configured")]
     UnknownRealm(String),
@@ -100,6 +103,8 @@ pub enum Resource {
     Contexts,
     /// Terminations of a context.
     Terminations,
+    /// Members of a group.
+    Members,
     /// Ports of a realm.
     Ports,
     /// File descriptors.
@@ -111,6 +116,7 @@ impl std::fmt::Display for Resource {
         f.write_str(match self {
             Self::Contexts => "contexts",
             Self::Terminations => "terminations",
+            Self::Members => "members of the group",
             Self::Ports => "ports",
             Self::Descriptors => "descriptors",
         })
@@ -126,6 +132,8 @@ pub enum Reason {
     UnknownTermination,
     /// No such stream.
     UnknownStream,
+    /// No such group.
+    UnknownGroup,
     /// No such realm.
     UnknownRealm,
     /// A field is missing.
@@ -158,6 +166,10 @@ pub enum Reason {
     TopologyRefused,
     /// The stream exists already at the termination.
     StreamExists,
+    /// A member of a secured group is not secured.
+    PlainMember,
+    /// The group has members.
+    GroupNotEmpty,
     /// Nothing is staged.
     NothingStaged,
     /// Out of contexts, terminations, ports or descriptors.
@@ -176,6 +188,7 @@ impl Reason {
             Self::UnknownContext => "UNKNOWN_CONTEXT",
             Self::UnknownTermination => "UNKNOWN_TERMINATION",
             Self::UnknownStream => "UNKNOWN_STREAM",
+            Self::UnknownGroup => "UNKNOWN_GROUP",
             Self::UnknownRealm => "UNKNOWN_REALM",
             Self::FieldMissing => "FIELD_MISSING",
             Self::FieldValue => "FIELD_VALUE",
@@ -192,6 +205,8 @@ impl Reason {
             Self::AddressRefused => "ADDRESS_REFUSED",
             Self::TopologyRefused => "TOPOLOGY_REFUSED",
             Self::StreamExists => "STREAM_EXISTS",
+            Self::PlainMember => "PLAIN_MEMBER",
+            Self::GroupNotEmpty => "GROUP_NOT_EMPTY",
             Self::NothingStaged => "NOTHING_STAGED",
             Self::Exhausted => "EXHAUSTED",
             Self::Draining => "DRAINING",
@@ -208,6 +223,7 @@ impl CommandError {
             Self::UnknownContext(_) => Reason::UnknownContext,
             Self::UnknownTermination(..) => Reason::UnknownTermination,
             Self::UnknownStream(..) => Reason::UnknownStream,
+            Self::UnknownGroup(_) => Reason::UnknownGroup,
             Self::UnknownRealm(_) => Reason::UnknownRealm,
             Self::Invalid { reason, .. } => *reason,
             Self::Key { error, .. } => key_reason(error),
@@ -231,6 +247,7 @@ impl CommandError {
             Self::UnknownContext(_) => Some("context_id"),
             Self::UnknownTermination(..) => Some("termination_id"),
             Self::UnknownStream(..) => Some("stream_id"),
+            Self::UnknownGroup(_) => Some("group_id"),
             Self::UnknownRealm(_) => Some("realm"),
             Self::NothingStaged { .. }
             | Self::Exhausted { .. }
@@ -245,13 +262,13 @@ impl CommandError {
         match self {
             Self::UnknownContext(_) => 411,
             Self::UnknownTermination(..) => 430,
-            Self::UnknownStream(..) => 444,
+            Self::UnknownStream(..) | Self::UnknownGroup(_) => 444,
             Self::UnknownRealm(_) | Self::SuiteRefused { .. } | Self::KeyReuse { .. } => 449,
             Self::Invalid { reason: Reason::FieldMissing | Reason::KeyRequired, .. } => 441,
             Self::Invalid { .. } | Self::Key { .. } => 449,
             Self::NothingStaged { .. } => 581,
             Self::Exhausted { what: Resource::Contexts, .. } => 412,
-            Self::Exhausted { what: Resource::Terminations, .. } => 434,
+            Self::Exhausted { what: Resource::Terminations | Resource::Members, .. } => 434,
             Self::Exhausted { .. } => 510,
             Self::Draining => 503,
             Self::PortRefused { .. } => 500,

@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use agw_relay::Component;
 
 use crate::command::Direction;
-use crate::id::{ContextId, StreamId, TerminationId};
+use crate::id::{ContextId, GroupId, StreamId, TerminationId};
 
 /// One event; `sequence` grows by one from 1 at every restart of the gateway.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,6 +107,16 @@ pub enum EventKind {
     Replays {
         /// Packets that had come again in this second when it was told.
         packets: u32,
+    },
+    /// Members of a group have joined or left and it was not re-keyed since: those who manage its
+    /// keys may want to (TR 33.829 §5.1.2).
+    GroupRekeyWanted {
+        /// The group.
+        group: GroupId,
+        /// Members that joined.
+        joined: u32,
+        /// Members that left.
+        left: u32,
     },
     /// The gateway began to drain: no new contexts.
     Draining,

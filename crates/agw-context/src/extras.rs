@@ -1,13 +1,14 @@
 //! What few streams ask for, kept apart so that all others pay for a pointer only.
 
 use agw_relay::{
-    CodePoint, EgressExtras, Gate, IngressExtras, Marking, SourceFilter, TrafficLimit,
+    CodePoint, EgressExtras, EgressId, Gate, IngressExtras, Marking, SourceFilter, TrafficLimit,
     TrafficLimits, Transport,
 };
 
 use crate::checks::{self, invalid};
 use crate::command::{DscpRule, EcnRule, Family, StreamMode};
 use crate::error::{CommandError, Reason};
+use crate::id::GroupId;
 use crate::policy::Policy;
 
 /// What few streams ask for; the default asks for nothing.
@@ -19,6 +20,8 @@ pub struct StreamExtras {
     pub dscp: DscpRule,
     /// What becomes of the ECN field (TS 23.334 §6.2.14).
     pub ecn: EcnRule,
+    /// The group that the stream is a member of, for as long as it lasts (TR 33.829 clause 5).
+    pub group: Option<GroupId>,
     /// When RTCP passes.
     pub rtcp_gate: RtcpGate,
     /// On a secured leg that latches: the first address that has proved itself holds until
@@ -140,8 +143,16 @@ impl StreamExtras {
         family: Family,
         transport: Transport,
     ) -> Result<(), CommandError> {
-        let Self { source_filter, dscp, ecn: _, rtcp_gate: _, latch_once, bandwidth, limits: _ } =
-            self;
+        let Self {
+            source_filter,
+            dscp,
+            ecn: _,
+            rtcp_gate: _,
+            latch_once,
+            bandwidth,
+            limits: _,
+            group: _,
+        } = self;
         checks::dscp(*dscp, field)?;
         if let Some(filter) = source_filter {
             checks::source_filter(filter, &format!("{field}.source_filter"), family)?;
@@ -182,12 +193,17 @@ impl StreamExtras {
         (extras != EgressExtras::default()).then(|| Box::new(extras))
     }
 
-    /// What the receiving half must know; `opposite` is what the leg asks for that packets go to.
-    pub(crate) fn of_ingress(&self, opposite: Option<&Self>) -> Option<Box<IngressExtras>> {
+    /// What the receiving half must know: `group` is the sending state of the group it is in,
+    /// `reads_traffic_class` whether it is copied to where packets go.
+    pub(crate) fn of_ingress(
+        &self,
+        group: Option<EgressId>,
+        reads_traffic_class: bool,
+    ) -> Option<Box<IngressExtras>> {
         let extras = IngressExtras {
             source_filter: self.source_filter,
-            group: None,
-            reads_traffic_class: opposite.is_some_and(|opposite| opposite.marking(0).copies()),
+            group,
+            reads_traffic_class,
             limits: self.limits.ingress,
         };
         (extras != IngressExtras::default()).then(|| Box::new(extras))

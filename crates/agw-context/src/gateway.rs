@@ -15,6 +15,7 @@ use crate::command::{Command, Direction};
 use crate::error::{CommandError, Refused};
 use crate::event::{Event, EventKind, Subject};
 use crate::fingerprint::{Fingerprinter, KeyRegistry};
+use crate::group::Churn;
 use crate::id::{ContextId, Controller, StreamId, TerminationId};
 use crate::log::{EventLog, EventsGone};
 use crate::model::Context;
@@ -39,6 +40,7 @@ pub struct Gateway {
     /// By number of the leg, which are dense.
     leg_owners: Vec<Option<(ContextId, TerminationId, StreamId)>>,
     pub(crate) events: EventLog,
+    pub(crate) churn: Churn,
     pub(crate) draining: bool,
     restart_epoch: u64,
     next_context: u32,
@@ -79,6 +81,7 @@ impl Gateway {
             legs: Numbers::new(rest),
             leg_owners: Vec::new(),
             events: EventLog::new(policy.event_capacity),
+            churn: Churn::default(),
             draining: false,
             restart_epoch,
             next_context: first_context,
@@ -212,6 +215,7 @@ impl Gateway {
             contexts: self.contexts.len(),
             max_streams: self.policy.max_streams,
             max_terminations: self.policy.max_terminations,
+            max_group_members: self.policy.max_group_members,
             default_overlap: self.policy.default_overlap,
             unencrypted_allowed: self.policy.allow_unencrypted,
             restart_epoch: self.restart_epoch,
@@ -276,10 +280,15 @@ impl Gateway {
         if place >= self.leg_owners.len() {
             self.leg_owners.resize(place + 1, None);
         }
-        if let Some(entry) = self.leg_owners.get_mut(place) {
+        self.own_leg(leg, owner);
+        leg
+    }
+
+    /// Makes somebody the owner of a leg, whom its events are about.
+    pub(crate) fn own_leg(&mut self, leg: u32, owner: (ContextId, TerminationId, StreamId)) {
+        if let Some(entry) = self.leg_owners.get_mut(leg as usize) {
             *entry = Some(owner);
         }
-        leg
     }
 
     pub(crate) fn forget_leg(&mut self, leg: u32, now: Instant) {
@@ -330,6 +339,8 @@ impl Transaction<'_, '_> {
             Command::StageKey(stage) => self.stage_key(stage),
             Command::ActivateKey(activate) => self.activate_key(activate),
             Command::CancelKey(cancel) => self.cancel_key(cancel),
+            Command::SetGroup(set) => self.set_group(*set),
+            Command::RemoveGroup(remove) => self.remove_group(remove),
         }
     }
 }

@@ -156,7 +156,8 @@ impl Transaction<'_, '_> {
         self.put_slot(slot, stream)
     }
 
-    fn checked<K: Key>(
+    /// Refuses keys that are wrong by themselves, and tells how to know them again.
+    pub(crate) fn checked<K: Key>(
         &self,
         crypto: &CryptoContext<K>,
         field: &str,
@@ -177,7 +178,7 @@ impl Transaction<'_, '_> {
     ///
     /// A key that was replaced does not come back, and one that stays does not start its counters
     /// anew: either could seal an index twice (RFC 3711 §9.1).
-    fn install_keys(
+    pub(crate) fn install_keys(
         &mut self,
         keys: &mut Keys,
         installed: Installed,

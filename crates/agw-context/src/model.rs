@@ -14,6 +14,7 @@ use crate::audit::{ContextView, StreamView, TerminationView};
 use crate::command::{Direction, Family, Media, Remote, RtcpMode, SourcePolicy, StreamMode};
 use crate::extras::{RtcpGate, StreamExtras};
 use crate::few::Few;
+use crate::group::Groups;
 use crate::held::Keys;
 use crate::id::{ContextId, Controller, StreamId, TerminationId};
 use crate::reply::LocalStream;
@@ -27,6 +28,7 @@ pub(crate) struct Context {
     pub(crate) next_termination: u32,
     pub(crate) topology: Topology,
     pub(crate) terminations: Few<TerminationId, Termination>,
+    pub(crate) groups: Groups,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,9 +78,11 @@ impl Context {
     pub(crate) fn specs(&self) -> BTreeMap<u32, (IngressSpec, EgressSpec)> {
         self.streams()
             .map(|(termination, id, stream)| {
-                let output = self.output(termination, id);
+                let (output, copies) = self.way(termination, id, stream);
+                let group = self.group_of(stream);
                 let of_realm = self.terminations.get(termination).map_or(0, |one| one.dscp);
-                (stream.leg, (stream.ingress_spec(output), stream.egress_spec(of_realm)))
+                let ingress = stream.ingress_spec(output, group, copies);
+                (stream.leg, (ingress, stream.egress_spec(of_realm)))
             })
             .collect()
     }
@@ -101,6 +105,7 @@ impl Context {
             topology: self.topology.pair(),
             associations: self.topology.associations(),
             terminations: terminations.collect(),
+            groups: self.group_views(),
         }
     }
 }
@@ -128,9 +133,13 @@ impl Stream {
         EgressId(self.leg)
     }
 
-    fn ingress_spec(&self, output: Option<&Self>) -> IngressSpec {
-        let none = StreamExtras::default();
-        let (own, opposite) = (self.extras.as_deref(), output.and_then(|to| to.extras.as_deref()));
+    fn ingress_spec(
+        &self,
+        output: Option<EgressId>,
+        group: Option<EgressId>,
+        copies: bool,
+    ) -> IngressSpec {
+        let (own, none) = (self.extras.as_deref(), StreamExtras::default());
         let latches_once = self.extras.as_ref().is_some_and(|extras| extras.latch_once);
         let source = match (self.transport, self.source, self.latch_until) {
             (Transport::Secured, SourcePolicy::Latch { .. }, Some(since)) if latches_once => {
@@ -154,9 +163,9 @@ impl Stream {
                 (RtcpMode::Mux, _) => RtcpIngress::Mux,
                 (RtcpMode::Pair, None) | (RtcpMode::Off, _) => RtcpIngress::Off,
             },
-            output: output.map(Self::egress_id),
+            output,
             reverse: self.egress_id(),
-            extras: own.unwrap_or(&none).of_ingress(opposite),
+            extras: own.unwrap_or(&none).of_ingress(group, copies),
         }
     }
 

@@ -12,6 +12,10 @@ pub struct Policy {
     pub max_contexts: usize,
     /// The most terminations of a context.
     pub max_terminations: usize,
+    /// The most members of a group; they do not count as terminations of the context.
+    pub max_group_members: usize,
+    /// How long changes of a group's membership gather unless a command says otherwise.
+    pub group_rekey_interval: Duration,
     /// The most streams of a termination.
     pub max_streams: usize,
     /// Whether suites without encryption may be used.
@@ -45,6 +49,8 @@ impl Default for Policy {
         Self {
             max_contexts: 10_000,
             max_terminations: 8,
+            max_group_members: 64,
+            group_rekey_interval: Duration::from_secs(10),
             max_streams: 64,
             allow_null: false,
             allow_f8: false,

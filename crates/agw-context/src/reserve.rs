@@ -6,6 +6,7 @@ use crate::checks::{self, invalid};
 use crate::command::{ContextChoice, CryptoChange, Family, Reserve, SourcePolicy, StreamSpec};
 use crate::error::{CommandError, Reason, Resource};
 use crate::few::Few;
+use crate::group::Candidate;
 use crate::held::Keys;
 use crate::id::{ContextId, TerminationId};
 use crate::keys::refuse_crypto;
@@ -21,7 +22,8 @@ impl Transaction<'_, '_> {
         self.check_streams(&streams)?;
         let (realm, address, family) = self.realm_address(realm, family, &streams)?;
         let context = self.choose_context(context, correlation)?;
-        let termination = self.next_termination(context)?;
+        let is_member = streams.iter().any(|stream| stream.extras.group.is_some());
+        let termination = self.next_termination(context, is_member)?;
         let place = Place { context, termination, realm, address, family };
         let (_, outside) = self.gateway.addresses(realm, address)?;
         let dscp = self.gateway.realms.get(realm).and_then(|realm| realm.config.dscp).unwrap_or(0);
@@ -106,10 +108,19 @@ impl Transaction<'_, '_> {
         Ok(existing)
     }
 
-    fn next_termination(&mut self, context: ContextId) -> Result<TerminationId, CommandError> {
+    /// The number of a new termination; members of groups are counted by their groups.
+    fn next_termination(
+        &mut self,
+        context: ContextId,
+        is_member: bool,
+    ) -> Result<TerminationId, CommandError> {
         let most = self.gateway.policy.max_terminations;
         let context = self.context(context)?;
-        if context.terminations.len() >= most {
+        let terminations = &context.terminations;
+        let counts = |at: &&Termination| at.streams.values().all(|one| one.group().is_none());
+        let is_full =
+            || terminations.len() >= most && terminations.values().filter(counts).count() >= most;
+        if !is_member && is_full() {
             return Err(CommandError::Exhausted { what: Resource::Terminations, realm: None });
         }
         let termination = TerminationId(context.next_termination);
@@ -144,6 +155,12 @@ impl Transaction<'_, '_> {
             self.check_remote(remote, &field, place.realm, place.family)?;
         }
         extras.check(field, place.family, transport)?;
+        if let Some(group) = extras.group {
+            let (context, stream) = (place.context, id);
+            let (ingress, egress) = (&ingress, &egress);
+            let candidate = Candidate { context, group, stream, transport, ingress, egress };
+            self.check_member(&candidate, field)?;
+        }
         let source = source.unwrap_or(match transport {
             Transport::Secured => SourcePolicy::Latch { within: None },
             Transport::Plain | Transport::Transparent => SourcePolicy::Signalled,

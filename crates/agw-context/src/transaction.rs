@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
-use agw_relay::{Command as Step, EgressId, IngressId, PortId};
+use agw_relay::{Command as Step, EgressId, EgressSpec, IngressId, PortId};
 
 use crate::command::Direction;
 use crate::error::{CommandError, Resource};
@@ -16,6 +16,7 @@ use crate::event::{EventKind, Subject};
 use crate::few::Few;
 use crate::fingerprint::{Fingerprint, KeyChanges};
 use crate::gateway::Gateway;
+use crate::held::Keys;
 use crate::id::{ContextId, Controller, TerminationId};
 use crate::leg::Place;
 use crate::model::{Context, Stream};
@@ -120,6 +121,7 @@ impl<'a, 'c> Transaction<'a, 'c> {
             next_termination: 1,
             topology: Topology::default(),
             terminations: Few::default(),
+            groups: None,
         };
         self.changed.insert(id, Some(Box::new(context)));
         self.latest = Some(id);
@@ -167,10 +169,14 @@ impl<'a, 'c> Transaction<'a, 'c> {
 
     /// Takes all keys of a stream out of use.
     pub(crate) fn remove_keys_of(&mut self, stream: &Stream) {
-        for keys in [&stream.ingress_keys, &stream.egress_keys] {
-            keys.fingerprints().for_each(|key| self.remove_key(key));
-            keys.used().for_each(|key| self.spend_key(key));
-        }
+        self.retire(&stream.ingress_keys);
+        self.retire(&stream.egress_keys);
+    }
+
+    /// Takes all keys of one direction out of use.
+    pub(crate) fn retire(&mut self, keys: &Keys) {
+        keys.fingerprints().for_each(|key| self.remove_key(key));
+        keys.used().for_each(|key| self.spend_key(key));
     }
 
     /// Gives a change of keys to the packet path.
@@ -226,6 +232,8 @@ impl<'a, 'c> Transaction<'a, 'c> {
             let keys = crypto.remove(&id).unwrap_or_default();
             let (steps, closed) = self.difference(before.as_deref(), after.as_deref(), keys);
             self.announce(id, before.as_deref(), after.as_deref());
+            let (old, new) = (before.as_deref(), after.as_deref());
+            self.gateway.churn.note(id, old, new, self.around.now);
             if let Some(after) = after {
                 self.gateway.contexts.insert(id, after);
             }
@@ -280,10 +288,32 @@ impl<'a, 'c> Transaction<'a, 'c> {
                 steps.push(Step::SetIngress(IngressId(*leg), ingress.clone()));
             }
         }
-        steps.extend(
-            keys.into_iter().filter(|step| leg_of(step).is_some_and(|leg| new.contains_key(&leg))),
-        );
+        // A group's members come first: those that join are given its keys.
+        let groups = self.difference_of_groups(before, after, &mut steps);
+        let is_there = |leg: &u32| new.contains_key(leg) || groups.contains_key(leg);
+        steps.extend(keys.into_iter().filter(|step| leg_of(step).as_ref().is_some_and(is_there)));
         (steps, self.release_ports(before, &new.into_keys().collect()))
+    }
+
+    /// From the groups of one state of a context to those of the next; tells the latter.
+    fn difference_of_groups(
+        &mut self,
+        before: Option<&Context>,
+        after: Option<&Context>,
+        steps: &mut Vec<Step>,
+    ) -> BTreeMap<u32, EgressSpec> {
+        let old = before.map(Context::group_specs).unwrap_or_default();
+        let new = after.map(Context::group_specs).unwrap_or_default();
+        for &leg in old.keys().filter(|leg| !new.contains_key(leg)) {
+            steps.push(Step::RemoveEgress(EgressId(leg)));
+            self.gateway.forget_leg(leg, self.around.now);
+        }
+        for (leg, spec) in &new {
+            if old.get(leg) != Some(spec) {
+                steps.push(Step::SetEgress(EgressId(*leg), spec.clone()));
+            }
+        }
+        new
     }
 
     //= tests/spec/relay.md#ports

@@ -4,8 +4,8 @@ use std::future::Future;
 use std::time::{Duration, SystemTime};
 
 use agw_context::{
-    Capabilities, Command, ContextId, ContextView, Controller, Event, Refused, ReleasedStream,
-    Reply, StreamId, TerminationId,
+    Capabilities, Command, ContextId, ContextView, Controller, Event, GroupId, Refused,
+    ReleasedStream, Reply, StreamId, TerminationId,
 };
 use agw_relay::{EgressSnapshot, IngressSnapshot, RelayStats};
 use thiserror::Error;
@@ -129,6 +129,8 @@ pub struct AuditedContext {
     pub view: ContextView,
     /// Counters by stream, if they were asked for; a stream may be missing here.
     pub statistics: Vec<(TerminationId, StreamId, IngressSnapshot, EgressSnapshot)>,
+    /// Counters by group, if they were asked for; a group may be missing here.
+    pub groups: Vec<(GroupId, EgressSnapshot)>,
 }
 
 /// How to take the gateway out of service (H.248.1 §7.2.8).

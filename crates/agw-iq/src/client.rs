@@ -188,6 +188,32 @@ impl IqClient {
         answer.await?.released.ok_or_else(CallError::incomplete)
     }
 
+    /// Makes, changes or re-keys a conference's group (TR 33.829 clause 5).
+    ///
+    /// # Errors
+    /// [`CallError`] says what is wrong; nothing changed then.
+    pub async fn set_group(&self, group: pb::SetGroup) -> Result<(), CallError> {
+        let transaction_id = self.transaction_id();
+        let request = pb::SetGroupRequest { transaction_id, set_group: Some(group) };
+        let answer = self.transaction(request, |mut service, request| async move {
+            service.set_group(request).await
+        });
+        answer.await.map(drop)
+    }
+
+    /// Ends a group that has no members.
+    ///
+    /// # Errors
+    /// [`CallError`] says what is wrong; nothing changed then.
+    pub async fn remove_group(&self, group: pb::RemoveGroup) -> Result<(), CallError> {
+        let transaction_id = self.transaction_id();
+        let request = pb::RemoveGroupRequest { transaction_id, remove_group: Some(group) };
+        let answer = self.transaction(request, |mut service, request| async move {
+            service.remove_group(request).await
+        });
+        answer.await.map(drop)
+    }
+
     /// Brings a key that waits (RFC 4568 §7.1.4).
     ///
     /// # Errors

@@ -216,9 +216,10 @@ const fn code(reason: Word) -> Code {
 
 const fn gateway_code(reason: Reason) -> Code {
     match reason {
-        Reason::UnknownContext | Reason::UnknownTermination | Reason::UnknownStream => {
-            Code::NotFound
-        }
+        Reason::UnknownContext
+        | Reason::UnknownTermination
+        | Reason::UnknownStream
+        | Reason::UnknownGroup => Code::NotFound,
         Reason::UnknownRealm
         | Reason::FieldMissing
         | Reason::FieldValue
@@ -234,6 +235,8 @@ const fn gateway_code(reason: Reason) -> Code {
         Reason::KeyRequired
         | Reason::SuiteRefused
         | Reason::SessionParameterRefused
+        | Reason::PlainMember
+        | Reason::GroupNotEmpty
         | Reason::NothingStaged => Code::FailedPrecondition,
         Reason::StreamExists => Code::AlreadyExists,
         Reason::Exhausted => Code::ResourceExhausted,

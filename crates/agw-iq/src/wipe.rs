@@ -78,6 +78,13 @@ impl Wipe for pb::Configure {
     }
 }
 
+impl Wipe for pb::SetGroup {
+    fn wipe(&mut self) {
+        self.ingress_crypto.wipe();
+        self.egress_crypto.wipe();
+    }
+}
+
 impl Wipe for pb::StageKey {
     fn wipe(&mut self) {
         match &mut self.key {
@@ -98,12 +105,14 @@ impl Wipe for pb::Command {
             Some(Kind::Reserve(command)) => command.wipe(),
             Some(Kind::Configure(command)) => command.wipe(),
             Some(Kind::StageKey(command)) => command.wipe(),
+            Some(Kind::SetGroup(command)) => command.wipe(),
             Some(
                 Kind::ChangeThroughConnection(_)
                 | Kind::SetTopology(_)
                 | Kind::Release(_)
                 | Kind::ActivateKey(_)
-                | Kind::CancelKey(_),
+                | Kind::CancelKey(_)
+                | Kind::RemoveGroup(_),
             )
             | None => {}
         }
@@ -126,6 +135,7 @@ requests! {
     ReserveAndConfigureConnectionPointRequest: reserve,
     ConfigureConnectionPointRequest: configure,
     StageKeyRequest: stage_key,
+    SetGroupRequest: set_group,
     TransactRequest: commands,
     TransactStreamRequest: commands,
     ChangeThroughConnectionRequest,
@@ -133,4 +143,5 @@ requests! {
     ReleaseRequest,
     ActivateKeyRequest,
     CancelKeyRequest,
+    RemoveGroupRequest,
 }

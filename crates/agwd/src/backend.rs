@@ -20,7 +20,7 @@ use agw_relay::{EgressId, EgressSnapshot, IngressId, IngressSnapshot, RelayStats
 
 use crate::control::{ControlClient, EventPage, Legs, Looking, Stopped, Underway, Which};
 use crate::metrics::Metrics;
-use crate::worker::{Applied, Totals};
+use crate::worker::{Applied, Seen, Totals};
 
 /// Contexts that are looked at together, so that an audit does not hold up calls.
 const AUDIT_CHUNK: usize = 128;
@@ -81,16 +81,19 @@ impl Gateway {
             legs: streams(&audited.view)
                 .map(|(_, stream)| (stream.ingress, stream.egress))
                 .collect(),
+            groups: audited.view.groups.iter().map(|group| group.egress).collect(),
         });
         let looking = self.control.look(asked.collect()).await?;
-        for (audited, Looking(legs)) in contexts.iter_mut().zip(looking) {
-            let legs = legs.await.map_err(|_closed| Unavailable)?;
+        for (audited, Looking(seen)) in contexts.iter_mut().zip(looking) {
+            let Seen { legs, groups } = seen.await.map_err(|_closed| Unavailable)?;
             let found =
                 streams(&audited.view).zip(legs).filter_map(|((termination, stream), leg)| {
                     let (ingress, egress) = leg?;
                     Some((termination.id, stream.id, ingress, egress))
                 });
             audited.statistics = found.collect();
+            let groups = audited.view.groups.iter().zip(groups);
+            audited.groups = groups.filter_map(|(group, seen)| Some((group.id, seen?))).collect();
         }
         Ok(())
     }
@@ -125,8 +128,10 @@ impl Backend for Gateway {
         let mut found = self.find(&controller, &query).await?;
         let more = found.len() > query.limit;
         found.truncate(query.limit);
-        let mut contexts: Vec<_> =
-            found.into_iter().map(|view| AuditedContext { view, statistics: Vec::new() }).collect();
+        let mut contexts: Vec<_> = found
+            .into_iter()
+            .map(|view| AuditedContext { view, statistics: Vec::new(), groups: Vec::new() })
+            .collect();
         if query.statistics {
             self.add_statistics(&mut contexts).await?;
         }

@@ -10,6 +10,7 @@ use agw_context::{
 use agw_srtp::RocOnRekey;
 
 use super::crypto::{direction, overlap, roc, staged_key};
+use super::group::{remove_group, set_group};
 use super::stream::{stream, stream_change, stream_id, stream_mode};
 use super::{MAX_ID_OCTETS, MAX_STREAMS, address, correlation_id};
 use crate::invalid::{InvalidRequest, each};
@@ -31,6 +32,8 @@ pub(crate) fn command(command: &pb::Command) -> Result<(&'static str, Command), 
         Some(Kind::StageKey(command)) => ("stage_key", stage_key(command)),
         Some(Kind::ActivateKey(command)) => ("activate_key", activate_key(command)),
         Some(Kind::CancelKey(command)) => ("cancel_key", cancel_key(command)),
+        Some(Kind::SetGroup(command)) => ("set_group", set_group(command)),
+        Some(Kind::RemoveGroup(command)) => ("remove_group", remove_group(command)),
     };
     Ok((name, result.map_err(|error| error.under(name))?))
 }
@@ -217,7 +220,7 @@ fn key_slot(context: u32, termination: u32, stream: u32) -> Result<KeySlot, Inva
     })
 }
 
-fn context_id(id: u32) -> Result<ContextId, InvalidRequest> {
+pub(super) fn context_id(id: u32) -> Result<ContextId, InvalidRequest> {
     match id {
         0 => Err(InvalidRequest::missing("context_id")),
         id => Ok(ContextId(id)),
@@ -228,11 +231,11 @@ fn termination_id(field: &str, id: u32) -> Result<TerminationId, InvalidRequest>
     optional_termination(id).ok_or_else(|| InvalidRequest::missing(field))
 }
 
-fn optional_termination(id: u32) -> Option<TerminationId> {
+pub(super) fn optional_termination(id: u32) -> Option<TerminationId> {
     Some(TerminationId(id)).filter(|id| id.0 != 0)
 }
 
-fn optional_stream(id: u32) -> Result<Option<StreamId>, InvalidRequest> {
+pub(super) fn optional_stream(id: u32) -> Result<Option<StreamId>, InvalidRequest> {
     match id {
         0 => Ok(None),
         id => stream_id(id).map(Some),

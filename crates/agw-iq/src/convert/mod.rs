@@ -7,6 +7,7 @@ mod address;
 mod bandwidth;
 mod command;
 mod crypto;
+mod group;
 mod marking;
 mod sdes;
 mod stream;
@@ -16,6 +17,7 @@ pub(crate) use command::{
     set_topology, stage_key,
 };
 pub(crate) use crypto::suite_to_wire;
+pub(crate) use group::{remove_group, set_group};
 
 use crate::invalid::InvalidRequest;
 

@@ -9,6 +9,7 @@ use agw_relay::{TrafficLimit, Transport};
 use super::address::{remote, source_filter, source_policy};
 use super::bandwidth::{rtcp_gate, traffic_limit};
 use super::crypto::{DirectionKey, crypto_context};
+use super::group::group_id;
 use super::marking::{dscp_rule, ecn_rule};
 use crate::invalid::{InvalidRequest, optional};
 use crate::pb;
@@ -33,6 +34,7 @@ pub(super) fn stream(stream: &pb::Stream) -> Result<StreamSpec, InvalidRequest> 
         ingress_limit,
         egress_limit,
         latch_once,
+        group_id: group,
     } = stream;
     Ok(StreamSpec {
         id: stream_id(*id)?,
@@ -55,6 +57,7 @@ pub(super) fn stream(stream: &pb::Stream) -> Result<StreamSpec, InvalidRequest> 
                 egress: limit("egress_limit", egress_limit.as_ref())?.flatten(),
             },
             limits: StreamLimits::default(),
+            group: group_id(*group)?,
         },
         ingress: optional("ingress_crypto", ingress_crypto.as_ref(), crypto_context)?,
         egress: optional("egress_crypto", egress_crypto.as_ref(), crypto_context)?,
@@ -154,7 +157,7 @@ fn media(media: i32) -> Result<Media, InvalidRequest> {
     }
 }
 
-fn transport(transport: i32) -> Result<Transport, InvalidRequest> {
+pub(super) fn transport(transport: i32) -> Result<Transport, InvalidRequest> {
     match pb::Transport::try_from(transport) {
         Ok(pb::Transport::Unspecified) => Err(InvalidRequest::missing("transport")),
         Ok(pb::Transport::Plain) => Ok(Transport::Plain),

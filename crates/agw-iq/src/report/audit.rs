@@ -9,6 +9,7 @@ use agw_context::{
 };
 use agw_relay::{SourceFilter, TrafficLimit, Transport};
 
+use super::group::{group_info, group_statistics};
 use super::statistics::{stream_statistics, totals};
 use super::{count, milliseconds, small_count, timestamp};
 use crate::backend::{AuditedContext, Condition, GatewayStatus};
@@ -17,9 +18,17 @@ use crate::pb;
 use crate::reply::{gateway_state, local_stream, socket_address};
 
 pub(crate) fn context_info(context: AuditedContext, now: Instant) -> pb::ContextInfo {
-    let AuditedContext { view, statistics } = context;
-    let ContextView { id, correlation, controller, created, topology, associations, terminations } =
-        view;
+    let AuditedContext { view, statistics, groups: counters } = context;
+    let ContextView {
+        id,
+        correlation,
+        controller,
+        created,
+        topology,
+        associations,
+        terminations,
+        groups,
+    } = view;
     let Controller(controller) = controller;
     let mut info = pb::ContextInfo {
         context_id: id.0,
@@ -32,7 +41,14 @@ pub(crate) fn context_info(context: AuditedContext, now: Instant) -> pb::Context
         }),
         terminations: terminations.into_iter().map(termination_info).collect(),
         associations: associations.into_iter().map(association).collect(),
+        groups: groups.into_iter().map(group_info).collect(),
     };
+    for (group, snapshot) in &counters {
+        let found = info.groups.iter_mut().find(|info| info.group_id == u32::from(group.0));
+        if let Some(info) = found {
+            info.statistics = Some(group_statistics(snapshot));
+        }
+    }
     for (termination, stream, ingress, egress) in &statistics {
         let found = info
             .terminations
@@ -95,6 +111,7 @@ fn stream_info(stream: StreamView) -> pb::StreamInfo {
         latch_once,
         bandwidth,
         limits,
+        group,
     } = extras;
     pb::StreamInfo {
         stream_id: id.0.into(),
@@ -119,6 +136,7 @@ fn stream_info(stream: StreamView) -> pb::StreamInfo {
         egress_limit: limits.egress.rtp.map(traffic_limit),
         egress_rtcp_limit: limits.egress.rtcp.map(traffic_limit),
         latch_once,
+        group_id: group.map_or(0, |group| group.0.into()),
     }
 }
 
@@ -127,7 +145,7 @@ fn remote_address(remote: Remote) -> pb::RemoteAddress {
     pb::RemoteAddress { rtp: Some(socket_address(rtp)), rtcp: rtcp.map(socket_address) }
 }
 
-fn key_info(key: KeyView) -> pb::KeyInfo {
+pub(super) fn key_info(key: KeyView) -> pb::KeyInfo {
     let KeyView { source, suite, mkis, staged } = key;
     pb::KeyInfo {
         source: key_source(source).into(),
@@ -207,7 +225,7 @@ fn media(media: Media) -> pb::Media {
     }
 }
 
-fn transport(transport: Transport) -> pb::Transport {
+pub(super) fn transport(transport: Transport) -> pb::Transport {
     match transport {
         Transport::Plain => pb::Transport::Plain,
         Transport::Secured => pb::Transport::Secured,
@@ -250,6 +268,7 @@ pub(crate) fn capabilities(capabilities: Capabilities) -> pb::Capabilities {
         contexts,
         max_streams,
         max_terminations,
+        max_group_members,
         default_overlap,
         unencrypted_allowed,
         restart_epoch: _,
@@ -266,6 +285,7 @@ pub(crate) fn capabilities(capabilities: Capabilities) -> pb::Capabilities {
         default_overlap_ms: milliseconds(default_overlap),
         unencrypted_allowed,
         max_commands: small_count(MAX_COMMANDS),
+        max_group_members: small_count(max_group_members),
     }
 }
 

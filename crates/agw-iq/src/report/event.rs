@@ -69,6 +69,13 @@ fn kind(kind: &EventKind) -> pb::event::Kind {
             Kind::AuthenticationFailures(pb::AuthenticationFailures { packets: *packets })
         }
         EventKind::Replays { packets } => Kind::Replays(pb::Replays { packets: *packets }),
+        EventKind::GroupRekeyWanted { group, joined, left } => {
+            Kind::GroupRekeyWanted(pb::GroupRekeyWanted {
+                group_id: group.0.into(),
+                joined: *joined,
+                left: *left,
+            })
+        }
         EventKind::Draining => Kind::DrainStarted(pb::DrainStarted {}),
     }
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod audit;
 pub(crate) mod event;
+pub(crate) mod group;
 mod quality;
 pub(crate) mod statistics;
 

@@ -62,7 +62,7 @@ fn egress_statistics(snapshot: &EgressSnapshot, now: Instant) -> pb::EgressStati
     }
 }
 
-fn crypto_state(snapshot: &CryptoSnapshot) -> pb::CryptoState {
+pub(crate) fn crypto_state(snapshot: &CryptoSnapshot) -> pb::CryptoState {
     let CryptoSnapshot { suite, sources } = snapshot;
     let source_state = |source: &SourceSnapshot| {
         let SourceSnapshot { ssrc, roc, highest_sequence, srtcp_index } = source;
@@ -99,7 +99,7 @@ pub(crate) fn totals(totals: &WorkerTotals) -> pb::Totals {
     }
 }
 
-fn traffic(traffic: &Traffic) -> pb::Traffic {
+pub(crate) fn traffic(traffic: &Traffic) -> pb::Traffic {
     let Traffic { packets, octets } = traffic;
     pb::Traffic { packets: *packets, octets: *octets }
 }

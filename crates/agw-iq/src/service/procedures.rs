@@ -114,6 +114,24 @@ impl<B: Backend> IqService for Iq<B> {
         Ok(Response::new(pb::CancelKeyResponse { gateway, context_id }))
     }
 
+    async fn set_group(
+        &self,
+        request: Request<pb::SetGroupRequest>,
+    ) -> Result<Response<pb::SetGroupResponse>, Status> {
+        let context_id = self.done(request, read::SET_GROUP).await?;
+        let gateway = self.gateway();
+        Ok(Response::new(pb::SetGroupResponse { gateway, context_id }))
+    }
+
+    async fn remove_group(
+        &self,
+        request: Request<pb::RemoveGroupRequest>,
+    ) -> Result<Response<pb::RemoveGroupResponse>, Status> {
+        let context_id = self.done(request, read::REMOVE_GROUP).await?;
+        let gateway = self.gateway();
+        Ok(Response::new(pb::RemoveGroupResponse { gateway, context_id }))
+    }
+
     async fn transact(
         &self,
         request: Request<pb::TransactRequest>,

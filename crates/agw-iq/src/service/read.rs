@@ -137,6 +137,26 @@ pub(super) const CANCEL_KEY: Reading<pb::CancelKeyRequest> = Reading {
     },
 };
 
+pub(super) const SET_GROUP: Reading<pb::SetGroupRequest> = Reading {
+    procedure: "SetGroup",
+    read: |pb::SetGroupRequest { transaction_id, set_group }| {
+        one(transaction_id, "set_group", set_group.as_ref(), |set| {
+            if set.latest_context {
+                let rule = "is for Transact and TransactStream";
+                return Err(InvalidRequest::value("latest_context", rule));
+            }
+            convert::set_group(set)
+        })
+    },
+};
+
+pub(super) const REMOVE_GROUP: Reading<pb::RemoveGroupRequest> = Reading {
+    procedure: "RemoveGroup",
+    read: |pb::RemoveGroupRequest { transaction_id, remove_group }| {
+        one(transaction_id, "remove_group", remove_group.as_ref(), convert::remove_group)
+    },
+};
+
 pub(super) const TRANSACT: Reading<pb::TransactRequest> = Reading {
     procedure: "Transact",
     read: |pb::TransactRequest { transaction_id, commands }| many(transaction_id, commands),

@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use agw_context::{
-    ContextId, Controller, Direction, Event, EventKind, StreamId, Subject, TerminationId,
+    ContextId, Controller, Direction, Event, EventKind, GroupId, StreamId, Subject, TerminationId,
 };
 use agw_relay::Component;
 use prost_types::Timestamp;
@@ -59,6 +59,8 @@ async fn every_kind_of_event_is_told_with_its_facts() {
         EventKind::KeyLifetimeExpired { direction },
         EventKind::KeyActivated { direction: Direction::Ingress },
         EventKind::TransmitIndexReused,
+        EventKind::SsrcCollision { ssrc: 77, other: Some(TerminationId(3)), dropped: true },
+        EventKind::GroupRekeyWanted { group: GroupId(4), joined: 6, left: 1 },
         EventKind::Draining,
     ];
     let events = (1..).zip(kinds).map(|(sequence, kind)| Ok(event(sequence, kind))).collect();
@@ -80,6 +82,8 @@ async fn every_kind_of_event_is_told_with_its_facts() {
         Kind::KeyLifetimeExpired(pb::KeyLifetimeExpired { direction: egress }),
         Kind::KeyActivated(pb::KeyActivated { direction: ingress }),
         Kind::TransmitIndexReused(pb::TransmitIndexReused {}),
+        Kind::SsrcCollision(pb::SsrcCollision { ssrc: 77, other_termination_id: 3, dropped: true }),
+        Kind::GroupRekeyWanted(pb::GroupRekeyWanted { group_id: 4, joined: 6, left: 1 }),
         Kind::DrainStarted(pb::DrainStarted {}),
     ];
     let kinds: Vec<Kind> = told.iter().map(|event| event.kind.clone().unwrap()).collect();

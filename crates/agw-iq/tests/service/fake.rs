@@ -118,6 +118,7 @@ impl Backend for Fake {
             contexts: 3,
             max_streams: 64,
             max_terminations: 8,
+            max_group_members: 64,
             default_overlap: Duration::from_millis(2_500),
             unencrypted_allowed: true,
             restart_epoch: EPOCH,
@@ -179,6 +180,11 @@ fn carried_out(command: &Command) -> Completed {
         Command::StageKey(stage) => Reply::Done { context: stage.slot.context },
         Command::ActivateKey(activate) => Reply::Done { context: activate.slot.context },
         Command::CancelKey(cancel) => Reply::Done { context: cancel.slot.context },
+        Command::SetGroup(set) => match set.context {
+            ContextChoice::Existing(context) => Reply::Done { context },
+            ContextChoice::New | ContextChoice::Latest => Reply::Done { context: ContextId(7) },
+        },
+        Command::RemoveGroup(remove) => Reply::Done { context: remove.context },
         Command::Release(release) => return released(release.context),
     };
     Completed { reply, statistics: Vec::new() }

@@ -6,6 +6,7 @@
 mod discovery;
 mod events;
 mod fake;
+mod groups;
 mod procedures;
 mod refusals;
 mod reports;

@@ -91,6 +91,7 @@ fn full_stream() -> pb::Stream {
         ingress_limit: Some(limit()),
         egress_limit: Some(pb::TrafficLimit::default()),
         latch_once: true,
+        group_id: 65_535,
     }
 }
 

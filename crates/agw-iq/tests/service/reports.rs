@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use agw_context::{
     Association, Bandwidth, CommandError, ContextId, ContextView, Controller, DscpRule, EcnRule,
-    KeySource, KeyView, LocalStream, Media, Refused, Relation, Remote, RtcpGate, RtcpMode,
+    GroupId, KeySource, KeyView, LocalStream, Media, Refused, Relation, Remote, RtcpGate, RtcpMode,
     SourcePolicy, StreamExtras, StreamId, StreamLimits, StreamMode, StreamView, TerminationId,
     TerminationView,
 };
@@ -78,6 +78,7 @@ fn context(id: u32) -> AuditedContext {
                 ingress: TrafficLimits { rtp: Some(limit(1)), rtcp: Some(limit(2)) },
                 egress: TrafficLimits { rtp: Some(limit(3)), rtcp: None },
             },
+            group: Some(GroupId(3)),
         },
         ingress_key: Some(KeyView {
             source: KeySource::Sdes,
@@ -102,8 +103,9 @@ fn context(id: u32) -> AuditedContext {
             association(Relation::Isolate, Some(StreamId(3))),
         ],
         terminations: vec![TerminationView { id: TerminationId(1), realm, streams: vec![stream] }],
+        groups: Vec::new(),
     };
-    AuditedContext { view, statistics: Vec::new() }
+    AuditedContext { view, statistics: Vec::new(), groups: Vec::new() }
 }
 
 fn association(relation: Relation, stream: Option<StreamId>) -> Association {
@@ -178,6 +180,7 @@ async fn an_audit_passes_on_its_filter_and_tells_every_value() {
         egress_limit: Some(told_limit(3)),
         egress_rtcp_limit: None,
         latch_once: true,
+        group_id: 3,
     };
     assert_eq!(*stream, expected);
 }

@@ -54,6 +54,12 @@ fn transaction() -> pb::TransactRequest {
         Kind::Release(pb::Release::default()),
         Kind::ActivateKey(pb::ActivateKey::default()),
         Kind::CancelKey(pb::CancelKey::default()),
+        Kind::SetGroup(pb::SetGroup {
+            ingress_crypto: Some(sent::crypto()),
+            egress_crypto: Some(sent::sdes(sent::LINE)),
+            ..pb::SetGroup::default()
+        }),
+        Kind::RemoveGroup(pb::RemoveGroup::default()),
     ];
     let commands = kinds.into_iter().map(sent::command).collect();
     pb::TransactRequest { transaction_id: "t".to_owned(), commands }
@@ -73,7 +79,7 @@ fn a_wiped_request_has_no_key_left() {
     assert!(before.windows(sent::KEY.len()).any(|window| window == sent::KEY));
     request.wipe();
     assert_free_of_keys(&request.encode_to_vec(), "the wiped request");
-    assert_eq!(request.commands.len(), 9);
+    assert_eq!(request.commands.len(), 11);
 }
 
 #[test]

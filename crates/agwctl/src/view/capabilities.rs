@@ -19,6 +19,7 @@ pub(crate) struct CapabilitiesView {
     default_overlap_ms: u64,
     unencrypted_allowed: bool,
     max_commands: u32,
+    max_group_members: u32,
 }
 
 #[derive(Debug, Serialize)]
@@ -56,6 +57,7 @@ impl From<pb::Capabilities> for CapabilitiesView {
             default_overlap_ms: can.default_overlap_ms,
             unencrypted_allowed: can.unencrypted_allowed,
             max_commands: can.max_commands,
+            max_group_members: can.max_group_members,
         }
     }
 }
@@ -69,6 +71,7 @@ impl CapabilitiesView {
             ("MKI", format!("up to {} octets", self.max_mki_octets)),
             ("contexts", format!("{} of {}", self.contexts, self.max_contexts)),
             ("terminations", format!("up to {} of a context", self.max_terminations)),
+            ("group members", format!("up to {} of a group", self.max_group_members)),
             ("streams", format!("up to {} of a termination", self.max_streams)),
             ("commands", format!("up to {} of a transaction", self.max_commands)),
             ("key overlap", format!("{} ms unless told otherwise", self.default_overlap_ms)),

@@ -3,8 +3,9 @@
 use agw_iq::pb;
 use serde::Serialize;
 
+use super::group::GroupView;
 use super::statistics::StatisticsView;
-use super::{address, suite, text, word};
+use super::{address, number, suite, text, word};
 use crate::output::{dash, facts, moment, table};
 
 /// Some contexts.
@@ -23,6 +24,7 @@ pub(crate) struct ContextView {
     topology: Option<[u32; 2]>,
     associations: Vec<AssociationView>,
     pub(crate) terminations: Vec<TerminationView>,
+    groups: Vec<GroupView>,
 }
 
 /// How two terminations hear each other.
@@ -66,6 +68,7 @@ pub(crate) struct StreamView {
     remote: PairView,
     ingress_key: Option<KeyView>,
     egress_key: Option<KeyView>,
+    group_id: Option<u32>,
     pub(crate) statistics: Option<StatisticsView>,
 }
 
@@ -107,7 +110,7 @@ struct PairView {
 
 /// The keys of one direction: all but the secret.
 #[derive(Debug, Serialize)]
-struct KeyView {
+pub(crate) struct KeyView {
     source: Option<String>,
     suite: Option<String>,
     mkis: Vec<String>,
@@ -154,6 +157,7 @@ impl From<pb::ContextInfo> for ContextView {
             topology,
             terminations,
             associations,
+            groups,
         } = context;
         Self {
             context_id,
@@ -163,6 +167,7 @@ impl From<pb::ContextInfo> for ContextView {
             topology: topology.map(|both| [both.from_termination_id, both.to_termination_id]),
             associations: associations.into_iter().map(AssociationView::from).collect(),
             terminations: terminations.into_iter().map(TerminationView::from).collect(),
+            groups: groups.into_iter().map(GroupView::from).collect(),
         }
     }
 }
@@ -237,6 +242,7 @@ impl From<pb::StreamInfo> for StreamView {
                 rtp: address(remote.and_then(|remote| remote.rtp.as_ref())),
                 rtcp: address(remote.and_then(|remote| remote.rtcp.as_ref())),
             },
+            group_id: number(stream.group_id),
             ingress_key: stream.ingress_key.as_ref().map(KeyView::from),
             egress_key: stream.egress_key.as_ref().map(KeyView::from),
             statistics: stream.statistics.map(StatisticsView::from),
@@ -311,7 +317,8 @@ impl FilterView {
 }
 
 impl KeyView {
-    fn words(&self) -> String {
+    /// In words.
+    pub(crate) fn words(&self) -> String {
         let mut words = dash(self.suite.clone());
         if !self.mkis.is_empty() {
             words = format!("{words}, MKI {}", self.mkis.join(" "));
@@ -440,7 +447,12 @@ impl ContextView {
         let streams = self.terminations.iter().flat_map(|termination| {
             termination.streams.iter().map(|stream| stream.table(termination))
         });
-        std::iter::once(facts.to_string()).chain(streams).collect::<Vec<_>>().join("\n")
+        let groups = self.groups.iter().map(GroupView::table);
+        std::iter::once(facts.to_string())
+            .chain(groups)
+            .chain(streams)
+            .collect::<Vec<_>>()
+            .join("\n")
     }
 }
 
@@ -471,6 +483,7 @@ impl StreamView {
         let facts = facts([
             ("termination", format!("{termination_id} in realm {realm}")),
             ("stream", format!("{}, {}", self.stream_id, dash(self.media.clone()))),
+            ("member of", dash(self.group_id.map(|group| format!("group {group}")))),
             ("transport", dash(self.transport.clone())),
             ("mode", dash(self.mode.clone())),
             ("RTCP", rtcp),

@@ -26,6 +26,9 @@ pub(crate) struct EventView {
     dropped: Option<bool>,
     octets: Option<u32>,
     packets: Option<u32>,
+    group_id: Option<u32>,
+    joined: Option<u32>,
+    left: Option<u32>,
 }
 
 /// What an event says beyond its kind.
@@ -39,6 +42,9 @@ struct Details {
     dropped: Option<bool>,
     octets: Option<u32>,
     packets: Option<u32>,
+    group_id: Option<u32>,
+    joined: Option<u32>,
+    left: Option<u32>,
 }
 
 impl From<pb::Event> for EventView {
@@ -63,6 +69,9 @@ impl From<pb::Event> for EventView {
             dropped: details.dropped,
             octets: details.octets,
             packets: details.packets,
+            group_id: details.group_id,
+            joined: details.joined,
+            left: details.left,
         }
     }
 }
@@ -99,6 +108,7 @@ fn describe(kind: Option<&Kind>) -> (&'static str, Details) {
             ("authentication_failures", packets(failures.packets))
         }
         Some(Kind::Replays(replays)) => ("replays", packets(replays.packets)),
+        Some(Kind::GroupRekeyWanted(wanted)) => ("group_rekey_wanted", churned(wanted)),
         Some(Kind::DrainStarted(_)) => ("drain_started", Details::default()),
     }
 }
@@ -113,6 +123,16 @@ fn collided(collision: &pb::SsrcCollision) -> Details {
         ssrc: Some(format!("{ssrc:#010x}")),
         other_termination_id: number(*other_termination_id),
         dropped: Some(*dropped),
+        ..Details::default()
+    }
+}
+
+fn churned(wanted: &pb::GroupRekeyWanted) -> Details {
+    let pb::GroupRekeyWanted { group_id, joined, left } = *wanted;
+    Details {
+        group_id: Some(group_id),
+        joined: Some(joined),
+        left: Some(left),
         ..Details::default()
     }
 }
@@ -143,6 +163,12 @@ impl EventView {
         }
         if let Some(octets) = self.octets {
             line.push_str(&format!(" {octets} octets"));
+        }
+        let counts = [("group", self.group_id), ("joined", self.joined), ("left", self.left)];
+        for (name, count) in counts {
+            if let Some(count) = count {
+                line.push_str(&format!(" {name} {count}"));
+            }
         }
         if self.dropped == Some(true) {
             line.push_str(" dropped");

@@ -6,6 +6,7 @@
 mod capabilities;
 mod context;
 mod event;
+mod group;
 mod quality;
 mod statistics;
 mod status;

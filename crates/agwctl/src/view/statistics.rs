@@ -46,8 +46,9 @@ pub(crate) struct EgressView {
     quality: Option<QualityView>,
 }
 
+/// Key state.
 #[derive(Debug, Serialize)]
-struct CryptoView {
+pub(crate) struct CryptoView {
     suite: Option<String>,
     sources: Vec<SourceStateView>,
 }

@@ -240,7 +240,7 @@ fn audited(view: ContextView, with_statistics: bool) -> AuditedContext {
         let (ingress, egress) = snapshots();
         (termination, stream, ingress, egress)
     });
-    AuditedContext { statistics: statistics.collect(), view }
+    AuditedContext { statistics: statistics.collect(), groups: Vec::new(), view }
 }
 
 fn totals(packets: u64) -> WorkerTotals {

@@ -157,6 +157,7 @@ impl Config {
         let limits = &self.limits;
         rules.within("limits.contexts", limits.contexts as u64, 1..=1_000_000);
         rules.within("limits.terminations", limits.terminations as u64, 2..=64);
+        rules.within("limits.group_members", limits.group_members as u64, 0..=1_000);
         rules.within("limits.streams", limits.streams as u64, 1..=64);
         rules.within("limits.sources", u64::from(limits.sources), 1..=64);
         rules.within("limits.events", limits.events as u64, 1..=10_000_000);
@@ -170,6 +171,8 @@ impl Config {
             "policy.default_overlap_ms",
             "must not be above policy.max_overlap_ms",
         );
+        let interval = policy.group_rekey_interval_ms;
+        rules.within("policy.group_rekey_interval_ms", interval, 0..=600_000);
         rules.within("policy.latch_gate_ms", policy.latch_gate_ms, 1..=60_000);
         rules.within("policy.policing_factor", policy.policing_factor.into(), 0..=1_000);
         rules.within("policy.policing_burst_ms", policy.policing_burst_ms, 100..=60_000);

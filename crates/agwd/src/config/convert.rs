@@ -16,6 +16,8 @@ impl Config {
         Policy {
             max_contexts: limits.contexts,
             max_terminations: limits.terminations,
+            max_group_members: limits.group_members,
+            group_rekey_interval: Duration::from_millis(policy.group_rekey_interval_ms),
             max_streams: limits.streams,
             allow_null: policy.allow_null,
             allow_f8: policy.allow_f8,

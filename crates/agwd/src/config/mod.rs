@@ -134,6 +134,8 @@ pub struct Limits {
     pub contexts: usize,
     /// Terminations of a context.
     pub terminations: usize,
+    /// Members of a conference's group; they do not count as terminations.
+    pub group_members: usize,
     /// Streams of a termination.
     pub streams: usize,
     /// SSRCs of one secured direction, 1 to 64.
@@ -157,6 +159,9 @@ pub struct Policy {
     pub default_overlap_ms: u64,
     /// The longest overlap that a command may ask for, in milliseconds.
     pub max_overlap_ms: u64,
+    /// How long changes of a group's membership gather before they are told together, unless a
+    /// command says otherwise, in milliseconds.
+    pub group_rekey_interval_ms: u64,
     /// The time gate of plain legs that learn their source, in milliseconds (TS 23.334 §5.4).
     pub latch_gate_ms: u64,
     /// How many times its signalled bandwidth a stream may take; 0 is no limit
@@ -310,7 +315,14 @@ impl Default for Control {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { contexts: 10_000, terminations: 8, streams: 64, sources: 64, events: 65_536 }
+        Self {
+            contexts: 10_000,
+            terminations: 8,
+            group_members: 64,
+            streams: 64,
+            sources: 64,
+            events: 65_536,
+        }
     }
 }
 
@@ -322,6 +334,7 @@ impl Default for Policy {
             allow_unencrypted: false,
             default_overlap_ms: 2_000,
             max_overlap_ms: 60_000,
+            group_rekey_interval_ms: 10_000,
             latch_gate_ms: 3_000,
             policing_factor: 3,
             policing_burst_ms: 2_000,

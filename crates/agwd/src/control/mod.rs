@@ -116,7 +116,11 @@ impl Control {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
-                _ = load.tick() => self.weigh(),
+                _ = load.tick() => {
+                    self.weigh();
+                    self.gateway.tell_churn(Instant::now(), SystemTime::now());
+                    self.owners.note(&self.gateway, None);
+                }
                 Some(report) = self.reports.recv() => {
                     self.gateway.handle_report(report, SystemTime::now());
                     self.owners.note(&self.gateway, None);
@@ -249,10 +253,10 @@ impl Control {
 
     async fn look(&mut self, contexts: Vec<Legs>) -> Vec<Looking> {
         let mut looking = Vec::with_capacity(contexts.len());
-        for Legs { context, legs } in contexts {
+        for Legs { context, legs, groups } in contexts {
             let (answer, receiver) = oneshot::channel();
             if let Some(worker) = self.worker_of(context) {
-                worker.give(Order::Look { legs, answer }).await;
+                worker.give(Order::Look { legs, groups, answer }).await;
             }
             looking.push(Looking(receiver));
         }

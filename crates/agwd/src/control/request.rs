@@ -5,9 +5,9 @@ use tokio::sync::oneshot;
 use agw_context::{
     Capabilities, Command, ContextId, ContextView, Controller, Event, EventsGone, Refused, Reply,
 };
-use agw_relay::{EgressId, EgressSnapshot, IngressId, IngressSnapshot};
+use agw_relay::{EgressId, IngressId};
 
-use crate::worker::{Applied, Totals};
+use crate::worker::{Applied, Seen, Totals};
 
 /// A request with the place for its answer.
 pub(crate) enum Request {
@@ -60,12 +60,12 @@ pub(crate) struct Legs {
     pub(crate) context: ContextId,
     /// Its legs.
     pub(crate) legs: Vec<(IngressId, EgressId)>,
+    /// The sending states of its groups.
+    pub(crate) groups: Vec<EgressId>,
 }
 
-/// The state of a context's legs, in the order asked for, once its worker has looked.
-pub(crate) struct Looking(
-    pub(crate) oneshot::Receiver<Vec<Option<(IngressSnapshot, EgressSnapshot)>>>,
-);
+/// The state of a context's legs and groups, in the order asked for, once its worker has looked.
+pub(crate) struct Looking(pub(crate) oneshot::Receiver<Seen>);
 
 /// Some events.
 #[derive(Debug)]

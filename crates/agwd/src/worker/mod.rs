@@ -30,7 +30,7 @@ use agw_relay::{
 use agw_simd::AnyEngine;
 
 pub(crate) use handle::{StartOptions, WorkerHandle, start};
-pub(crate) use order::{Applied, Assignment, Order, Totals};
+pub(crate) use order::{Applied, Assignment, Order, Seen, Totals};
 use refusal::refusal;
 
 /// The longest that a worker sleeps, so that its heartbeat can be seen.
@@ -175,12 +175,14 @@ impl<I: PacketIo> Worker<I> {
         {
             match order {
                 Order::Apply(assignment) => self.apply(assignment, now),
-                Order::Look { legs, answer } => {
+                Order::Look { legs, groups, answer } => {
                     let look = |&(ingress, egress): &_| {
                         Some((self.relay.ingress(ingress)?, self.relay.egress(egress)?))
                     };
                     // Nobody waits any more: the audit was given up.
-                    let _ = answer.send(legs.iter().map(look).collect());
+                    let legs = legs.iter().map(look).collect();
+                    let groups = groups.iter().map(|&group| self.relay.egress(group)).collect();
+                    let _ = answer.send(Seen { legs, groups });
                 }
                 Order::Count { answer } => {
                     let _ = answer.send(self.totals());

@@ -12,11 +12,8 @@ use agw_relay::{
 pub(crate) enum Order<Port> {
     /// Change flows and ports.
     Apply(Assignment<Port>),
-    /// Copy out the state of legs; a leg that is not there any more is `None`.
-    Look {
-        legs: Vec<(IngressId, EgressId)>,
-        answer: oneshot::Sender<Vec<Option<(IngressSnapshot, EgressSnapshot)>>>,
-    },
+    /// Copy out the state of legs and groups.
+    Look { legs: Vec<(IngressId, EgressId)>, groups: Vec<EgressId>, answer: oneshot::Sender<Seen> },
     /// Copy out the counters.
     Count { answer: oneshot::Sender<Totals> },
     /// End the thread; keys are wiped with the flows.
@@ -35,6 +32,13 @@ pub(crate) struct Assignment<Port> {
     pub(crate) closed: Vec<PortId>,
     /// Told when all is in force.
     pub(crate) done: oneshot::Sender<Applied>,
+}
+
+/// The state of legs and groups in the order asked for; what is not there any more is `None`.
+#[derive(Debug)]
+pub(crate) struct Seen {
+    pub(crate) legs: Vec<Option<(IngressSnapshot, EgressSnapshot)>>,
+    pub(crate) groups: Vec<Option<EgressSnapshot>>,
 }
 
 /// What came of an [`Assignment`].

@@ -162,9 +162,9 @@ fn what_the_kernel_refuses_is_charged_to_the_sending_half() {
     let totals = rig.count();
     assert_eq!((totals.relay.refused, totals.io.send_errors.total()), (1, 1));
     let (answer, mut looked) = oneshot::channel();
-    rig.order(Order::Look { legs: vec![(IngressId(0), EgressId(1))], answer });
+    rig.order(Order::Look { legs: vec![(IngressId(0), EgressId(1))], groups: Vec::new(), answer });
     rig.round();
-    let legs = looked.try_recv().expect("looked within the round");
+    let legs = looked.try_recv().expect("looked within the round").legs;
     let (ingress, egress) = legs[0].as_ref().expect("a leg");
     assert_eq!((ingress.stats.forwarded.packets, egress.stats.refused), (1, 1));
 }
@@ -203,9 +203,9 @@ fn removal_tells_the_last_state_and_closes_the_port() {
     assert_eq!(applied.egresses[0].0, EgressId(0));
     assert!(!rig.apply(&[(0, 4000)], Vec::new(), &[]).failed);
     let (answer, mut looked) = oneshot::channel();
-    rig.order(Order::Look { legs: vec![(IngressId(0), EgressId(0))], answer });
+    rig.order(Order::Look { legs: vec![(IngressId(0), EgressId(0))], groups: Vec::new(), answer });
     rig.round();
-    assert_eq!(looked.try_recv().expect("looked"), [None]);
+    assert_eq!(looked.try_recv().expect("looked").legs, [None]);
 }
 
 #[test]

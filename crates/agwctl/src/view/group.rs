@@ -1,0 +1,88 @@
+//! Groups of conferences.
+
+use agw_iq::pb;
+use serde::Serialize;
+
+use super::context::KeyView;
+use super::statistics::CryptoView;
+use super::{TrafficView, word};
+use crate::output::{dash, facts};
+
+/// A group.
+#[derive(Debug, Serialize)]
+pub(crate) struct GroupView {
+    group_id: u32,
+    stream_id: u32,
+    focus_termination_id: u32,
+    transport: Option<String>,
+    ssrc_rule: Option<String>,
+    rekey_interval_ms: Option<u32>,
+    max_members: u32,
+    member_termination_ids: Vec<u32>,
+    egress_key: Option<KeyView>,
+    ingress_key: Option<KeyView>,
+    statistics: Option<GroupStatisticsView>,
+}
+
+#[derive(Debug, Serialize)]
+struct GroupStatisticsView {
+    sent: TrafficView,
+    sent_rtcp: TrafficView,
+    crypto: Option<CryptoView>,
+    ssrcs: u64,
+    ssrc_collisions: u64,
+}
+
+impl From<pb::GroupInfo> for GroupView {
+    fn from(group: pb::GroupInfo) -> Self {
+        let statistics = |statistics: pb::GroupStatistics| GroupStatisticsView {
+            sent: statistics.sent.into(),
+            sent_rtcp: statistics.sent_rtcp.into(),
+            crypto: statistics.crypto.as_ref().map(CryptoView::from),
+            ssrcs: statistics.ssrcs,
+            ssrc_collisions: statistics.ssrc_collisions,
+        };
+        Self {
+            group_id: group.group_id,
+            stream_id: group.stream_id,
+            focus_termination_id: group.focus_termination_id,
+            transport: word(group.transport().as_str_name(), "TRANSPORT_"),
+            ssrc_rule: word(group.ssrc_rule().as_str_name(), "SSRC_RULE_"),
+            rekey_interval_ms: group.rekey_interval_ms,
+            max_members: group.max_members,
+            egress_key: group.egress_key.as_ref().map(KeyView::from),
+            ingress_key: group.ingress_key.as_ref().map(KeyView::from),
+            statistics: group.statistics.map(statistics),
+            member_termination_ids: group.member_termination_ids,
+        }
+    }
+}
+
+impl GroupView {
+    /// As a table.
+    pub(crate) fn table(&self) -> String {
+        let key = |key: &Option<KeyView>| dash(key.as_ref().map(KeyView::words));
+        let members: Vec<String> = self.member_termination_ids.iter().map(u32::to_string).collect();
+        let told = match self.rekey_interval_ms {
+            None => "never".to_owned(),
+            Some(interval) => format!("those of {interval} ms together"),
+        };
+        let sent = self.statistics.as_ref().map(|statistics| {
+            let GroupStatisticsView { sent, ssrc_collisions, .. } = statistics;
+            format!("{} packets, {ssrc_collisions} SSRC collisions", sent.packets)
+        });
+        let facts = facts([
+            ("group", format!("{} of stream {}", self.group_id, self.stream_id)),
+            ("focus", format!("termination {}", self.focus_termination_id)),
+            ("members", format!("{} of {}", members.len(), self.max_members)),
+            ("terminations", dash(Some(members.join(", ")).filter(|text| !text.is_empty()))),
+            ("transport", dash(self.transport.clone())),
+            ("SSRC twice", dash(self.ssrc_rule.clone())),
+            ("changes told", told),
+            ("members' key", key(&self.ingress_key)),
+            ("egress key", key(&self.egress_key)),
+            ("sent", dash(sent)),
+        ]);
+        facts.to_string()
+    }
+}
