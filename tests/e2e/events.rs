@@ -17,6 +17,11 @@ impl Listener {
         Self::after(gateway, Some(0), 0)
     }
 
+    /// A subscription that stands.
+    pub(crate) const fn new(events: Streaming<pb::SubscribeEventsResponse>) -> Self {
+        Self { events }
+    }
+
     fn after(gateway: &Gateway, after: Option<u64>, epoch: u64) -> Self {
         let events = gateway.wait(gateway.iq.events(after, epoch)).expect("a subscription");
         Self { events }

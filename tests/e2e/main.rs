@@ -51,6 +51,7 @@ mod secrecy;
 mod source_filter;
 #[cfg(test)]
 mod staged;
+mod supervision;
 #[cfg(test)]
 mod switching;
 #[cfg(test)]

@@ -8,19 +8,19 @@ use agw_iq::client::{CallError, IqClient, Tls};
 use agw_tests::{Call, Gateway, Leg, Side, api};
 use rcgen::{
     BasicConstraints, Certificate, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa,
-    Issuer, KeyPair,
+    Issuer, KeyPair, SanType,
 };
 use tempfile::TempDir;
 use tonic::Code;
 
 /// A certificate authority.
-struct Authority {
+pub(crate) struct Authority {
     issuer: Issuer<'static, KeyPair>,
     certificate: Certificate,
 }
 
 impl Authority {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut parameters = CertificateParams::new(Vec::new()).expect("parameters");
         parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         parameters.distinguished_name.push(DnType::CommonName, "agw test authority");
@@ -31,8 +31,13 @@ impl Authority {
 
     /// A certificate with its key, in PEM.
     fn issue(&self, name: &str, purpose: ExtendedKeyUsagePurpose) -> (String, String) {
-        let names = vec![name.to_owned(), "127.0.0.1".to_owned()];
+        let mut names = vec!["127.0.0.1".to_owned()];
+        names.extend((!name.contains("://")).then(|| name.to_owned()));
         let mut parameters = CertificateParams::new(names).expect("parameters");
+        if name.contains("://") {
+            let uri = name.try_into().expect("a URI");
+            parameters.subject_alt_names.push(SanType::URI(uri));
+        }
         parameters.distinguished_name.push(DnType::CommonName, name);
         parameters.extended_key_usages = vec![purpose];
         let key = KeyPair::generate().expect("a key");
@@ -41,7 +46,7 @@ impl Authority {
     }
 
     /// What a controller shows and whom it trusts.
-    fn controller(&self, name: &str, trusted: &Self) -> Tls {
+    pub(crate) fn controller(&self, name: &str, trusted: &Self) -> Tls {
         let (certificate_pem, key_pem) = self.issue(name, ExtendedKeyUsagePurpose::ClientAuth);
         let authority_pem = trusted.certificate.pem();
         Tls { authority_pem, certificate_pem, key_pem, server_name: None }
@@ -115,13 +120,23 @@ fn certificates_are_read_again_on_sighup() {
 
 /// A gateway with certificates, and a controller of that name.
 fn gateway(authority: &Authority, controller: &str) -> Gateway {
-    let directory: TempDir = agw_tests::directory();
+    gateway_with(agw_tests::directory(), authority, controller, &[])
+}
+
+/// A gateway with certificates and other settings, and a controller of that name.
+pub(crate) fn gateway_with(
+    directory: TempDir,
+    authority: &Authority,
+    controller: &str,
+    others: &[&str],
+) -> Gateway {
     authority.equip(directory.path(), authority);
     let path = |name: &str| directory.path().join(name).display().to_string();
     let settings =
         [("certificate", "server.pem"), ("private_key", "server.key"), ("client_ca", "ca.pem")]
             .map(|(key, file)| format!("iq.tls.{key}={}", path(file)));
-    let settings: Vec<&str> = settings.iter().map(String::as_str).collect();
+    let settings: Vec<&str> =
+        settings.iter().map(String::as_str).chain(others.iter().copied()).collect();
     let tls = authority.controller(controller, authority);
     Gateway::over(directory, &settings, "https", Some(tls))
 }

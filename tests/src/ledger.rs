@@ -60,6 +60,19 @@ impl Ledger {
         String::from_utf8_lossy(&answer).into_owned()
     }
 
+    /// Waits until the metrics have a line.
+    ///
+    /// # Panics
+    ///
+    /// When it does not come.
+    pub fn await_line(&self, line: &str) {
+        let deadline = Instant::now() + PATIENCE;
+        while !self.page("/metrics").lines().any(|told| told == line) {
+            assert!(Instant::now() < deadline, "no line {line:?}");
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
     /// The counters as they are told now.
     #[must_use]
     pub fn read(&self) -> Entry {

@@ -12,6 +12,7 @@ use crate::extras::StreamExtras;
 use crate::group::GroupView;
 use crate::id::{ContextId, Controller, StreamId, TerminationId};
 use crate::reply::LocalStream;
+use crate::supervision::SupervisionPolicy;
 
 /// A context as audited.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +25,8 @@ pub struct ContextView {
     pub controller: Controller,
     /// When, by the wall clock.
     pub created: SystemTime,
+    /// Since when it has no controller, by the wall clock; `None` if it has one.
+    pub orphaned: Option<SystemTime>,
     /// The two terminations that hear each other, once there are two.
     pub topology: Option<(TerminationId, TerminationId)>,
     /// Who hears whom, in the order in which it was asked for.
@@ -41,6 +44,8 @@ pub struct TerminationView {
     pub id: TerminationId,
     /// Its realm.
     pub realm: String,
+    /// The period of its heartbeats, if it has any.
+    pub heartbeat: Option<Duration>,
     /// Its streams, in order.
     pub streams: Vec<StreamView>,
 }
@@ -112,6 +117,8 @@ pub struct Capabilities {
     pub default_overlap: Duration,
     /// Whether session parameters UNENCRYPTED_SRTP and UNENCRYPTED_SRTCP are allowed.
     pub unencrypted_allowed: bool,
+    /// When calls are asked about and released unasked.
+    pub supervision: SupervisionPolicy,
     /// A number that is new at every start, so that a controller knows that state was lost.
     pub restart_epoch: u64,
     /// Whether the gateway drains.

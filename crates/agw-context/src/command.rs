@@ -57,6 +57,9 @@ pub struct Reserve {
     pub realm: Option<String>,
     /// The address family; `None` takes that of the remote address, else the realm's first.
     pub family: Option<Family>,
+    /// How often the controller is asked whether it still knows the termination, 1 s to 24 h;
+    /// `None` is never (TS 23.334 §6.2.6).
+    pub heartbeat: Option<Duration>,
     /// One to 64 streams.
     pub streams: Vec<StreamSpec>,
 }

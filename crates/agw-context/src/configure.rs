@@ -24,7 +24,7 @@ impl Transaction<'_, '_> {
         let mut changed = self.termination(context, termination)?.clone();
         for (position, change) in streams.into_iter().enumerate() {
             let unknown = CommandError::UnknownStream(termination, change.id);
-            let (realm, family) = (changed.realm, changed.family);
+            let (realm, family) = (changed.realm(), changed.family);
             let stream = changed.streams.get_mut(change.id).ok_or(unknown)?;
             let field = format!("streams[{position}]");
             if let Some(remote) = &change.remote {

@@ -4,7 +4,7 @@ use agw_srtp::{KeyError, Suite};
 use thiserror::Error;
 
 use crate::command::Direction;
-use crate::id::{ContextId, GroupId, StreamId, TerminationId};
+use crate::id::{ContextId, Controller, GroupId, StreamId, TerminationId};
 
 /// A transaction that was refused, with the command at fault.
 #[derive(Debug, Error)]
@@ -83,6 +83,12 @@ pub enum CommandError {
         /// The realm, if it is about one.
         realm: Option<String>,
     },
+    /// The context has a controller: there is nothing to adopt.
+    #[error("context {0} has its controller")]
+    NotOrphaned(ContextId),
+    /// Policy does not let this controller take over from that one.
+    #[error("contexts of {:?} may not be taken over", .0.0)]
+    AdoptionRefused(Controller),
     /// The gateway is draining and takes no new contexts: try another gateway.
     #[error("the gateway is draining and takes no new contexts")]
     Draining,
@@ -176,6 +182,10 @@ pub enum Reason {
     Exhausted,
     /// The gateway is draining.
     Draining,
+    /// The context has its controller.
+    NotOrphaned,
+    /// Policy does not allow the adoption.
+    AdoptionRefused,
     /// The operating system refused.
     System,
 }
@@ -210,6 +220,8 @@ impl Reason {
             Self::NothingStaged => "NOTHING_STAGED",
             Self::Exhausted => "EXHAUSTED",
             Self::Draining => "DRAINING",
+            Self::NotOrphaned => "NOT_ORPHANED",
+            Self::AdoptionRefused => "ADOPTION_REFUSED",
             Self::System => "SYSTEM",
         }
     }
@@ -232,6 +244,8 @@ impl CommandError {
             Self::NothingStaged { .. } => Reason::NothingStaged,
             Self::Exhausted { .. } => Reason::Exhausted,
             Self::Draining => Reason::Draining,
+            Self::NotOrphaned(_) => Reason::NotOrphaned,
+            Self::AdoptionRefused(_) => Reason::AdoptionRefused,
             Self::PortRefused { .. } => Reason::System,
         }
     }
@@ -245,6 +259,8 @@ impl CommandError {
             | Self::SuiteRefused { field, .. }
             | Self::KeyReuse { field } => Some(field),
             Self::UnknownContext(_) => Some("context_id"),
+            Self::NotOrphaned(_) => Some("context_ids"),
+            Self::AdoptionRefused(_) => Some("orphans_of"),
             Self::UnknownTermination(..) => Some("termination_id"),
             Self::UnknownStream(..) => Some("stream_id"),
             Self::UnknownGroup(_) => Some("group_id"),
@@ -271,6 +287,8 @@ impl CommandError {
             Self::Exhausted { what: Resource::Terminations | Resource::Members, .. } => 434,
             Self::Exhausted { .. } => 510,
             Self::Draining => 503,
+            Self::NotOrphaned(_) => 500,
+            Self::AdoptionRefused(_) => 504,
             Self::PortRefused { .. } => 500,
         }
     }

@@ -7,7 +7,8 @@ use std::time::SystemTime;
 use agw_relay::Component;
 
 use crate::command::Direction;
-use crate::id::{ContextId, GroupId, StreamId, TerminationId};
+use crate::id::{ContextId, Controller, GroupId, StreamId, TerminationId};
+use crate::supervision::ReleaseCause;
 
 /// One event; `sequence` grows by one from 1 at every restart of the gateway.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,8 +30,10 @@ pub struct Subject {
     pub context: ContextId,
     /// The controller's name for the call.
     pub correlation: Option<Arc<str>>,
-    /// The stream, unless it is about the whole context.
-    pub stream: Option<(TerminationId, StreamId)>,
+    /// The termination, unless it is about the whole context.
+    pub termination: Option<TerminationId>,
+    /// The stream, unless it is about the whole termination.
+    pub stream: Option<StreamId>,
 }
 
 /// What happened.
@@ -120,4 +123,24 @@ pub enum EventKind {
     },
     /// The gateway began to drain: no new contexts.
     Draining,
+    /// Does the controller still know this termination? It confirms it, or the termination hangs
+    /// (TS 23.334 §6.2.6, H.248.36).
+    TerminationHeartbeat,
+    /// The gateway itself releases the context or termination.
+    ReleasedByGateway {
+        /// Why.
+        cause: ReleaseCause,
+    },
+    /// The context's controller is lost; media goes on.
+    ContextOrphaned {
+        /// The controller.
+        controller: Controller,
+    },
+    /// Another controller took the context over, or its own came back.
+    ContextAdopted {
+        /// Whose it was.
+        from: Controller,
+        /// Whose it is now.
+        to: Controller,
+    },
 }

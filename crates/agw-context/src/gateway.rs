@@ -24,6 +24,7 @@ use crate::policy::Policy;
 use crate::realm::{Realm, RealmConfig};
 use crate::reply::Reply;
 use crate::setup::{SetupError, check_realms};
+use crate::supervision::Supervisor;
 use crate::transaction::{Circumstances, Transaction, Work};
 
 /// The control side of a media gateway: every context, and the only way to change one.
@@ -33,7 +34,7 @@ pub struct Gateway {
     /// Boxed: contexts come in order of their numbers, which leaves nodes half empty.
     pub(crate) contexts: BTreeMap<ContextId, Box<Context>>,
     /// Who owns contexts, each once.
-    controllers: BTreeSet<Arc<Controller>>,
+    pub(crate) controllers: BTreeSet<Arc<Controller>>,
     pub(crate) keys: KeyRegistry,
     pub(crate) fingerprinter: Fingerprinter,
     pub(crate) legs: Numbers,
@@ -41,6 +42,7 @@ pub struct Gateway {
     leg_owners: Vec<Option<(ContextId, TerminationId, StreamId)>>,
     pub(crate) events: EventLog,
     pub(crate) churn: Churn,
+    pub(crate) supervisor: Supervisor,
     pub(crate) draining: bool,
     restart_epoch: u64,
     next_context: u32,
@@ -82,6 +84,7 @@ impl Gateway {
             leg_owners: Vec::new(),
             events: EventLog::new(policy.event_capacity),
             churn: Churn::default(),
+            supervisor: Supervisor::default(),
             draining: false,
             restart_epoch,
             next_context: first_context,
@@ -154,8 +157,9 @@ impl Gateway {
             self.staged_key_came_in_force(context, termination, stream, direction);
         }
         let correlation = self.contexts.get(&context).and_then(|c| c.correlation.clone());
-        let stream = Some((termination, stream));
-        self.events.push(at, Some(Subject { context, correlation, stream }), kind);
+        let (termination, stream) = (Some(termination), Some(stream));
+        let subject = Subject { context, correlation, termination, stream };
+        self.events.push(at, Some(subject), kind);
     }
 
     /// The events after number `after`, at most `limit`, oldest first.
@@ -177,7 +181,7 @@ impl Gateway {
     pub fn context(&self, controller: &Controller, id: ContextId) -> Option<ContextView> {
         let context = self.contexts.get(&id)?;
         let visible = controller.may_touch(&context.controller);
-        visible.then(|| context.view(id, |realm| self.realm_name(realm)))
+        visible.then(|| self.view(id, context))
     }
 
     /// The contexts after one that the controller may see, by number, at most `limit`.
@@ -193,8 +197,13 @@ impl Gateway {
             .range((from, Bound::Unbounded))
             .filter(|(_, context)| controller.may_touch(&context.controller))
             .take(limit)
-            .map(|(&id, context)| context.view(id, |realm| self.realm_name(realm)))
+            .map(|(&id, context)| self.view(id, context))
             .collect()
+    }
+
+    fn view(&self, id: ContextId, context: &Context) -> ContextView {
+        let orphaned = self.supervisor.orphan(id).map(|orphan| orphan.at);
+        context.view(id, orphaned, |realm| self.realm_name(realm))
     }
 
     /// Contexts now.
@@ -218,6 +227,7 @@ impl Gateway {
             max_group_members: self.policy.max_group_members,
             default_overlap: self.policy.default_overlap,
             unencrypted_allowed: self.policy.allow_unencrypted,
+            supervision: self.policy.supervision.clone(),
             restart_epoch: self.restart_epoch,
             draining: self.draining,
         }

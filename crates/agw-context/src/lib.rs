@@ -31,6 +31,7 @@ mod realm;
 mod reply;
 mod reserve;
 mod setup;
+mod supervision;
 #[cfg(test)]
 mod testing;
 mod topology;
@@ -57,4 +58,7 @@ pub use ports::{PortError, Ports};
 pub use realm::{RealmAddress, RealmConfig};
 pub use reply::{LocalStream, ReleaseReply, ReleasedStream, Reply, TerminationReply};
 pub use setup::SetupError;
+pub use supervision::{
+    AdoptContexts, Confirmation, Hanging, ReleaseCause, SupervisionPolicy, Suspect,
+};
 pub use transaction::{Circumstances, Work};

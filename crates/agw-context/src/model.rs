@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use agw_relay::{
     EgressId, EgressSpec, IngressId, IngressSpec, PortId, RtcpEgress, RtcpIngress, SourceRule,
@@ -34,14 +34,22 @@ pub(crate) struct Context {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Termination {
     /// Position of the realm, and of the address within it.
-    pub(crate) realm: usize,
-    pub(crate) address: usize,
+    pub(crate) at: (u16, u16),
     pub(crate) family: Family,
     /// The address that peers are told.
     pub(crate) outside: IpAddr,
     /// The realm's code point.
     pub(crate) dscp: u8,
     pub(crate) streams: Few<StreamId, Stream>,
+    /// What few terminations ask for.
+    pub(crate) extras: Option<Box<TerminationExtras>>,
+}
+
+/// What few terminations ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct TerminationExtras {
+    /// The period of heartbeats.
+    pub(crate) heartbeat: Option<Duration>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,10 +95,16 @@ impl Context {
             .collect()
     }
 
-    pub(crate) fn view(&self, id: ContextId, realm_name: impl Fn(usize) -> String) -> ContextView {
+    pub(crate) fn view(
+        &self,
+        id: ContextId,
+        orphaned: Option<SystemTime>,
+        realm_name: impl Fn(usize) -> String,
+    ) -> ContextView {
         let terminations = self.terminations.iter().map(|(id, termination)| TerminationView {
             id,
-            realm: realm_name(termination.realm),
+            realm: realm_name(termination.realm()),
+            heartbeat: termination.heartbeat(),
             streams: termination
                 .streams
                 .iter()
@@ -102,6 +116,7 @@ impl Context {
             correlation: self.correlation.clone(),
             controller: Controller::clone(&self.controller),
             created: self.created,
+            orphaned,
             topology: self.topology.pair(),
             associations: self.topology.associations(),
             terminations: terminations.collect(),
@@ -110,7 +125,29 @@ impl Context {
     }
 }
 
+impl TerminationExtras {
+    /// As a termination keeps it: nothing if nothing is asked for.
+    pub(crate) fn kept(self) -> Option<Box<Self>> {
+        (self != Self::default()).then(|| Box::new(self))
+    }
+}
+
 impl Termination {
+    /// Position of its realm.
+    pub(crate) fn realm(&self) -> usize {
+        self.at.0.into()
+    }
+
+    /// Position of its address within the realm.
+    pub(crate) fn address(&self) -> usize {
+        self.at.1.into()
+    }
+
+    /// The period of its heartbeats, if it has any.
+    pub(crate) fn heartbeat(&self) -> Option<Duration> {
+        self.extras.as_ref().and_then(|extras| extras.heartbeat)
+    }
+
     /// The local addresses of every stream, as peers are told.
     pub(crate) fn locals(&self) -> Vec<LocalStream> {
         self.streams.iter().map(|(id, stream)| stream.local(id, self.outside)).collect()

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use agw_srtp::Suite;
 
+use crate::supervision::SupervisionPolicy;
+
 /// Limits and permissions of the gateway, as configured.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
@@ -42,6 +44,8 @@ pub struct Policy {
     pub listeners: Vec<SocketAddr>,
     /// Events kept for controllers that come back.
     pub event_capacity: usize,
+    /// When calls are asked about and released unasked.
+    pub supervision: SupervisionPolicy,
 }
 
 impl Default for Policy {
@@ -64,6 +68,7 @@ impl Default for Policy {
             port_rest: Duration::from_secs(10),
             listeners: Vec::new(),
             event_capacity: 65_536,
+            supervision: SupervisionPolicy::default(),
         }
     }
 }

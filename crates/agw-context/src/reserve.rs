@@ -11,14 +11,16 @@ use crate::held::Keys;
 use crate::id::{ContextId, TerminationId};
 use crate::keys::refuse_crypto;
 use crate::leg::Place;
-use crate::model::{Stream, Termination};
+use crate::model::{Stream, Termination, TerminationExtras};
 use crate::reply::{Reply, TerminationReply};
+use crate::supervision::check_period;
 use crate::transaction::Transaction;
 
 impl Transaction<'_, '_> {
     pub(crate) fn reserve(&mut self, reserve: Reserve) -> Result<Reply, CommandError> {
-        let Reserve { context, correlation, realm, family, streams } = reserve;
+        let Reserve { context, correlation, realm, family, heartbeat, streams } = reserve;
         checks::correlation(correlation.as_ref())?;
+        check_period(heartbeat)?;
         self.check_streams(&streams)?;
         let (realm, address, family) = self.realm_address(realm, family, &streams)?;
         let context = self.choose_context(context, correlation)?;
@@ -27,8 +29,12 @@ impl Transaction<'_, '_> {
         let place = Place { context, termination, realm, address, family };
         let (_, outside) = self.gateway.addresses(realm, address)?;
         let dscp = self.gateway.realms.get(realm).and_then(|realm| realm.config.dscp).unwrap_or(0);
+        let extras = TerminationExtras { heartbeat }.kept();
+        // There are not so many: each realm has ports of its own.
+        let little = |position| u16::try_from(position).unwrap_or_default();
+        let at = (little(realm), little(address));
         let streams_made = Few::default();
-        let mut made = Termination { realm, address, family, outside, dscp, streams: streams_made };
+        let mut made = Termination { at, family, outside, dscp, streams: streams_made, extras };
         for (position, spec) in streams.into_iter().enumerate() {
             let id = spec.id;
             let stream = self.add_stream(&place, spec, &format!("streams[{position}]"))?;

@@ -62,6 +62,8 @@ struct Taken {
 pub struct Work {
     /// The context; everything of one context belongs to the same worker.
     pub context: ContextId,
+    /// Whether the transaction created it.
+    pub is_new: bool,
     /// The steps, in order.
     pub steps: Vec<Step>,
     /// Ports to close after the steps.
@@ -229,16 +231,18 @@ impl<'a, 'c> Transaction<'a, 'c> {
         let mut work = Vec::with_capacity(changed.len());
         for (id, after) in changed {
             let before = self.gateway.contexts.remove(&id);
+            let is_new = before.is_none();
             let keys = crypto.remove(&id).unwrap_or_default();
             let (steps, closed) = self.difference(before.as_deref(), after.as_deref(), keys);
             self.announce(id, before.as_deref(), after.as_deref());
             let (old, new) = (before.as_deref(), after.as_deref());
             self.gateway.churn.note(id, old, new, self.around.now);
+            self.gateway.supervisor.note(id, old, new, self.around.now);
             if let Some(after) = after {
                 self.gateway.contexts.insert(id, after);
             }
             if !steps.is_empty() || !closed.is_empty() {
-                work.push(Work { context: id, steps, closed });
+                work.push(Work { context: id, is_new, steps, closed });
             }
         }
         work
@@ -325,8 +329,8 @@ impl<'a, 'c> Transaction<'a, 'c> {
             for stream in gone {
                 closed.push(stream.rtp_port);
                 closed.extend(stream.rtcp_port);
-                if let Some(realm) = self.gateway.realms.get_mut(termination.realm) {
-                    realm.release(termination.address, stream.pair, self.around.now);
+                if let Some(realm) = self.gateway.realms.get_mut(termination.realm()) {
+                    realm.release(termination.address(), stream.pair, self.around.now);
                 }
             }
         }
@@ -340,7 +344,7 @@ impl<'a, 'c> Transaction<'a, 'c> {
             (Some(_), Some(_)) | (None, None) => return,
         };
         let correlation = context.correlation.clone();
-        let subject = Subject { context: id, correlation, stream: None };
+        let subject = Subject { context: id, correlation, termination: None, stream: None };
         self.gateway.events.push(self.around.at, Some(subject), kind);
     }
 }

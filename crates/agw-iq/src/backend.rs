@@ -4,8 +4,8 @@ use std::future::Future;
 use std::time::{Duration, SystemTime};
 
 use agw_context::{
-    Capabilities, Command, ContextId, ContextView, Controller, Event, GroupId, Refused,
-    ReleasedStream, Reply, StreamId, TerminationId,
+    AdoptContexts, Capabilities, Command, Confirmation, ContextId, ContextView, Controller, Event,
+    GroupId, Refused, ReleasedStream, Reply, StreamId, TerminationId,
 };
 use agw_relay::{EgressSnapshot, IngressSnapshot, RelayStats};
 use thiserror::Error;
@@ -55,6 +55,20 @@ pub trait Backend: Send + Sync + 'static {
         method: ServiceChangeMethod,
     ) -> impl Future<Output = Result<(), Unavailable>> + Send;
 
+    /// Takes a controller's word on terminations; tells those that it may not speak for.
+    fn confirm(
+        &self,
+        controller: Controller,
+        words: Vec<Confirmation>,
+    ) -> impl Future<Output = Result<Vec<Confirmation>, Unavailable>> + Send;
+
+    /// Makes a controller the owner of contexts without one; tells which are its now.
+    fn adopt(
+        &self,
+        controller: Controller,
+        which: AdoptContexts,
+    ) -> impl Future<Output = Result<Vec<ContextId>, TransactError>> + Send;
+
     /// The gateway's condition, for every reply: must be cheap.
     fn condition(&self) -> Condition;
 }
@@ -74,9 +88,21 @@ pub enum TransactError {
     /// The gateway refused it and changed nothing.
     #[error(transparent)]
     Refused(#[from] Refused),
+    /// The gateway accepted it and could not carry it out.
+    #[error("the packet path could not carry it out; released: {}", numbers(released))]
+    Failed {
+        /// The contexts that do not exist any more: those that were to change, and those that the
+        /// transaction created.
+        released: Vec<ContextId>,
+    },
     /// The gateway cannot answer now.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
+}
+
+/// Contexts as a list.
+pub(crate) fn numbers(contexts: &[ContextId]) -> String {
+    contexts.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
 }
 
 /// The gateway stops, or is too busy to take the request.
@@ -164,6 +190,8 @@ pub struct GatewayStatus {
     pub uptime: Duration,
     /// Contexts now, of all controllers.
     pub contexts: usize,
+    /// Of these, contexts without a controller.
+    pub orphans: usize,
     /// Counters of all workers.
     pub totals: WorkerTotals,
     /// Counters of each worker, from worker 0.

@@ -26,6 +26,7 @@
 
 mod connect;
 mod error;
+mod supervision;
 
 use std::future::Future;
 use std::hash::{BuildHasher, RandomState};
@@ -39,6 +40,7 @@ use tonic::{Request, Response, Status, Streaming};
 pub use connect::{ConnectError, Tls};
 pub use error::CallError;
 
+use crate::epochs::EPOCH;
 use crate::pb;
 use crate::pb::iq_service_client::IqServiceClient;
 use crate::wipe::{Wipe, Wiped};
@@ -57,6 +59,7 @@ const RETRIES: usize = 2;
 pub struct IqClient {
     service: IqServiceClient<Channel>,
     ids: Arc<TransactionIds>,
+    epoch: Option<u64>,
 }
 
 /// Transaction ids that no other client makes.
@@ -80,7 +83,15 @@ impl IqClient {
     pub fn new(channel: Channel) -> Self {
         let ids =
             TransactionIds { client: RandomState::new().hash_one(0), next: AtomicU64::new(1) };
-        Self { service: IqServiceClient::new(channel), ids: Arc::new(ids) }
+        Self { service: IqServiceClient::new(channel), ids: Arc::new(ids), epoch: None }
+    }
+
+    /// States the number of the controller's present instance in every request, so that the
+    /// gateway refuses instances with lower ones.
+    #[must_use]
+    pub fn with_epoch(mut self, epoch: u64) -> Self {
+        self.epoch = Some(epoch);
+        self
     }
 
     /// The generated client, for what has no function here, as own transaction ids and streams of
@@ -280,7 +291,7 @@ impl IqClient {
             transaction_id: self.transaction_id(),
             method: pb::ServiceChangeMethod::Graceful.into(),
         };
-        let answer = self.service().service_change(with_deadline(request)).await?;
+        let answer = self.service().service_change(self.request(request)).await?;
         answer.into_inner().gateway.ok_or_else(CallError::incomplete)
     }
 
@@ -292,7 +303,7 @@ impl IqClient {
         &self,
         request: pb::AuditValueRequest,
     ) -> Result<pb::AuditValueResponse, CallError> {
-        Ok(self.service().audit_value(with_deadline(request)).await?.into_inner())
+        Ok(self.service().audit_value(self.request(request)).await?.into_inner())
     }
 
     /// Tells all contexts, page by page; each page is a moment of its own.
@@ -325,7 +336,7 @@ impl IqClient {
     /// # Errors
     /// [`CallError`] if the gateway cannot answer.
     pub async fn capabilities(&self) -> Result<pb::Capabilities, CallError> {
-        let request = with_deadline(pb::AuditCapabilitiesRequest {});
+        let request = self.request(pb::AuditCapabilitiesRequest {});
         let answer = self.service().audit_capabilities(request).await?;
         answer.into_inner().capabilities.ok_or_else(CallError::incomplete)
     }
@@ -349,8 +360,18 @@ impl IqClient {
     /// # Errors
     /// [`CallError`] if the gateway cannot answer.
     pub async fn status(&self) -> Result<pb::GetStatusResponse, CallError> {
-        let request = with_deadline(pb::GetStatusRequest {});
+        let request = self.request(pb::GetStatusRequest {});
         Ok(self.service().get_status(request).await?.into_inner())
+    }
+
+    /// A request with all that goes with it.
+    fn request<M>(&self, message: M) -> Request<M> {
+        let mut request = Request::new(message);
+        request.set_timeout(DEADLINE);
+        if let Some(epoch) = self.epoch {
+            request.metadata_mut().insert(EPOCH, epoch.into());
+        }
+        request
     }
 
     /// Sends a transaction, and sends it again under the same id if the connection broke.
@@ -366,7 +387,7 @@ impl IqClient {
         let request = Wiped(request);
         let mut retries = RETRIES;
         loop {
-            let error = match call(self.service(), with_deadline(request.0.clone())).await {
+            let error = match call(self.service(), self.request(request.0.clone())).await {
                 Ok(answer) => return Ok(answer.into_inner()),
                 Err(status) => CallError::from(status),
             };
@@ -376,10 +397,4 @@ impl IqClient {
             retries -= 1;
         }
     }
-}
-
-fn with_deadline<M>(message: M) -> Request<M> {
-    let mut request = Request::new(message);
-    request.set_timeout(DEADLINE);
-    request
 }

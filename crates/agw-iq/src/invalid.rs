@@ -91,6 +91,8 @@ pub(crate) enum Word {
     EventsGone,
     /// The peer's role does not include the procedure.
     NotPermitted,
+    /// A higher epoch of the controller was seen.
+    StaleController,
     /// The gateway cannot answer now.
     Unavailable,
     /// The gateway's answer does not fit the request.
@@ -106,6 +108,7 @@ impl Word {
             Self::TransactionIdReused => "TRANSACTION_ID_REUSED",
             Self::EventsGone => "EVENTS_GONE",
             Self::NotPermitted => "NOT_PERMITTED",
+            Self::StaleController => "STALE_CONTROLLER",
             Self::Unavailable => "UNAVAILABLE",
             Self::Internal => "INTERNAL",
         }

@@ -12,6 +12,7 @@
 pub mod backend;
 pub mod client;
 mod convert;
+mod epochs;
 mod guard;
 mod idempotency;
 mod invalid;

@@ -3,7 +3,9 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use agw_context::{LocalStream, ReleaseReply, ReleasedStream, Reply, TerminationReply};
+use agw_context::{
+    Confirmation, LocalStream, ReleaseReply, ReleasedStream, Reply, TerminationReply,
+};
 
 use crate::backend::{Completed, Condition};
 use crate::pb;
@@ -56,6 +58,11 @@ pub(crate) fn local_stream(stream: LocalStream) -> pb::LocalStream {
         rtp: Some(socket_address(rtp)),
         rtcp: rtcp.map(socket_address),
     }
+}
+
+pub(crate) fn confirmation(word: Confirmation) -> pb::TerminationConfirmation {
+    let Confirmation { context, termination, known } = word;
+    pb::TerminationConfirmation { context_id: context.0, termination_id: termination.0, known }
 }
 
 pub(crate) fn socket_address(address: SocketAddr) -> pb::SocketAddress {

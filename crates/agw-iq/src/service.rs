@@ -14,6 +14,7 @@ use tonic::{Request, Status};
 
 use crate::ConnectedPeer;
 use crate::backend::Backend;
+use crate::epochs::{Epochs, Stated};
 use crate::idempotency::Transactions;
 use crate::pb;
 use crate::reply::gateway_state;
@@ -46,18 +47,30 @@ impl<T> Stream for Answers<T> {
 pub struct Iq<B> {
     backend: Arc<B>,
     transactions: Arc<Transactions>,
+    epochs: Arc<Epochs>,
 }
 
 impl<B> Clone for Iq<B> {
     fn clone(&self) -> Self {
-        Self { backend: Arc::clone(&self.backend), transactions: Arc::clone(&self.transactions) }
+        Self {
+            backend: Arc::clone(&self.backend),
+            transactions: Arc::clone(&self.transactions),
+            epochs: Arc::clone(&self.epochs),
+        }
     }
 }
 
 impl<B: Backend> Iq<B> {
     /// Makes the service; it remembers transactions for as long as it lives.
     pub fn new(backend: Arc<B>) -> Self {
-        Self { backend, transactions: Arc::new(Transactions::new()) }
+        Self { backend, transactions: Arc::new(Transactions::new()), epochs: Arc::default() }
+    }
+
+    /// Who asks for a change, unless a newer instance of the same controller was here.
+    fn admit<M>(&self, request: &Request<M>) -> Result<Controller, Failure> {
+        let controller = ConnectedPeer::controller(request.extensions());
+        self.epochs.admit(&controller, Stated::read(request.metadata())?)?;
+        Ok(controller)
     }
 
     fn gateway(&self) -> Option<pb::GatewayState> {
@@ -87,9 +100,9 @@ impl<B: Backend> Iq<B> {
         request: Request<M>,
         reading: Reading<M>,
     ) -> Result<Vec<pb::CommandReply>, Status> {
-        let controller = ConnectedPeer::controller(request.extensions());
         let started = self
-            .read(controller, request.into_inner(), reading)
+            .admit(&request)
+            .and_then(|controller| self.read(controller, request.into_inner(), reading))
             .and_then(|read| transaction::start(&self.backend, &self.transactions, read));
         let outcome = match started {
             Ok(pending) => transaction::finish(pending).await,

@@ -2,11 +2,11 @@
 
 use std::collections::HashMap;
 
-use agw_context::{Reason, Refused};
+use agw_context::{ContextId, Reason, Refused};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
-use crate::backend::{Condition, EventsError, TransactError, Unavailable};
+use crate::backend::{Condition, EventsError, TransactError, Unavailable, numbers};
 use crate::invalid::{InvalidRequest, Word};
 use crate::{Role, pb};
 
@@ -74,11 +74,28 @@ impl Failure {
     pub(crate) fn transact(error: &TransactError, places: &Places) -> Self {
         match error {
             TransactError::Refused(refused) => Self::refused(refused, places),
+            TransactError::Failed { released } => Self::failed(error, released),
             TransactError::Unavailable(Unavailable) => Self::unavailable(),
         }
     }
 
-    /// An audit has no answer; its request is flat.
+    /// The gateway accepted a transaction and could not carry it out.
+    fn failed(error: &TransactError, released: &[ContextId]) -> Self {
+        let mut failure = Self::new(Word::Gateway(Reason::System), error.to_string());
+        failure.h248_code = Some(500);
+        failure.extra = vec![("released_contexts", numbers(released))];
+        failure
+    }
+
+    /// A higher epoch of the controller was seen.
+    pub(crate) fn stale_controller(highest: u64) -> Self {
+        let message = format!("another instance of this controller is at epoch {highest}");
+        let mut failure = Self::new(Word::StaleController, message);
+        failure.extra = vec![("highest_epoch", highest.to_string())];
+        failure
+    }
+
+    /// An audit or an adoption has no answer; its request is flat.
     pub(crate) fn audit(error: &TransactError) -> Self {
         match error {
             TransactError::Refused(Refused { command: _, error }) => Self {
@@ -89,6 +106,7 @@ impl Failure {
                 field: error.field().map(str::to_owned),
                 extra: Vec::new(),
             },
+            TransactError::Failed { released } => Self::failed(error, released),
             TransactError::Unavailable(Unavailable) => Self::unavailable(),
         }
     }
@@ -140,7 +158,8 @@ impl Failure {
             | Word::SdesLine
             | Word::TransactionIdReused
             | Word::EventsGone
-            | Word::NotPermitted => true,
+            | Word::NotPermitted
+            | Word::StaleController => true,
         }
     }
 
@@ -206,7 +225,7 @@ const fn code(reason: Word) -> Code {
     match reason {
         Word::Gateway(reason) => gateway_code(reason),
         Word::SdesLine => Code::InvalidArgument,
-        Word::TransactionIdReused => Code::FailedPrecondition,
+        Word::TransactionIdReused | Word::StaleController => Code::FailedPrecondition,
         Word::EventsGone => Code::OutOfRange,
         Word::NotPermitted => Code::PermissionDenied,
         Word::Unavailable => Code::Unavailable,
@@ -237,7 +256,9 @@ const fn gateway_code(reason: Reason) -> Code {
         | Reason::SessionParameterRefused
         | Reason::PlainMember
         | Reason::GroupNotEmpty
+        | Reason::NotOrphaned
         | Reason::NothingStaged => Code::FailedPrecondition,
+        Reason::AdoptionRefused => Code::PermissionDenied,
         Reason::StreamExists => Code::AlreadyExists,
         Reason::Exhausted => Code::ResourceExhausted,
         Reason::Draining => Code::Unavailable,
@@ -253,6 +274,7 @@ const fn h248_code(reason: Word) -> Option<u16> {
         Word::NotPermitted => Some(402),
         Word::Unavailable => Some(503),
         Word::Internal => Some(500),
+        Word::StaleController => Some(504),
         Word::TransactionIdReused | Word::EventsGone => None,
     }
 }

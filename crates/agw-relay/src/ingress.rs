@@ -293,6 +293,10 @@ impl<K> Ingress<K> {
         Ok(self.latch.accepted_authentic(&self.spec, learning, source, accepted.newer, short_tag))
     }
 
+    pub(crate) const fn last_accepted(&self) -> Option<Instant> {
+        self.last_accepted
+    }
+
     pub(crate) fn is_open(&self, component: Component) -> bool {
         self.spec.gate.passes(component)
     }

@@ -177,6 +177,13 @@ impl<E: Engine> Relay<E> {
         self.ingresses.at(id.0).map(|ingress| ingress.snapshot())
     }
 
+    /// When an ingress accepted a packet last: an authentic one on a secured leg, one of the right
+    /// source on others.
+    #[must_use]
+    pub fn last_accepted(&self, id: IngressId) -> Option<Instant> {
+        self.ingresses.at(id.0).and_then(|ingress| ingress.last_accepted())
+    }
+
     /// One egress, copied out.
     #[must_use]
     pub fn egress(&self, id: EgressId) -> Option<EgressSnapshot> {

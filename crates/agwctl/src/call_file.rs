@@ -36,6 +36,7 @@ pub(crate) fn parse_call(name: &str, text: &str) -> Result<CallSpec, Failure> {
         media: fields.word("media")?,
         mode: fields.word("mode")?,
         stream: fields.number("stream")?,
+        heartbeat_ms: fields.number("heartbeat_ms")?,
         access: parse_leg(&mut fields, "access")?,
         core: parse_leg(&mut fields, "core")?,
     };

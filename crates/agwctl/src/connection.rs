@@ -22,7 +22,14 @@ impl Connection {
         let within = Duration::from_secs(reach.timeout);
         let connecting = IqClient::connect(&reach.endpoint, tls(reach)?);
         match tokio::time::timeout(within, connecting).await {
-            Ok(connected) => Ok(Self { client: connected.map_err(Failure::connect)?, within }),
+            Ok(connected) => {
+                let client = connected.map_err(Failure::connect)?;
+                let client = match reach.controller_epoch {
+                    Some(epoch) => client.with_epoch(epoch),
+                    None => client,
+                };
+                Ok(Self { client, within })
+            }
             Err(_) => Err(Failure::timeout("connecting")),
         }
     }

@@ -16,6 +16,7 @@ pub(crate) struct CallSpec {
     pub(crate) media: Option<MediaKind>,
     pub(crate) mode: Option<Mode>,
     pub(crate) stream: Option<u32>,
+    pub(crate) heartbeat_ms: Option<u32>,
     pub(crate) access: LegSpec,
     pub(crate) core: LegSpec,
 }
@@ -151,6 +152,7 @@ impl CallSpec {
             media: self.media.or(other.media),
             mode: self.mode.or(other.mode),
             stream: self.stream.or(other.stream),
+            heartbeat_ms: self.heartbeat_ms.or(other.heartbeat_ms),
             access: self.access.or(other.access),
             core: self.core.or(other.core),
         }
@@ -164,6 +166,7 @@ impl CallSpec {
             mode: self.mode.unwrap_or(Mode::SendReceive).to_wire().into(),
             ..pb::Stream::default()
         };
+        let heartbeat_ms = self.heartbeat_ms.unwrap_or_default();
         let (access_realm, access) =
             self.access.into_stream("access", TransportKind::Secured, &common);
         let (core_realm, core) = self.core.into_stream("core", TransportKind::Plain, &common);
@@ -171,12 +174,14 @@ impl CallSpec {
             Command::Reserve(pb::Reserve {
                 correlation_id: self.correlation.unwrap_or_default(),
                 realm: access_realm,
+                heartbeat_ms,
                 streams: vec![access],
                 ..pb::Reserve::default()
             }),
             Command::Reserve(pb::Reserve {
                 latest_context: true,
                 realm: core_realm,
+                heartbeat_ms,
                 streams: vec![core],
                 ..pb::Reserve::default()
             }),

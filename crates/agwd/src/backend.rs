@@ -8,8 +8,8 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
 use agw_context::{
-    Capabilities, Command, CommandError, ContextView, Controller, Event, Refused, Reply,
-    StreamView, TerminationView,
+    AdoptContexts, Capabilities, Command, CommandError, Confirmation, ContextId, ContextView,
+    Controller, Event, Refused, Reply, StreamView, TerminationView,
 };
 use agw_iq::Backend;
 use agw_iq::backend::{
@@ -18,7 +18,7 @@ use agw_iq::backend::{
 };
 use agw_relay::{EgressId, EgressSnapshot, IngressId, IngressSnapshot, RelayStats};
 
-use crate::control::{ControlClient, EventPage, Legs, Looking, Stopped, Underway, Which};
+use crate::control::{ControlClient, EventPage, Legs, Looking, Stopped, Task, Underway, Which};
 use crate::metrics::Metrics;
 use crate::worker::{Applied, Seen, Totals};
 
@@ -109,9 +109,10 @@ impl Backend for Gateway {
     ) -> impl Future<Output = Result<Vec<Completed>, TransactError>> + Send + 'static {
         let decided = self.control.transact(controller, commands);
         let (metrics, begun) = (self.metrics.clone(), Instant::now());
+        let control = self.control.clone();
         async move {
             let result = match decided.await {
-                Ok(Ok(underway)) => complete(underway).await.map_err(TransactError::from),
+                Ok(Ok(underway)) => complete(underway, &control).await,
                 Ok(Err(refused)) => Err(refused.into()),
                 Err(stopped) => Err(Unavailable::from(stopped).into()),
             };
@@ -150,6 +151,7 @@ impl Backend for Gateway {
             started: self.started_at,
             uptime: self.started.elapsed(),
             contexts: self.control.overview().contexts,
+            orphans: self.control.overview().orphans,
             totals: worker_totals(&workers),
             workers: workers
                 .iter()
@@ -183,6 +185,23 @@ impl Backend for Gateway {
         }
     }
 
+    async fn confirm(
+        &self,
+        controller: Controller,
+        words: Vec<Confirmation>,
+    ) -> Result<Vec<Confirmation>, Unavailable> {
+        Ok(self.control.confirm(controller, words).await?)
+    }
+
+    async fn adopt(
+        &self,
+        controller: Controller,
+        which: AdoptContexts,
+    ) -> Result<Vec<ContextId>, TransactError> {
+        let adopted = self.control.adopt(controller, which).await?;
+        adopted.map_err(|error| Refused { command: 0, error }.into())
+    }
+
     fn condition(&self) -> Condition {
         self.control.overview().condition
     }
@@ -201,16 +220,30 @@ impl From<Stopped> for TransactError {
 }
 
 /// Waits for the workers and adds the last statistics to what was released.
-async fn complete(underway: Underway) -> Result<Vec<Completed>, Unavailable> {
+///
+/// If a worker could not do something, its contexts are released, and those that the transaction
+/// created: the controller is told once and for all, and a retry acts on nothing.
+async fn complete(
+    underway: Underway,
+    control: &ControlClient,
+) -> Result<Vec<Completed>, TransactError> {
     let mut ingresses: BTreeMap<IngressId, IngressSnapshot> = BTreeMap::new();
     let mut egresses: BTreeMap<EgressId, EgressSnapshot> = BTreeMap::new();
-    for acknowledgement in underway.acknowledgements {
+    let (mut failed, mut added) = (Vec::new(), Vec::new());
+    for Task { context, is_new, acknowledgement } in underway.tasks {
         let applied: Applied = acknowledgement.await.map_err(|_closed| Unavailable)?;
         if applied.failed {
-            return Err(Unavailable);
+            failed.push(context);
+        } else if is_new {
+            added.push(context);
         }
         ingresses.extend(applied.ingresses);
         egresses.extend(applied.egresses);
+    }
+    if !failed.is_empty() {
+        failed.extend(added);
+        control.abandon(failed.clone()).await?;
+        return Err(TransactError::Failed { released: failed });
     }
     let completed = underway.replies.into_iter().map(|reply| {
         let released = match &reply {

@@ -18,6 +18,7 @@ mod listener;
 mod logging;
 mod metrics;
 mod monitor;
+mod presence;
 mod service;
 #[cfg(test)]
 #[expect(dead_code, reason = "shared with the integration tests, which use the rest")]

@@ -108,8 +108,9 @@ impl Gateway {
     }
 }
 
-fn subject(id: ContextId, context: &Context, stream: Option<(TerminationId, StreamId)>) -> Subject {
-    Subject { context: id, correlation: context.correlation.clone(), stream }
+fn subject(id: ContextId, context: &Context, place: Option<(TerminationId, StreamId)>) -> Subject {
+    let (termination, stream) = place.unzip();
+    Subject { context: id, correlation: context.correlation.clone(), termination, stream }
 }
 
 fn members(context: &Context, group: GroupId) -> BTreeSet<u32> {

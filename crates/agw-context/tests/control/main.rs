@@ -9,5 +9,6 @@ mod model;
 mod plan;
 mod reserve;
 mod streams;
+mod supervision;
 mod support;
 mod topology;

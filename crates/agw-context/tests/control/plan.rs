@@ -230,6 +230,7 @@ impl Plan {
                 correlation: None,
                 realm: Some(["access", "core", "mars"][usize::from(*realm)].to_owned()),
                 family: None,
+                heartbeat: None,
                 streams: streams.iter().map(StreamPlan::spec).collect(),
             }),
             Self::Configure { at, change } => configure(at.slot(contexts), change),

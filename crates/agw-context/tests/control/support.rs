@@ -152,6 +152,7 @@ pub(crate) fn reserve(context: ContextChoice, realm: &str, transport: Transport)
         correlation: None,
         realm: Some(realm.to_owned()),
         family: None,
+        heartbeat: None,
         streams: vec![stream(1, transport)],
     }
 }

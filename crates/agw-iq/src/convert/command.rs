@@ -1,6 +1,7 @@
 //! Commands.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use agw_context::{
     ActivateKey, Association, CancelKey, ChangeThroughConnection, Command, Configure,
@@ -46,6 +47,7 @@ pub(crate) fn reserve(command: &pb::Reserve) -> Result<Command, InvalidRequest> 
         realm,
         address_family,
         streams,
+        heartbeat_ms,
     } = command;
     let context = match (*context_id, *latest_context) {
         (0, false) => ContextChoice::New,
@@ -69,6 +71,7 @@ pub(crate) fn reserve(command: &pb::Reserve) -> Result<Command, InvalidRequest> 
         correlation,
         realm: Some(realm.clone()).filter(|realm| !realm.is_empty()),
         family: address::family("address_family", *address_family)?,
+        heartbeat: Some(Duration::from_millis((*heartbeat_ms).into())).filter(|h| !h.is_zero()),
         streams: each("streams", streams, stream)?,
     }))
 }
@@ -227,7 +230,7 @@ pub(super) fn context_id(id: u32) -> Result<ContextId, InvalidRequest> {
     }
 }
 
-fn termination_id(field: &str, id: u32) -> Result<TerminationId, InvalidRequest> {
+pub(super) fn termination_id(field: &str, id: u32) -> Result<TerminationId, InvalidRequest> {
     optional_termination(id).ok_or_else(|| InvalidRequest::missing(field))
 }
 

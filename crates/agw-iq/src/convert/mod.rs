@@ -11,6 +11,7 @@ mod group;
 mod marking;
 mod sdes;
 mod stream;
+mod supervision;
 
 pub(crate) use command::{
     activate_key, cancel_key, change_through_connection, command, configure, release, reserve,
@@ -18,6 +19,7 @@ pub(crate) use command::{
 };
 pub(crate) use crypto::suite_to_wire;
 pub(crate) use group::{remove_group, set_group};
+pub(crate) use supervision::{adoption, confirmations};
 
 use crate::invalid::InvalidRequest;
 

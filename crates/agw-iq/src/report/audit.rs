@@ -3,9 +3,9 @@
 use std::time::{Duration, Instant};
 
 use agw_context::{
-    Association, Capabilities, ContextView, Controller, DscpRule, EcnRule, KeySource, KeyView,
-    Media, RealmView, Relation, Remote, RtcpGate, RtcpMode, SourcePolicy, StreamExtras, StreamMode,
-    StreamView, TerminationView,
+    Association, Capabilities, ContextView, Controller, DscpRule, EcnRule, Hanging, KeySource,
+    KeyView, Media, RealmView, Relation, Remote, RtcpGate, RtcpMode, SourcePolicy, StreamExtras,
+    StreamMode, StreamView, SupervisionPolicy, TerminationView,
 };
 use agw_relay::{SourceFilter, TrafficLimit, Transport};
 
@@ -24,6 +24,7 @@ pub(crate) fn context_info(context: AuditedContext, now: Instant) -> pb::Context
         correlation,
         controller,
         created,
+        orphaned,
         topology,
         associations,
         terminations,
@@ -42,6 +43,7 @@ pub(crate) fn context_info(context: AuditedContext, now: Instant) -> pb::Context
         terminations: terminations.into_iter().map(termination_info).collect(),
         associations: associations.into_iter().map(association).collect(),
         groups: groups.into_iter().map(group_info).collect(),
+        orphaned: orphaned.map(timestamp),
     };
     for (group, snapshot) in &counters {
         let found = info.groups.iter_mut().find(|info| info.group_id == u32::from(group.0));
@@ -79,11 +81,12 @@ fn association(association: Association) -> pb::Association {
 }
 
 fn termination_info(termination: TerminationView) -> pb::TerminationInfo {
-    let TerminationView { id, realm, streams } = termination;
+    let TerminationView { id, realm, heartbeat, streams } = termination;
     pb::TerminationInfo {
         termination_id: id.0,
         realm,
         streams: streams.into_iter().map(stream_info).collect(),
+        heartbeat_ms: heartbeat.map(milliseconds).unwrap_or_default(),
     }
 }
 
@@ -271,6 +274,7 @@ pub(crate) fn capabilities(capabilities: Capabilities) -> pb::Capabilities {
         max_group_members,
         default_overlap,
         unencrypted_allowed,
+        supervision: policy,
         restart_epoch: _,
         draining: _,
     } = capabilities;
@@ -286,6 +290,33 @@ pub(crate) fn capabilities(capabilities: Capabilities) -> pb::Capabilities {
         unencrypted_allowed,
         max_commands: small_count(MAX_COMMANDS),
         max_group_members: small_count(max_group_members),
+        supervision: Some(supervision(&policy)),
+    }
+}
+
+fn supervision(policy: &SupervisionPolicy) -> pb::Supervision {
+    let SupervisionPolicy {
+        heartbeat_answer,
+        heartbeat_misses,
+        hanging,
+        controller_lost,
+        orphan_silence,
+        orphan_limit,
+        adoption: _,
+    } = policy;
+    let (hanging, silence) = match hanging {
+        Hanging::Release => (pb::HangingPolicy::Release, Duration::ZERO),
+        Hanging::ReleaseIfSilent(silence) => (pb::HangingPolicy::ReleaseIfSilent, *silence),
+        Hanging::Keep => (pb::HangingPolicy::Keep, Duration::ZERO),
+    };
+    pb::Supervision {
+        heartbeat_answer_ms: milliseconds(*heartbeat_answer),
+        heartbeat_misses: *heartbeat_misses,
+        hanging: hanging.into(),
+        hanging_silence_ms: milliseconds(silence),
+        controller_lost_ms: milliseconds(*controller_lost),
+        orphan_silence_ms: milliseconds(*orphan_silence),
+        orphan_limit_ms: milliseconds(*orphan_limit),
     }
 }
 
@@ -305,7 +336,8 @@ pub(crate) fn gateway_status(
     status: &GatewayStatus,
     condition: Condition,
 ) -> pb::GetStatusResponse {
-    let GatewayStatus { version, engine, started, uptime, contexts, totals: all, workers } = status;
+    let GatewayStatus { version, engine, started, uptime, contexts, orphans, totals: all, workers } =
+        status;
     let worker_status =
         |(worker, of)| pb::WorkerStatus { worker: small_count(worker), totals: Some(totals(of)) };
     pb::GetStatusResponse {
@@ -317,5 +349,6 @@ pub(crate) fn gateway_status(
         totals: Some(totals(all)),
         workers: workers.iter().enumerate().map(worker_status).collect(),
         engine: engine.clone(),
+        orphans: count(*orphans),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use agw_context::{Event, EventKind, Subject};
+use agw_context::{Event, EventKind, ReleaseCause, Subject};
 use agw_relay::Component;
 
 use super::{direction, small_count, timestamp};
@@ -21,12 +21,12 @@ pub(crate) fn event(event: Event, restart_epoch: u64) -> pb::Event {
 }
 
 fn subject(subject: Subject) -> pb::Subject {
-    let Subject { context, correlation, stream } = subject;
+    let Subject { context, correlation, termination, stream } = subject;
     pb::Subject {
         context_id: context.0,
         correlation_id: correlation.as_deref().unwrap_or_default().to_owned(),
-        termination_id: stream.map_or(0, |(termination, _)| termination.0),
-        stream_id: stream.map_or(0, |(_, stream)| stream.0.into()),
+        termination_id: termination.map_or(0, |termination| termination.0),
+        stream_id: stream.map_or(0, |stream| stream.0.into()),
     }
 }
 
@@ -77,6 +77,26 @@ fn kind(kind: &EventKind) -> pb::event::Kind {
             })
         }
         EventKind::Draining => Kind::DrainStarted(pb::DrainStarted {}),
+        EventKind::TerminationHeartbeat => Kind::TerminationHeartbeat(pb::TerminationHeartbeat {}),
+        EventKind::ReleasedByGateway { cause } => {
+            Kind::ReleasedByGateway(pb::ReleasedByGateway { cause: release_cause(*cause) })
+        }
+        EventKind::ContextOrphaned { controller } => {
+            Kind::ContextOrphaned(pb::ContextOrphaned { controller: controller.0.clone() })
+        }
+        EventKind::ContextAdopted { from, to } => Kind::ContextAdopted(pb::ContextAdopted {
+            from_controller: from.0.clone(),
+            to_controller: to.0.clone(),
+        }),
+    }
+}
+
+fn release_cause(cause: ReleaseCause) -> i32 {
+    match cause {
+        ReleaseCause::Hanging => pb::ReleaseCause::Hanging.into(),
+        ReleaseCause::Orphaned => pb::ReleaseCause::Orphaned.into(),
+        ReleaseCause::OrphanedTooLong => pb::ReleaseCause::OrphanedTooLong.into(),
+        ReleaseCause::Failed => pb::ReleaseCause::Failed.into(),
     }
 }
 

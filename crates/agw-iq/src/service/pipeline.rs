@@ -9,6 +9,7 @@ use tonic::{Status, Streaming};
 use super::read::TRANSACT_STREAM;
 use super::{Answers, Iq};
 use crate::backend::Backend;
+use crate::epochs::Stated;
 use crate::idempotency::Pending;
 use crate::pb;
 use crate::status::Failure;
@@ -28,6 +29,7 @@ impl<B: Backend> Iq<B> {
     pub(super) fn pipeline(
         &self,
         controller: Controller,
+        stated: Stated,
         mut requests: Streaming<pb::TransactStreamRequest>,
     ) -> Answers<pb::TransactStreamResponse> {
         let (line, started) = mpsc::channel::<Result<Started, Status>>(DEPTH);
@@ -37,7 +39,9 @@ impl<B: Backend> Iq<B> {
             while let Ok(place) = line.reserve().await {
                 match requests.next().await {
                     None => return,
-                    Some(Ok(request)) => place.send(Ok(reader.start(&controller, request))),
+                    Some(Ok(request)) => {
+                        place.send(Ok(reader.start(&controller, stated, request)));
+                    }
                     Some(Err(status)) => return place.send(Err(status)),
                 }
             }
@@ -50,10 +54,18 @@ impl<B: Backend> Iq<B> {
         Answers::new(answers)
     }
 
-    fn start(&self, controller: &Controller, request: pb::TransactStreamRequest) -> Started {
+    fn start(
+        &self,
+        controller: &Controller,
+        stated: Stated,
+        request: pb::TransactStreamRequest,
+    ) -> Started {
         let transaction_id = request.transaction_id.clone();
+        // For each anew: a newer instance may have come while the stream was open.
         let pending = self
-            .read(controller.clone(), request, TRANSACT_STREAM)
+            .epochs
+            .admit(controller, stated)
+            .and_then(|()| self.read(controller.clone(), request, TRANSACT_STREAM))
             .and_then(|read| transaction::start(&self.backend, &self.transactions, read));
         Started { transaction_id, pending }
     }

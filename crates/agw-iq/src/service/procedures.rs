@@ -11,9 +11,11 @@ use super::{Answers, Iq, read};
 use crate::ConnectedPeer;
 use crate::backend::{AuditQuery, Backend, EventsError, ServiceChangeMethod};
 use crate::convert;
+use crate::epochs::Stated;
 use crate::invalid::InvalidRequest;
 use crate::pb;
 use crate::pb::iq_service_server::IqService;
+use crate::reply::confirmation;
 use crate::report::{audit, event};
 use crate::status::Failure;
 
@@ -145,8 +147,9 @@ impl<B: Backend> IqService for Iq<B> {
         &self,
         request: Request<Streaming<pb::TransactStreamRequest>>,
     ) -> Result<Response<Self::TransactStreamStream>, Status> {
-        let controller = ConnectedPeer::controller(request.extensions());
-        Ok(Response::new(self.pipeline(controller, request.into_inner())))
+        let controller = self.admit(&request).map_err(|failure| self.status(failure))?;
+        let stated = Stated::read(request.metadata()).map_err(|invalid| self.status(invalid))?;
+        Ok(Response::new(self.pipeline(controller, stated, request.into_inner())))
     }
 
     async fn audit_value(
@@ -217,7 +220,7 @@ impl<B: Backend> IqService for Iq<B> {
         &self,
         request: Request<pb::ServiceChangeRequest>,
     ) -> Result<Response<pb::ServiceChangeResponse>, Status> {
-        let controller = ConnectedPeer::controller(request.extensions());
+        let controller = self.admit(&request).map_err(|failure| self.status(failure))?;
         let method = service_change(request.get_ref()).map_err(|invalid| self.status(invalid))?;
         let changed = self.backend.service_change(controller, method).await;
         changed.map_err(|_| self.status(Failure::unavailable()))?;
@@ -232,6 +235,36 @@ impl<B: Backend> IqService for Iq<B> {
         let status = self.backend.status().await;
         let status = status.map_err(|_| self.status(Failure::unavailable()))?;
         Ok(Response::new(audit::gateway_status(&status, self.backend.condition())))
+    }
+
+    async fn confirm_terminations(
+        &self,
+        request: Request<pb::ConfirmTerminationsRequest>,
+    ) -> Result<Response<pb::ConfirmTerminationsResponse>, Status> {
+        let controller = self.admit(&request).map_err(|failure| self.status(failure))?;
+        let words = convert::confirmations(request.get_ref());
+        let words = words.map_err(|invalid| self.status(invalid))?;
+        let unknown = self.backend.confirm(controller, words).await;
+        let unknown = unknown.map_err(|_| self.status(Failure::unavailable()))?;
+        Ok(Response::new(pb::ConfirmTerminationsResponse {
+            gateway: self.gateway(),
+            unknown: unknown.into_iter().map(confirmation).collect(),
+        }))
+    }
+
+    async fn adopt_contexts(
+        &self,
+        request: Request<pb::AdoptContextsRequest>,
+    ) -> Result<Response<pb::AdoptContextsResponse>, Status> {
+        let controller = self.admit(&request).map_err(|failure| self.status(failure))?;
+        let which = convert::adoption(request.get_ref());
+        let which = which.map_err(|invalid| self.status(invalid))?;
+        let adopted = self.backend.adopt(controller, which).await;
+        let adopted = adopted.map_err(|error| self.status(Failure::audit(&error)))?;
+        Ok(Response::new(pb::AdoptContextsResponse {
+            gateway: self.gateway(),
+            context_ids: adopted.into_iter().map(|context| context.0).collect(),
+        }))
     }
 }
 

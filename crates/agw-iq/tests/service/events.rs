@@ -3,7 +3,8 @@
 use std::time::{Duration, SystemTime};
 
 use agw_context::{
-    ContextId, Controller, Direction, Event, EventKind, GroupId, StreamId, Subject, TerminationId,
+    ContextId, Controller, Direction, Event, EventKind, GroupId, ReleaseCause, StreamId, Subject,
+    TerminationId,
 };
 use agw_relay::Component;
 use prost_types::Timestamp;
@@ -21,7 +22,8 @@ fn event(sequence: u64, kind: EventKind) -> Event {
     let subject = Subject {
         context: ContextId(7),
         correlation: Some("call-1".into()),
-        stream: Some((TerminationId(2), StreamId(1))),
+        termination: Some(TerminationId(2)),
+        stream: Some(StreamId(1)),
     };
     let at = SystemTime::UNIX_EPOCH + Duration::from_secs(sequence);
     Event { sequence, at, subject: Some(subject), kind }
@@ -62,6 +64,13 @@ async fn every_kind_of_event_is_told_with_its_facts() {
         EventKind::SsrcCollision { ssrc: 77, other: Some(TerminationId(3)), dropped: true },
         EventKind::GroupRekeyWanted { group: GroupId(4), joined: 6, left: 1 },
         EventKind::Draining,
+        EventKind::TerminationHeartbeat,
+        EventKind::ReleasedByGateway { cause: ReleaseCause::OrphanedTooLong },
+        EventKind::ContextOrphaned { controller: Controller("alg-1".to_owned()) },
+        EventKind::ContextAdopted {
+            from: Controller("alg-1".to_owned()),
+            to: Controller("alg-2".to_owned()),
+        },
     ];
     let events = (1..).zip(kinds).map(|(sequence, kind)| Ok(event(sequence, kind))).collect();
     rig.fake.state().events = Some(Ok(events));
@@ -85,6 +94,15 @@ async fn every_kind_of_event_is_told_with_its_facts() {
         Kind::SsrcCollision(pb::SsrcCollision { ssrc: 77, other_termination_id: 3, dropped: true }),
         Kind::GroupRekeyWanted(pb::GroupRekeyWanted { group_id: 4, joined: 6, left: 1 }),
         Kind::DrainStarted(pb::DrainStarted {}),
+        Kind::TerminationHeartbeat(pb::TerminationHeartbeat {}),
+        Kind::ReleasedByGateway(pb::ReleasedByGateway {
+            cause: pb::ReleaseCause::OrphanedTooLong.into(),
+        }),
+        Kind::ContextOrphaned(pb::ContextOrphaned { controller: "alg-1".to_owned() }),
+        Kind::ContextAdopted(pb::ContextAdopted {
+            from_controller: "alg-1".to_owned(),
+            to_controller: "alg-2".to_owned(),
+        }),
     ];
     let kinds: Vec<Kind> = told.iter().map(|event| event.kind.clone().unwrap()).collect();
     assert_eq!(kinds, expected);

@@ -7,8 +7,9 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant, SystemTime};
 
 use agw_context::{
-    Capabilities, Command, ContextChoice, ContextId, Controller, Event, LocalStream, RealmView,
-    ReleaseReply, ReleasedStream, Reply, StreamId, TerminationId, TerminationReply,
+    AdoptContexts, Capabilities, Command, Confirmation, ContextChoice, ContextId, Controller,
+    Event, LocalStream, RealmView, ReleaseReply, ReleasedStream, Reply, StreamId,
+    SupervisionPolicy, TerminationId, TerminationReply,
 };
 use agw_relay::{EgressId, EgressSnapshot, IngressId, IngressSnapshot, Traffic};
 use agw_srtp::Suite;
@@ -49,6 +50,8 @@ pub(crate) struct State {
     /// What the next subscription tells.
     pub(crate) events: Option<Result<Vec<Result<Event, EventsError>>, EventsError>>,
     pub(crate) subscriptions: Vec<(Controller, Option<u64>)>,
+    pub(crate) confirmed: Vec<(Controller, Vec<Confirmation>)>,
+    pub(crate) adopted: Vec<(Controller, AdoptContexts)>,
     pub(crate) status: Option<GatewayStatus>,
     pub(crate) draining: bool,
 }
@@ -121,6 +124,7 @@ impl Backend for Fake {
             max_group_members: 64,
             default_overlap: Duration::from_millis(2_500),
             unencrypted_allowed: true,
+            supervision: SupervisionPolicy::default(),
             restart_epoch: EPOCH,
             draining: false,
         })
@@ -149,6 +153,26 @@ impl Backend for Fake {
             ServiceChangeMethod::Graceful => self.state().draining = true,
         }
         Ok(())
+    }
+
+    async fn confirm(
+        &self,
+        controller: Controller,
+        words: Vec<Confirmation>,
+    ) -> Result<Vec<Confirmation>, Unavailable> {
+        let unknown = words.iter().copied().filter(|word| word.context.0 > 7).collect();
+        self.state().confirmed.push((controller, words));
+        Ok(unknown)
+    }
+
+    async fn adopt(
+        &self,
+        controller: Controller,
+        which: AdoptContexts,
+    ) -> Result<Vec<ContextId>, TransactError> {
+        let mut state = self.state();
+        state.adopted.push((controller, which));
+        state.errors.pop_front().map_or_else(|| Ok(vec![ContextId(7)]), Err)
     }
 
     fn condition(&self) -> Condition {
@@ -244,6 +268,7 @@ pub(crate) fn status(totals: WorkerTotals) -> GatewayStatus {
         started: SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000),
         uptime: Duration::from_millis(61_500),
         contexts: 3,
+        orphans: 1,
         workers: vec![WorkerTotals::default(), totals.clone()],
         totals,
     }

@@ -108,6 +108,7 @@ async fn an_audit_tells_groups_with_their_members_and_counters() {
         correlation: None,
         controller: Controller("alg-1".to_owned()),
         created: SystemTime::UNIX_EPOCH,
+        orphaned: None,
         topology: None,
         associations: Vec::new(),
         terminations: Vec::new(),

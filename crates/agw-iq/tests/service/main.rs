@@ -14,3 +14,4 @@ mod retries;
 mod secrets;
 mod sent;
 mod stream;
+mod supervision;

@@ -96,13 +96,19 @@ fn context(id: u32) -> AuditedContext {
         correlation: Some("call-1".into()),
         controller: Controller("alg-1".to_owned()),
         created: SystemTime::UNIX_EPOCH + Duration::from_millis(1_500),
+        orphaned: Some(SystemTime::UNIX_EPOCH + Duration::from_secs(9)),
         topology: Some((TerminationId(1), TerminationId(2))),
         associations: vec![
             association(Relation::BothWay, None),
             association(Relation::OneWay, Some(StreamId(2))),
             association(Relation::Isolate, Some(StreamId(3))),
         ],
-        terminations: vec![TerminationView { id: TerminationId(1), realm, streams: vec![stream] }],
+        terminations: vec![TerminationView {
+            id: TerminationId(1),
+            realm,
+            heartbeat: Some(Duration::from_secs(30)),
+            streams: vec![stream],
+        }],
         groups: Vec::new(),
     };
     AuditedContext { view, statistics: Vec::new(), groups: Vec::new() }
@@ -143,6 +149,8 @@ async fn an_audit_passes_on_its_filter_and_tells_every_value() {
     assert_eq!(info.created, Some(Timestamp { seconds: 1, nanos: 500_000_000 }));
     let topology = pb::Topology { from_termination_id: 1, to_termination_id: 2 };
     assert_eq!(info.topology, Some(topology));
+    assert_eq!(info.orphaned, Some(Timestamp { seconds: 9, nanos: 0 }));
+    assert_eq!(info.terminations[0].heartbeat_ms, 30_000);
     let stream = &info.terminations[0].streams[0];
     let expected = pb::StreamInfo {
         stream_id: 1,
@@ -286,6 +294,16 @@ async fn capabilities_are_told_in_full() {
     assert_eq!((capabilities.max_terminations, capabilities.max_commands), (8, 64));
     assert_eq!(capabilities.default_overlap_ms, 2_500);
     assert!(capabilities.unencrypted_allowed);
+    let supervision = pb::Supervision {
+        heartbeat_answer_ms: 10_000,
+        heartbeat_misses: 3,
+        hanging: pb::HangingPolicy::ReleaseIfSilent.into(),
+        hanging_silence_ms: 60_000,
+        controller_lost_ms: 60_000,
+        orphan_silence_ms: 60_000,
+        orphan_limit_ms: 21_600_000,
+    };
+    assert_eq!(capabilities.supervision, Some(supervision));
     let realm = pb::RealmInfo {
         name: "access".to_owned(),
         addresses: vec!["2001:db8::1".to_owned()],
@@ -312,7 +330,7 @@ async fn the_status_has_totals_and_workers() {
     let answer = rig.client.status().await.unwrap();
 
     assert_eq!((answer.version.as_str(), answer.uptime_ms, answer.contexts), ("0.1.0", 61_500, 3));
-    assert_eq!(answer.engine, "avx512");
+    assert_eq!((answer.engine.as_str(), answer.orphans), ("avx512", 1));
     assert_eq!(answer.started, Some(Timestamp { seconds: 1_700_000_000, nanos: 0 }));
     assert_eq!(answer.gateway, gateway());
     let totals = answer.totals.unwrap();

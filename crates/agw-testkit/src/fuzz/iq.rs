@@ -7,8 +7,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use agw_context::{
-    Capabilities, Circumstances, Command, ContextId, ContextView, Controller, Event, Gateway,
-    LocalPort, Policy, PortError, Ports, RealmAddress, RealmConfig, Release,
+    AdoptContexts, Capabilities, Circumstances, Command, Confirmation, ContextId, ContextView,
+    Controller, Event, Gateway, LocalPort, Policy, PortError, Ports, RealmAddress, RealmConfig,
+    Refused, Release,
 };
 use agw_iq::backend::{
     AuditPage, AuditQuery, Completed, Condition, EventsError, GatewayStatus, ServiceChangeMethod,
@@ -249,6 +250,27 @@ impl Backend for Paper {
         _: ServiceChangeMethod,
     ) -> impl Future<Output = Result<(), Unavailable>> + Send {
         ready(Ok(()))
+    }
+
+    fn confirm(
+        &self,
+        controller: Controller,
+        words: Vec<Confirmation>,
+    ) -> impl Future<Output = Result<Vec<Confirmation>, Unavailable>> + Send {
+        let mut world = self.world();
+        let now = world.now;
+        ready(Ok(world.gateway.confirm(&controller, &words, now).0))
+    }
+
+    fn adopt(
+        &self,
+        controller: Controller,
+        which: AdoptContexts,
+    ) -> impl Future<Output = Result<Vec<ContextId>, TransactError>> + Send {
+        let mut world = self.world();
+        let now = world.now;
+        let adopted = world.gateway.adopt(&controller, which, now, SystemTime::UNIX_EPOCH);
+        ready(adopted.map_err(|error| Refused { command: 0, error }.into()))
     }
 
     fn condition(&self) -> Condition {

@@ -32,6 +32,7 @@ A call file has all of it, in TOML; options beat the file:
   media = \"audio\"                # video, other
   mode = \"send_receive\"          # inactive, send_only, receive_only
   stream = 1
+  heartbeat_ms = 60000
 
   [access]                       # the same keys under [core]
   realm = \"access\"
@@ -72,6 +73,10 @@ pub(crate) struct AddCall {
     /// The stream's number [default: 1].
     #[arg(long, value_name = "N")]
     stream: Option<u32>,
+    /// How often the gateway asks whether its controller still knows the call, in milliseconds
+    /// [default: never].
+    #[arg(long, value_name = "MS")]
+    heartbeat_ms: Option<u32>,
     /// Where RTCP goes on both legs [default: pair].
     #[arg(long, value_enum, value_name = "RTCP", conflicts_with_all = ["access_rtcp", "core_rtcp"])]
     rtcp: Option<Rtcp>,
@@ -157,6 +162,7 @@ impl AddCall {
             media: self.media,
             mode: self.mode,
             stream: self.stream,
+            heartbeat_ms: self.heartbeat_ms,
             access: LegSpec {
                 realm: access_realm,
                 transport: self.access_transport,

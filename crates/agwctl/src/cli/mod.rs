@@ -68,6 +68,10 @@ pub(crate) struct Reach {
     /// The name in the gateway's certificate, if it is not the host of the endpoint.
     #[arg(long, global = true, value_name = "NAME", env = "AGWCTL_SERVER_NAME")]
     pub(crate) server_name: Option<String>,
+    /// The number of this controller's present instance: the gateway refuses changes of instances
+    /// with lower ones.
+    #[arg(long, global = true, value_name = "N", env = "AGWCTL_CONTROLLER_EPOCH")]
+    pub(crate) controller_epoch: Option<u64>,
     /// How long the gateway may take for an answer, in seconds.
     #[arg(long, global = true, value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=10))]
     pub(crate) timeout: u64,
@@ -131,6 +135,18 @@ pub(crate) enum Contexts {
         /// Only those with this correlation id.
         #[arg(long, value_name = "ID")]
         correlation: Option<String>,
+        /// Only those without a controller.
+        #[arg(long)]
+        orphans: bool,
+    },
+    /// Takes over contexts that have lost their controller.
+    Adopt {
+        /// The contexts.
+        #[arg(required_unless_present = "of", conflicts_with = "of")]
+        ids: Vec<u32>,
+        /// All that this controller has left behind.
+        #[arg(long, value_name = "CONTROLLER")]
+        of: Option<String>,
     },
     /// One context with its streams, addresses, key state and counters; never keys.
     Show {

@@ -7,22 +7,44 @@ use crate::cli::{Contexts, Reach};
 use crate::connection::Connection;
 use crate::failure::Failure;
 use crate::output::Output;
-use crate::view::{ContextView, ContextsView, RemovedView};
+use crate::view::{AdoptedView, ContextView, ContextsView, RemovedView};
 
 pub(crate) async fn run(contexts: Contexts, reach: &Reach, output: Output) -> Result<(), Failure> {
     match contexts {
-        Contexts::List { correlation } => list(correlation, reach, output).await,
+        Contexts::List { correlation, orphans } => list(correlation, orphans, reach, output).await,
+        Contexts::Adopt { ids, of } => adopt(ids, of, reach, output).await,
         Contexts::Show { id } => show(id, reach, output).await,
         Contexts::Rm { id } => remove(id, reach, output).await,
     }
 }
 
-async fn list(correlation: Option<String>, reach: &Reach, output: Output) -> Result<(), Failure> {
+async fn list(
+    correlation: Option<String>,
+    orphans: bool,
+    reach: &Reach,
+    output: Output,
+) -> Result<(), Failure> {
     let gateway = Connection::open(reach).await?;
     let correlation = correlation.unwrap_or_default();
     let contexts = gateway.ask("contexts list", |client| every_page(client, &correlation)).await?;
-    let contexts = contexts.into_iter().map(ContextView::from).collect();
+    let contexts = contexts.into_iter().filter(|context| !orphans || context.orphaned.is_some());
+    let contexts = contexts.map(ContextView::from).collect();
     output.show(&ContextsView { contexts }, ContextsView::tables)
+}
+
+async fn adopt(
+    ids: Vec<u32>,
+    of: Option<String>,
+    reach: &Reach,
+    output: Output,
+) -> Result<(), Failure> {
+    let gateway = Connection::open(reach).await?;
+    let ask = async |client: &IqClient| match &of {
+        Some(controller) => client.adopt_orphans_of(controller).await,
+        None => client.adopt(ids).await,
+    };
+    let context_ids = gateway.ask("contexts adopt", ask).await?;
+    output.show(&AdoptedView { context_ids }, AdoptedView::text)
 }
 
 async fn every_page(

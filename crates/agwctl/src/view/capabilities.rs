@@ -3,7 +3,7 @@
 use agw_iq::pb;
 use serde::Serialize;
 
-use super::suite;
+use super::{suite, word};
 use crate::output::{facts, table};
 
 /// What the gateway can do.
@@ -20,6 +20,19 @@ pub(crate) struct CapabilitiesView {
     unencrypted_allowed: bool,
     max_commands: u32,
     max_group_members: u32,
+    supervision: SupervisionView,
+}
+
+/// When the gateway asks about calls, and when it releases them unasked.
+#[derive(Debug, Serialize)]
+struct SupervisionView {
+    heartbeat_answer_ms: u64,
+    heartbeat_misses: u32,
+    hanging: Option<String>,
+    hanging_silence_ms: u64,
+    controller_lost_ms: u64,
+    orphan_silence_ms: u64,
+    orphan_limit_ms: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -58,6 +71,31 @@ impl From<pb::Capabilities> for CapabilitiesView {
             unencrypted_allowed: can.unencrypted_allowed,
             max_commands: can.max_commands,
             max_group_members: can.max_group_members,
+            supervision: can.supervision.unwrap_or_default().into(),
+        }
+    }
+}
+
+impl From<pb::Supervision> for SupervisionView {
+    fn from(supervision: pb::Supervision) -> Self {
+        let hanging = word(supervision.hanging().as_str_name(), "HANGING_POLICY_");
+        let pb::Supervision {
+            heartbeat_answer_ms,
+            heartbeat_misses,
+            hanging: _,
+            hanging_silence_ms,
+            controller_lost_ms,
+            orphan_silence_ms,
+            orphan_limit_ms,
+        } = supervision;
+        Self {
+            heartbeat_answer_ms,
+            heartbeat_misses,
+            hanging,
+            hanging_silence_ms,
+            controller_lost_ms,
+            orphan_silence_ms,
+            orphan_limit_ms,
         }
     }
 }
@@ -76,6 +114,7 @@ impl CapabilitiesView {
             ("commands", format!("up to {} of a transaction", self.max_commands)),
             ("key overlap", format!("{} ms unless told otherwise", self.default_overlap_ms)),
             ("unencrypted", unencrypted.to_owned()),
+            ("orphans", self.supervision.orphans()),
         ]);
         let mut realms = table(&["realm", "addresses", "ports", "used", "resting"], 2);
         for realm in &self.realms {
@@ -88,5 +127,16 @@ impl CapabilitiesView {
             ]);
         }
         format!("{facts}\n{realms}")
+    }
+}
+
+impl SupervisionView {
+    /// When calls without a controller end, in words.
+    fn orphans(&self) -> String {
+        let Self { controller_lost_ms, orphan_silence_ms, orphan_limit_ms, .. } = self;
+        format!(
+            "{controller_lost_ms} ms after the last connection; released when silent for \
+             {orphan_silence_ms} ms, or after {orphan_limit_ms} ms"
+        )
     }
 }

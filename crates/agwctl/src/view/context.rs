@@ -21,6 +21,7 @@ pub(crate) struct ContextView {
     correlation_id: Option<String>,
     controller: String,
     created: Option<String>,
+    orphaned: Option<String>,
     topology: Option<[u32; 2]>,
     associations: Vec<AssociationView>,
     pub(crate) terminations: Vec<TerminationView>,
@@ -41,6 +42,7 @@ struct AssociationView {
 pub(crate) struct TerminationView {
     pub(crate) termination_id: u32,
     pub(crate) realm: String,
+    heartbeat_ms: Option<u64>,
     pub(crate) streams: Vec<StreamView>,
 }
 
@@ -158,12 +160,14 @@ impl From<pb::ContextInfo> for ContextView {
             terminations,
             associations,
             groups,
+            orphaned,
         } = context;
         Self {
             context_id,
             correlation_id: text(&correlation_id),
             controller,
             created: created.map(|created| created.to_string()),
+            orphaned: orphaned.map(|orphaned| orphaned.to_string()),
             topology: topology.map(|both| [both.from_termination_id, both.to_termination_id]),
             associations: associations.into_iter().map(AssociationView::from).collect(),
             terminations: terminations.into_iter().map(TerminationView::from).collect(),
@@ -196,8 +200,13 @@ impl AssociationView {
 
 impl From<pb::TerminationInfo> for TerminationView {
     fn from(termination: pb::TerminationInfo) -> Self {
-        let pb::TerminationInfo { termination_id, realm, streams } = termination;
-        Self { termination_id, realm, streams: streams.into_iter().map(StreamView::from).collect() }
+        let pb::TerminationInfo { termination_id, realm, streams, heartbeat_ms } = termination;
+        Self {
+            termination_id,
+            realm,
+            heartbeat_ms: Some(heartbeat_ms).filter(|&period| period != 0),
+            streams: streams.into_iter().map(StreamView::from).collect(),
+        }
     }
 }
 
@@ -442,6 +451,7 @@ impl ContextView {
             ("correlation", dash(self.correlation_id.clone())),
             ("controller", self.controller.clone()),
             ("created", dash(self.created.as_deref().map(moment))),
+            ("orphaned", dash(self.orphaned.as_deref().map(moment))),
             ("topology", dash(topology)),
         ]);
         let streams = self.terminations.iter().flat_map(|termination| {

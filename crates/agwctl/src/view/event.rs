@@ -29,6 +29,9 @@ pub(crate) struct EventView {
     group_id: Option<u32>,
     joined: Option<u32>,
     left: Option<u32>,
+    cause: Option<String>,
+    controller: Option<String>,
+    from_controller: Option<String>,
 }
 
 /// What an event says beyond its kind.
@@ -45,6 +48,9 @@ struct Details {
     group_id: Option<u32>,
     joined: Option<u32>,
     left: Option<u32>,
+    cause: Option<String>,
+    controller: Option<String>,
+    from_controller: Option<String>,
 }
 
 impl From<pb::Event> for EventView {
@@ -72,6 +78,9 @@ impl From<pb::Event> for EventView {
             group_id: details.group_id,
             joined: details.joined,
             left: details.left,
+            cause: details.cause,
+            controller: details.controller,
+            from_controller: details.from_controller,
         }
     }
 }
@@ -110,6 +119,20 @@ fn describe(kind: Option<&Kind>) -> (&'static str, Details) {
         Some(Kind::Replays(replays)) => ("replays", packets(replays.packets)),
         Some(Kind::GroupRekeyWanted(wanted)) => ("group_rekey_wanted", churned(wanted)),
         Some(Kind::DrainStarted(_)) => ("drain_started", Details::default()),
+        Some(Kind::TerminationHeartbeat(_)) => ("termination_heartbeat", Details::default()),
+        Some(Kind::ReleasedByGateway(released)) => {
+            let cause = word(released.cause().as_str_name(), "RELEASE_CAUSE_");
+            ("released_by_gateway", Details { cause, ..Details::default() })
+        }
+        Some(Kind::ContextOrphaned(orphaned)) => {
+            let controller = text(&orphaned.controller);
+            ("context_orphaned", Details { controller, ..Details::default() })
+        }
+        Some(Kind::ContextAdopted(adopted)) => {
+            let controller = text(&adopted.to_controller);
+            let from_controller = text(&adopted.from_controller);
+            ("context_adopted", Details { controller, from_controller, ..Details::default() })
+        }
     }
 }
 
@@ -152,8 +175,16 @@ impl EventView {
                 line.push_str(&format!(" {name} {number}"));
             }
         }
-        let words =
-            [&self.correlation_id, &self.direction, &self.component, &self.address, &self.ssrc];
+        let words = [
+            &self.correlation_id,
+            &self.direction,
+            &self.component,
+            &self.address,
+            &self.ssrc,
+            &self.cause,
+            &self.from_controller,
+            &self.controller,
+        ];
         for word in words.into_iter().flatten() {
             line.push(' ');
             line.push_str(word);

@@ -3,6 +3,7 @@
 //! The JSON is a promise, described in `json.md`: what does not apply is null, lists are in order,
 //! enumerations are lower-case words, suites have their names of the SDP registry.
 
+mod adopted;
 mod capabilities;
 mod context;
 mod event;
@@ -17,6 +18,7 @@ use std::collections::BTreeMap;
 use agw_iq::pb;
 use serde::Serialize;
 
+pub(crate) use adopted::AdoptedView;
 pub(crate) use capabilities::CapabilitiesView;
 pub(crate) use context::{AddedView, ContextView, ContextsView, RemovedView};
 pub(crate) use event::EventView;

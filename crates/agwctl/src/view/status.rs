@@ -25,6 +25,7 @@ pub(crate) struct StatusView {
     started: Option<String>,
     uptime_ms: u64,
     contexts: u64,
+    orphans: u64,
     gateway: GatewayView,
     totals: TotalsView,
     workers: Vec<WorkerView>,
@@ -74,6 +75,7 @@ impl From<pb::GetStatusResponse> for StatusView {
             totals,
             workers,
             engine,
+            orphans,
         } = status;
         let worker = |status: pb::WorkerStatus| WorkerView {
             worker: status.worker,
@@ -85,6 +87,7 @@ impl From<pb::GetStatusResponse> for StatusView {
             started: started.map(|started| started.to_string()),
             uptime_ms,
             contexts,
+            orphans,
             gateway: gateway.unwrap_or_default().into(),
             totals: totals.unwrap_or_default().into(),
             workers: workers.into_iter().map(worker).collect(),
@@ -128,7 +131,7 @@ impl StatusView {
             ("engine", dash((!self.engine.is_empty()).then(|| self.engine.clone()))),
             ("condition", self.gateway.condition()),
             ("load", format!("{} %", self.gateway.overload_percent)),
-            ("contexts", self.contexts.to_string()),
+            ("contexts", format!("{}, {} without a controller", self.contexts, self.orphans)),
             ("up for", age(self.uptime_ms)),
             ("since", dash(self.started.as_deref().map(moment))),
             ("restart epoch", self.gateway.restart_epoch.to_string()),

@@ -7,8 +7,9 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant, SystemTime};
 
 use agw_context::{
-    Capabilities, Circumstances, Command, ContextId, ContextView, Controller, Event, Gateway,
-    LocalPort, Policy, PortError, Ports, RealmAddress, RealmConfig, Reply,
+    AdoptContexts, Capabilities, Circumstances, Command, Confirmation, ContextId, ContextView,
+    Controller, Event, Gateway, LocalPort, Policy, PortError, Ports, RealmAddress, RealmConfig,
+    Reply,
 };
 use agw_relay::{EgressSnapshot, IngressSnapshot, PortId, QualitySnapshot};
 use tokio::net::TcpListener;
@@ -176,12 +177,14 @@ impl Backend for Stand {
     }
 
     async fn status(&self) -> Result<GatewayStatus, Unavailable> {
+        let gateway = self.gateway();
         Ok(GatewayStatus {
             version: "1.2.3".to_owned(),
             engine: "avx512".to_owned(),
             started: SystemTime::UNIX_EPOCH,
             uptime: Duration::from_millis(61_000),
-            contexts: self.gateway().context_count(),
+            contexts: gateway.context_count(),
+            orphans: gateway.orphan_count(),
             totals: totals(7),
             workers: vec![totals(7)],
         })
@@ -208,6 +211,23 @@ impl Backend for Stand {
             ServiceChangeMethod::Graceful => self.gateway().set_draining(true, SystemTime::now()),
         }
         Ok(())
+    }
+
+    async fn confirm(
+        &self,
+        controller: Controller,
+        words: Vec<Confirmation>,
+    ) -> Result<Vec<Confirmation>, Unavailable> {
+        Ok(self.gateway().confirm(&controller, &words, Instant::now()).0)
+    }
+
+    async fn adopt(
+        &self,
+        controller: Controller,
+        which: AdoptContexts,
+    ) -> Result<Vec<ContextId>, TransactError> {
+        let adopted = self.gateway().adopt(&controller, which, Instant::now(), SystemTime::now());
+        adopted.map_err(|error| agw_context::Refused { command: 0, error }.into())
     }
 
     fn condition(&self) -> Condition {

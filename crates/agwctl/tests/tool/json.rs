@@ -33,6 +33,7 @@ fn every_field_of_every_answer_is_described() {
         "status",
         "capabilities",
         "contexts list",
+        "contexts adopt 1",
         "contexts show 1",
         "stats",
         "stats 1",

@@ -64,6 +64,7 @@ impl Config {
         self.check_media(host, &mut rules);
         self.check_limits(&mut rules);
         self.check_policy(&mut rules);
+        self.supervision.check(&mut rules);
         if let Err(error) = EnvFilter::try_new(&self.log.filter) {
             rules.broken("log.filter", error.to_string());
         }
@@ -271,22 +272,22 @@ fn one_of_each_family(addresses: &[IpAddr], key: &str, rules: &mut Rules) {
 
 /// The rules that were found broken.
 #[derive(Default)]
-struct Rules {
+pub(super) struct Rules {
     broken: Vec<Invalid>,
 }
 
 impl Rules {
-    fn broken(&mut self, key: &str, rule: impl Into<String>) {
+    pub(super) fn broken(&mut self, key: &str, rule: impl Into<String>) {
         self.broken.push(Invalid { key: key.to_owned(), rule: rule.into() });
     }
 
-    fn must(&mut self, holds: bool, key: &str, rule: impl Into<String>) {
+    pub(super) fn must(&mut self, holds: bool, key: &str, rule: impl Into<String>) {
         if !holds {
             self.broken(key, rule);
         }
     }
 
-    fn within(&mut self, key: &str, value: u64, range: RangeInclusive<u64>) {
+    pub(super) fn within(&mut self, key: &str, value: u64, range: RangeInclusive<u64>) {
         let rule = format!("must be {} to {}", range.start(), range.end());
         self.must(range.contains(&value), key, rule);
     }

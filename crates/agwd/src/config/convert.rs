@@ -31,6 +31,7 @@ impl Config {
             port_rest: Duration::from_millis(policy.port_rest_ms),
             listeners,
             event_capacity: limits.events,
+            supervision: self.supervision.policy(),
         }
     }
 

@@ -10,6 +10,7 @@ mod listen;
 mod load;
 mod ports;
 mod roles;
+mod supervision;
 #[cfg(test)]
 mod tests;
 mod xdp;
@@ -27,6 +28,7 @@ pub use listen::Listen;
 pub use load::{ConfigError, Sources};
 pub use ports::PortRange;
 pub use roles::Roles;
+pub(crate) use supervision::Supervision;
 pub use xdp::{Choice, Fallback, Mode, Xdp};
 
 /// The whole configuration.
@@ -45,6 +47,8 @@ pub struct Config {
     pub limits: Limits,
     /// What controllers may ask for.
     pub policy: Policy,
+    /// When calls are asked about and released unasked.
+    pub supervision: Supervision,
     /// Logging.
     pub log: Log,
     /// How the daemon ends.
@@ -279,6 +283,7 @@ impl Default for Config {
             media: Media::default(),
             limits: Limits::default(),
             policy: Policy::default(),
+            supervision: Supervision::default(),
             log: Log::default(),
             drain: Drain::default(),
             realm: vec![realm("access", 40_000, 44_999), realm("core", 45_000, 49_999)],

@@ -5,7 +5,10 @@ use std::future::Future;
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use agw_context::{Capabilities, Command, ContextView, Controller, EventsGone, Refused};
+use agw_context::{
+    AdoptContexts, Capabilities, Command, CommandError, Confirmation, ContextId, ContextView,
+    Controller, EventsGone, Refused,
+};
 
 use super::Overview;
 use super::request::{EventPage, Legs, Looking, Request, Underway, Which};
@@ -93,6 +96,33 @@ impl ControlClient {
         limit: usize,
     ) -> Result<Result<EventPage, EventsGone>, Stopped> {
         self.ask(|answer| Request::Events { controller, after, limit, answer }).await
+    }
+
+    /// Takes a controller's word on terminations; tells those that it may not speak for.
+    pub(crate) async fn confirm(
+        &self,
+        controller: Controller,
+        words: Vec<Confirmation>,
+    ) -> Result<Vec<Confirmation>, Stopped> {
+        self.ask(|answer| Request::Confirm { controller, words, answer }).await
+    }
+
+    /// Makes a controller the owner of orphans; tells which contexts are its now.
+    pub(crate) async fn adopt(
+        &self,
+        controller: Controller,
+        which: AdoptContexts,
+    ) -> Result<Result<Vec<ContextId>, CommandError>, Stopped> {
+        self.ask(|answer| Request::Adopt { controller, which, answer }).await
+    }
+
+    /// Releases contexts that a worker could not do as ordered, and waits until they are gone.
+    pub(crate) async fn abandon(&self, contexts: Vec<ContextId>) -> Result<(), Stopped> {
+        let gone = self.ask(|answer| Request::Abandon { contexts, answer }).await?;
+        for gone in gone {
+            gone.await.map_err(|_closed| Stopped)?;
+        }
+        Ok(())
     }
 
     /// Takes no new contexts from now on.

@@ -191,6 +191,7 @@ fn reserve(call: u32, transport: Transport) -> Reserve {
         correlation: secured.then(|| format!("{call:08}@pcscf-1.example")),
         realm: Some(if secured { "access" } else { "core" }.to_owned()),
         family: None,
+        heartbeat: None,
         streams: vec![stream],
     }
 }

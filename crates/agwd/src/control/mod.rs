@@ -11,6 +11,7 @@ mod memory;
 mod owners;
 mod ports;
 mod request;
+mod supervision;
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -28,12 +29,15 @@ use agw_iq::backend::Condition;
 use agw_net::MediaPort;
 use agw_relay::Report;
 
+use crate::presence::Presence;
 use crate::worker::{Applied, Assignment, Order, WorkerHandle};
 pub(crate) use client::{ControlClient, Stopped};
 pub(crate) use ports::MediaPorts;
-pub(crate) use request::{EventPage, Legs, Looking, Request, Underway, Which};
+pub(crate) use request::{EventPage, Legs, Looking, Request, Task, Underway, Which};
+pub(crate) use supervision::Released;
 
 use owners::Owners;
+use supervision::until;
 
 /// Requests that may wait.
 const REQUESTS: usize = 1_024;
@@ -55,6 +59,22 @@ pub(crate) struct Overview {
     pub(crate) ports_open: usize,
     /// Whether a realm has no port left to give out.
     pub(crate) out_of_ports: bool,
+    /// Contexts without a controller.
+    pub(crate) orphans: usize,
+    /// What the gateway has released on its own account.
+    pub(crate) released: Released,
+}
+
+/// What control works with.
+pub(crate) struct Surroundings {
+    /// Where ports come from.
+    pub(crate) ports: MediaPorts,
+    /// The workers, from worker 0.
+    pub(crate) workers: Vec<WorkerHandle<MediaPort>>,
+    /// What they report.
+    pub(crate) reports: mpsc::Receiver<Report>,
+    /// Who has a connection.
+    pub(crate) presence: Presence,
 }
 
 /// A transaction that was decided, and who asked for it.
@@ -71,6 +91,10 @@ pub(crate) struct Control {
     owners: Owners,
     requests: mpsc::Receiver<Request>,
     reports: mpsc::Receiver<Report>,
+    presence: Presence,
+    /// For what is to come back to control; it does not keep control running.
+    own: mpsc::WeakSender<Request>,
+    released: Released,
     overview: watch::Sender<Overview>,
     restart_epoch: u64,
     /// Ports in use of all there are, in the fullest realm, 0 to 100.
@@ -82,11 +106,10 @@ impl Control {
     /// Control over a gateway, and the way to ask it.
     pub(crate) fn new(
         gateway: Gateway,
-        ports: MediaPorts,
-        workers: Vec<WorkerHandle<MediaPort>>,
-        reports: mpsc::Receiver<Report>,
+        around: Surroundings,
         event_capacity: usize,
     ) -> (Self, ControlClient) {
+        let Surroundings { ports, workers, reports, presence } = around;
         let (sender, requests) = mpsc::channel(REQUESTS);
         let (overview, seen) = watch::channel(Overview::default());
         let mut control = Self {
@@ -97,6 +120,9 @@ impl Control {
             owners: Owners::new(event_capacity),
             requests,
             reports,
+            presence,
+            own: sender.downgrade(),
+            released: Released::default(),
             overview,
             port_load: 0,
             out_of_ports: false,
@@ -113,14 +139,17 @@ impl Control {
         let mut requests = Vec::with_capacity(TOGETHER);
         let mut decided = Vec::with_capacity(TOGETHER);
         loop {
+            let due = self.gateway.poll_timeout();
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
                 _ = load.tick() => {
                     self.weigh();
                     self.gateway.tell_churn(Instant::now(), SystemTime::now());
-                    self.owners.note(&self.gateway, None);
+                    self.look_who_is_there();
                 }
+                () = self.presence.changed() => self.look_who_is_there(),
+                () = until(due) => self.supervise().await,
                 Some(report) = self.reports.recv() => {
                     self.gateway.handle_report(report, SystemTime::now());
                     self.owners.note(&self.gateway, None);
@@ -177,6 +206,16 @@ impl Control {
             Request::Events { controller, after, limit, answer } => {
                 let _ = answer.send(self.events(&controller, after, limit));
             }
+            Request::Confirm { controller, words, answer } => {
+                let _ = answer.send(self.confirm(&controller, &words).await);
+            }
+            Request::Adopt { controller, which, answer } => {
+                let _ = answer.send(self.adopt(&controller, which));
+            }
+            Request::Judge { suspects } => self.judge(&suspects).await,
+            Request::Abandon { contexts, answer } => {
+                let _ = answer.send(self.abandon(&contexts).await);
+            }
             Request::Drain { answer } => {
                 if !self.gateway.is_draining() {
                     info!(contexts = self.gateway.context_count(), "draining: no new contexts");
@@ -202,14 +241,14 @@ impl Control {
             let (controller, reason) = (&controller.0, refused.error.reason().name());
             info!(controller, reason, error = %refused, "transaction refused");
         })?;
-        let mut acknowledgements = Vec::with_capacity(outcome.work.len());
+        let mut tasks = Vec::with_capacity(outcome.work.len());
         for work in outcome.work {
-            let steps = work.steps.len();
-            debug!(context = %work.context, controller = controller.0, steps, "context changes");
-            acknowledgements.push(self.assign(work).await);
+            let (context, is_new, steps) = (work.context, work.is_new, work.steps.len());
+            debug!(%context, controller = controller.0, steps, "context changes");
+            tasks.push(Task { context, is_new, acknowledgement: self.assign(work).await });
         }
         self.ports.discard_opened();
-        Ok(Underway { replies: outcome.replies, acknowledgements })
+        Ok(Underway { replies: outcome.replies, tasks })
     }
 
     fn decide(
@@ -217,6 +256,15 @@ impl Control {
         controller: &Controller,
         commands: Vec<Command>,
     ) -> Result<Outcome, Refused> {
+        self.act(controller, |gateway, around| gateway.transact(commands, around))
+    }
+
+    /// Has the gateway do something on behalf of a controller.
+    fn act<T>(
+        &mut self,
+        controller: &Controller,
+        act: impl FnOnce(&mut Gateway, &mut Circumstances<'_>) -> T,
+    ) -> T {
         let now = Instant::now();
         self.ports.begin(now);
         let mut random = rand::rng();
@@ -227,12 +275,12 @@ impl Control {
             now,
             at: SystemTime::now(),
         };
-        self.gateway.transact(commands, &mut circumstances)
+        act(&mut self.gateway, &mut circumstances)
     }
 
     /// Gives a context's work to its worker.
     async fn assign(&mut self, work: Work) -> oneshot::Receiver<Applied> {
-        let Work { context, steps, closed } = work;
+        let Work { context, is_new: _, steps, closed } = work;
         let (done, acknowledgement) = oneshot::channel();
         let added = self.ports.take_opened(context);
         for &port in &closed {
@@ -277,7 +325,9 @@ impl Control {
         }
         let mut events = self.gateway.events_after(after, limit)?;
         let next = events.last().map_or(after, |event| event.sequence);
-        events.retain(|event| self.owners.may_see(controller, event));
+        events.retain(|event| {
+            self.owners.may_see(controller, event) || self.may_adopt(controller, event)
+        });
         Ok(EventPage { events, next, more: next < newest })
     }
 
@@ -306,6 +356,8 @@ impl Control {
             newest_event: self.gateway.newest_event(),
             ports_open: self.ports.open_count(),
             out_of_ports: self.out_of_ports,
+            orphans: self.gateway.orphan_count(),
+            released: self.released,
         };
         self.overview.send_if_modified(|seen| {
             let changed = *seen != overview;

@@ -64,6 +64,10 @@ impl Owners {
         {
             self.contexts.insert(context, Arc::clone(owner));
         }
+        if let (EventKind::ContextAdopted { to, .. }, Some(context)) = (&event.kind, context) {
+            let owner = self.owner(to);
+            self.contexts.insert(context, owner);
+        }
         let owner = context.and_then(|context| self.contexts.get(&context)).cloned();
         if let (EventKind::ContextReleased, Some(context)) = (&event.kind, context) {
             self.contexts.remove(&context);
@@ -78,6 +82,11 @@ impl Owners {
     /// Whether the controller may see the event.
     pub(crate) fn may_see(&self, controller: &Controller, event: &Event) -> bool {
         if event.subject.is_none() || *controller == Controller::local() {
+            return true;
+        }
+        if let EventKind::ContextAdopted { from, to: _ } = &event.kind
+            && controller.may_touch(from)
+        {
             return true;
         }
         let place = self.events.binary_search_by_key(&event.sequence, |&(number, _)| number);

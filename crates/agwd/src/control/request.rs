@@ -3,10 +3,12 @@
 use tokio::sync::oneshot;
 
 use agw_context::{
-    Capabilities, Command, ContextId, ContextView, Controller, Event, EventsGone, Refused, Reply,
+    AdoptContexts, Capabilities, Command, CommandError, Confirmation, ContextId, ContextView,
+    Controller, Event, EventsGone, Refused, Reply,
 };
 use agw_relay::{EgressId, IngressId};
 
+use super::supervision::Looked;
 use crate::worker::{Applied, Seen, Totals};
 
 /// A request with the place for its answer.
@@ -32,6 +34,22 @@ pub(crate) enum Request {
         limit: usize,
         answer: oneshot::Sender<Result<EventPage, EventsGone>>,
     },
+    /// Take a controller's word on terminations; tell those that it may not speak for.
+    Confirm {
+        controller: Controller,
+        words: Vec<Confirmation>,
+        answer: oneshot::Sender<Vec<Confirmation>>,
+    },
+    /// Make a controller the owner of orphans.
+    Adopt {
+        controller: Controller,
+        which: AdoptContexts,
+        answer: oneshot::Sender<Result<Vec<ContextId>, CommandError>>,
+    },
+    /// Release those of the suspects whose time is up.
+    Judge { suspects: Vec<Looked> },
+    /// Release contexts that a worker could not do as ordered.
+    Abandon { contexts: Vec<ContextId>, answer: oneshot::Sender<Vec<oneshot::Receiver<Applied>>> },
     /// Take no new contexts.
     Drain { answer: oneshot::Sender<()> },
 }
@@ -50,7 +68,17 @@ pub(crate) struct Underway {
     /// The answers, true once the workers are done.
     pub(crate) replies: Vec<Reply>,
     /// One for each context that changes.
-    pub(crate) acknowledgements: Vec<oneshot::Receiver<Applied>>,
+    pub(crate) tasks: Vec<Task>,
+}
+
+/// What a worker has been given for a context.
+pub(crate) struct Task {
+    /// The context.
+    pub(crate) context: ContextId,
+    /// Whether the transaction created it.
+    pub(crate) is_new: bool,
+    /// Told when it is done.
+    pub(crate) acknowledgement: oneshot::Receiver<Applied>,
 }
 
 /// The legs of a context.

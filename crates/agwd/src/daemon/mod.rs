@@ -27,12 +27,13 @@ use agw_simd::AnyEngine;
 use crate::admin::Admin;
 use crate::backend;
 use crate::config::{Config, Host, Invalid};
-use crate::control::{Control, ControlClient, MediaPorts};
+use crate::control::{Control, ControlClient, MediaPorts, Surroundings};
 use crate::exit::Exit;
 use crate::listener::{Connection, Limits, UnixSocketError, accept_loop};
 use crate::logging::LogFilter;
 use crate::metrics::Metrics;
 use crate::monitor::watch_vitals;
+use crate::presence::Presence;
 use crate::tls::TlsError;
 use crate::worker::{self, StartOptions, WorkerHandle};
 use crate::xdp::{Carriers, XdpError};
@@ -203,7 +204,8 @@ impl Daemon {
             handshake: config.iq.handshake_timeout(),
         };
         for listener in bound.listeners {
-            running.own(accept_loop(listener, limits, metrics.clone(), sender.clone()));
+            let (metrics, presence) = (metrics.clone(), media.presence.clone());
+            running.own(accept_loop(listener, limits, metrics, presence, sender.clone()));
         }
         running.own_unix_socket(bound.unix_socket);
         running.serve(tokio::spawn(serve(services, connections, stop)));
@@ -216,6 +218,8 @@ impl Daemon {
 /// Control with its workers.
 struct MediaPlane {
     control: ControlClient,
+    /// Who has a connection.
+    presence: Presence,
     /// The name of what opens and seals packets.
     engine: &'static str,
     vitals: watch::Receiver<crate::monitor::Vitals>,
@@ -252,11 +256,13 @@ fn start_media(
         .map(|index| start_worker(config, engine, index, shares.next(), reports.clone()))
         .collect::<Result<Vec<_>, _>>()?;
     let heartbeats = workers.iter().map(WorkerHandle::heartbeat).collect();
-    let (control, client) = Control::new(gateway, ports, workers, received, config.limits.events);
+    let presence = Presence::default();
+    let around = Surroundings { ports, workers, reports: received, presence: presence.clone() };
+    let (control, client) = Control::new(gateway, around, config.limits.events);
     let (vitals, seen) = watch::channel(crate::monitor::Vitals::default());
     tokio::spawn(watch_vitals(heartbeats, client.clone(), vitals));
     let task = tokio::spawn(control.run(stop));
-    Ok(MediaPlane { control: client, engine: engine.name(), vitals: seen, task })
+    Ok(MediaPlane { control: client, presence, engine: engine.name(), vitals: seen, task })
 }
 
 fn start_worker(

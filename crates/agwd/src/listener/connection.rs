@@ -11,7 +11,10 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio_rustls::server::TlsStream;
 use tonic::transport::server::Connected;
 
-use agw_iq::ConnectedPeer;
+use agw_context::Controller;
+use agw_iq::{ConnectedPeer, Role};
+
+use crate::presence::{Presence, Present};
 
 /// A peer that has been authenticated, where that is asked for, and has begun to speak HTTP/2.
 pub(crate) struct Connection {
@@ -36,6 +39,7 @@ pub(super) enum Stream {
 struct Place {
     connections: IntGauge,
     _permit: OwnedSemaphorePermit,
+    _present: Present,
 }
 
 impl Connection {
@@ -50,9 +54,19 @@ impl Connection {
     }
 
     /// Counts the connection until it ends.
-    pub(super) fn take_place(&mut self, permit: OwnedSemaphorePermit, connections: IntGauge) {
+    pub(super) fn take_place(
+        &mut self,
+        permit: OwnedSemaphorePermit,
+        connections: IntGauge,
+        presence: &Presence,
+    ) {
         connections.inc();
-        self.place = Some(Place { connections, _permit: permit });
+        let present = match self.peer.role {
+            // Contexts that an operator reserves belong to the operator at this machine.
+            Role::Operator => presence.enter(&Controller::local()),
+            Role::Controller | Role::Observer => presence.enter(&self.peer.controller),
+        };
+        self.place = Some(Place { connections, _permit: permit, _present: present });
     }
 }
 

@@ -25,6 +25,7 @@ use tracing::{debug, warn};
 use agw_iq::ConnectedPeer;
 
 use crate::metrics::{Metrics, RefusedConnection};
+use crate::presence::Presence;
 use crate::tls::Certificates;
 
 pub(crate) use connection::Connection;
@@ -90,6 +91,7 @@ pub(crate) async fn accept_loop(
     listener: Listener,
     limits: Limits,
     metrics: Metrics,
+    presence: Presence,
     server: mpsc::Sender<io::Result<Connection>>,
 ) {
     let places = Arc::new(Semaphore::new(limits.connections));
@@ -123,6 +125,7 @@ pub(crate) async fn accept_loop(
             limits,
             places: Arc::clone(&places),
             metrics: metrics.clone(),
+            presence: presence.clone(),
             server: server.clone(),
         };
         handshakes.add(entrance.admit(accepted));
@@ -155,6 +158,7 @@ struct Entrance {
     limits: Limits,
     places: Arc<Semaphore>,
     metrics: Metrics,
+    presence: Presence,
     server: mpsc::Sender<io::Result<Connection>>,
 }
 
@@ -177,7 +181,7 @@ impl Entrance {
         };
         let ConnectedPeer { controller, role } = connection.peer();
         debug!(listener = self.name, peer, controller = controller.0, %role, "connection");
-        connection.take_place(place, self.metrics.connections(self.name));
+        connection.take_place(place, self.metrics.connections(self.name), &self.presence);
         // The server has ended: the connection ends as well.
         let _ = self.server.send(Ok(connection)).await;
     }

@@ -100,7 +100,15 @@ impl Snapshot {
         let build = gauge(&build, 1.0);
         let load = f64::from(overview.condition.overload_percent) / 100.0;
         let events = vec![counter(&[], overview.newest_event)];
+        let released = overview.released.iter();
+        let released = released.map(|(cause, count)| counter(&[("cause", cause.name())], count));
         vec![
+            plain("agw_orphans", "Contexts without a controller.", overview.orphans as f64),
+            counters(
+                "agw_released_by_gateway_total",
+                "Contexts and terminations released on the gateway's own account, by cause.",
+                released.collect(),
+            ),
             plain("agw_contexts", "Contexts now.", overview.contexts as f64),
             plain(
                 "agw_contexts_limit",

@@ -146,6 +146,7 @@ impl Metrics {
         let label = match result {
             Ok(_) => "ok",
             Err(TransactError::Refused(_)) => "refused",
+            Err(TransactError::Failed { .. }) => "failed",
             Err(TransactError::Unavailable(_)) => "unavailable",
         };
         self.transactions.with_label_values(&[label]).inc();

@@ -95,6 +95,7 @@ fn labels_come_from_closed_sets() {
         "device",
         "mode",
         "zero_copy",
+        "cause",
     ];
     for line in text().lines().filter(|line| !line.starts_with('#')) {
         let labels = line.split_once('{').and_then(|(_, rest)| rest.split_once('}'));

@@ -184,6 +184,11 @@ impl<I: PacketIo> Worker<I> {
                     let groups = groups.iter().map(|&group| self.relay.egress(group)).collect();
                     let _ = answer.send(Seen { legs, groups });
                 }
+                Order::Heard { ingresses, answer } => {
+                    let heard = ingresses.iter().filter_map(|&id| self.relay.last_accepted(id));
+                    // Control has ended.
+                    let _ = answer.send(heard.max());
+                }
                 Order::Count { answer } => {
                     let _ = answer.send(self.totals());
                 }

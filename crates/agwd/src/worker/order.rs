@@ -1,5 +1,7 @@
 //! What control orders of a worker, and how the worker answers.
 
+use std::time::Instant;
+
 use tokio::sync::oneshot;
 
 use agw_context::ContextId;
@@ -14,6 +16,8 @@ pub(crate) enum Order<Port> {
     Apply(Assignment<Port>),
     /// Copy out the state of legs and groups.
     Look { legs: Vec<(IngressId, EgressId)>, groups: Vec<EgressId>, answer: oneshot::Sender<Seen> },
+    /// Tell when any of these accepted a packet last.
+    Heard { ingresses: Vec<IngressId>, answer: oneshot::Sender<Option<Instant>> },
     /// Copy out the counters.
     Count { answer: oneshot::Sender<Totals> },
     /// End the thread; keys are wiped with the flows.

@@ -1,0 +1,77 @@
+//! Calls that nobody may want any more: heartbeats of terminations, controllers that are gone,
+//! contexts without a controller.
+//!
+//! ```text
+//! termination   Resting ──period──▶ Asked ──known──▶ Resting
+//!                                   Asked ──unanswered N times, or unknown──▶ Suspected
+//! controller    Connected ──last connection ends──▶ Absent ──too long──▶ its contexts are orphans
+//! context       Owned ──controller lost──▶ Orphan ──it comes back, or adoption──▶ Owned
+//! ```
+//!
+//! A suspected termination and an orphan end only after [`Gateway::judge`], which is told when
+//! their media was heard last. Deadlines stand in one ordered queue; nothing is scanned.
+//!
+//! [`Gateway::judge`]: crate::Gateway::judge
+
+mod adopt;
+mod heartbeat;
+mod judge;
+mod policy;
+mod presence;
+mod queue;
+
+use std::time::Instant;
+
+use agw_relay::IngressId;
+
+use crate::id::{ContextId, TerminationId};
+
+pub use adopt::AdoptContexts;
+pub use heartbeat::Confirmation;
+pub(crate) use heartbeat::check_period;
+pub use policy::{Hanging, SupervisionPolicy};
+pub(crate) use queue::Supervisor;
+
+/// Why the gateway itself releases something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ReleaseCause {
+    /// Its controller does not know it, or does not answer for it (H.248.36).
+    Hanging,
+    /// Its controller is lost and nothing authentic has arrived for long.
+    Orphaned,
+    /// Its controller has been lost for as long as a context may be without one.
+    OrphanedTooLong,
+    /// The packet path could not carry out what was asked.
+    Failed,
+}
+
+impl ReleaseCause {
+    /// Every cause.
+    pub const ALL: [Self; 4] = [Self::Hanging, Self::Orphaned, Self::OrphanedTooLong, Self::Failed];
+
+    /// The cause in the words of metrics and log.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Hanging => "hanging",
+            Self::Orphaned => "orphaned",
+            Self::OrphanedTooLong => "orphaned_too_long",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// Something that may be released, once it is known when its media was heard last.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Suspect {
+    /// The context.
+    pub context: ContextId,
+    /// The termination; `None` is the context with all of them.
+    pub termination: Option<TerminationId>,
+    /// Why.
+    pub cause: ReleaseCause,
+    /// Where to look for the last accepted packet; none if it does not matter.
+    pub ingresses: Vec<IngressId>,
+    /// Silence counts from here at the earliest.
+    pub since: Instant,
+}
