@@ -9,6 +9,8 @@ mod calls;
 #[cfg(test)]
 mod changes;
 #[cfg(test)]
+mod conference;
+#[cfg(test)]
 mod media;
 #[cfg(test)]
 mod transfers;
