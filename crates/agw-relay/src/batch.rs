@@ -18,7 +18,6 @@ use crate::ingress::{Admission, opening};
 use crate::relay::{Relay, report_egress_keys, report_ingress_keys};
 use crate::report::Report;
 use crate::round::{Outcome, Round};
-use crate::source::Move;
 use crate::spec::{Component, EgressId, IngressId, Transport};
 use crate::trouble::egress_policed;
 
@@ -234,21 +233,6 @@ impl<E: Engine> Relay<E> {
         if is_open { Ok(len) } else { Err(DropReason::IngressGate) }
     }
 
-    /// Tells the leg's other half, and control, that the peer's address moved.
-    fn follow(&mut self, id: IngressId, component: Component, moved: Option<Move>, now: Instant) {
-        let (Some(moved), Some(ingress)) = (moved, self.ingresses.at_mut(id.0)) else {
-            return;
-        };
-        let (reverse, component) = (ingress.spec.reverse, ingress.spec.learning(component));
-        let Move { to: address, again } = moved;
-        if let Some(egress) = self.egresses.at_mut(reverse.0) {
-            egress.follow(component, address);
-        }
-        if ingress.tells(moved, now) {
-            self.reports.push(Report::Learnt { ingress: id, reverse, component, address, again });
-        }
-    }
-
     /// Finds the way out and reserves the index of what is to be sealed.
     fn route(
         &mut self,
@@ -308,7 +292,7 @@ impl<E: Engine> Relay<E> {
         let begun = egress.begin(component, packet);
         let is_reuse =
             |&reason: &_| matches!(reason, DropReason::IndexReused | DropReason::EgressTooOld);
-        if begun.as_ref().is_err_and(is_reuse) && egress.reports_reuse(now) {
+        if begun.as_ref().is_err_and(is_reuse) && self.told.tells_reuse(id, now) {
             self.reports.push(Report::IndexReused(id));
         }
         report_egress_keys(id, egress, &mut self.reports);

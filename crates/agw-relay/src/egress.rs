@@ -1,7 +1,7 @@
 //! The sending half of a leg: spec, keys, destination, counters.
 
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use agw_srtp::{Engine, KeyError, ProtectError, Protector, SealTicket};
 
@@ -16,9 +16,6 @@ use crate::spec::{
 };
 use crate::stats::{CryptoSnapshot, EgressSnapshot, EgressStats, SourceSnapshot};
 
-/// A reused index is reported at most this often for one egress; the counter has them all.
-const REUSE_REPORT_INTERVAL: Duration = Duration::from_secs(1);
-
 /// What every packet reads stands first.
 #[repr(C)]
 pub(crate) struct Egress<K> {
@@ -28,7 +25,6 @@ pub(crate) struct Egress<K> {
     pub(crate) stats: EgressStats,
     learnt_rtp: Option<SocketAddr>,
     learnt_rtcp: Option<SocketAddr>,
-    reuse_reported: Option<Instant>,
     /// What few sending halves remember.
     extras: Option<Box<EgressState>>,
 }
@@ -49,7 +45,7 @@ struct EgressState {
 }
 
 // A call has two.
-const _: () = assert!(size_of::<Egress<[u64; 64]>>() <= 232);
+const _: () = assert!(size_of::<Egress<[u64; 64]>>() <= 216);
 
 /// A way out of the gateway.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,7 +67,6 @@ impl<K> Egress<K> {
             crypto: None,
             learnt_rtp: None,
             learnt_rtcp: None,
-            reuse_reported: None,
             extras,
         }
     }
@@ -231,17 +226,6 @@ impl<K> Egress<K> {
     /// Counts a packet that was too much; tells how many there were when control is to know.
     pub(crate) fn policed(&mut self, now: Instant) -> Option<u32> {
         self.extras.as_mut()?.policed.count(1, now)
-    }
-
-    /// Whether a reused index is to be reported now.
-    pub(crate) fn reports_reuse(&mut self, now: Instant) -> bool {
-        let due = self
-            .reuse_reported
-            .is_none_or(|last| now.saturating_duration_since(last) >= REUSE_REPORT_INTERVAL);
-        if due {
-            self.reuse_reported = Some(now);
-        }
-        due
     }
 
     fn refusals(&self) -> Refusals {

@@ -21,10 +21,6 @@ use crate::stats::{CryptoSnapshot, IngressCounters, IngressSnapshot, SourceSnaps
 /// apart: strangers do not keep the peer out.
 const IMPLAUSIBLE: Rate = Rate { interval: Duration::from_millis(50), burst: 128 };
 
-/// Further moves of the peer's address are told at most so often, so that a peer that moves with
-/// every packet does not push the events of others out of control's log.
-const MOVES_TOLD: Rate = Rate { interval: Duration::from_secs(1), burst: 8 };
-
 /// What every packet reads stands first.
 #[repr(C)]
 pub(crate) struct Ingress<K> {
@@ -36,7 +32,6 @@ pub(crate) struct Ingress<K> {
     latch: Latch,
     limiter_of_peer: Limiter,
     limiter_of_strangers: Limiter,
-    moves_told: Limiter,
     /// The deadline under which the relay watches the keys.
     pub(crate) watched: Option<Instant>,
     /// What few receiving halves remember.
@@ -55,7 +50,7 @@ struct IngressState {
 }
 
 // A call has two.
-const _: () = assert!(size_of::<Ingress<[u64; 64]>>() <= 416);
+const _: () = assert!(size_of::<Ingress<[u64; 64]>>() <= 392);
 
 /// What an admitted packet needs next.
 pub(crate) enum Admission {
@@ -75,7 +70,6 @@ impl<K> Ingress<K> {
             latch: Latch::default(),
             limiter_of_peer: Limiter::default(),
             limiter_of_strangers: Limiter::default(),
-            moves_told: Limiter::default(),
             watched: None,
             extras: None,
         }
@@ -118,11 +112,6 @@ impl<K> Ingress<K> {
         self.spec = spec;
         self.keep_extras();
         same_source
-    }
-
-    /// Whether control is told of a move now; it is always told of the first address.
-    pub(crate) fn tells(&mut self, moved: Move, now: Instant) -> bool {
-        !moved.again || self.moves_told.take(MOVES_TOLD, now)
     }
 
     /// Changes the keys.

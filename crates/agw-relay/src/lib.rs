@@ -30,6 +30,7 @@ mod suspects;
 mod table;
 #[cfg(test)]
 mod testing;
+mod told;
 mod trouble;
 
 pub use batch::MAX_BATCH;

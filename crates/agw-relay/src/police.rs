@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 
 use crate::spec::Component;
 
+const CENTURY: Duration = Duration::from_secs(100 * 365 * 86_400);
+
 /// How much may pass: what exceeds either rate is dropped and does not count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TrafficLimit {
@@ -101,8 +103,8 @@ pub(crate) const fn ip_octets(payload: usize, address: SocketAddr) -> u64 {
 fn time_of(octets: u64, octets_per_s: u64) -> Duration {
     let nanoseconds = u128::from(octets) * 1_000_000_000;
     let taken = nanoseconds.checked_div(octets_per_s.into()).unwrap_or(0);
-    // An hour is as good as any longer time.
-    Duration::from_nanos(u64::try_from(taken).unwrap_or(u64::MAX)).min(Duration::from_secs(3_600))
+    // A century is as good as any longer time, and fits every clock.
+    Duration::from_nanos(u64::try_from(taken).unwrap_or(u64::MAX)).min(CENTURY)
 }
 
 #[cfg(test)]
@@ -179,7 +181,7 @@ mod tests {
         for _ in 0..10 {
             let _either_way = meter.take(&most, u64::MAX, now);
         }
-        assert_eq!(time_of(u64::MAX, 1), Duration::from_secs(3_600));
+        assert_eq!(time_of(u64::MAX, 1), CENTURY);
         assert_eq!(ip_octets(172, "192.0.2.1:1".parse().unwrap()), 200);
         assert_eq!(ip_octets(172, "[::1]:1".parse().unwrap()), 220);
     }

@@ -18,6 +18,7 @@ use crate::spec::{
 use crate::stats::{EgressSnapshot, IngressSnapshot, RelayStats};
 use crate::suspects::Suspects;
 use crate::table::Table;
+use crate::told::Told;
 
 /// The packet path of one worker: every flow whose ports that worker reads.
 ///
@@ -33,6 +34,7 @@ pub struct Relay<E: Engine> {
     pub(crate) stats: RelayStats,
     pub(crate) reports: Reports,
     pub(crate) suspects: Suspects,
+    pub(crate) told: Told,
     deadlines: BTreeSet<(Instant, IngressId)>,
     /// Sending halves whose first report has passed, and which have no room for it.
     pub(crate) without_quality: ArrayVec<EgressId, MAX_BATCH>,
@@ -88,6 +90,7 @@ impl<E: Engine> Relay<E> {
             stats: RelayStats::default(),
             reports: Reports::new(),
             suspects: Suspects::new(),
+            told: Told::new(),
             deadlines: BTreeSet::new(),
             without_quality: ArrayVec::new(),
         }

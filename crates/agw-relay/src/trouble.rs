@@ -1,4 +1,4 @@
-//! What control is told when a leg gets too much, or what it should not.
+//! What control is told: that a peer moved, that a leg gets too much, or what it should not.
 
 use std::time::Instant;
 
@@ -9,9 +9,32 @@ use crate::drop::DropReason;
 use crate::egress::Egress;
 use crate::relay::Relay;
 use crate::report::{Report, Reports};
+use crate::source::Move;
 use crate::spec::{Component, EgressId, IngressId};
 
 impl<E: Engine> Relay<E> {
+    /// Tells the leg's other half, and control, that the peer's address moved.
+    pub(crate) fn follow(
+        &mut self,
+        id: IngressId,
+        component: Component,
+        moved: Option<Move>,
+        now: Instant,
+    ) {
+        let (Some(moved), Some(ingress)) = (moved, self.ingresses.at_mut(id.0)) else {
+            return;
+        };
+        let (reverse, component) = (ingress.spec.reverse, ingress.spec.learning(component));
+        let Move { to: address, again } = moved;
+        if let Some(egress) = self.egresses.at_mut(reverse.0) {
+            egress.follow(component, address);
+        }
+        // Of the first address always.
+        if !again || self.told.tells_move(id, now) {
+            self.reports.push(Report::Learnt { ingress: id, reverse, component, address, again });
+        }
+    }
+
     /// Gives back what a packet was charged that is not the peer's, or was not new.
     #[cold]
     pub(crate) fn give_back(

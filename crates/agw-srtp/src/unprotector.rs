@@ -44,13 +44,14 @@ pub struct Unprotector<K> {
     current: KeySet<K>,
     parameters: SessionParameters,
     events: PendingEvents,
-    next_key_id: u32,
-    jump: Option<Jump>,
     /// Whether a packet under the keys in force was accepted: from then on nothing that retired
     /// keys open is the newest that the peer has sent.
     has_superseded: bool,
+    next_key_id: u32,
+    jump: Option<Jump>,
 }
 
+const _: () = assert!(size_of::<Unprotector<Box<()>>>() <= 256);
 // The key begins a line.
 const _: () = assert!(offset_of!(Unprotector<Box<()>>, current.first) == 128);
 
@@ -70,7 +71,8 @@ const LONGEST_JUMP_OF_SHORT_TAG: u64 = 1_000;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Jump {
     ssrc: Ssrc,
-    index: u64,
+    /// The low half of the index: which packet is near it does not take more.
+    index: u32,
 }
 
 impl<K> Unprotector<K> {
@@ -218,7 +220,7 @@ impl<K> Unprotector<K> {
         //# The highest index MUST NOT advance before the packet is authenticated.
         if key.suite.srtp_tag_len() < SHORTEST_TRUSTED_TAG && protocol == Protocol::Srtp {
             let jumps = sources.is_far_ahead(ssrc, index, LONGEST_JUMP_OF_SHORT_TAG);
-            confirm(&mut self.jump, jumps.then_some(Jump { ssrc, index }))?;
+            confirm(&mut self.jump, jumps.then_some(Jump { ssrc, index: index as u32 }))?;
         }
         let Remembered { newer, new_source } = sources.remember(ssrc, protocol, index)?;
         let event = key.usage.record(protocol, index);
@@ -351,8 +353,9 @@ fn confirm(waiting: &mut Option<Jump>, jump: Option<Jump>) -> Result<(), Unprote
         return Ok(());
     };
     let is_near = |waiting: Jump| {
-        let distance = waiting.index.abs_diff(jump.index);
-        waiting.ssrc == jump.ssrc && (1..=LONGEST_JUMP_OF_SHORT_TAG).contains(&distance)
+        let ahead = jump.index.wrapping_sub(waiting.index);
+        let distance = ahead.min(ahead.wrapping_neg());
+        waiting.ssrc == jump.ssrc && (1..=LONGEST_JUMP_OF_SHORT_TAG).contains(&u64::from(distance))
     };
     if waiting.take_if(|waiting| is_near(*waiting)).is_some() {
         return Ok(());
