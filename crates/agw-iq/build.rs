@@ -3,13 +3,14 @@
 use std::error::Error;
 use std::path::PathBuf;
 
-const FILES: [&str; 9] = [
+const FILES: [&str; 10] = [
     "agw/iq/v1/audit.proto",
     "agw/iq/v1/command.proto",
     "agw/iq/v1/crypto.proto",
     "agw/iq/v1/event.proto",
     "agw/iq/v1/group.proto",
     "agw/iq/v1/iq_service.proto",
+    "agw/iq/v1/state.proto",
     "agw/iq/v1/statistics.proto",
     "agw/iq/v1/stream.proto",
     "agw/iq/v1/topology.proto",

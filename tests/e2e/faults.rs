@@ -44,7 +44,7 @@ fn a_peer_that_vanishes_and_comes_back_is_heard_and_hears_again() {
 //# Reserving and releasing MUST NOT lose ports.
 #[test]
 fn when_ports_run_out_nothing_is_half_done_and_released_ones_serve_again() {
-    let gateway = Gateway::with(&["policy.port_rest_ms=1"]);
+    let gateway = Gateway::with(&["policy.port_rest_ms=1", "limits.reserve_percent=0"]);
     let endpoint = Endpoint::plain(Side::Access.peer());
     let reserve = || {
         // The core realm's ports are used up before those of the access realm.

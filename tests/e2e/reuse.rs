@@ -83,7 +83,7 @@ fn weak_and_unfit_keys_are_refused_at_their_field() {
             Key::random(Suite::NullHmacSha1_80).crypto(),
             "SUITE_REFUSED",
             Code::FailedPrecondition,
-            ".keys[0]",
+            ".suite",
         ),
         (
             pb::CryptoContext { suite: 99, ..of(&|_| ()) },

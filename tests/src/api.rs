@@ -62,7 +62,7 @@ pub fn call(access: Vec<pb::Stream>, core: Vec<pb::Stream>) -> Vec<Command> {
 pub fn configure(context_id: u32, termination_id: u32, change: pb::StreamChange) -> pb::Configure {
     let stream_id = if change.stream_id == 0 { 1 } else { change.stream_id };
     let streams = vec![pb::StreamChange { stream_id, ..change }];
-    pb::Configure { context_id, termination_id, streams }
+    pb::Configure { context_id, termination_id, streams, ..pb::Configure::default() }
 }
 
 /// Opens or closes the gates of a termination.

@@ -154,6 +154,9 @@ fn configuration(ports: &PortBlock, of_realms: &[&str]) -> String {
         listen = "127.0.0.1:{admin}"
         [media]
         workers = 2
+        # Whatever else this machine does must not decide who gets in.
+        [limits]
+        cpu_percent = 0
         [log]
         filter = "debug"
         {access}

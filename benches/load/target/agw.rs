@@ -219,6 +219,7 @@ impl Control for AgwControl {
             context_id: context(call)?,
             termination_id: ACCESS,
             streams: vec![change],
+            ..pb::Configure::default()
         };
         self.pipeline.transact(vec![pb::command::Command::Configure(configure)]).await.map(drop)
     }

@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 use agw_relay::{EgressId, IngressId, Transport};
 use agw_srtp::Suite;
 
+use crate::admission::Priority;
 use crate::command::{Association, KeySource, Media, Remote, RtcpMode, SourcePolicy, StreamMode};
 use crate::extras::StreamExtras;
 use crate::group::GroupView;
@@ -27,6 +28,8 @@ pub struct ContextView {
     pub created: SystemTime,
     /// Since when it has no controller, by the wall clock; `None` if it has one.
     pub orphaned: Option<SystemTime>,
+    /// The precedence of the call.
+    pub priority: Priority,
     /// The two terminations that hear each other, once there are two.
     pub topology: Option<(TerminationId, TerminationId)>,
     /// Who hears whom, in the order in which it was asked for.
@@ -81,6 +84,17 @@ pub struct StreamView {
     pub egress: EgressId,
 }
 
+/// A context by its names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContextName {
+    /// The context.
+    pub id: ContextId,
+    /// The controller's own name for the call.
+    pub correlation: Option<Arc<str>>,
+    /// When it was created, by the wall clock.
+    pub created: SystemTime,
+}
+
 /// The keys of one direction as audited.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyView {
@@ -107,6 +121,8 @@ pub struct Capabilities {
     pub max_contexts: usize,
     /// Contexts now.
     pub contexts: usize,
+    /// What of contexts and ports only priority and emergency calls get, in percent.
+    pub reserve_percent: u8,
     /// The most streams of a termination.
     pub max_streams: usize,
     /// The most terminations of a context.
@@ -138,6 +154,8 @@ pub struct RealmView {
     pub ports_used: usize,
     /// Ports that were released a short while ago and rest.
     pub ports_resting: usize,
+    /// The most ports that may be in use at a time.
+    pub max_ports: usize,
 }
 
 /// The local address of a port, for whoever opens it.

@@ -128,7 +128,10 @@ pub(crate) fn single_key<K: Key>(
     //= tests/spec/srtp.md#suites
     //# The NULL cipher MUST be refused unless policy allows it.
     if !policy.allows(master.suite()) {
-        return Err(CommandError::SuiteRefused { field: field.to_owned(), suite: master.suite() });
+        // The suite is said once, beside the keys.
+        let field =
+            field.rsplit_once('.').map_or("suite".to_owned(), |(of, _)| format!("{of}.suite"));
+        return Err(CommandError::SuiteRefused { field, suite: master.suite() });
     }
     let key_octets_are_zero = master.expose(|octets| {
         octets.iter().take(master.suite().key_len()).fold(0, |all, octet| all | octet) == 0

@@ -6,6 +6,7 @@ use std::time::Duration;
 use agw_relay::Transport;
 use agw_srtp::{EgressKey, IngressKey, RocOnRekey, SessionParameters};
 
+use crate::admission::Priority;
 use crate::extras::{StreamExtras, StreamExtrasChange};
 use crate::group::{RemoveGroup, SetGroup};
 use crate::id::{ContextId, StreamId, TerminationId};
@@ -60,6 +61,9 @@ pub struct Reserve {
     /// How often the controller is asked whether it still knows the termination, 1 s to 24 h;
     /// `None` is never (TS 23.334 §6.2.6).
     pub heartbeat: Option<Duration>,
+    /// The precedence of the call (TS 23.334 §8.2); `None` is normal for a new context and leaves
+    /// one that exists as it is.
+    pub priority: Option<Priority>,
     /// One to 64 streams.
     pub streams: Vec<StreamSpec>,
 }
@@ -229,6 +233,8 @@ pub struct Configure {
     pub termination: TerminationId,
     /// The streams that change; what is `None` stays as it is.
     pub streams: Vec<StreamChange>,
+    /// The precedence of the call from now on (TS 23.334 §8.4); `None` leaves it as it is.
+    pub priority: Option<Priority>,
 }
 
 /// The changes of one stream.

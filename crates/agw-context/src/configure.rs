@@ -16,8 +16,8 @@ use crate::transaction::Transaction;
 
 impl Transaction<'_, '_> {
     pub(crate) fn configure(&mut self, configure: Configure) -> Result<Reply, CommandError> {
-        let Configure { context, termination, streams } = configure;
-        if streams.is_empty() {
+        let Configure { context, termination, streams, priority } = configure;
+        if streams.is_empty() && priority.is_none() {
             let rule = "must name at least one stream";
             return Err(invalid("streams", rule, Reason::FieldMissing));
         }
@@ -34,6 +34,8 @@ impl Transaction<'_, '_> {
         }
         let locals = changed.locals();
         *self.termination(context, termination)? = changed;
+        let call = self.context(context)?;
+        call.priority = priority.unwrap_or(call.priority);
         Ok(Reply::Termination(TerminationReply { context, termination, streams: locals }))
     }
 

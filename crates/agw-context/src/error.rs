@@ -92,6 +92,9 @@ pub enum CommandError {
     /// The gateway is draining and takes no new contexts: try another gateway.
     #[error("the gateway is draining and takes no new contexts")]
     Draining,
+    /// The gateway is locked and has no contexts: try another gateway.
+    #[error("the gateway is locked and takes no new contexts")]
+    Locked,
     /// The operating system refused a port for another reason than its being in use.
     #[error("a port of realm {realm:?} cannot be opened: {cause}")]
     PortRefused {
@@ -115,6 +118,57 @@ pub enum Resource {
     Ports,
     /// File descriptors.
     Descriptors,
+    /// Contexts that one controller may hold.
+    ControllerContexts,
+    /// Ports of a realm that one controller may hold.
+    ControllerPorts,
+    /// Packets in a second.
+    PacketRate,
+    /// Time of the busiest worker on its core.
+    Cpu,
+    /// Memory.
+    Memory,
+    /// Places in the line to the control task.
+    Requests,
+    /// Subscriptions to events that one controller may hold.
+    Subscriptions,
+}
+
+impl Resource {
+    /// Every resource.
+    pub const ALL: [Self; 12] = [
+        Self::Contexts,
+        Self::Terminations,
+        Self::Members,
+        Self::Ports,
+        Self::Descriptors,
+        Self::ControllerContexts,
+        Self::ControllerPorts,
+        Self::PacketRate,
+        Self::Cpu,
+        Self::Memory,
+        Self::Requests,
+        Self::Subscriptions,
+    ];
+
+    /// The resource as written in the API and the log.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Contexts => "contexts",
+            Self::Terminations => "terminations",
+            Self::Members => "members",
+            Self::Ports => "ports",
+            Self::Descriptors => "descriptors",
+            Self::ControllerContexts => "controller_contexts",
+            Self::ControllerPorts => "controller_ports",
+            Self::PacketRate => "packet_rate",
+            Self::Cpu => "cpu",
+            Self::Memory => "memory",
+            Self::Requests => "requests",
+            Self::Subscriptions => "subscriptions",
+        }
+    }
 }
 
 impl std::fmt::Display for Resource {
@@ -125,6 +179,13 @@ impl std::fmt::Display for Resource {
             Self::Members => "members of the group",
             Self::Ports => "ports",
             Self::Descriptors => "descriptors",
+            Self::ControllerContexts => "contexts for this controller",
+            Self::ControllerPorts => "ports for this controller",
+            Self::PacketRate => "packet rate",
+            Self::Cpu => "processor time",
+            Self::Memory => "memory",
+            Self::Requests => "room for requests",
+            Self::Subscriptions => "subscriptions for this controller",
         })
     }
 }
@@ -186,6 +247,8 @@ pub enum Reason {
     NotOrphaned,
     /// Policy does not allow the adoption.
     AdoptionRefused,
+    /// The gateway is locked.
+    Locked,
     /// The operating system refused.
     System,
 }
@@ -222,6 +285,7 @@ impl Reason {
             Self::Draining => "DRAINING",
             Self::NotOrphaned => "NOT_ORPHANED",
             Self::AdoptionRefused => "ADOPTION_REFUSED",
+            Self::Locked => "LOCKED",
             Self::System => "SYSTEM",
         }
     }
@@ -246,6 +310,7 @@ impl CommandError {
             Self::Draining => Reason::Draining,
             Self::NotOrphaned(_) => Reason::NotOrphaned,
             Self::AdoptionRefused(_) => Reason::AdoptionRefused,
+            Self::Locked => Reason::Locked,
             Self::PortRefused { .. } => Reason::System,
         }
     }
@@ -268,8 +333,15 @@ impl CommandError {
             Self::NothingStaged { .. }
             | Self::Exhausted { .. }
             | Self::Draining
+            | Self::Locked
             | Self::PortRefused { .. } => None,
         }
+    }
+
+    /// What ran out, if something did.
+    #[must_use]
+    pub const fn limit(&self) -> Option<Resource> {
+        if let Self::Exhausted { what, .. } = self { Some(*what) } else { None }
     }
 
     /// The error code of H.248.8 that comes nearest.
@@ -283,10 +355,10 @@ impl CommandError {
             Self::Invalid { reason: Reason::FieldMissing | Reason::KeyRequired, .. } => 441,
             Self::Invalid { .. } | Self::Key { .. } => 449,
             Self::NothingStaged { .. } => 581,
-            Self::Exhausted { what: Resource::Contexts, .. } => 412,
+            Self::Exhausted { what: Resource::Contexts | Resource::ControllerContexts, .. } => 412,
             Self::Exhausted { what: Resource::Terminations | Resource::Members, .. } => 434,
             Self::Exhausted { .. } => 510,
-            Self::Draining => 503,
+            Self::Draining | Self::Locked => 503,
             Self::NotOrphaned(_) => 500,
             Self::AdoptionRefused(_) => 504,
             Self::PortRefused { .. } => 500,

@@ -4,10 +4,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use agw_relay::Component;
+use agw_relay::{Component, EgressSnapshot, IngressSnapshot};
 
 use crate::command::Direction;
+use crate::error::Resource;
 use crate::id::{ContextId, Controller, GroupId, StreamId, TerminationId};
+use crate::reply::ReleasedStream;
+use crate::service::{EndReason, OverloadLevel, ServiceCause, ServiceState};
 use crate::supervision::ReleaseCause;
 
 /// One event; `sequence` grows by one from 1 at every restart of the gateway.
@@ -34,6 +37,15 @@ pub struct Subject {
     pub termination: Option<TerminationId>,
     /// The stream, unless it is about the whole termination.
     pub stream: Option<StreamId>,
+}
+
+/// How a context ended that nobody released.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ended {
+    /// Why.
+    pub reason: EndReason,
+    /// Its streams with their last statistics; a stream may be missing here.
+    pub streams: Vec<(ReleasedStream, IngressSnapshot, EgressSnapshot)>,
 }
 
 /// What happened.
@@ -121,8 +133,6 @@ pub enum EventKind {
         /// Members that left.
         left: u32,
     },
-    /// The gateway began to drain: no new contexts.
-    Draining,
     /// Does the controller still know this termination? It confirms it, or the termination hangs
     /// (TS 23.334 §6.2.6, H.248.36).
     TerminationHeartbeat,
@@ -142,5 +152,40 @@ pub enum EventKind {
         from: Controller,
         /// Whose it is now.
         to: Controller,
+    },
+    /// The gateway began to drain: no new contexts.
+    Draining {
+        /// The operator's words.
+        reason: Option<Arc<str>>,
+    },
+    /// The gateway came into service, or was locked (H.248.1 §7.2.8).
+    ServiceChanged {
+        /// How it is now.
+        state: ServiceState,
+        /// Why.
+        cause: ServiceCause,
+        /// The operator's words.
+        reason: Option<Arc<str>>,
+    },
+    /// Another level of load.
+    OverloadChanged {
+        /// The level.
+        level: OverloadLevel,
+        /// The load, 0 to 100.
+        percent: u8,
+        /// What is used most.
+        limit: Resource,
+    },
+    /// The gateway itself ended a context.
+    ContextEnded(Box<Ended>),
+    /// What the gateway can do is not what it was: audit its capabilities.
+    CapabilitiesChanged {
+        /// The configuration keys that changed, comma-separated.
+        keys: Arc<str>,
+    },
+    /// The certificate of the Iq listener expires soon.
+    CertificateExpires {
+        /// Whole days that are left; 0 is less than one, or none.
+        days: u16,
     },
 }

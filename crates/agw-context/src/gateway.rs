@@ -10,7 +10,8 @@ use agw_relay::{IngressId, Report};
 use agw_srtp::{KeyEvent, Mki, Suite};
 use zeroize::Zeroizing;
 
-use crate::audit::{Capabilities, ContextView};
+use crate::admission::RealmRoom;
+use crate::audit::{Capabilities, ContextName, ContextView, RealmView};
 use crate::command::{Command, Direction};
 use crate::error::{CommandError, Refused};
 use crate::event::{Event, EventKind, Subject};
@@ -23,9 +24,11 @@ use crate::numbers::Numbers;
 use crate::policy::Policy;
 use crate::realm::{Realm, RealmConfig};
 use crate::reply::Reply;
+use crate::service::ServiceState;
 use crate::setup::{SetupError, check_realms};
 use crate::supervision::Supervisor;
 use crate::transaction::{Circumstances, Transaction, Work};
+use crate::usage::Usage;
 
 /// The control side of a media gateway: every context, and the only way to change one.
 pub struct Gateway {
@@ -43,7 +46,8 @@ pub struct Gateway {
     pub(crate) events: EventLog,
     pub(crate) churn: Churn,
     pub(crate) supervisor: Supervisor,
-    pub(crate) draining: bool,
+    pub(crate) service: ServiceState,
+    pub(crate) usage: Usage,
     restart_epoch: u64,
     next_context: u32,
 }
@@ -85,7 +89,8 @@ impl Gateway {
             events: EventLog::new(policy.event_capacity),
             churn: Churn::default(),
             supervisor: Supervisor::default(),
-            draining: false,
+            service: ServiceState::InService,
+            usage: Usage::default(),
             restart_epoch,
             next_context: first_context,
             policy,
@@ -214,14 +219,15 @@ impl Gateway {
 
     /// What this gateway can do, and how much of it is in use.
     #[must_use]
-    pub fn capabilities(&self) -> Capabilities {
+    pub fn capabilities(&self, now: Instant) -> Capabilities {
         let suites = Suite::ALL.into_iter().filter(|&suite| self.policy.allows(suite));
         Capabilities {
             suites: suites.collect(),
             max_mki_octets: u16::try_from(Mki::MAX_LEN).unwrap_or(u16::MAX),
-            realms: self.realms.iter().map(Realm::view).collect(),
+            realms: self.realm_views(now),
             max_contexts: self.policy.max_contexts,
             contexts: self.contexts.len(),
+            reserve_percent: self.policy.admission.reserve_percent,
             max_streams: self.policy.max_streams,
             max_terminations: self.policy.max_terminations,
             max_group_members: self.policy.max_group_members,
@@ -229,7 +235,7 @@ impl Gateway {
             unencrypted_allowed: self.policy.allow_unencrypted,
             supervision: self.policy.supervision.clone(),
             restart_epoch: self.restart_epoch,
-            draining: self.draining,
+            draining: self.is_draining(),
         }
     }
 
@@ -240,18 +246,63 @@ impl Gateway {
         u8::try_from(percent.min(100)).unwrap_or(100)
     }
 
-    /// Begins or ends draining: without new contexts, everything else goes on.
-    pub fn set_draining(&mut self, draining: bool, at: SystemTime) {
-        if draining && !self.draining {
-            self.events.push(at, None, EventKind::Draining);
-        }
-        self.draining = draining;
-    }
-
     /// Whether the gateway takes no new contexts.
     #[must_use]
-    pub const fn is_draining(&self) -> bool {
-        self.draining
+    pub fn is_draining(&self) -> bool {
+        self.service != ServiceState::InService
+    }
+
+    /// The limits and permissions in force.
+    #[must_use]
+    pub const fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// Puts other limits and permissions in force, for whatever is asked from now on; what exists
+    /// stays. Listeners, the room for events and the rest of ports stay as they were.
+    pub fn set_policy(&mut self, policy: Policy) {
+        let Policy { listeners, event_capacity, port_rest, .. } = self.policy.clone();
+        self.policy = Policy { listeners, event_capacity, port_rest, ..policy };
+    }
+
+    fn realm_views(&self, now: Instant) -> Vec<RealmView> {
+        let admission = &self.policy.admission;
+        let view =
+            |realm: &Realm| realm.view(admission.pairs(&realm.config.name, realm.pairs()), now);
+        self.realms.iter().map(view).collect()
+    }
+
+    /// Whether each realm has ports for new normal calls, and for any, by those in use, in the
+    /// order of configuration.
+    pub fn realm_rooms(&self) -> impl Iterator<Item = RealmRoom> {
+        let admission = &self.policy.admission;
+        self.realms.iter().map(|realm| {
+            let most = admission.pairs(&realm.config.name, realm.pairs());
+            let used = realm.pairs_used();
+            RealmRoom { for_normal: used < admission.open_to_normal(most), for_any: used < most }
+        })
+    }
+
+    /// The names of the contexts after one that the controller may see, by number, at most `limit`,
+    /// with when they were created.
+    #[must_use]
+    pub fn names(
+        &self,
+        controller: &Controller,
+        after: Option<ContextId>,
+        limit: usize,
+    ) -> Vec<ContextName> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        self.contexts
+            .range((from, Bound::Unbounded))
+            .filter(|(_, context)| controller.may_touch(&context.controller))
+            .take(limit)
+            .map(|(&id, context)| ContextName {
+                id,
+                correlation: context.correlation.clone(),
+                created: context.created,
+            })
+            .collect()
     }
 
     /// A controller as contexts name their owner; owners without contexts are forgotten.

@@ -44,6 +44,7 @@ impl Transaction<'_, '_> {
         rtcp: RtcpMode,
     ) -> Result<StreamPorts, CommandError> {
         let (bind, _) = self.gateway.addresses(place.realm, place.address)?;
+        self.admit_pair(place)?;
         for _ in 0..PAIR_ATTEMPTS {
             let Some(pair) = self.take_pair(place) else {
                 break;

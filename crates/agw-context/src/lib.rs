@@ -6,6 +6,7 @@
 //! Start at [`Gateway::transact`].
 #![forbid(unsafe_code)]
 
+mod admission;
 mod audit;
 mod checks;
 mod command;
@@ -30,15 +31,19 @@ mod ports;
 mod realm;
 mod reply;
 mod reserve;
+mod service;
 mod setup;
 mod supervision;
 #[cfg(test)]
 mod testing;
 mod topology;
 mod transaction;
+mod usage;
 
+pub use admission::{Admission, Priority, RealmRoom};
 pub use audit::{
-    Capabilities, ContextView, KeyView, LocalPort, RealmView, StreamView, TerminationView,
+    Capabilities, ContextName, ContextView, KeyView, LocalPort, RealmView, StreamView,
+    TerminationView,
 };
 pub use command::{
     ActivateKey, Association, CancelKey, ChangeThroughConnection, Command, Configure,
@@ -47,7 +52,7 @@ pub use command::{
     SourcePolicy, StageKey, StreamChange, StreamMode, StreamSpec, TopologyChange,
 };
 pub use error::{CommandError, Reason, Refused, Resource};
-pub use event::{Event, EventKind, Subject};
+pub use event::{Ended, Event, EventKind, Subject};
 pub use extras::{Bandwidth, Change, RtcpGate, StreamExtras, StreamExtrasChange, StreamLimits};
 pub use gateway::{Gateway, Outcome};
 pub use group::{GroupView, RekeyInterval, RemoveGroup, SetGroup};
@@ -57,6 +62,7 @@ pub use policy::Policy;
 pub use ports::{PortError, Ports};
 pub use realm::{RealmAddress, RealmConfig};
 pub use reply::{LocalStream, ReleaseReply, ReleasedStream, Reply, TerminationReply};
+pub use service::{EndReason, OverloadLevel, ServiceCause, ServiceState};
 pub use setup::SetupError;
 pub use supervision::{
     AdoptContexts, Confirmation, Hanging, ReleaseCause, SupervisionPolicy, Suspect,

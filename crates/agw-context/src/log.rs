@@ -61,7 +61,7 @@ mod tests {
     fn log(capacity: usize, events: usize) -> EventLog {
         let mut log = EventLog::new(capacity);
         for _ in 0..events {
-            log.push(SystemTime::UNIX_EPOCH, None, EventKind::Draining);
+            log.push(SystemTime::UNIX_EPOCH, None, EventKind::TransmitIndexReused);
         }
         log
     }

@@ -10,6 +10,7 @@ use agw_relay::{
     Transport,
 };
 
+use crate::admission::Priority;
 use crate::audit::{ContextView, StreamView, TerminationView};
 use crate::command::{Direction, Family, Media, Remote, RtcpMode, SourcePolicy, StreamMode};
 use crate::extras::{RtcpGate, StreamExtras};
@@ -26,6 +27,7 @@ pub(crate) struct Context {
     pub(crate) controller: Arc<Controller>,
     pub(crate) created: SystemTime,
     pub(crate) next_termination: u32,
+    pub(crate) priority: Priority,
     pub(crate) topology: Topology,
     pub(crate) terminations: Few<TerminationId, Termination>,
     pub(crate) groups: Groups,
@@ -117,6 +119,7 @@ impl Context {
             controller: Controller::clone(&self.controller),
             created: self.created,
             orphaned,
+            priority: self.priority,
             topology: self.topology.pair(),
             associations: self.topology.associations(),
             terminations: terminations.collect(),

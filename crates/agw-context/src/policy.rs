@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use agw_srtp::Suite;
 
+use crate::admission::Admission;
 use crate::supervision::SupervisionPolicy;
 
 /// Limits and permissions of the gateway, as configured.
@@ -12,6 +13,8 @@ use crate::supervision::SupervisionPolicy;
 pub struct Policy {
     /// The most contexts at a time.
     pub max_contexts: usize,
+    /// Who may have how much of what there is.
+    pub admission: Admission,
     /// The most terminations of a context.
     pub max_terminations: usize,
     /// The most members of a group; they do not count as terminations of the context.
@@ -52,6 +55,7 @@ impl Default for Policy {
     fn default() -> Self {
         Self {
             max_contexts: 10_000,
+            admission: Admission::default(),
             max_terminations: 8,
             max_group_members: 64,
             group_rekey_interval: Duration::from_secs(10),

@@ -13,13 +13,14 @@ pub(crate) struct PortPool {
     free: Vec<u16>,
     resting: VecDeque<(Instant, u16)>,
     used: usize,
+    pairs: usize,
     rest: Duration,
 }
 
 impl PortPool {
     /// All pairs that lie within `ports`, both ports of each.
     pub(crate) fn new(ports: &RangeInclusive<u16>, rest: Duration) -> Self {
-        let free = ports
+        let free: Vec<u16> = ports
             .clone()
             .filter(|port| {
                 //= tests/spec/relay.md#ports
@@ -30,7 +31,7 @@ impl PortPool {
                     && port.checked_add(1).is_some_and(|odd| ports.contains(&odd))
             })
             .collect();
-        Self { free, resting: VecDeque::new(), used: 0, rest }
+        Self { pairs: free.len(), free, resting: VecDeque::new(), used: 0, rest }
     }
 
     /// Takes a pair and tells its even port; `random(n)` is uniform below `n`.
@@ -66,8 +67,24 @@ impl PortPool {
         self.used
     }
 
-    pub(crate) fn resting(&self) -> usize {
-        self.resting.len()
+    /// Pairs that are not given out yet.
+    pub(crate) fn resting(&self, now: Instant) -> usize {
+        self.resting.len() - self.rested(now)
+    }
+
+    /// Pairs that can be given out now.
+    pub(crate) fn available(&self, now: Instant) -> usize {
+        self.free.len() + self.rested(now)
+    }
+
+    /// All pairs there are.
+    pub(crate) const fn pairs(&self) -> usize {
+        self.pairs
+    }
+
+    /// Pairs whose rest is over, though nobody has asked for one since.
+    fn rested(&self, now: Instant) -> usize {
+        self.resting.partition_point(|&(until, _)| until <= now)
     }
 }
 
@@ -111,6 +128,18 @@ mod tests {
         assert_eq!(pool.take(start + REST, &mut |_| 0), Some(4000));
     }
 
+    #[test]
+    fn a_pair_whose_rest_is_over_counts_as_free_though_nobody_has_asked_for_it() {
+        let start = epoch();
+        let mut pool = PortPool::new(&(4000..=4003), REST);
+        let pair = pool.take(start, &mut |_| 0).expect("a pair");
+        pool.release(pair, start);
+        let almost = start + REST - Duration::from_nanos(1);
+        assert_eq!((pool.resting(almost), pool.available(almost)), (1, 1));
+        assert_eq!((pool.resting(start + REST), pool.available(start + REST)), (0, 2));
+        assert_eq!(pool.pairs(), 2);
+    }
+
     //= tests/spec/relay.md#ports
     //= type=test
     //# Reserving and releasing MUST NOT lose ports.
@@ -126,7 +155,7 @@ mod tests {
             if held.len() > 50 {
                 pool.release(held.pop_front().unwrap(), now);
             }
-            assert_eq!(pool.used() + pool.resting() + pool.free.len(), 100);
+            assert_eq!(pool.used() + pool.resting(now) + pool.available(now), 100);
         }
         let distinct: BTreeSet<_> = held.iter().collect();
         assert_eq!(distinct.len(), held.len());

@@ -78,13 +78,34 @@ impl Realm {
         self.config.addresses.iter().all(|address| address.bind.is_loopback())
     }
 
-    pub(crate) fn view(&self) -> RealmView {
+    /// All port pairs, of all addresses.
+    pub(crate) fn pairs(&self) -> usize {
+        self.pools.iter().map(|(_, pool)| pool.pairs()).sum()
+    }
+
+    /// Port pairs in use, of all addresses.
+    pub(crate) fn pairs_used(&self) -> usize {
+        self.pools.iter().map(|(_, pool)| pool.used()).sum()
+    }
+
+    /// Port pairs of an address.
+    pub(crate) fn pool_pairs(&self, address: usize) -> usize {
+        self.pools.get(address).map_or(0, |(_, pool)| pool.pairs())
+    }
+
+    /// Port pairs of an address that can be given out.
+    pub(crate) fn pairs_available(&self, address: usize, now: Instant) -> usize {
+        self.pools.get(address).map_or(0, |(_, pool)| pool.available(now))
+    }
+
+    pub(crate) fn view(&self, most_pairs: usize, now: Instant) -> RealmView {
         RealmView {
             name: self.config.name.clone(),
             addresses: self.config.addresses.iter().map(|address| address.outside()).collect(),
             ports: (*self.config.ports.start(), *self.config.ports.end()),
             ports_used: self.pools.iter().map(|(_, pool)| pool.used() * 2).sum(),
-            ports_resting: self.pools.iter().map(|(_, pool)| pool.resting() * 2).sum(),
+            ports_resting: self.pools.iter().map(|(_, pool)| pool.resting(now) * 2).sum(),
+            max_ports: most_pairs * 2,
         }
     }
 

@@ -2,6 +2,7 @@
 
 use agw_relay::Transport;
 
+use crate::admission::Priority;
 use crate::checks::{self, invalid};
 use crate::command::{ContextChoice, CryptoChange, Family, Reserve, SourcePolicy, StreamSpec};
 use crate::error::{CommandError, Reason, Resource};
@@ -18,12 +19,12 @@ use crate::transaction::Transaction;
 
 impl Transaction<'_, '_> {
     pub(crate) fn reserve(&mut self, reserve: Reserve) -> Result<Reply, CommandError> {
-        let Reserve { context, correlation, realm, family, heartbeat, streams } = reserve;
+        let Reserve { context, correlation, realm, family, heartbeat, priority, streams } = reserve;
         checks::correlation(correlation.as_ref())?;
         check_period(heartbeat)?;
         self.check_streams(&streams)?;
         let (realm, address, family) = self.realm_address(realm, family, &streams)?;
-        let context = self.choose_context(context, correlation)?;
+        let context = self.choose_context(context, correlation, priority)?;
         let is_member = streams.iter().any(|stream| stream.extras.group.is_some());
         let termination = self.next_termination(context, is_member)?;
         let place = Place { context, termination, realm, address, family };
@@ -97,9 +98,12 @@ impl Transaction<'_, '_> {
         &mut self,
         choice: ContextChoice,
         correlation: Option<String>,
+        priority: Option<Priority>,
     ) -> Result<ContextId, CommandError> {
         let existing = match choice {
-            ContextChoice::New => return self.add_context(correlation),
+            ContextChoice::New => {
+                return self.add_context(correlation, priority.unwrap_or_default());
+            }
             ContextChoice::Existing(id) => id,
             ContextChoice::Latest => self.latest.ok_or_else(|| {
                 let rule = "no earlier command of the transaction created a context";
@@ -110,7 +114,8 @@ impl Transaction<'_, '_> {
             let rule = "is given with a new context only";
             return Err(invalid("correlation_id", rule, Reason::FieldValue));
         }
-        self.context(existing)?;
+        let context = self.context(existing)?;
+        context.priority = priority.unwrap_or(context.priority);
         Ok(existing)
     }
 

@@ -10,8 +10,9 @@ use std::time::{Instant, SystemTime};
 
 use agw_relay::{Command as Step, EgressId, EgressSpec, IngressId, PortId};
 
+use crate::admission::Priority;
 use crate::command::Direction;
-use crate::error::{CommandError, Resource};
+use crate::error::CommandError;
 use crate::event::{EventKind, Subject};
 use crate::few::Few;
 use crate::fingerprint::{Fingerprint, KeyChanges};
@@ -21,6 +22,7 @@ use crate::id::{ContextId, Controller, TerminationId};
 use crate::leg::Place;
 use crate::model::{Context, Stream};
 use crate::ports::Ports;
+use crate::service::ServiceState;
 use crate::topology::Topology;
 
 /// What surrounds a transaction: who asks, and what the sans-IO line keeps out.
@@ -104,16 +106,12 @@ impl<'a, 'c> Transaction<'a, 'c> {
     pub(crate) fn add_context(
         &mut self,
         correlation: Option<String>,
+        priority: Priority,
     ) -> Result<ContextId, CommandError> {
-        if self.gateway.draining {
-            return Err(CommandError::Draining);
-        }
-        let added = self
-            .changed
-            .iter()
-            .filter(|(id, context)| context.is_some() && !self.gateway.contexts.contains_key(id));
-        if self.gateway.contexts.len() + added.count() >= self.gateway.policy.max_contexts {
-            return Err(CommandError::Exhausted { what: Resource::Contexts, realm: None });
+        match self.gateway.service {
+            ServiceState::InService => self.admit_context(priority)?,
+            ServiceState::Draining => return Err(CommandError::Draining),
+            ServiceState::Locked => return Err(CommandError::Locked),
         }
         let id = self.gateway.next_context_id();
         let context = Context {
@@ -121,6 +119,7 @@ impl<'a, 'c> Transaction<'a, 'c> {
             controller: self.gateway.owner(self.around.controller),
             created: self.around.at,
             next_termination: 1,
+            priority,
             topology: Topology::default(),
             terminations: Few::default(),
             groups: None,
@@ -128,6 +127,24 @@ impl<'a, 'c> Transaction<'a, 'c> {
         self.changed.insert(id, Some(Box::new(context)));
         self.latest = Some(id);
         Ok(id)
+    }
+
+    /// Contexts that this transaction has made so far.
+    pub(crate) fn pending_contexts(&self) -> usize {
+        let is_new = |(id, context): &(&ContextId, &Option<_>)| {
+            context.is_some() && !self.gateway.contexts.contains_key(id)
+        };
+        self.changed.iter().filter(is_new).count()
+    }
+
+    /// Port pairs that this transaction has taken so far, in the realm of a place.
+    pub(crate) fn pending_pairs(&self, place: &Place) -> usize {
+        self.taken.iter().filter(|taken| taken.realm == place.realm).count()
+    }
+
+    /// A context as this transaction has changed it so far.
+    pub(crate) fn changed_context(&self, id: ContextId) -> Option<&Context> {
+        self.changed.get(&id)?.as_deref()
     }
 
     /// Ends a context.
@@ -238,6 +255,7 @@ impl<'a, 'c> Transaction<'a, 'c> {
             let (old, new) = (before.as_deref(), after.as_deref());
             self.gateway.churn.note(id, old, new, self.around.now);
             self.gateway.supervisor.note(id, old, new, self.around.now);
+            self.gateway.usage.change(old, new);
             if let Some(after) = after {
                 self.gateway.contexts.insert(id, after);
             }

@@ -104,6 +104,7 @@ async fn configure(
             context_id: termination.context_id,
             termination_id: termination.termination_id,
             streams: vec![change],
+            ..pb::Configure::default()
         })
     };
     let core_address = pb::StreamChange {

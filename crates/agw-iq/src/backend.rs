@@ -4,8 +4,9 @@ use std::future::Future;
 use std::time::{Duration, SystemTime};
 
 use agw_context::{
-    AdoptContexts, Capabilities, Command, Confirmation, ContextId, ContextView, Controller, Event,
-    GroupId, Refused, ReleasedStream, Reply, StreamId, TerminationId,
+    AdoptContexts, Capabilities, Command, CommandError, Confirmation, ContextId, ContextName,
+    ContextView, Controller, Event, GroupId, OverloadLevel, Priority, Refused, ReleasedStream,
+    Reply, Resource, ServiceState, StreamId, TerminationId,
 };
 use agw_relay::{EgressSnapshot, IngressSnapshot, RelayStats};
 use thiserror::Error;
@@ -15,6 +16,15 @@ use tokio_stream::Stream;
 pub trait Backend: Send + Sync + 'static {
     /// Events as they happen; the stream ends only with the gateway.
     type Events: Stream<Item = Result<Event, EventsError>> + Send + 'static;
+
+    /// Whether a new context would have a chance now; asked before anything else is done for it, so
+    /// that a refusal costs next to nothing. Must be cheap.
+    ///
+    /// # Errors
+    /// What [`Backend::transact`] would refuse it for.
+    fn admit(&self, _asked: &NewContexts<'_>) -> Result<(), CommandError> {
+        Ok(())
+    }
 
     /// Carries out all commands, or none.
     ///
@@ -48,12 +58,22 @@ pub trait Backend: Send + Sync + 'static {
         after: Option<u64>,
     ) -> impl Future<Output = Result<Self::Events, EventsError>> + Send;
 
-    /// Takes the gateway out of service; doing so again changes nothing.
+    /// Takes the gateway out of service and back, and tells how many contexts that ended; asking
+    /// for what is so already changes nothing.
     fn service_change(
         &self,
         controller: Controller,
-        method: ServiceChangeMethod,
-    ) -> impl Future<Output = Result<(), Unavailable>> + Send;
+        change: ServiceChange,
+    ) -> impl Future<Output = Result<usize, ServiceChangeError>> + Send;
+
+    /// Tells the names of contexts that the controller may see, those after a number, in order, at
+    /// most `limit`; fewer only if there are no more.
+    fn names(
+        &self,
+        controller: Controller,
+        after: Option<ContextId>,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<ContextName>, Unavailable>> + Send;
 
     /// Takes a controller's word on terminations; tells those that it may not speak for.
     fn confirm(
@@ -71,6 +91,17 @@ pub trait Backend: Send + Sync + 'static {
 
     /// The gateway's condition, for every reply: must be cheap.
     fn condition(&self) -> Condition;
+}
+
+/// Contexts that a request asks for, before it is read.
+#[derive(Debug, Clone)]
+pub struct NewContexts<'a> {
+    /// Who asks.
+    pub controller: &'a Controller,
+    /// The lowest precedence among them.
+    pub priority: Priority,
+    /// Their realms as named, which is not at all for the default one.
+    pub realms: Vec<&'a str>,
 }
 
 /// One command that was carried out.
@@ -119,6 +150,12 @@ pub enum EventsError {
         /// The first event that is still kept.
         oldest: u64,
     },
+    /// The controller has as many subscriptions as it may have.
+    #[error("no {what} left")]
+    Exhausted {
+        /// What ran out.
+        what: Resource,
+    },
     /// The gateway cannot answer now.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
@@ -164,6 +201,30 @@ pub struct AuditedContext {
 pub enum ServiceChangeMethod {
     /// No new contexts; those that exist go on until they are released.
     Graceful,
+    /// No new contexts; those that exist are released.
+    Forced,
+    /// Back in service.
+    Restart,
+}
+
+/// A change of service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServiceChange {
+    /// How.
+    pub method: ServiceChangeMethod,
+    /// The operator's words.
+    pub reason: Option<String>,
+}
+
+/// Why service was not changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum ServiceChangeError {
+    /// The process is about to end: there is no way back.
+    #[error("the gateway is ending")]
+    Ending,
+    /// The gateway cannot answer now.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
 }
 
 /// The gateway's condition.
@@ -171,10 +232,22 @@ pub enum ServiceChangeMethod {
 pub struct Condition {
     /// Load: 0 is idle, 100 is no more calls.
     pub overload_percent: u8,
+    /// The level of that load.
+    pub overload_level: OverloadLevel,
+    /// What is used most.
+    pub overload_limit: Option<Resource>,
     /// A number that is new at every start.
     pub restart_epoch: u64,
-    /// Whether the gateway drains.
-    pub draining: bool,
+    /// Whether the gateway takes new contexts.
+    pub service: ServiceState,
+}
+
+impl Condition {
+    /// Whether the gateway takes no new contexts.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.service != ServiceState::InService
+    }
 }
 
 /// The gateway as a whole.

@@ -47,6 +47,8 @@ use crate::wipe::{Wipe, Wiped};
 
 /// How long a gateway may take for an answer.
 const DEADLINE: Duration = Duration::from_secs(10);
+/// The most contexts of a request of a comparison.
+const MAX_COMPARED: usize = 1_000;
 /// How often a transaction is sent again when the connection broke under it.
 const RETRIES: usize = 2;
 
@@ -287,12 +289,49 @@ impl IqClient {
     /// # Errors
     /// [`CallError`] if the gateway cannot answer.
     pub async fn drain(&self) -> Result<pb::GatewayState, CallError> {
+        let changed = self.service_change(pb::ServiceChangeMethod::Graceful, "").await?;
+        changed.gateway.ok_or_else(CallError::incomplete)
+    }
+
+    /// Takes the gateway out of service or back, for a reason of at most 128 characters.
+    ///
+    /// # Errors
+    /// [`CallError`] if the gateway ends or cannot answer, or this is not its operator.
+    pub async fn service_change(
+        &self,
+        method: pb::ServiceChangeMethod,
+        reason: &str,
+    ) -> Result<pb::ServiceChangeResponse, CallError> {
         let request = pb::ServiceChangeRequest {
             transaction_id: self.transaction_id(),
-            method: pb::ServiceChangeMethod::Graceful.into(),
+            method: method.into(),
+            reason: reason.to_owned(),
         };
-        let answer = self.service().service_change(self.request(request)).await?;
-        answer.into_inner().gateway.ok_or_else(CallError::incomplete)
+        Ok(self.service().service_change(self.request(request)).await?.into_inner())
+    }
+
+    /// Compares a list of contexts with the gateway's; tells the differences and how many of the
+    /// gateway's contexts were compared. The list may be in any order.
+    ///
+    /// # Errors
+    /// [`CallError`] if a context stands in it twice or the gateway cannot answer.
+    pub async fn compare(
+        &self,
+        mut contexts: Vec<pb::ContextName>,
+    ) -> Result<(Vec<pb::ContextDifference>, u64), CallError> {
+        contexts.sort_by_key(|context| context.context_id);
+        let parts: Vec<_> = contexts
+            .chunks(MAX_COMPARED)
+            .map(|part| pb::CompareContextsRequest { contexts: part.to_vec() })
+            .collect();
+        let mut answers =
+            self.service().compare_contexts(tokio_stream::iter(parts)).await?.into_inner();
+        let (mut differences, mut compared) = (Vec::new(), 0);
+        while let Some(answer) = answers.message().await? {
+            differences.extend(answer.differences);
+            compared = answer.compared.max(compared);
+        }
+        Ok((differences, compared))
     }
 
     /// Tells some contexts; go on with `next_page_token`.

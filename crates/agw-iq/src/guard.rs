@@ -5,6 +5,7 @@ use std::future::ready;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use tonic::Status;
 use tonic::body::Body;
 use tonic::codegen::http::{Request, Response};
 use tonic::codegen::{BoxFuture, Service};
@@ -15,7 +16,8 @@ use crate::status::Failure;
 use crate::{ConnectedPeer, Role};
 
 /// What an observer may use: procedures that only tell. A procedure that is not here is refused.
-const OBSERVING: [&str; 4] = ["AuditValue", "AuditCapabilities", "SubscribeEvents", "GetStatus"];
+const OBSERVING: [&str; 5] =
+    ["AuditValue", "AuditCapabilities", "SubscribeEvents", "GetStatus", "CompareContexts"];
 /// What is the operator's alone.
 const OPERATING: [&str; 1] = ["ServiceChange"];
 
@@ -73,7 +75,12 @@ where
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let role = ConnectedPeer::role(request.extensions());
+        //= tests/spec/iq.md#access
+        //# A request of a connection without an identity MUST be refused.
+        let Some(role) = ConnectedPeer::role(request.extensions()) else {
+            let refusal = Status::unauthenticated("the connection has no identity");
+            return Box::pin(ready(Ok(refusal.into_http())));
+        };
         let path = request.uri().path();
         let procedure = path.rsplit_once('/').map_or(path, |(_, procedure)| procedure);
         if role.may_use(procedure) {

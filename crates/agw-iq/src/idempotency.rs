@@ -201,6 +201,11 @@ impl Transactions {
         Begun::First(ticket, pending)
     }
 
+    /// Whether a transaction was carried out, refused for good, or is under way.
+    pub(crate) fn knows(&self, controller: &Controller, id: &str) -> bool {
+        !id.is_empty() && self.kept().entries.contains_key(&self.key(controller, id))
+    }
+
     fn kept(&self) -> MutexGuard<'_, Kept> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }

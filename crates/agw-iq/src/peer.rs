@@ -3,7 +3,7 @@
 use std::fmt;
 
 use agw_context::Controller;
-use tonic::Extensions;
+use tonic::{Extensions, Status};
 
 /// What a peer is there for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,18 +44,23 @@ impl ConnectedPeer {
     }
 
     /// Whose contexts a request is about: the authenticated controller's own; all of them for an
-    /// operator, for an observer, and for whoever asks at this machine.
-    pub(crate) fn controller(extensions: &Extensions) -> Controller {
+    /// operator and for an observer.
+    ///
+    /// # Errors
+    /// `UNAUTHENTICATED` if whoever accepted the connection has not said who it is: nobody is
+    /// anybody by default.
+    pub(crate) fn controller(extensions: &Extensions) -> Result<Controller, Status> {
         match extensions.get::<Self>() {
-            Some(Self { controller, role: Role::Controller }) => controller.clone(),
-            Some(Self { controller: _, role: Role::Observer | Role::Operator }) | None => {
-                Controller::local()
+            Some(Self { controller, role: Role::Controller }) => Ok(controller.clone()),
+            Some(Self { controller: _, role: Role::Observer | Role::Operator }) => {
+                Ok(Controller::local())
             }
+            None => Err(Status::unauthenticated("the connection has no identity")),
         }
     }
 
-    /// The role of whoever asks.
-    pub(crate) fn role(extensions: &tonic::codegen::http::Extensions) -> Role {
-        extensions.get::<Self>().map_or(Role::Operator, |peer| peer.role)
+    /// The role of whoever asks; none without an identity.
+    pub(crate) fn role(extensions: &tonic::codegen::http::Extensions) -> Option<Role> {
+        extensions.get::<Self>().map(|peer| peer.role)
     }
 }

@@ -4,16 +4,47 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use agw_context::{
-    Confirmation, LocalStream, ReleaseReply, ReleasedStream, Reply, TerminationReply,
+    Confirmation, LocalStream, OverloadLevel, ReleaseReply, ReleasedStream, Reply, Resource,
+    ServiceState, TerminationReply,
 };
+use agw_relay::{EgressSnapshot, IngressSnapshot};
 
 use crate::backend::{Completed, Condition};
 use crate::pb;
 use crate::report::statistics::stream_statistics;
 
 pub(crate) fn gateway_state(condition: Condition) -> pb::GatewayState {
-    let Condition { overload_percent, restart_epoch, draining } = condition;
-    pb::GatewayState { overload_percent: overload_percent.min(100).into(), restart_epoch, draining }
+    let draining = condition.is_draining();
+    let Condition { overload_percent, overload_level, overload_limit, restart_epoch, service } =
+        condition;
+    //= tests/spec/iq.md#admission
+    //# Every reply MUST tell how loaded the gateway is.
+    pb::GatewayState {
+        overload_percent: overload_percent.min(100).into(),
+        restart_epoch,
+        draining,
+        overload_level: level_to_wire(overload_level).into(),
+        overload_limit: overload_limit.map(Resource::name).unwrap_or_default().to_owned(),
+        service_state: service_to_wire(service).into(),
+    }
+}
+
+pub(crate) const fn level_to_wire(level: OverloadLevel) -> pb::OverloadLevel {
+    match level {
+        OverloadLevel::Normal => pb::OverloadLevel::Normal,
+        OverloadLevel::Elevated => pb::OverloadLevel::Elevated,
+        OverloadLevel::High => pb::OverloadLevel::High,
+        OverloadLevel::Shedding => pb::OverloadLevel::Shedding,
+        OverloadLevel::Critical => pb::OverloadLevel::Critical,
+    }
+}
+
+pub(crate) const fn service_to_wire(service: ServiceState) -> pb::ServiceState {
+    match service {
+        ServiceState::InService => pb::ServiceState::InService,
+        ServiceState::Draining => pb::ServiceState::Draining,
+        ServiceState::Locked => pb::ServiceState::Locked,
+    }
 }
 
 pub(crate) fn command_reply(completed: Completed, now: Instant) -> pb::CommandReply {
@@ -25,12 +56,7 @@ pub(crate) fn command_reply(completed: Completed, now: Instant) -> pb::CommandRe
         Reply::Released(ReleaseReply { context, context_ended, streams }) => {
             let with_statistics = |stream: &ReleasedStream| {
                 let found = statistics.iter().find(|(of, _, _)| of == stream);
-                pb::ReleasedStream {
-                    termination_id: stream.termination.0,
-                    stream_id: stream.stream.0.into(),
-                    statistics: found
-                        .map(|(_, ingress, egress)| stream_statistics(ingress, egress, now)),
-                }
+                released_stream(stream, found.map(|(_, ingress, egress)| (ingress, egress)), now)
             };
             Kind::Released(pb::ReleaseReply {
                 context_id: context.0,
@@ -40,6 +66,19 @@ pub(crate) fn command_reply(completed: Completed, now: Instant) -> pb::CommandRe
         }
     };
     pb::CommandReply { reply: Some(reply) }
+}
+
+/// A stream that ended, with its last statistics if they are known.
+pub(crate) fn released_stream(
+    stream: &ReleasedStream,
+    last: Option<(&IngressSnapshot, &EgressSnapshot)>,
+    now: Instant,
+) -> pb::ReleasedStream {
+    pb::ReleasedStream {
+        termination_id: stream.termination.0,
+        stream_id: stream.stream.0.into(),
+        statistics: last.map(|(ingress, egress)| stream_statistics(ingress, egress, now)),
+    }
 }
 
 fn termination(reply: TerminationReply) -> pb::TerminationReply {

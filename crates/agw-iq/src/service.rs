@@ -1,5 +1,6 @@
 //! The gRPC service: requests in, commands to the gateway, replies out.
 
+mod compare;
 mod pipeline;
 mod procedures;
 mod read;
@@ -13,7 +14,7 @@ use tokio_stream::Stream;
 use tonic::{Request, Status};
 
 use crate::ConnectedPeer;
-use crate::backend::Backend;
+use crate::backend::{Backend, NewContexts};
 use crate::epochs::{Epochs, Stated};
 use crate::idempotency::Transactions;
 use crate::pb;
@@ -21,7 +22,7 @@ use crate::reply::gateway_state;
 use crate::status::Failure;
 use crate::transaction::{self, Transaction};
 use crate::wipe::{Wipe, Wiped};
-use read::{Asked, Reading};
+use read::{Asked, Opening, Reading};
 
 /// Answers that come one after the other.
 pub struct Answers<T>(Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>);
@@ -68,7 +69,8 @@ impl<B: Backend> Iq<B> {
 
     /// Who asks for a change, unless a newer instance of the same controller was here.
     fn admit<M>(&self, request: &Request<M>) -> Result<Controller, Failure> {
-        let controller = ConnectedPeer::controller(request.extensions());
+        let controller = ConnectedPeer::controller(request.extensions())
+            .map_err(|_| Failure::internal("the connection has no identity"))?;
         self.epochs.admit(&controller, Stated::read(request.metadata())?)?;
         Ok(controller)
     }
@@ -89,9 +91,22 @@ impl<B: Backend> Iq<B> {
         reading: Reading<M>,
     ) -> Result<Transaction, Failure> {
         let request = Wiped(request);
+        if let Some(opening) = (reading.opening)(&request.0) {
+            self.admit_new(&controller, opening)?;
+        }
         let Asked { id, commands, places } = (reading.read)(&request.0)?;
         let digest = self.transactions.digest(reading.procedure, &request.0);
         Ok(Transaction { controller, id, digest, commands, places })
+    }
+
+    /// Refuses new contexts before anything is done for them, unless they are there already.
+    fn admit_new(&self, controller: &Controller, opening: Opening<'_>) -> Result<(), Failure> {
+        let Opening { id, priority, realms } = opening;
+        match self.backend.admit(&NewContexts { controller, priority, realms }) {
+            Ok(()) => Ok(()),
+            Err(_) if self.transactions.knows(controller, id) => Ok(()),
+            Err(error) => Err(Failure::gateway(&error)),
+        }
     }
 
     /// Carries out a request of any number of commands.

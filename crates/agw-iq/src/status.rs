@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use agw_context::{ContextId, Reason, Refused};
+use agw_context::{CommandError, ContextId, Reason, Refused, Resource};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
@@ -21,6 +21,8 @@ pub(crate) struct Failure {
     h248_code: Option<u16>,
     command: Option<usize>,
     field: Option<String>,
+    /// What ran out.
+    limit: Option<Resource>,
     /// What a reason has to say beyond the common facts.
     extra: Vec<(&'static str, String)>,
 }
@@ -50,7 +52,15 @@ impl Places {
 impl Failure {
     fn new(reason: Word, message: String) -> Self {
         let h248_code = h248_code(reason);
-        Self { message, reason, h248_code, command: None, field: None, extra: Vec::new() }
+        Self {
+            message,
+            reason,
+            h248_code,
+            command: None,
+            field: None,
+            limit: None,
+            extra: Vec::new(),
+        }
     }
 
     //= tests/spec/iq.md#acknowledgement
@@ -66,6 +76,7 @@ impl Failure {
             h248_code: Some(error.h248_code()),
             command,
             field: error.field().map(|field| format!("{place}.{field}")),
+            limit: error.limit(),
             extra: Vec::new(),
         }
     }
@@ -98,16 +109,24 @@ impl Failure {
     /// An audit or an adoption has no answer; its request is flat.
     pub(crate) fn audit(error: &TransactError) -> Self {
         match error {
-            TransactError::Refused(Refused { command: _, error }) => Self {
-                message: error.to_string(),
-                reason: Word::Gateway(error.reason()),
-                h248_code: Some(error.h248_code()),
-                command: None,
-                field: error.field().map(str::to_owned),
-                extra: Vec::new(),
-            },
+            TransactError::Refused(Refused { command: _, error }) => Self::gateway(error),
             TransactError::Failed { released } => Self::failed(error, released),
             TransactError::Unavailable(Unavailable) => Self::unavailable(),
+        }
+    }
+
+    //= tests/spec/iq.md#admission
+    //# A refusal for want of resources MUST say what ran out.
+    /// The gateway refused a request as a whole.
+    pub(crate) fn gateway(error: &CommandError) -> Self {
+        Self {
+            message: error.to_string(),
+            reason: Word::Gateway(error.reason()),
+            h248_code: Some(error.h248_code()),
+            command: None,
+            field: error.field().map(str::to_owned),
+            limit: error.limit(),
+            extra: Vec::new(),
         }
     }
 
@@ -121,6 +140,9 @@ impl Failure {
                     ("restart_epoch", restart_epoch.to_string()),
                 ];
                 failure
+            }
+            EventsError::Exhausted { what } => {
+                Self::gateway(&CommandError::Exhausted { what, realm: None })
             }
             EventsError::Unavailable(Unavailable) => Self::unavailable(),
         }
@@ -154,6 +176,8 @@ impl Failure {
     pub(crate) fn is_final(&self) -> bool {
         match self.reason {
             Word::Unavailable | Word::Internal => false,
+            // Room may come back at any time, and whoever asks again shall have it.
+            Word::Gateway(Reason::Exhausted | Reason::Draining | Reason::Locked) => false,
             Word::Gateway(_)
             | Word::SdesLine
             | Word::TransactionIdReused
@@ -170,13 +194,14 @@ impl Failure {
 
     /// The failure as a gRPC status with details.
     pub(crate) fn into_status(self, condition: Condition) -> Status {
-        let Self { message, reason, h248_code, command, field, extra } = self;
+        let Self { message, reason, h248_code, command, field, limit, extra } = self;
         let overload = condition.overload_percent.to_string();
         let mut metadata = HashMap::from([("overload_percent".to_owned(), overload)]);
         let facts = [
             ("h248_code", h248_code.map(|code| code.to_string())),
             ("command", command.map(|position| position.to_string())),
             ("field", field.clone()),
+            ("limit", limit.map(|limit| limit.name().to_owned())),
         ];
         for (key, value) in facts {
             metadata.extend(value.map(|value| (key.to_owned(), value)));
@@ -191,7 +216,7 @@ impl Failure {
 
     /// The failure as an answer on a stream of transactions.
     pub(crate) fn into_refusal(self) -> pb::Refusal {
-        let Self { message, reason, h248_code, command, field, extra: _ } = self;
+        let Self { message, reason, h248_code, command, field, limit, extra: _ } = self;
         pb::Refusal {
             code: i32::from(code(reason)).unsigned_abs(),
             message,
@@ -199,6 +224,7 @@ impl Failure {
             h248_code: h248_code.map_or(0, u32::from),
             command: command.and_then(|position| u32::try_from(position).ok()),
             field: field.unwrap_or_default(),
+            limit: limit.map(Resource::name).unwrap_or_default().to_owned(),
         }
     }
 }
@@ -261,7 +287,7 @@ const fn gateway_code(reason: Reason) -> Code {
         Reason::AdoptionRefused => Code::PermissionDenied,
         Reason::StreamExists => Code::AlreadyExists,
         Reason::Exhausted => Code::ResourceExhausted,
-        Reason::Draining => Code::Unavailable,
+        Reason::Draining | Reason::Locked => Code::Unavailable,
         Reason::System => Code::Internal,
     }
 }

@@ -225,6 +225,9 @@ pub struct IoCounters {
     pub rounds: u64,
     /// Times a [`crate::Waker`] ended a wait.
     pub wakes: u64,
+    /// Time spent looking for datagrams in vain or until one came, instead of sleeping, in
+    /// nanoseconds.
+    pub spun_ns: u64,
 }
 
 /// What one port did since it was added to its backend.

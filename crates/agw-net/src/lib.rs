@@ -91,7 +91,7 @@ pub use outbox::{Outbox, Transmit, Unqueued};
 pub use packet_io::{PacketIo, PortToken};
 pub use port::{Oversize, PortOptions, UdpPort};
 pub use process::{
-    disable_core_dumps, effective_uid, lock_memory, no_new_privs, peer_uid,
+    disable_core_dumps, effective_uid, give_memory_back, lock_memory, no_new_privs, peer_uid,
     raise_locked_memory_limit,
 };
 pub use program::{AttachMode, AttachedMode};

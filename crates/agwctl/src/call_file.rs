@@ -33,6 +33,7 @@ pub(crate) fn parse_call(name: &str, text: &str) -> Result<CallSpec, Failure> {
     let mut fields = Fields { name, place: String::new(), table: &mut table };
     let spec = CallSpec {
         correlation: fields.string("correlation")?,
+        priority: fields.word("priority")?,
         media: fields.word("media")?,
         mode: fields.word("mode")?,
         stream: fields.number("stream")?,
@@ -182,6 +183,7 @@ mod tests {
 
     const CALL: &str = "\
 correlation = 'call-1'
+priority = 'emergency'
 mode = 'send_only'
 stream = 3
 [access]
@@ -203,6 +205,7 @@ transport = 'plain'
     fn a_call_file_says_all_that_options_say() {
         let spec = parse_call("call.toml", CALL).unwrap();
         assert_eq!(spec.correlation.as_deref(), Some("call-1"));
+        assert_eq!(spec.priority, Some(crate::spec::Precedence::Emergency));
         assert_eq!(spec.mode, Some(crate::spec::Mode::SendOnly));
         assert_eq!(spec.stream, Some(3));
         assert_eq!(spec.access.remote, "192.0.2.1:4000".parse().ok());

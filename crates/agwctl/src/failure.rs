@@ -25,6 +25,8 @@ pub(crate) enum Exit {
     EventsGone,
     /// This machine refused something.
     Local,
+    /// The lists that were compared differ.
+    Differs,
 }
 
 impl Exit {
@@ -38,6 +40,7 @@ impl Exit {
             Self::Elsewhere => 5,
             Self::EventsGone => 6,
             Self::Local => 7,
+            Self::Differs => 8,
         }
     }
 }
@@ -63,12 +66,18 @@ enum Cause {
     Unknown(&'static str),
     Timeout,
     Local(io::Error),
+    Differs,
 }
 
 impl Failure {
     /// A value of the command line or of a file breaks a rule.
     pub(crate) fn usage(what: impl Into<String>, rule: impl Into<String>) -> Self {
         Self { what: what.into(), cause: Cause::Usage(rule.into()) }
+    }
+
+    /// The lists that were compared differ; the answer has how.
+    pub(crate) fn differs() -> Self {
+        Self { what: "contexts diff".to_owned(), cause: Cause::Differs }
     }
 
     /// There is no connection.
@@ -113,6 +122,7 @@ impl Failure {
             Cause::Call(error) => call_exit(error),
             Cause::Unknown(_) => Exit::NotFound,
             Cause::Local(_) => Exit::Local,
+            Cause::Differs => Exit::Differs,
         }
     }
 }
@@ -147,6 +157,7 @@ impl fmt::Display for Failure {
             Cause::Call(error) => write_call(error, f),
             Cause::Timeout => f.write_str("no answer in time"),
             Cause::Local(error) => write!(f, "{error}"),
+            Cause::Differs => f.write_str("the gateway and the list differ"),
         }
     }
 }
@@ -205,6 +216,7 @@ mod tests {
             command: Some(1),
             field: Some("commands[1].reserve.realm".to_owned()),
             overload_percent: Some(0),
+            limit: None,
             oldest_sequence: None,
         }
     }

@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 #[derive(Debug, Default)]
 pub(crate) struct CallSpec {
     pub(crate) correlation: Option<String>,
+    pub(crate) priority: Option<Precedence>,
     pub(crate) media: Option<MediaKind>,
     pub(crate) mode: Option<Mode>,
     pub(crate) stream: Option<u32>,
@@ -47,6 +48,28 @@ pub(crate) struct CryptoLine(Zeroizing<String>);
 /// Where a peer receives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct RemoteAddress(SocketAddr);
+
+/// The precedence of a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub(crate) enum Precedence {
+    /// Refused first when the gateway is loaded.
+    Normal,
+    /// Admitted up to the hard limits.
+    Priority,
+    /// Admitted up to the hard limits.
+    Emergency,
+}
+
+impl Precedence {
+    const fn to_wire(self) -> pb::Priority {
+        match self {
+            Self::Normal => pb::Priority::Normal,
+            Self::Priority => pb::Priority::Priority,
+            Self::Emergency => pb::Priority::Emergency,
+        }
+    }
+}
 
 /// Who may send to a leg.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -149,6 +172,7 @@ impl CallSpec {
     pub(crate) fn or(self, other: Self) -> Self {
         Self {
             correlation: self.correlation.or(other.correlation),
+            priority: self.priority.or(other.priority),
             media: self.media.or(other.media),
             mode: self.mode.or(other.mode),
             stream: self.stream.or(other.stream),
@@ -173,6 +197,7 @@ impl CallSpec {
         vec![
             Command::Reserve(pb::Reserve {
                 correlation_id: self.correlation.unwrap_or_default(),
+                priority: self.priority.unwrap_or(Precedence::Normal).to_wire().into(),
                 realm: access_realm,
                 heartbeat_ms,
                 streams: vec![access],

@@ -5,7 +5,8 @@
 //! | `/metrics` | GET | counters in the text format of Prometheus |
 //! | `/livez` | GET | 200 as long as control and workers move, else 503: restart |
 //! | `/readyz` | GET | 200 as long as new contexts are welcome, else 503 with the reasons |
-//! | `/log-filter` | GET, PUT | the log filter in force, or another one, from loopback only |
+//! | `/log-filter` | GET | the log filter in force |
+//! | `/log-filter` | PUT | another one, where `admin.set_log_filter` allows it |
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -22,6 +23,8 @@ use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{sleep, timeout};
 use tracing::{debug, info, warn};
+
+use agw_context::ServiceState;
 
 use crate::control::{ControlClient, Stopped};
 use crate::logging::LogFilter;
@@ -49,6 +52,8 @@ pub(crate) struct Admin {
     pub(crate) metrics: Metrics,
     pub(crate) vitals: watch::Receiver<Vitals>,
     pub(crate) log_filter: Option<LogFilter>,
+    /// Whether any user of this machine may change it.
+    pub(crate) may_set_log_filter: bool,
 }
 
 impl Admin {
@@ -140,9 +145,10 @@ impl Admin {
     fn readyz(&self) -> Response<Full<Bytes>> {
         let overview = self.control.overview();
         let reasons = [
-            (overview.condition.draining, "draining"),
+            (overview.condition.service == ServiceState::Draining, "draining"),
+            (overview.condition.service == ServiceState::Locked, "locked"),
             (overview.out_of_ports, "a realm has no ports left"),
-            (overview.condition.overload_percent >= 100, "as many contexts as there may be"),
+            (overview.condition.overload_percent >= 100, "as much load as there may be"),
             (!self.vitals.borrow().are_good(), "stalled"),
         ];
         let reasons: Vec<_> =
@@ -165,6 +171,10 @@ impl Admin {
         request: Request<Incoming>,
         peer: SocketAddr,
     ) -> Response<Full<Bytes>> {
+        if !self.may_set_log_filter {
+            let rule = "not allowed: see admin.set_log_filter, or change log.filter and SIGHUP\n";
+            return text(StatusCode::FORBIDDEN, rule);
+        }
         let Some(filter) = self.log_filter.as_ref().filter(|_| peer.ip().is_loopback()) else {
             return text(StatusCode::FORBIDDEN, "only from this machine\n");
         };

@@ -8,18 +8,20 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
 use agw_context::{
-    AdoptContexts, Capabilities, Command, CommandError, Confirmation, ContextId, ContextView,
-    Controller, Event, Refused, Reply, StreamView, TerminationView,
+    AdoptContexts, Capabilities, Command, CommandError, Confirmation, ContextId, ContextName,
+    ContextView, Controller, Event, Refused, Reply, Resource, StreamView, TerminationView,
 };
 use agw_iq::Backend;
 use agw_iq::backend::{
     AuditPage, AuditQuery, AuditedContext, Completed, Condition, EventsError, GatewayStatus,
-    ServiceChangeMethod, TransactError, Unavailable, WorkerTotals,
+    NewContexts, ServiceChange, ServiceChangeError, TransactError, Unavailable, WorkerTotals,
 };
 use agw_relay::{EgressId, EgressSnapshot, IngressId, IngressSnapshot, RelayStats};
 
 use crate::control::{ControlClient, EventPage, Legs, Looking, Stopped, Task, Underway, Which};
 use crate::metrics::Metrics;
+use crate::service_change;
+use crate::subscriptions::Subscriptions;
 use crate::worker::{Applied, Seen, Totals};
 
 /// Contexts that are looked at together, so that an audit does not hold up calls.
@@ -33,13 +35,20 @@ pub(crate) struct Gateway {
     metrics: Metrics,
     /// The name of what opens and seals packets.
     engine: &'static str,
+    subscriptions: Subscriptions,
     started: Instant,
     started_at: SystemTime,
 }
 
 impl Gateway {
-    pub(crate) fn new(control: ControlClient, metrics: Metrics, engine: &'static str) -> Self {
-        Self { control, metrics, engine, started: Instant::now(), started_at: SystemTime::now() }
+    pub(crate) fn new(
+        control: ControlClient,
+        metrics: Metrics,
+        engine: &'static str,
+        subscriptions: Subscriptions,
+    ) -> Self {
+        let (started, started_at) = (Instant::now(), SystemTime::now());
+        Self { control, metrics, engine, subscriptions, started, started_at }
     }
 
     /// The contexts that a query asks for, one more than its limit if there are more.
@@ -101,6 +110,10 @@ impl Gateway {
 
 impl Backend for Gateway {
     type Events = ReceiverStream<Result<Event, EventsError>>;
+
+    fn admit(&self, asked: &NewContexts<'_>) -> Result<(), CommandError> {
+        self.control.admit(asked).inspect_err(|error| self.metrics.shed(error))
+    }
 
     fn transact(
         &self,
@@ -166,11 +179,15 @@ impl Backend for Gateway {
         after: Option<u64>,
     ) -> Result<Self::Events, EventsError> {
         let control = self.control.clone();
+        let what = Resource::Subscriptions;
+        let subscription =
+            self.subscriptions.open(&controller).ok_or(EventsError::Exhausted { what })?;
         let first = page(&control, &controller, after).await?;
         let (sender, receiver) = mpsc::channel(EVENT_CHUNK);
         tokio::spawn(async move {
             // The subscriber has gone, which ends the stream as well.
             let _ = follow(control, controller, first, sender).await;
+            drop(subscription);
         });
         Ok(ReceiverStream::new(receiver))
     }
@@ -178,11 +195,18 @@ impl Backend for Gateway {
     async fn service_change(
         &self,
         _controller: Controller,
-        method: ServiceChangeMethod,
-    ) -> Result<(), Unavailable> {
-        match method {
-            ServiceChangeMethod::Graceful => Ok(self.control.drain().await?),
-        }
+        change: ServiceChange,
+    ) -> Result<usize, ServiceChangeError> {
+        service_change::change(self.control.clone(), change).await
+    }
+
+    async fn names(
+        &self,
+        controller: Controller,
+        after: Option<ContextId>,
+        limit: usize,
+    ) -> Result<Vec<ContextName>, Unavailable> {
+        Ok(self.control.names(controller, after, limit).await?)
     }
 
     async fn confirm(
@@ -223,7 +247,7 @@ impl From<Stopped> for TransactError {
 ///
 /// If a worker could not do something, its contexts are released, and those that the transaction
 /// created: the controller is told once and for all, and a retry acts on nothing.
-async fn complete(
+pub(crate) async fn complete(
     underway: Underway,
     control: &ControlClient,
 ) -> Result<Vec<Completed>, TransactError> {

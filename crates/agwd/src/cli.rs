@@ -11,7 +11,7 @@ use crate::config::{Config, ConfigError, Host, RealmBackend, Sources};
 use crate::daemon::StartError;
 use crate::demo;
 use crate::exit::Exit;
-use crate::logging::LogFilter;
+use crate::logging::{LogFilter, last_words};
 use crate::service::Service;
 use crate::tls::Certificates;
 use crate::xdp::Carriers;
@@ -30,7 +30,8 @@ Environment:
 
 Signals:
   SIGTERM, SIGINT  no new contexts, end when there are none or after drain.timeout_s; twice: at once
-  SIGHUP           re-read certificates and log.filter";
+  SIGHUP           re-read certificates, limits, policy and log.filter; the log tells what changed
+                   and what takes a restart";
 
 /// The media plane of an IMS access gateway: SRTP on one side, RTP on the other.
 #[derive(Debug, Parser)]
@@ -129,7 +130,9 @@ fn serve(ready_file: Option<PathBuf>, config: Config, sources: Sources) -> ExitC
         Err(error) => return fail(Exit::of(&error), &error),
     };
     let service = Service { config, sources, ready_file, log_filter };
-    match runtime.block_on(service.run(carriers)) {
+    let ended = runtime.block_on(service.run(carriers));
+    last_words();
+    match ended {
         Ok(()) => Exit::Success.into(),
         Err(error) => fail(error.exit(), &error),
     }

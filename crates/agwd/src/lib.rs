@@ -14,12 +14,19 @@ mod control;
 mod daemon;
 mod demo;
 mod exit;
+mod expiry;
 mod listener;
 mod logging;
+mod memory;
 mod metrics;
 mod monitor;
+mod overload;
 mod presence;
+mod refusal_log;
+mod reload;
 mod service;
+mod service_change;
+mod subscriptions;
 #[cfg(test)]
 #[expect(dead_code, reason = "shared with the integration tests, which use the rest")]
 mod testing;
@@ -29,8 +36,8 @@ mod xdp;
 
 pub use config::{
     Admin, Choice, Config, ConfigError, Control, Drain, Engine, Fallback, Invalid, Iq, Limits,
-    Listen, Log, LogFormat, Media, Mode, Policy, PortRange, Realm, RealmBackend, Roles, Sources,
-    Tls, Xdp,
+    Listen, Log, LogFormat, Media, Mode, Placed, Policy, PortRange, Realm, RealmBackend, Roles,
+    Sources, Tls, Xdp,
 };
 pub use daemon::{Daemon, Running, StartError};
 pub use exit::Exit;

@@ -9,6 +9,7 @@ use tokio::time::{Instant, interval, timeout};
 use tracing::error;
 
 use crate::control::ControlClient;
+use crate::overload::Meter;
 
 /// How often is looked.
 const EVERY: Duration = Duration::from_secs(1);
@@ -39,6 +40,7 @@ pub(crate) async fn watch_vitals(
     heartbeats: Vec<Arc<AtomicU64>>,
     control: ControlClient,
     vitals: watch::Sender<Vitals>,
+    mut meter: Meter,
 ) {
     let start = Instant::now();
     let mut pulses: Vec<_> = heartbeats.into_iter().map(|beat| Pulse::new(beat, start)).collect();
@@ -55,6 +57,11 @@ pub(crate) async fn watch_vitals(
         let stalled = stalled.collect();
         let counted = timeout(ANSWER, control.count()).await;
         let control_is_silent = !matches!(counted, Ok(Ok(_)));
+        if let Ok(Ok(totals)) = counted {
+            let measured = meter.measure(&totals, std::time::Instant::now());
+            // Control that is gone ends the process.
+            let _ = control.measured(measured).await;
+        }
         let found = Vitals { stalled, control_is_silent };
         vitals.send_if_modified(|known| {
             let is_new = *known != found;

@@ -15,6 +15,7 @@ use tracing::{error, info, warn};
 use crate::config::{Config, Sources};
 use crate::daemon::{Addresses, Daemon, Running, StartError};
 use crate::logging::LogFilter;
+use crate::reload::Changes;
 use crate::xdp::Carriers;
 
 /// What a service needs besides its configuration.
@@ -64,7 +65,8 @@ impl Service {
         let mut signals = Signals::new().map_err(system("asking for signals"))?;
         let filter = self.log_filter.clone();
         let running = Daemon::start_over(self.config.clone(), Some(filter), carriers).await?;
-        let ready_file = self.ready_file.as_deref().map(|path| ReadyFile::write(path, &running));
+        let ready_path = self.ready_file.clone();
+        let ready_file = ready_path.as_deref().map(|path| ReadyFile::write(path, &running));
         let _ready_file = ready_file.transpose().map_err(system("writing the ready file"))?;
         let watchdog = feed_watchdog(&running);
         let Addresses { iq, admin, unix_socket } = running.reached_at();
@@ -77,18 +79,19 @@ impl Service {
             "agwd is ready"
         );
         notify(&[NotifyState::Ready]);
+        let mut service = self;
         while let Order::Reload = signals.next().await {
-            self.reload(&running);
+            service.reload(&running).await;
         }
         notify(&[NotifyState::Stopping]);
-        self.drain(&running, &mut signals).await;
+        service.drain(&running, &mut signals).await;
         watchdog.abort();
         running.shutdown().await;
         Ok(())
     }
 
-    /// Certificates and log filter again; each stays as it is if it cannot be read.
-    fn reload(&self, running: &Running) {
+    /// Certificates, limits, policy and log filter again; each stays as it is if it cannot be read.
+    async fn reload(&mut self, running: &Running) {
         if let Ok(now) = NotifyState::monotonic_usec_now() {
             notify(&[NotifyState::Reloading, now]);
         }
@@ -98,14 +101,11 @@ impl Service {
         }
         let configuration = Config::load(&self.sources);
         let configured = match &configuration {
-            Ok(config) => {
-                self.tell_what_needs_a_restart(config);
-                self.log_filter.set(&config.log.filter).map_err(|error| error.to_string())
-            }
+            Ok(config) => self.put_in_force(config, running).await,
             Err(error) => Err(error.to_string()),
         };
         if let Err(error) = &configured {
-            error!(error, "configuration not reloaded, the log filter before stays in force");
+            error!(error, "configuration not reloaded, the one before stays in force");
         }
         let is_good = certificates.is_ok() && configured.is_ok();
         running.metrics().reloaded(is_good);
@@ -113,12 +113,22 @@ impl Service {
         notify(&[NotifyState::Ready]);
     }
 
-    fn tell_what_needs_a_restart(&self, config: &Config) {
-        let mut before = self.config.clone();
-        before.log.filter.clone_from(&config.log.filter);
-        if before != *config {
-            warn!("the configuration has changed in more than log.filter: that needs a restart");
+    /// Puts what can change at run time in force, and tells what cannot.
+    async fn put_in_force(&mut self, config: &Config, running: &Running) -> Result<(), String> {
+        let changes = Changes::between(&self.config, config);
+        self.log_filter.set(&config.log.filter).map_err(|error| error.to_string())?;
+        let keys = changes.for_controllers();
+        if !keys.is_empty() {
+            running.reconfigure(config, keys).await;
         }
+        if !changes.now.is_empty() {
+            info!(keys = changes.now.join(","), "configuration changed");
+        }
+        if !changes.restart.is_empty() {
+            warn!(keys = changes.restart.join(","), "changed keys that take a restart");
+        }
+        self.config = self.config.with_changes(config);
+        Ok(())
     }
 
     /// No new contexts; waits for those there are, for a second signal, or for the time limit.

@@ -78,7 +78,9 @@ impl Gateway {
         let Some(context) = self.contexts.get_mut(&id) else {
             return;
         };
+        self.usage.change(Some(context), None);
         let from = std::mem::replace(&mut context.controller, to);
+        self.usage.change(None, Some(context));
         let was_orphan = self.supervisor.remove_orphan(id);
         if !was_orphan && *from == *controller {
             return;

@@ -131,7 +131,7 @@ fn one_transaction_makes_a_conference_whose_members_hear_the_focus_and_it_hears_
     assert_eq!(group.collisions, CollisionRule::Drop);
     assert!(group.egress_key.is_some() && group.ingress_key.is_some());
     assert_eq!(view.terminations[1].streams[0].extras.group, Some(GROUP));
-    assert_eq!(world.gateway.capabilities().max_group_members, 64);
+    assert_eq!(world.gateway.capabilities(world.now).max_group_members, 64);
 }
 
 //= tests/spec/group.md#members

@@ -35,7 +35,12 @@ fn change(at: &TerminationReply) -> Configure {
         ingress: CryptoChange::Keep,
         egress: CryptoChange::Keep,
     };
-    Configure { context: at.context, termination: at.termination, streams: vec![change] }
+    Configure {
+        context: at.context,
+        termination: at.termination,
+        streams: vec![change],
+        priority: None,
+    }
 }
 
 fn install_ingress(world: &mut World, at: &TerminationReply, seed: u8) -> Result<(), Refused> {

@@ -164,7 +164,12 @@ impl Call {
             ingress,
             egress,
         };
-        Command::Configure(Configure { context, termination, streams: vec![change] })
+        Command::Configure(Configure {
+            context,
+            termination,
+            streams: vec![change],
+            priority: None,
+        })
     }
 
     fn pass(

@@ -27,7 +27,8 @@ fn configure(
 ) -> Result<Outcome, agw_context::Refused> {
     let mut change = unchanged(1);
     set(&mut change);
-    let configure = Configure { context, termination: TerminationId(1), streams: vec![change] };
+    let termination = TerminationId(1);
+    let configure = Configure { context, termination, streams: vec![change], priority: None };
     world.transact(vec![Command::Configure(configure)])
 }
 

@@ -298,7 +298,12 @@ impl Model {
     /// Everything that a refusal must leave as it was; pairs set aside may rest.
     fn picture(&self) -> (Vec<ContextView>, u64, Vec<usize>, BTreeMap<PortId, SocketAddr>) {
         let gateway = &self.plane.world.gateway;
-        let used = gateway.capabilities().realms.iter().map(|realm| realm.ports_used).collect();
+        let used = gateway
+            .capabilities(self.plane.world.now)
+            .realms
+            .iter()
+            .map(|realm| realm.ports_used)
+            .collect();
         (self.views(), gateway.newest_event(), used, self.plane.world.ports.open.clone())
     }
 
@@ -325,7 +330,7 @@ impl Model {
         }
         let open = self.plane.world.ports.open.iter().filter(|(id, _)| id.0 < FOREIGN);
         assert_eq!(open.map(|(_, &address)| address).collect::<BTreeSet<_>>(), addresses);
-        for realm in self.plane.world.gateway.capabilities().realms {
+        for realm in self.plane.world.gateway.capabilities(self.plane.world.now).realms {
             let expected = pairs.get(realm.name.as_str()).copied().unwrap_or_default() * 2;
             assert_eq!(realm.ports_used, expected, "{}", realm.name);
         }

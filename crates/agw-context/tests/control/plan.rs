@@ -231,6 +231,7 @@ impl Plan {
                 realm: Some(["access", "core", "mars"][usize::from(*realm)].to_owned()),
                 family: None,
                 heartbeat: None,
+                priority: None,
                 streams: streams.iter().map(StreamPlan::spec).collect(),
             }),
             Self::Configure { at, change } => configure(at.slot(contexts), change),
@@ -283,5 +284,5 @@ fn configure(slot: KeySlot, plan: &ChangePlan) -> Command {
         egress: plan.egress.change(KeyPlan::egress),
     };
     let KeySlot { context, termination, .. } = slot;
-    Command::Configure(Configure { context, termination, streams: vec![change] })
+    Command::Configure(Configure { context, termination, streams: vec![change], priority: None })
 }

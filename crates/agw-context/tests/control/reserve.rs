@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use crate::support::{World, access, core, egress, ingress, remote, stream};
 use agw_context::{
-    Command, CommandError, ContextChoice, ContextId, Controller, EventKind, Family, Policy,
-    PortError, Reason, Release, Reply, RtcpMode,
+    Admission, Command, CommandError, ContextChoice, ContextId, Controller, EventKind, Family,
+    Policy, PortError, Reason, Release, Reply, RtcpMode, ServiceCause, ServiceState,
 };
 use agw_relay::{Command as Step, EgressId, RtcpIngress, Transport};
 
@@ -114,7 +114,7 @@ fn a_refused_transaction_leaves_nothing_behind() {
     assert!(world.ports.open.is_empty());
     assert_eq!(world.gateway.context_count(), 0);
     assert_eq!(world.gateway.newest_event(), 0);
-    assert!(world.gateway.capabilities().realms.iter().all(|realm| realm.ports_used == 0));
+    assert!(world.gateway.capabilities(world.now).realms.iter().all(|realm| realm.ports_used == 0));
 
     let mut again = access(ContextChoice::New);
     again.streams[0].ingress = Some(ingress(1));
@@ -135,7 +135,7 @@ fn release_closes_ports_lets_them_rest_and_frees_keys() {
     assert!(released.context_ended);
     assert_eq!(released.streams.len(), 1);
     assert!(world.ports.open.is_empty());
-    let realm = &world.gateway.capabilities().realms[0];
+    let realm = &world.gateway.capabilities(world.now).realms[0];
     assert_eq!((realm.ports_used, realm.ports_resting), (0, 2));
 
     let mut again = access(ContextChoice::New);
@@ -166,7 +166,7 @@ fn a_hundred_thousand_calls_leak_nothing() {
 
 #[test]
 fn a_realm_without_free_ports_says_so_and_recovers() {
-    let mut world = World::new(Policy::default());
+    let mut world = World::new(unreserved());
     let mut replies = Vec::new();
     for _ in 0..100 {
         replies.push(world.reserve(access(ContextChoice::New)));
@@ -185,7 +185,7 @@ fn a_realm_without_free_ports_says_so_and_recovers() {
 
 #[test]
 fn another_programs_port_is_passed_over() {
-    let mut world = World::new(Policy::default());
+    let mut world = World::new(unreserved());
     for number in 0..90u32 {
         let taken = u16::try_from(number).unwrap() * 2 + 40_001;
         let id = agw_relay::PortId(1_000 + number);
@@ -248,13 +248,14 @@ fn a_controller_sees_its_own_contexts_only_and_the_operator_all() {
 fn a_draining_gateway_takes_no_new_contexts_but_finishes_what_it_has() {
     let mut world = World::new(Policy::default());
     let first = world.reserve(access(ContextChoice::New));
-    world.gateway.set_draining(true, std::time::SystemTime::UNIX_EPOCH);
+    let at = std::time::SystemTime::UNIX_EPOCH;
+    world.gateway.set_service(ServiceState::Draining, ServiceCause::Operator, None, at);
     let refused = world.transact(vec![Command::Reserve(core(ContextChoice::New))]).unwrap_err();
     assert_eq!(refused.error.reason(), Reason::Draining);
     world.reserve(core(ContextChoice::Existing(first.context)));
     let kinds: Vec<_> =
         world.gateway.events_after(0, 10).unwrap().into_iter().map(|event| event.kind).collect();
-    assert_eq!(kinds, [EventKind::ContextAdded, EventKind::Draining]);
+    assert_eq!(kinds, [EventKind::ContextAdded, EventKind::Draining { reason: None }]);
 }
 
 #[test]
@@ -280,4 +281,12 @@ fn rtcp_of_a_secured_leg_arrives_on_its_own_port() {
         panic!("{spec:?}");
     };
     assert!(world.ports.open.contains_key(&rtcp));
+}
+
+/// Nothing is kept for priority calls.
+fn unreserved() -> Policy {
+    Policy {
+        admission: Admission { reserve_percent: 0, ..Admission::default() },
+        ..Policy::default()
+    }
 }

@@ -153,6 +153,7 @@ pub(crate) fn reserve(context: ContextChoice, realm: &str, transport: Transport)
         realm: Some(realm.to_owned()),
         family: None,
         heartbeat: None,
+        priority: None,
         streams: vec![stream(1, transport)],
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use agw_context::Resource;
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
@@ -26,6 +27,8 @@ pub struct CallError {
     pub field: Option<String>,
     /// The gateway's load, 0 to 100.
     pub overload_percent: Option<u8>,
+    /// With reason `EXHAUSTED`: what ran out, if this client knows it.
+    pub limit: Option<Resource>,
     /// With reason `EVENTS_GONE`: the first event that is still kept.
     pub oldest_sequence: Option<u64>,
 }
@@ -57,6 +60,8 @@ impl From<Status> for CallError {
             command: fact("command").and_then(|position| position.parse().ok()),
             field: fact("field").cloned(),
             overload_percent: fact("overload_percent").and_then(|load| load.parse().ok()),
+            limit: fact("limit")
+                .and_then(|name| Resource::ALL.into_iter().find(|limit| limit.name() == name)),
             oldest_sequence: fact("oldest_sequence").and_then(|number| number.parse().ok()),
             reason: info.map(|info| info.reason),
         }

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use agw_context::{
     ActivateKey, Association, CancelKey, ChangeThroughConnection, Command, Configure,
-    ContextChoice, ContextId, DirectedKey, KeySlot, Relation, Release, Reserve, SetTopology,
-    StageKey, StreamId, TerminationId, TopologyChange,
+    ContextChoice, ContextId, DirectedKey, KeySlot, Priority, Relation, Release, Reserve,
+    SetTopology, StageKey, StreamId, TerminationId, TopologyChange,
 };
 use agw_srtp::RocOnRekey;
 
@@ -48,6 +48,7 @@ pub(crate) fn reserve(command: &pb::Reserve) -> Result<Command, InvalidRequest> 
         address_family,
         streams,
         heartbeat_ms,
+        priority: precedence,
     } = command;
     let context = match (*context_id, *latest_context) {
         (0, false) => ContextChoice::New,
@@ -72,17 +73,36 @@ pub(crate) fn reserve(command: &pb::Reserve) -> Result<Command, InvalidRequest> 
         realm: Some(realm.clone()).filter(|realm| !realm.is_empty()),
         family: address::family("address_family", *address_family)?,
         heartbeat: Some(Duration::from_millis((*heartbeat_ms).into())).filter(|h| !h.is_zero()),
+        priority: priority(*precedence)?,
         streams: each("streams", streams, stream)?,
     }))
 }
 
 pub(crate) fn configure(command: &pb::Configure) -> Result<Command, InvalidRequest> {
-    let pb::Configure { context_id: context, termination_id: termination, streams } = command;
+    let pb::Configure {
+        context_id: context,
+        termination_id: termination,
+        streams,
+        priority: precedence,
+    } = command;
     let context = context_id(*context)?;
     let termination = termination_id("termination_id", *termination)?;
-    check_streams(streams.iter().map(|stream| stream.stream_id))?;
+    let priority = priority(*precedence)?;
+    if priority.is_none() || !streams.is_empty() {
+        check_streams(streams.iter().map(|stream| stream.stream_id))?;
+    }
     let streams = each("streams", streams, stream_change)?;
-    Ok(Command::Configure(Configure { context, termination, streams }))
+    Ok(Command::Configure(Configure { context, termination, streams, priority }))
+}
+
+fn priority(priority: i32) -> Result<Option<Priority>, InvalidRequest> {
+    match pb::Priority::try_from(priority) {
+        Ok(pb::Priority::Unspecified) => Ok(None),
+        Ok(pb::Priority::Normal) => Ok(Some(Priority::Normal)),
+        Ok(pb::Priority::Priority) => Ok(Some(Priority::Priority)),
+        Ok(pb::Priority::Emergency) => Ok(Some(Priority::Emergency)),
+        Err(_) => Err(InvalidRequest::unknown("priority", priority)),
+    }
 }
 
 /// One to 64 streams, each at most once.

@@ -43,6 +43,17 @@ pub(crate) fn transaction_id(id: &str) -> Result<Option<String>, InvalidRequest>
     Ok(Some(id.to_owned()))
 }
 
+/// Reads the operator's words; `None` if there are none.
+pub(crate) fn reason(reason: &str) -> Result<Option<String>, InvalidRequest> {
+    if reason.is_empty() {
+        return Ok(None);
+    }
+    if reason.len() > MAX_ID_OCTETS || !reason.bytes().all(|octet| (b' '..=b'~').contains(&octet)) {
+        return Err(InvalidRequest::value("reason", "has at most 128 printable ASCII characters"));
+    }
+    Ok(Some(reason.to_owned()))
+}
+
 /// Reads a controller's name for a call; `None` if there is none.
 pub(crate) fn correlation_id(id: &str) -> Result<Option<String>, InvalidRequest> {
     if id.is_empty() {

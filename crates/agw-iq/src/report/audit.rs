@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use agw_context::{
     Association, Capabilities, ContextView, Controller, DscpRule, EcnRule, Hanging, KeySource,
-    KeyView, Media, RealmView, Relation, Remote, RtcpGate, RtcpMode, SourcePolicy, StreamExtras,
-    StreamMode, StreamView, SupervisionPolicy, TerminationView,
+    KeyView, Media, Priority, RealmView, Relation, Remote, RtcpGate, RtcpMode, SourcePolicy,
+    StreamExtras, StreamMode, StreamView, SupervisionPolicy, TerminationView,
 };
 use agw_relay::{SourceFilter, TrafficLimit, Transport};
 
@@ -25,6 +25,7 @@ pub(crate) fn context_info(context: AuditedContext, now: Instant) -> pb::Context
         controller,
         created,
         orphaned,
+        priority,
         topology,
         associations,
         terminations,
@@ -44,6 +45,7 @@ pub(crate) fn context_info(context: AuditedContext, now: Instant) -> pb::Context
         associations: associations.into_iter().map(association).collect(),
         groups: groups.into_iter().map(group_info).collect(),
         orphaned: orphaned.map(timestamp),
+        priority: priority_to_wire(priority).into(),
     };
     for (group, snapshot) in &counters {
         let found = info.groups.iter_mut().find(|info| info.group_id == u32::from(group.0));
@@ -158,6 +160,14 @@ pub(super) fn key_info(key: KeyView) -> pb::KeyInfo {
     }
 }
 
+const fn priority_to_wire(priority: Priority) -> pb::Priority {
+    match priority {
+        Priority::Normal => pb::Priority::Normal,
+        Priority::Priority => pb::Priority::Priority,
+        Priority::Emergency => pb::Priority::Emergency,
+    }
+}
+
 fn source_policy(source: SourcePolicy) -> pb::SourcePolicy {
     let milliseconds = |gate: Duration| u32::try_from(gate.as_millis()).unwrap_or(u32::MAX);
     match source {
@@ -269,6 +279,7 @@ pub(crate) fn capabilities(capabilities: Capabilities) -> pb::Capabilities {
         realms,
         max_contexts,
         contexts,
+        reserve_percent,
         max_streams,
         max_terminations,
         max_group_members,
@@ -290,6 +301,7 @@ pub(crate) fn capabilities(capabilities: Capabilities) -> pb::Capabilities {
         unencrypted_allowed,
         max_commands: small_count(MAX_COMMANDS),
         max_group_members: small_count(max_group_members),
+        reserve_percent: reserve_percent.into(),
         supervision: Some(supervision(&policy)),
     }
 }
@@ -321,7 +333,14 @@ fn supervision(policy: &SupervisionPolicy) -> pb::Supervision {
 }
 
 fn realm_info(realm: RealmView) -> pb::RealmInfo {
-    let RealmView { name, addresses, ports: (lowest, highest), ports_used, ports_resting } = realm;
+    let RealmView {
+        name,
+        addresses,
+        ports: (lowest, highest),
+        ports_used,
+        ports_resting,
+        max_ports,
+    } = realm;
     pb::RealmInfo {
         name,
         addresses: addresses.into_iter().map(|address| address.to_string()).collect(),
@@ -329,6 +348,7 @@ fn realm_info(realm: RealmView) -> pb::RealmInfo {
         highest_port: highest.into(),
         ports_used: count(ports_used),
         ports_resting: count(ports_resting),
+        max_ports: count(max_ports),
     }
 }
 

@@ -1,13 +1,14 @@
 //! Events.
 
 use std::net::SocketAddr;
+use std::time::Instant;
 
-use agw_context::{Event, EventKind, ReleaseCause, Subject};
+use agw_context::{EndReason, Ended, Event, EventKind, ReleaseCause, Subject};
 use agw_relay::Component;
 
 use super::{direction, small_count, timestamp};
 use crate::pb;
-use crate::reply::socket_address;
+use crate::reply::{level_to_wire, released_stream, service_to_wire, socket_address};
 
 pub(crate) fn event(event: Event, restart_epoch: u64) -> pb::Event {
     let Event { sequence, at, subject: about, kind: what } = event;
@@ -76,7 +77,6 @@ fn kind(kind: &EventKind) -> pb::event::Kind {
                 left: *left,
             })
         }
-        EventKind::Draining => Kind::DrainStarted(pb::DrainStarted {}),
         EventKind::TerminationHeartbeat => Kind::TerminationHeartbeat(pb::TerminationHeartbeat {}),
         EventKind::ReleasedByGateway { cause } => {
             Kind::ReleasedByGateway(pb::ReleasedByGateway { cause: release_cause(*cause) })
@@ -88,6 +88,31 @@ fn kind(kind: &EventKind) -> pb::event::Kind {
             from_controller: from.0.clone(),
             to_controller: to.0.clone(),
         }),
+        EventKind::Draining { reason } => {
+            Kind::DrainStarted(pb::DrainStarted { reason: words(reason.as_deref()) })
+        }
+        EventKind::ServiceChanged { state, cause, reason } => {
+            Kind::ServiceChanged(pb::ServiceChanged {
+                state: service_to_wire(*state).into(),
+                h248_reason: cause.h248_reason().into(),
+                reason: words(reason.as_deref()),
+            })
+        }
+        EventKind::OverloadChanged { level, percent, limit } => {
+            Kind::OverloadChanged(pb::OverloadChanged {
+                level: level_to_wire(*level).into(),
+                overload_percent: (*percent).min(100).into(),
+                limit: limit.name().to_owned(),
+            })
+        }
+        EventKind::ContextEnded(ended) => Kind::ContextEnded(context_ended(ended)),
+        EventKind::CapabilitiesChanged { keys } => {
+            let keys = keys.split(',').map(str::to_owned).collect();
+            Kind::CapabilitiesChanged(pb::CapabilitiesChanged { keys })
+        }
+        EventKind::CertificateExpires { days } => {
+            Kind::CertificateExpires(pb::CertificateExpires { days: (*days).into() })
+        }
     }
 }
 
@@ -98,6 +123,22 @@ fn release_cause(cause: ReleaseCause) -> i32 {
         ReleaseCause::OrphanedTooLong => pb::ReleaseCause::OrphanedTooLong.into(),
         ReleaseCause::Failed => pb::ReleaseCause::Failed.into(),
     }
+}
+
+fn context_ended(ended: &Ended) -> pb::ContextEnded {
+    let Ended { reason, streams } = ended;
+    let reason = match reason {
+        EndReason::Locked => pb::EndReason::Locked,
+    };
+    let now = Instant::now();
+    let streams = streams
+        .iter()
+        .map(|(stream, ingress, egress)| released_stream(stream, Some((ingress, egress)), now));
+    pb::ContextEnded { reason: reason.into(), streams: streams.collect() }
+}
+
+fn words(reason: Option<&str>) -> String {
+    reason.unwrap_or_default().to_owned()
 }
 
 fn component(component: Component) -> i32 {

@@ -9,14 +9,17 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::{Answers, Iq, read};
 use crate::ConnectedPeer;
-use crate::backend::{AuditQuery, Backend, EventsError, ServiceChangeMethod};
+use crate::backend::{
+    AuditQuery, Backend, EventsError, ServiceChange, ServiceChangeError, ServiceChangeMethod,
+    Unavailable,
+};
 use crate::convert;
 use crate::epochs::Stated;
 use crate::invalid::InvalidRequest;
 use crate::pb;
 use crate::pb::iq_service_server::IqService;
 use crate::reply::confirmation;
-use crate::report::{audit, event};
+use crate::report::{audit, count, event};
 use crate::status::Failure;
 
 /// Contexts of a page unless the request says otherwise.
@@ -30,6 +33,7 @@ const PAGE_OCTETS: usize = 1 << 20;
 impl<B: Backend> IqService for Iq<B> {
     type TransactStreamStream = Answers<pb::TransactStreamResponse>;
     type SubscribeEventsStream = Answers<pb::SubscribeEventsResponse>;
+    type CompareContextsStream = Answers<pb::CompareContextsResponse>;
 
     async fn reserve_connection_point(
         &self,
@@ -156,7 +160,7 @@ impl<B: Backend> IqService for Iq<B> {
         &self,
         request: Request<pb::AuditValueRequest>,
     ) -> Result<Response<pb::AuditValueResponse>, Status> {
-        let controller = ConnectedPeer::controller(request.extensions());
+        let controller = ConnectedPeer::controller(request.extensions())?;
         let query = audit_query(request.get_ref()).map_err(|invalid| self.status(invalid))?;
         let page = self.backend.audit(controller, query).await;
         let page = page.map_err(|error| self.status(Failure::audit(&error)))?;
@@ -196,7 +200,7 @@ impl<B: Backend> IqService for Iq<B> {
         &self,
         request: Request<pb::SubscribeEventsRequest>,
     ) -> Result<Response<Self::SubscribeEventsStream>, Status> {
-        let controller = ConnectedPeer::controller(request.extensions());
+        let controller = ConnectedPeer::controller(request.extensions())?;
         let pb::SubscribeEventsRequest { after_sequence, restart_epoch } = request.into_inner();
         let epoch = self.backend.condition().restart_epoch;
         //= tests/spec/iq.md#audit
@@ -221,10 +225,20 @@ impl<B: Backend> IqService for Iq<B> {
         request: Request<pb::ServiceChangeRequest>,
     ) -> Result<Response<pb::ServiceChangeResponse>, Status> {
         let controller = self.admit(&request).map_err(|failure| self.status(failure))?;
-        let method = service_change(request.get_ref()).map_err(|invalid| self.status(invalid))?;
-        let changed = self.backend.service_change(controller, method).await;
-        changed.map_err(|_| self.status(Failure::unavailable()))?;
-        Ok(Response::new(pb::ServiceChangeResponse { gateway: self.gateway() }))
+        let change = service_change(request.get_ref()).map_err(|invalid| self.status(invalid))?;
+        let released = match self.backend.service_change(controller, change).await {
+            Ok(released) => released,
+            Err(error @ ServiceChangeError::Ending) => {
+                return Err(Status::failed_precondition(error.to_string()));
+            }
+            Err(ServiceChangeError::Unavailable(Unavailable)) => {
+                return Err(self.status(Failure::unavailable()));
+            }
+        };
+        Ok(Response::new(pb::ServiceChangeResponse {
+            gateway: self.gateway(),
+            released_contexts: count(released),
+        }))
     }
 
     async fn get_status(
@@ -266,6 +280,14 @@ impl<B: Backend> IqService for Iq<B> {
             context_ids: adopted.into_iter().map(|context| context.0).collect(),
         }))
     }
+
+    async fn compare_contexts(
+        &self,
+        request: Request<Streaming<pb::CompareContextsRequest>>,
+    ) -> Result<Response<Self::CompareContextsStream>, Status> {
+        let controller = self.admit(&request).map_err(|failure| self.status(failure))?;
+        Ok(Response::new(self.compare(controller, request.into_inner())))
+    }
 }
 
 fn audit_query(request: &pb::AuditValueRequest) -> Result<AuditQuery, InvalidRequest> {
@@ -296,15 +318,16 @@ fn audit_query(request: &pb::AuditValueRequest) -> Result<AuditQuery, InvalidReq
     })
 }
 
-fn service_change(
-    request: &pb::ServiceChangeRequest,
-) -> Result<ServiceChangeMethod, InvalidRequest> {
-    let pb::ServiceChangeRequest { transaction_id, method } = request;
+fn service_change(request: &pb::ServiceChangeRequest) -> Result<ServiceChange, InvalidRequest> {
+    let pb::ServiceChangeRequest { transaction_id, method, reason } = request;
     // Draining twice is draining: the id has nothing to protect, but must be well-formed.
     convert::transaction_id(transaction_id)?;
-    match pb::ServiceChangeMethod::try_from(*method) {
-        Ok(pb::ServiceChangeMethod::Unspecified) => Err(InvalidRequest::missing("method")),
-        Ok(pb::ServiceChangeMethod::Graceful) => Ok(ServiceChangeMethod::Graceful),
-        Err(_) => Err(InvalidRequest::unknown("method", *method)),
-    }
+    let method = match pb::ServiceChangeMethod::try_from(*method) {
+        Ok(pb::ServiceChangeMethod::Unspecified) => return Err(InvalidRequest::missing("method")),
+        Ok(pb::ServiceChangeMethod::Graceful) => ServiceChangeMethod::Graceful,
+        Ok(pb::ServiceChangeMethod::Forced) => ServiceChangeMethod::Forced,
+        Ok(pb::ServiceChangeMethod::Restart) => ServiceChangeMethod::Restart,
+        Err(_) => return Err(InvalidRequest::unknown("method", *method)),
+    };
+    Ok(ServiceChange { method, reason: convert::reason(reason)? })
 }

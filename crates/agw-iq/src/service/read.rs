@@ -1,6 +1,6 @@
 //! How each procedure's request becomes commands.
 
-use agw_context::Command;
+use agw_context::{Command, Priority};
 
 use crate::convert::{self, MAX_COMMANDS};
 use crate::invalid::{InvalidRequest, each, required};
@@ -21,8 +21,46 @@ pub(super) struct Asked {
 pub(super) struct Reading<M> {
     /// The procedure, so that requests to two of them never count as the same.
     pub(super) procedure: &'static str,
+    /// Whether it asks for a new context; cheap, and told before the request is read.
+    pub(super) opening: fn(&M) -> Option<Opening<'_>>,
     /// Takes the request apart.
     pub(super) read: fn(&M) -> Result<Asked, InvalidRequest>,
+}
+
+/// A request for new contexts.
+pub(super) struct Opening<'a> {
+    /// Its transaction id; empty if it has none.
+    pub(super) id: &'a str,
+    /// The lowest precedence among them.
+    pub(super) priority: Priority,
+    /// The realms of their terminations.
+    pub(super) realms: Vec<&'a str>,
+}
+
+impl<'a> Opening<'a> {
+    fn of(id: &'a str, reserves: impl Iterator<Item = &'a pb::Reserve>) -> Option<Self> {
+        let (mut priority, mut realms) = (None, Vec::new());
+        for reserve in reserves.filter(|reserve| reserve.context_id == 0) {
+            if !reserve.latest_context {
+                let asked = match reserve.priority() {
+                    pb::Priority::Unspecified | pb::Priority::Normal => Priority::Normal,
+                    pb::Priority::Priority => Priority::Priority,
+                    pb::Priority::Emergency => Priority::Emergency,
+                };
+                priority = Some(priority.map_or(asked, |lowest: Priority| lowest.min(asked)));
+            }
+            realms.push(reserve.realm.as_str());
+        }
+        Some(Self { id, priority: priority?, realms })
+    }
+
+    fn among(id: &'a str, commands: &'a [pb::Command]) -> Option<Self> {
+        let reserve = |command: &'a pb::Command| match &command.command {
+            Some(pb::command::Command::Reserve(reserve)) => Some(reserve),
+            Some(_) | None => None,
+        };
+        Self::of(id, commands.iter().filter_map(reserve))
+    }
 }
 
 /// A request of one command.
@@ -50,6 +88,7 @@ fn many(transaction_id: &str, commands: &[pb::Command]) -> Result<Asked, Invalid
 
 pub(super) const RESERVE: Reading<pb::ReserveConnectionPointRequest> = Reading {
     procedure: "ReserveConnectionPoint",
+    opening: |request| Opening::of(&request.transaction_id, request.reserve.iter()),
     read: |pb::ReserveConnectionPointRequest { transaction_id, reserve }| {
         one(transaction_id, "reserve", reserve.as_ref(), |reserve| {
             check_latest(reserve)?;
@@ -66,6 +105,7 @@ pub(super) const RESERVE: Reading<pb::ReserveConnectionPointRequest> = Reading {
 pub(super) const RESERVE_AND_CONFIGURE: Reading<pb::ReserveAndConfigureConnectionPointRequest> =
     Reading {
         procedure: "ReserveAndConfigureConnectionPoint",
+        opening: |request| Opening::of(&request.transaction_id, request.reserve.iter()),
         read: |pb::ReserveAndConfigureConnectionPointRequest { transaction_id, reserve }| {
             one(transaction_id, "reserve", reserve.as_ref(), |reserve| {
                 check_latest(reserve)?;
@@ -88,6 +128,7 @@ fn check_latest(reserve: &pb::Reserve) -> Result<(), InvalidRequest> {
 
 pub(super) const CONFIGURE: Reading<pb::ConfigureConnectionPointRequest> = Reading {
     procedure: "ConfigureConnectionPoint",
+    opening: |_| None,
     read: |pb::ConfigureConnectionPointRequest { transaction_id, configure }| {
         one(transaction_id, "configure", configure.as_ref(), convert::configure)
     },
@@ -95,6 +136,7 @@ pub(super) const CONFIGURE: Reading<pb::ConfigureConnectionPointRequest> = Readi
 
 pub(super) const CHANGE_THROUGH_CONNECTION: Reading<pb::ChangeThroughConnectionRequest> = Reading {
     procedure: "ChangeThroughConnection",
+    opening: |_| None,
     read: |pb::ChangeThroughConnectionRequest { transaction_id, change_through_connection }| {
         let change = change_through_connection.as_ref();
         let convert = convert::change_through_connection;
@@ -104,6 +146,7 @@ pub(super) const CHANGE_THROUGH_CONNECTION: Reading<pb::ChangeThroughConnectionR
 
 pub(super) const SET_TOPOLOGY: Reading<pb::SetTopologyRequest> = Reading {
     procedure: "SetTopology",
+    opening: |_| None,
     read: |pb::SetTopologyRequest { transaction_id, set_topology }| {
         one(transaction_id, "set_topology", set_topology.as_ref(), convert::set_topology)
     },
@@ -111,6 +154,7 @@ pub(super) const SET_TOPOLOGY: Reading<pb::SetTopologyRequest> = Reading {
 
 pub(super) const RELEASE: Reading<pb::ReleaseRequest> = Reading {
     procedure: "Release",
+    opening: |_| None,
     read: |pb::ReleaseRequest { transaction_id, release }| {
         one(transaction_id, "release", release.as_ref(), convert::release)
     },
@@ -118,6 +162,7 @@ pub(super) const RELEASE: Reading<pb::ReleaseRequest> = Reading {
 
 pub(super) const STAGE_KEY: Reading<pb::StageKeyRequest> = Reading {
     procedure: "StageKey",
+    opening: |_| None,
     read: |pb::StageKeyRequest { transaction_id, stage_key }| {
         one(transaction_id, "stage_key", stage_key.as_ref(), convert::stage_key)
     },
@@ -125,6 +170,7 @@ pub(super) const STAGE_KEY: Reading<pb::StageKeyRequest> = Reading {
 
 pub(super) const ACTIVATE_KEY: Reading<pb::ActivateKeyRequest> = Reading {
     procedure: "ActivateKey",
+    opening: |_| None,
     read: |pb::ActivateKeyRequest { transaction_id, activate_key }| {
         one(transaction_id, "activate_key", activate_key.as_ref(), convert::activate_key)
     },
@@ -132,6 +178,7 @@ pub(super) const ACTIVATE_KEY: Reading<pb::ActivateKeyRequest> = Reading {
 
 pub(super) const CANCEL_KEY: Reading<pb::CancelKeyRequest> = Reading {
     procedure: "CancelKey",
+    opening: |_| None,
     read: |pb::CancelKeyRequest { transaction_id, cancel_key }| {
         one(transaction_id, "cancel_key", cancel_key.as_ref(), convert::cancel_key)
     },
@@ -139,6 +186,7 @@ pub(super) const CANCEL_KEY: Reading<pb::CancelKeyRequest> = Reading {
 
 pub(super) const SET_GROUP: Reading<pb::SetGroupRequest> = Reading {
     procedure: "SetGroup",
+    opening: |_| None,
     read: |pb::SetGroupRequest { transaction_id, set_group }| {
         one(transaction_id, "set_group", set_group.as_ref(), |set| {
             if set.latest_context {
@@ -152,6 +200,7 @@ pub(super) const SET_GROUP: Reading<pb::SetGroupRequest> = Reading {
 
 pub(super) const REMOVE_GROUP: Reading<pb::RemoveGroupRequest> = Reading {
     procedure: "RemoveGroup",
+    opening: |_| None,
     read: |pb::RemoveGroupRequest { transaction_id, remove_group }| {
         one(transaction_id, "remove_group", remove_group.as_ref(), convert::remove_group)
     },
@@ -159,6 +208,7 @@ pub(super) const REMOVE_GROUP: Reading<pb::RemoveGroupRequest> = Reading {
 
 pub(super) const TRANSACT: Reading<pb::TransactRequest> = Reading {
     procedure: "Transact",
+    opening: |request| Opening::among(&request.transaction_id, &request.commands),
     read: |pb::TransactRequest { transaction_id, commands }| many(transaction_id, commands),
 };
 
@@ -166,5 +216,6 @@ pub(super) const TRANSACT: Reading<pb::TransactRequest> = Reading {
 // count as the same procedure, and their messages have the same fields.
 pub(super) const TRANSACT_STREAM: Reading<pb::TransactStreamRequest> = Reading {
     procedure: TRANSACT.procedure,
+    opening: |request| Opening::among(&request.transaction_id, &request.commands),
     read: |pb::TransactStreamRequest { transaction_id, commands }| many(transaction_id, commands),
 };

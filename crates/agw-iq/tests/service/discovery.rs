@@ -6,6 +6,7 @@ use tokio::net::{TcpListener, UnixListener};
 use tokio_stream::wrappers::{TcpListenerStream, UnixListenerStream};
 use tokio_stream::{Stream, StreamExt, once};
 use tonic::Code;
+use tonic::service::InterceptorLayer;
 use tonic::transport::{Channel, Server};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
@@ -15,7 +16,7 @@ use tonic_reflection::pb::{v1, v1alpha};
 use agw_iq::client::{ConnectError, IqClient};
 use agw_iq::server::services;
 
-use crate::fake::{Rig, rig};
+use crate::fake::{Rig, name_the_peer, rig};
 use crate::sent;
 
 async fn channel(rig: &Rig) -> Channel {
@@ -118,7 +119,8 @@ async fn a_client_connects_over_a_unix_socket() {
     let path = directory.path().join("iq.sock");
     let listener = UnixListener::bind(&path).unwrap();
     let services = services(Arc::clone(&rig.fake), false).await.unwrap();
-    let server = Server::builder().add_routes(services.routes);
+    let server =
+        Server::builder().layer(InterceptorLayer::new(name_the_peer)).add_routes(services.routes);
     tokio::spawn(server.serve_with_incoming(UnixListenerStream::new(listener)));
 
     let client = IqClient::connect(&format!("unix:{}", path.display()), None).await.unwrap();

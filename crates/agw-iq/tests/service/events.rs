@@ -3,8 +3,8 @@
 use std::time::{Duration, SystemTime};
 
 use agw_context::{
-    ContextId, Controller, Direction, Event, EventKind, GroupId, ReleaseCause, StreamId, Subject,
-    TerminationId,
+    ContextId, Controller, Direction, EndReason, Ended, Event, EventKind, GroupId, OverloadLevel,
+    ReleaseCause, Resource, ServiceCause, ServiceState, StreamId, Subject, TerminationId,
 };
 use agw_relay::Component;
 use prost_types::Timestamp;
@@ -63,7 +63,6 @@ async fn every_kind_of_event_is_told_with_its_facts() {
         EventKind::TransmitIndexReused,
         EventKind::SsrcCollision { ssrc: 77, other: Some(TerminationId(3)), dropped: true },
         EventKind::GroupRekeyWanted { group: GroupId(4), joined: 6, left: 1 },
-        EventKind::Draining,
         EventKind::TerminationHeartbeat,
         EventKind::ReleasedByGateway { cause: ReleaseCause::OrphanedTooLong },
         EventKind::ContextOrphaned { controller: Controller("alg-1".to_owned()) },
@@ -71,6 +70,7 @@ async fn every_kind_of_event_is_told_with_its_facts() {
             from: Controller("alg-1".to_owned()),
             to: Controller("alg-2".to_owned()),
         },
+        EventKind::Draining { reason: Some("works".into()) },
     ];
     let events = (1..).zip(kinds).map(|(sequence, kind)| Ok(event(sequence, kind))).collect();
     rig.fake.state().events = Some(Ok(events));
@@ -93,7 +93,6 @@ async fn every_kind_of_event_is_told_with_its_facts() {
         Kind::TransmitIndexReused(pb::TransmitIndexReused {}),
         Kind::SsrcCollision(pb::SsrcCollision { ssrc: 77, other_termination_id: 3, dropped: true }),
         Kind::GroupRekeyWanted(pb::GroupRekeyWanted { group_id: 4, joined: 6, left: 1 }),
-        Kind::DrainStarted(pb::DrainStarted {}),
         Kind::TerminationHeartbeat(pb::TerminationHeartbeat {}),
         Kind::ReleasedByGateway(pb::ReleasedByGateway {
             cause: pb::ReleaseCause::OrphanedTooLong.into(),
@@ -103,6 +102,7 @@ async fn every_kind_of_event_is_told_with_its_facts() {
             from_controller: "alg-1".to_owned(),
             to_controller: "alg-2".to_owned(),
         }),
+        Kind::DrainStarted(pb::DrainStarted { reason: "works".to_owned() }),
     ];
     let kinds: Vec<Kind> = told.iter().map(|event| event.kind.clone().unwrap()).collect();
     assert_eq!(kinds, expected);
@@ -115,6 +115,52 @@ async fn every_kind_of_event_is_told_with_its_facts() {
         stream_id: 1,
     };
     assert_eq!(told[0].subject, Some(subject));
+}
+
+#[tokio::test]
+async fn what_the_gateway_as_a_whole_goes_through_is_told() {
+    let rig = rig().await;
+    let kinds = [
+        EventKind::ServiceChanged {
+            state: ServiceState::InService,
+            cause: ServiceCause::Started,
+            reason: None,
+        },
+        EventKind::OverloadChanged {
+            level: OverloadLevel::Shedding,
+            percent: 93,
+            limit: Resource::PacketRate,
+        },
+        EventKind::ContextEnded(Box::new(Ended { reason: EndReason::Locked, streams: Vec::new() })),
+        EventKind::CapabilitiesChanged { keys: "limits.contexts,policy.allow_null".into() },
+        EventKind::CertificateExpires { days: 7 },
+    ];
+    let events = (1..).zip(kinds).map(|(sequence, kind)| Ok(event(sequence, kind))).collect();
+    rig.fake.state().events = Some(Ok(events));
+
+    let told = self::told(&rig, Some(0)).await.into_iter().map(Result::unwrap);
+
+    let expected = [
+        Kind::ServiceChanged(pb::ServiceChanged {
+            state: pb::ServiceState::InService.into(),
+            h248_reason: 901,
+            reason: String::new(),
+        }),
+        Kind::OverloadChanged(pb::OverloadChanged {
+            level: pb::OverloadLevel::Shedding.into(),
+            overload_percent: 93,
+            limit: "packet_rate".to_owned(),
+        }),
+        Kind::ContextEnded(pb::ContextEnded {
+            reason: pb::EndReason::Locked.into(),
+            streams: Vec::new(),
+        }),
+        Kind::CapabilitiesChanged(pb::CapabilitiesChanged {
+            keys: vec!["limits.contexts".to_owned(), "policy.allow_null".to_owned()],
+        }),
+        Kind::CertificateExpires(pb::CertificateExpires { days: 7 }),
+    ];
+    assert_eq!(told.map(|event| event.kind.unwrap()).collect::<Vec<Kind>>(), expected);
 }
 
 #[tokio::test]

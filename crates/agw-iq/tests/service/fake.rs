@@ -7,9 +7,10 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant, SystemTime};
 
 use agw_context::{
-    AdoptContexts, Capabilities, Command, Confirmation, ContextChoice, ContextId, Controller,
-    Event, LocalStream, RealmView, ReleaseReply, ReleasedStream, Reply, StreamId,
-    SupervisionPolicy, TerminationId, TerminationReply,
+    AdoptContexts, Capabilities, Command, CommandError, Confirmation, ContextChoice, ContextId,
+    ContextName, Controller, Event, LocalStream, OverloadLevel, RealmView, ReleaseReply,
+    ReleasedStream, Reply, Resource, ServiceState, StreamId, SupervisionPolicy, TerminationId,
+    TerminationReply,
 };
 use agw_relay::{EgressId, EgressSnapshot, IngressId, IngressSnapshot, Traffic};
 use agw_srtp::Suite;
@@ -22,8 +23,9 @@ use tonic::transport::Server;
 use tonic::{Request, Status};
 
 use agw_iq::backend::{
-    AuditPage, AuditQuery, Backend, Completed, Condition, EventsError, GatewayStatus,
-    ServiceChangeMethod, TransactError, Unavailable, WorkerTotals,
+    AuditPage, AuditQuery, Backend, Completed, Condition, EventsError, GatewayStatus, NewContexts,
+    ServiceChange, ServiceChangeError, ServiceChangeMethod, TransactError, Unavailable,
+    WorkerTotals,
 };
 use agw_iq::client::IqClient;
 use agw_iq::server::{Health, services};
@@ -53,7 +55,13 @@ pub(crate) struct State {
     pub(crate) confirmed: Vec<(Controller, Vec<Confirmation>)>,
     pub(crate) adopted: Vec<(Controller, AdoptContexts)>,
     pub(crate) status: Option<GatewayStatus>,
-    pub(crate) draining: bool,
+    pub(crate) service: ServiceState,
+    /// The operator's words of the last change of service.
+    pub(crate) reason: Option<String>,
+    /// What new contexts are refused for before they are read.
+    pub(crate) full: Option<Resource>,
+    /// Contexts by their names.
+    pub(crate) names: Vec<ContextName>,
 }
 
 impl Fake {
@@ -112,6 +120,7 @@ impl Backend for Fake {
             ports: (20_000, 29_999),
             ports_used: 4,
             ports_resting: 2,
+            max_ports: 20_000,
         };
         Ok(Capabilities {
             suites: Suite::ALL.to_vec(),
@@ -119,6 +128,7 @@ impl Backend for Fake {
             realms: vec![realm],
             max_contexts: 10_000,
             contexts: 3,
+            reserve_percent: 10,
             max_streams: 64,
             max_terminations: 8,
             max_group_members: 64,
@@ -147,12 +157,36 @@ impl Backend for Fake {
     async fn service_change(
         &self,
         _controller: Controller,
-        method: ServiceChangeMethod,
-    ) -> Result<(), Unavailable> {
-        match method {
-            ServiceChangeMethod::Graceful => self.state().draining = true,
+        change: ServiceChange,
+    ) -> Result<usize, ServiceChangeError> {
+        let mut state = self.state();
+        state.service = match change.method {
+            ServiceChangeMethod::Graceful => ServiceState::Draining,
+            ServiceChangeMethod::Forced => ServiceState::Locked,
+            ServiceChangeMethod::Restart => ServiceState::InService,
+        };
+        state.reason = change.reason;
+        Ok(state.names.len())
+    }
+
+    async fn names(
+        &self,
+        _controller: Controller,
+        after: Option<ContextId>,
+        limit: usize,
+    ) -> Result<Vec<ContextName>, Unavailable> {
+        let state = self.state();
+        let names = state.names.iter().filter(|name| after.is_none_or(|after| name.id > after));
+        Ok(names.take(limit).cloned().collect())
+    }
+
+    fn admit(&self, asked: &NewContexts<'_>) -> Result<(), CommandError> {
+        match self.state().full {
+            Some(what) if !asked.priority.is_preferred() => {
+                Err(CommandError::Exhausted { what, realm: None })
+            }
+            Some(_) | None => Ok(()),
         }
-        Ok(())
     }
 
     async fn confirm(
@@ -176,8 +210,14 @@ impl Backend for Fake {
     }
 
     fn condition(&self) -> Condition {
-        let draining = self.state().draining;
-        Condition { overload_percent: 42, restart_epoch: EPOCH, draining }
+        let service = self.state().service;
+        Condition {
+            overload_percent: 42,
+            overload_level: OverloadLevel::Normal,
+            overload_limit: Some(Resource::Ports),
+            restart_epoch: EPOCH,
+            service,
+        }
     }
 }
 
@@ -304,13 +344,19 @@ pub(crate) async fn held_rig() -> Rig {
     Rig { fake, client, address, health: services.health }
 }
 
-/// Stands for authentication: the peer is whoever the metadata `peer` says.
-fn name_the_peer(mut request: Request<()>) -> Result<Request<()>, Status> {
+/// The peer of a connection that nobody authenticated.
+pub(crate) const NOBODY: &str = "nobody";
+
+/// Stands for authentication: the peer is whoever the metadata `peer` says, else the operator.
+pub(crate) fn name_the_peer(mut request: Request<()>) -> Result<Request<()>, Status> {
     let peer = request.metadata().get("peer").and_then(|peer| peer.to_str().ok());
-    if let Some(peer) = peer.map(str::to_owned) {
-        request
-            .extensions_mut()
-            .insert(ConnectedPeer { role: role_of(&peer), controller: Controller(peer) });
+    let controller = peer.map_or_else(Controller::local, |peer| Controller(peer.to_owned()));
+    if controller.0 != NOBODY {
+        let role = match controller == Controller::local() {
+            true => Role::Operator,
+            false => role_of(&controller.0),
+        };
+        request.extensions_mut().insert(ConnectedPeer { role, controller });
     }
     Ok(request)
 }
@@ -333,7 +379,14 @@ pub(crate) fn from<M>(peer: &'static str, message: M) -> Request<M> {
 
 /// The gateway's condition as every reply has it.
 pub(crate) fn gateway() -> Option<pb::GatewayState> {
-    Some(pb::GatewayState { overload_percent: 42, restart_epoch: EPOCH, draining: false })
+    Some(pb::GatewayState {
+        overload_percent: 42,
+        restart_epoch: EPOCH,
+        draining: false,
+        overload_level: pb::OverloadLevel::Normal.into(),
+        overload_limit: "ports".to_owned(),
+        service_state: pb::ServiceState::InService.into(),
+    })
 }
 
 /// A moment ago.

@@ -104,6 +104,7 @@ async fn an_audit_tells_groups_with_their_members_and_counters() {
         egress: EgressId(4),
     };
     let view = ContextView {
+        priority: agw_context::Priority::Normal,
         id: ContextId(4),
         correlation: None,
         controller: Controller("alg-1".to_owned()),

@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic as tests may")]
 #![expect(clippy::type_complexity, reason = "tables of cases with a function each")]
 
+mod admission;
+mod compare;
 mod discovery;
 mod events;
 mod fake;

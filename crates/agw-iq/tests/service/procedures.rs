@@ -5,8 +5,8 @@ use std::time::Duration;
 use agw_context::{
     ActivateKey, Association, Bandwidth, CancelKey, ChangeThroughConnection, Command,
     ContextChoice, ContextId, CryptoChange, DirectedKey, Direction, DscpRule, EcnRule, Family,
-    KeySlot, KeySource, Media, Relation, Release, Remote, RtcpGate, RtcpMode, SetTopology,
-    SourcePolicy, StreamId, StreamMode, TerminationId, TopologyChange,
+    KeySlot, KeySource, Media, Priority, Relation, Release, Remote, RtcpGate, RtcpMode,
+    SetTopology, SourcePolicy, StreamId, StreamMode, TerminationId, TopologyChange,
 };
 use agw_relay::{TrafficLimit, Transport};
 use agw_srtp::{MasterKey, RocOnRekey, SessionParameters, Suite};
@@ -211,13 +211,15 @@ async fn a_configuration_changes_what_it_names_and_keeps_the_rest() {
         remote: Some(sent::remote()),
         ..pb::StreamChange::default()
     };
-    let request = pb::Configure { context_id: 7, termination_id: 2, streams: vec![keys, wipe] };
+    let request =
+        pb::Configure { context_id: 7, termination_id: 2, streams: vec![keys, wipe], priority: 3 };
 
     let reply = rig.client.configure(request).await.unwrap();
 
     assert_eq!((reply.context_id, reply.termination_id), (7, 2));
     let Command::Configure(configure) = rig.fake.command() else { panic!("not a change") };
     assert_eq!((configure.context, configure.termination), (ContextId(7), TerminationId(2)));
+    assert_eq!(configure.priority, Some(Priority::Emergency));
     let [keys, wipe] = configure.streams.as_slice() else { panic!("not two streams") };
     assert!(matches!(keys.ingress, CryptoChange::Install(_)));
     assert!(matches!(keys.egress, CryptoChange::Keep));

@@ -1,6 +1,6 @@
 //! What is wrong is refused with code, reason, H.248 code and the path of the field.
 
-use agw_context::{CommandError, ContextId, Controller, Reason, Refused, Resource};
+use agw_context::{CommandError, ContextId, Controller, Reason, Refused, Resource, ServiceState};
 use agw_srtp::{KeyError, Suite};
 use tonic::Code;
 use tonic_types::StatusExt;
@@ -285,17 +285,34 @@ async fn an_empty_request_names_what_is_missing() {
     assert_eq!(error.field.as_deref(), Some("stage_key.ingress_crypto"));
 }
 
+//= tests/spec/iq.md#service-change
+//= type=test
+//# Only the operator at the gateway's machine MUST be able to change its service.
 #[tokio::test]
-async fn only_the_operator_takes_the_gateway_out_of_service() {
+async fn only_the_operator_takes_the_gateway_out_of_service_and_back() {
     let rig = rig().await;
-    let method = pb::ServiceChangeMethod::Graceful.into();
-    let request = pb::ServiceChangeRequest { method, ..Default::default() };
     let mut service = rig.client.service();
-    let refused = service.service_change(from("pcscf-2", request.clone())).await.unwrap_err();
-    assert_eq!(refused.code(), tonic::Code::PermissionDenied);
-    assert!(!rig.fake.state().draining);
-    service.service_change(request).await.expect("the operator may");
-    assert!(rig.fake.state().draining);
+    for (method, state) in [
+        (pb::ServiceChangeMethod::Graceful, ServiceState::Draining),
+        (pb::ServiceChangeMethod::Forced, ServiceState::Locked),
+        (pb::ServiceChangeMethod::Restart, ServiceState::InService),
+    ] {
+        let before = rig.fake.state().service;
+        let reason = "works at 22:00".to_owned();
+        let request =
+            pb::ServiceChangeRequest { method: method.into(), reason, ..Default::default() };
+        let refused = service.service_change(from("pcscf-2", request.clone())).await.unwrap_err();
+        assert_eq!(refused.code(), tonic::Code::PermissionDenied);
+        assert_eq!(rig.fake.state().service, before);
+        service.service_change(request).await.expect("the operator may");
+        assert_eq!(rig.fake.state().service, state);
+        assert_eq!(rig.fake.state().reason.as_deref(), Some("works at 22:00"));
+    }
+    for reason in ["r".repeat(129), "a\nb".to_owned()] {
+        let refused =
+            rig.client.service_change(pb::ServiceChangeMethod::Forced, &reason).await.unwrap_err();
+        assert_eq!(refused.field.as_deref(), Some("reason"));
+    }
 }
 
 //= tests/spec/iq.md#access
@@ -366,6 +383,7 @@ async fn refusals_say_by_their_code_who_must_act() {
         (Code::InvalidArgument, 449, CommandError::KeyReuse { field: "f".into() }),
         (Code::ResourceExhausted, 510, CommandError::Exhausted { what, realm: Some(realm()) }),
         (Code::Unavailable, 503, CommandError::Draining),
+        (Code::Unavailable, 503, CommandError::Locked),
         (Code::Internal, 500, CommandError::PortRefused { realm: realm(), cause: "e".into() }),
     ];
     for (code, h248_code, error) in cases {

@@ -4,9 +4,9 @@ use std::time::{Duration, SystemTime};
 
 use agw_context::{
     Association, Bandwidth, CommandError, ContextId, ContextView, Controller, DscpRule, EcnRule,
-    GroupId, KeySource, KeyView, LocalStream, Media, Refused, Relation, Remote, RtcpGate, RtcpMode,
-    SourcePolicy, StreamExtras, StreamId, StreamLimits, StreamMode, StreamView, TerminationId,
-    TerminationView,
+    GroupId, KeySource, KeyView, LocalStream, Media, Priority, Refused, Relation, Remote, RtcpGate,
+    RtcpMode, SourcePolicy, StreamExtras, StreamId, StreamLimits, StreamMode, StreamView,
+    TerminationId, TerminationView,
 };
 use agw_relay::{
     CryptoSnapshot, EgressId, IngressId, Network, RelayStats, SourceFilter, SourceSnapshot,
@@ -97,6 +97,7 @@ fn context(id: u32) -> AuditedContext {
         controller: Controller("alg-1".to_owned()),
         created: SystemTime::UNIX_EPOCH + Duration::from_millis(1_500),
         orphaned: Some(SystemTime::UNIX_EPOCH + Duration::from_secs(9)),
+        priority: Priority::Emergency,
         topology: Some((TerminationId(1), TerminationId(2))),
         associations: vec![
             association(Relation::BothWay, None),
@@ -145,7 +146,7 @@ async fn an_audit_passes_on_its_filter_and_tells_every_value() {
     assert_eq!((answer.gateway, answer.next_page_token.as_str()), (gateway(), ""));
     let info = &answer.contexts[0];
     assert_eq!((info.context_id, info.correlation_id.as_str()), (4, "call-1"));
-    assert_eq!(info.controller, "alg-1");
+    assert_eq!((info.controller.as_str(), info.priority()), ("alg-1", pb::Priority::Emergency));
     assert_eq!(info.created, Some(Timestamp { seconds: 1, nanos: 500_000_000 }));
     let topology = pb::Topology { from_termination_id: 1, to_termination_id: 2 };
     assert_eq!(info.topology, Some(topology));
@@ -304,6 +305,7 @@ async fn capabilities_are_told_in_full() {
         orphan_limit_ms: 21_600_000,
     };
     assert_eq!(capabilities.supervision, Some(supervision));
+    assert_eq!(capabilities.reserve_percent, 10);
     let realm = pb::RealmInfo {
         name: "access".to_owned(),
         addresses: vec!["2001:db8::1".to_owned()],
@@ -311,6 +313,7 @@ async fn capabilities_are_told_in_full() {
         highest_port: 29_999,
         ports_used: 4,
         ports_resting: 2,
+        max_ports: 20_000,
     };
     assert_eq!(capabilities.realms, [realm]);
 }
@@ -349,7 +352,9 @@ async fn a_gateway_that_drains_says_so_in_every_reply() {
     assert!(rig.client.drain().await.unwrap().draining);
     let request = crate::sent::reserve_request("");
     let answer = rig.client.service().reserve_connection_point(request).await.unwrap();
-    assert!(answer.into_inner().gateway.unwrap().draining);
+    let state = answer.into_inner().gateway.unwrap();
+    assert!(state.draining);
+    assert_eq!(state.service_state(), pb::ServiceState::Draining);
 }
 
 #[tokio::test]

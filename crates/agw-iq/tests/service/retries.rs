@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use agw_context::{CommandError, Refused};
+use agw_context::{CommandError, ContextId, Refused};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::Code;
+use tonic::service::InterceptorLayer;
 use tonic::transport::Server;
 
 use agw_iq::backend::Unavailable;
@@ -14,7 +15,7 @@ use agw_iq::client::{CallError, IqClient};
 use agw_iq::pb;
 use agw_iq::server::services;
 
-use crate::fake::{Rig, from, held_rig, rig};
+use crate::fake::{Rig, from, held_rig, name_the_peer, rig};
 use crate::sent;
 
 async fn reserve(
@@ -49,12 +50,12 @@ async fn without_an_id_every_request_acts() {
 #[tokio::test]
 async fn a_refusal_is_repeated_without_a_second_try() {
     let rig = rig().await;
-    let refused = Refused { command: 0, error: CommandError::Draining };
+    let refused = Refused { command: 0, error: CommandError::UnknownContext(ContextId(7)) };
     rig.fake.state().errors.push_back(refused.into());
     let first = reserve(&rig, "t-1").await.unwrap_err();
     let again = reserve(&rig, "t-1").await.unwrap_err();
     assert_eq!((&first, rig.fake.transactions()), (&again, 1));
-    assert_eq!(first.reason.as_deref(), Some("DRAINING"));
+    assert_eq!(first.reason.as_deref(), Some("UNKNOWN_CONTEXT"));
 }
 
 #[tokio::test]
@@ -188,7 +189,9 @@ async fn the_client_tries_again_when_the_connection_breaks_under_a_transaction()
             assert_ne!(first.read_buf(&mut octets).await.unwrap(), 0, "closed by the client");
         }
         drop(first);
-        let server = Server::builder().add_routes(services.routes);
+        let server = Server::builder()
+            .layer(InterceptorLayer::new(name_the_peer))
+            .add_routes(services.routes);
         server.serve_with_incoming(TcpListenerStream::new(listener)).await
     });
     let client = IqClient::connect(&address, None).await.unwrap();

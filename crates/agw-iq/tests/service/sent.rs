@@ -65,7 +65,12 @@ pub(crate) fn gates() -> pb::ChangeThroughConnection {
 
 pub(crate) fn configure() -> pb::Configure {
     let change = pb::StreamChange { stream_id: 1, ..pb::StreamChange::default() };
-    pb::Configure { context_id: 7, termination_id: 2, streams: vec![change] }
+    pb::Configure {
+        context_id: 7,
+        termination_id: 2,
+        streams: vec![change],
+        ..pb::Configure::default()
+    }
 }
 
 pub(crate) fn staged_key() -> pb::StagedKey {

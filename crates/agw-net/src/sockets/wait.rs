@@ -62,9 +62,13 @@ impl SocketsBackend {
     /// Waits until something is ready, busily at first.
     fn sleep(&mut self, timeout: Option<Duration>, beside: &mut impl Beside) -> io::Result<()> {
         if let Some(end) = self.spin.until(timeout) {
+            let begun = Instant::now();
             loop {
                 let found = self.poller.wait(Some(Duration::ZERO))? > 0 || beside.waiting() > 0;
-                if found || Instant::now() >= end {
+                let now = Instant::now();
+                if found || now >= end {
+                    let spun = now.saturating_duration_since(begun).as_nanos();
+                    self.counters.spun_ns += u64::try_from(spun).unwrap_or_default();
                     self.spin.learn(found);
                     if found {
                         return Ok(());

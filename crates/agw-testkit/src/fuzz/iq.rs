@@ -7,16 +7,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use agw_context::{
-    AdoptContexts, Capabilities, Circumstances, Command, Confirmation, ContextId, ContextView,
+    AdoptContexts, Capabilities, Circumstances, Command, Confirmation, ContextId, ContextName, ContextView,
     Controller, Event, Gateway, LocalPort, Policy, PortError, Ports, RealmAddress, RealmConfig,
     Refused, Release,
 };
 use agw_iq::backend::{
-    AuditPage, AuditQuery, Completed, Condition, EventsError, GatewayStatus, ServiceChangeMethod,
-    TransactError, Unavailable,
+    AuditPage, AuditQuery, Completed, Condition, EventsError, GatewayStatus, ServiceChange,
+    ServiceChangeError, TransactError, Unavailable,
 };
 use agw_iq::pb::iq_service_server::IqService;
-use agw_iq::{Backend, Iq, pb};
+use agw_iq::{Backend, ConnectedPeer, Iq, pb};
 use agw_relay::{PortId, Relay};
 use agw_srtp::Portable;
 use prost::Message;
@@ -55,7 +55,9 @@ fn carry_out(data: &[u8]) -> (usize, usize) {
         let octets = draw.octets(octets.min(MAX_REQUEST_OCTETS));
         let Ok(request) = pb::TransactRequest::decode(octets) else { continue };
         let before = paper.world().picture();
-        let outcome = runtime.block_on(service.transact(Request::new(request)));
+        let mut request = Request::new(request);
+        request.extensions_mut().insert(ConnectedPeer::local());
+        let outcome = runtime.block_on(service.transact(request));
         let mut world = paper.world();
         match outcome {
             Ok(reply) => {
@@ -228,7 +230,8 @@ impl Backend for Paper {
     }
 
     fn capabilities(&self) -> impl Future<Output = Result<Capabilities, Unavailable>> + Send {
-        ready(Ok(self.world().gateway.capabilities()))
+        let world = self.world();
+        ready(Ok(world.gateway.capabilities(world.now)))
     }
 
     fn status(&self) -> impl Future<Output = Result<GatewayStatus, Unavailable>> + Send {
@@ -247,9 +250,18 @@ impl Backend for Paper {
     fn service_change(
         &self,
         _: Controller,
-        _: ServiceChangeMethod,
-    ) -> impl Future<Output = Result<(), Unavailable>> + Send {
-        ready(Ok(()))
+        _: ServiceChange,
+    ) -> impl Future<Output = Result<usize, ServiceChangeError>> + Send {
+        ready(Ok(0))
+    }
+
+    fn names(
+        &self,
+        _: Controller,
+        _: Option<ContextId>,
+        _: usize,
+    ) -> impl Future<Output = Result<Vec<ContextName>, Unavailable>> + Send {
+        ready(Ok(Vec::new()))
     }
 
     fn confirm(

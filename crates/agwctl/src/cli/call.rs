@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::spec::{
-    CallSpec, CryptoLine, Dscp, Ecn, LegSpec, MediaKind, Mode, RemoteAddress, Rtcp, SourceFilter,
-    SourceRule, TransportKind,
+    CallSpec, CryptoLine, Dscp, Ecn, LegSpec, MediaKind, Mode, Precedence, RemoteAddress, Rtcp,
+    SourceFilter, SourceRule, TransportKind,
 };
 
 const HELP: &str = "\
@@ -29,6 +29,7 @@ in a file, or on standard input with `-`:
 A call file has all of it, in TOML; options beat the file:
 
   correlation = \"call-1\"
+  priority = \"normal\"            # priority, emergency
   media = \"audio\"                # video, other
   mode = \"send_receive\"          # inactive, send_only, receive_only
   stream = 1
@@ -64,6 +65,9 @@ pub(crate) struct AddCall {
     /// Your own name for the call, repeated in audits, events and logs.
     #[arg(long, value_name = "ID")]
     correlation: Option<String>,
+    /// How much of the gateway's room it may use [default: normal].
+    #[arg(long, value_enum, value_name = "PRIORITY")]
+    priority: Option<Precedence>,
     /// What the stream carries [default: audio].
     #[arg(long, value_enum, value_name = "MEDIA")]
     media: Option<MediaKind>,
@@ -159,6 +163,7 @@ impl AddCall {
         };
         CallSpec {
             correlation: self.correlation,
+            priority: self.priority,
             media: self.media,
             mode: self.mode,
             stream: self.stream,

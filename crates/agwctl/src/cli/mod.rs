@@ -19,6 +19,7 @@ Exit codes:
   5  the gateway is full, draining or stopping: try another one
   6  the events asked for are not kept any more
   7  this machine refused something, as a full disk
+  8  the lists that were compared differ
 
 Errors are one line: agwctl: WHAT: FIELD: RULE [REASON, H.248 CODE]; the reasons are listed in
 proto/agw/iq/v1/iq_service.proto.
@@ -109,8 +110,10 @@ pub(crate) enum Command {
     Events(Events),
     /// Suites, realms and limits of the gateway.
     Capabilities,
-    /// Takes the gateway out of service: no new contexts, those that exist go on. There is no way
-    /// back but a restart.
+    /// Takes the gateway out of service and back.
+    #[command(subcommand)]
+    Service(Service),
+    /// As `service drain`.
     Drain,
     /// Describes the JSON of every command.
     Json,
@@ -153,11 +156,37 @@ pub(crate) enum Contexts {
         /// The context.
         id: u32,
     },
+    /// Compares a list of contexts with those of the gateway and shows what only one of both knows;
+    /// ends with 8 if there is anything. Each line of the file is a context id and, after a blank,
+    /// its correlation id if it has one.
+    Diff {
+        /// The list; `-` is standard input.
+        file: PathBuf,
+    },
     /// Releases a context: its ports are closed, its keys wiped. Shows its last counters.
     Rm {
         /// The context.
         id: u32,
     },
+}
+
+/// In service, and out of it.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Service {
+    /// No new contexts; those that exist go on until they are released.
+    Drain(Reason),
+    /// No new contexts, and those that exist are released at once.
+    Lock(Reason),
+    /// Back in service.
+    Restore(Reason),
+}
+
+/// Why.
+#[derive(Debug, Args)]
+pub(crate) struct Reason {
+    /// For the log and the event: at most 128 characters.
+    #[arg(long, value_name = "WORDS", default_value = "", hide_default_value = true)]
+    pub(crate) reason: String,
 }
 
 /// About calls.
@@ -260,7 +289,7 @@ mod tests {
     fn the_help_lists_every_exit_code_and_both_keys_by_name() {
         let mut command = Cli::command();
         let help = command.render_long_help().to_string();
-        for code in 0..=7 {
+        for code in 0..=8 {
             assert!(help.contains(&format!("\n  {code}  ")), "{code}");
         }
         let add = command

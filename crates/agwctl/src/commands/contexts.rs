@@ -14,6 +14,7 @@ pub(crate) async fn run(contexts: Contexts, reach: &Reach, output: Output) -> Re
         Contexts::List { correlation, orphans } => list(correlation, orphans, reach, output).await,
         Contexts::Adopt { ids, of } => adopt(ids, of, reach, output).await,
         Contexts::Show { id } => show(id, reach, output).await,
+        Contexts::Diff { file } => super::diff::run(&file, reach, output).await,
         Contexts::Rm { id } => remove(id, reach, output).await,
     }
 }

@@ -2,8 +2,10 @@
 
 mod call;
 mod contexts;
+mod diff;
 mod events;
 mod generate;
+mod service;
 mod stats;
 mod why;
 
@@ -28,6 +30,7 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Why { call } => why::run(&call, &reach, output).await,
         Command::Events(events) => events::run(&events, &reach, output).await,
         Command::Capabilities => capabilities(&reach, output).await,
+        Command::Service(change) => service::run(change, &reach, output).await,
         Command::Drain => drain(&reach, output).await,
         Command::Json => print(JSON),
         Command::Completions { shell } => generate::completions(shell),

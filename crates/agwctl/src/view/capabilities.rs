@@ -20,6 +20,7 @@ pub(crate) struct CapabilitiesView {
     unencrypted_allowed: bool,
     max_commands: u32,
     max_group_members: u32,
+    reserve_percent: u32,
     supervision: SupervisionView,
 }
 
@@ -43,6 +44,7 @@ struct RealmView {
     highest_port: u32,
     ports_used: u64,
     ports_resting: u64,
+    max_ports: u64,
 }
 
 impl From<pb::Capabilities> for CapabilitiesView {
@@ -56,8 +58,17 @@ impl From<pb::Capabilities> for CapabilitiesView {
                 highest_port,
                 ports_used,
                 ports_resting,
+                max_ports,
             } = realm;
-            RealmView { name, addresses, lowest_port, highest_port, ports_used, ports_resting }
+            RealmView {
+                name,
+                addresses,
+                lowest_port,
+                highest_port,
+                ports_used,
+                ports_resting,
+                max_ports,
+            }
         };
         Self {
             suites,
@@ -71,6 +82,7 @@ impl From<pb::Capabilities> for CapabilitiesView {
             unencrypted_allowed: can.unencrypted_allowed,
             max_commands: can.max_commands,
             max_group_members: can.max_group_members,
+            reserve_percent: can.reserve_percent,
             supervision: can.supervision.unwrap_or_default().into(),
         }
     }
@@ -108,6 +120,7 @@ impl CapabilitiesView {
             ("suites", self.suites.join("\n")),
             ("MKI", format!("up to {} octets", self.max_mki_octets)),
             ("contexts", format!("{} of {}", self.contexts, self.max_contexts)),
+            ("kept back", format!("{} % for priority and emergency calls", self.reserve_percent)),
             ("terminations", format!("up to {} of a context", self.max_terminations)),
             ("group members", format!("up to {} of a group", self.max_group_members)),
             ("streams", format!("up to {} of a termination", self.max_streams)),
@@ -116,7 +129,7 @@ impl CapabilitiesView {
             ("unencrypted", unencrypted.to_owned()),
             ("orphans", self.supervision.orphans()),
         ]);
-        let mut realms = table(&["realm", "addresses", "ports", "used", "resting"], 2);
+        let mut realms = table(&["realm", "addresses", "ports", "used", "resting", "at most"], 2);
         for realm in &self.realms {
             realms.add_row([
                 realm.name.clone(),
@@ -124,6 +137,7 @@ impl CapabilitiesView {
                 format!("{}-{}", realm.lowest_port, realm.highest_port),
                 realm.ports_used.to_string(),
                 realm.ports_resting.to_string(),
+                realm.max_ports.to_string(),
             ]);
         }
         format!("{facts}\n{realms}")

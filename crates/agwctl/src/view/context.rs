@@ -22,6 +22,7 @@ pub(crate) struct ContextView {
     controller: String,
     created: Option<String>,
     orphaned: Option<String>,
+    priority: Option<String>,
     topology: Option<[u32; 2]>,
     associations: Vec<AssociationView>,
     pub(crate) terminations: Vec<TerminationView>,
@@ -151,6 +152,7 @@ struct RemovedStreamView {
 
 impl From<pb::ContextInfo> for ContextView {
     fn from(context: pb::ContextInfo) -> Self {
+        let priority = word(context.priority().as_str_name(), "PRIORITY_");
         let pb::ContextInfo {
             context_id,
             correlation_id,
@@ -161,6 +163,7 @@ impl From<pb::ContextInfo> for ContextView {
             associations,
             groups,
             orphaned,
+            priority: _,
         } = context;
         Self {
             context_id,
@@ -168,6 +171,7 @@ impl From<pb::ContextInfo> for ContextView {
             controller,
             created: created.map(|created| created.to_string()),
             orphaned: orphaned.map(|orphaned| orphaned.to_string()),
+            priority,
             topology: topology.map(|both| [both.from_termination_id, both.to_termination_id]),
             associations: associations.into_iter().map(AssociationView::from).collect(),
             terminations: terminations.into_iter().map(TerminationView::from).collect(),
@@ -452,6 +456,7 @@ impl ContextView {
             ("controller", self.controller.clone()),
             ("created", dash(self.created.as_deref().map(moment))),
             ("orphaned", dash(self.orphaned.as_deref().map(moment))),
+            ("priority", dash(self.priority.clone())),
             ("topology", dash(topology)),
         ]);
         let streams = self.terminations.iter().flat_map(|termination| {

@@ -4,6 +4,7 @@ use agw_iq::pb;
 use agw_iq::pb::event::Kind;
 use serde::Serialize;
 
+use super::gateway_event::GatewayDetails;
 use super::{address, number, text, word};
 use crate::output::{dash, moment};
 
@@ -32,6 +33,8 @@ pub(crate) struct EventView {
     cause: Option<String>,
     controller: Option<String>,
     from_controller: Option<String>,
+    #[serde(flatten)]
+    gateway: GatewayDetails,
 }
 
 /// What an event says beyond its kind.
@@ -51,6 +54,7 @@ struct Details {
     cause: Option<String>,
     controller: Option<String>,
     from_controller: Option<String>,
+    gateway: GatewayDetails,
 }
 
 impl From<pb::Event> for EventView {
@@ -81,11 +85,13 @@ impl From<pb::Event> for EventView {
             cause: details.cause,
             controller: details.controller,
             from_controller: details.from_controller,
+            gateway: details.gateway,
         }
     }
 }
 
 fn describe(kind: Option<&Kind>) -> (&'static str, Details) {
+    let gateway = |gateway: GatewayDetails| Details { gateway, ..Details::default() };
     let direction = |direction: pb::Direction| Details {
         direction: word(direction.as_str_name(), "DIRECTION_"),
         ..Details::default()
@@ -118,7 +124,6 @@ fn describe(kind: Option<&Kind>) -> (&'static str, Details) {
         }
         Some(Kind::Replays(replays)) => ("replays", packets(replays.packets)),
         Some(Kind::GroupRekeyWanted(wanted)) => ("group_rekey_wanted", churned(wanted)),
-        Some(Kind::DrainStarted(_)) => ("drain_started", Details::default()),
         Some(Kind::TerminationHeartbeat(_)) => ("termination_heartbeat", Details::default()),
         Some(Kind::ReleasedByGateway(released)) => {
             let cause = word(released.cause().as_str_name(), "RELEASE_CAUSE_");
@@ -133,6 +138,12 @@ fn describe(kind: Option<&Kind>) -> (&'static str, Details) {
             let from_controller = text(&adopted.from_controller);
             ("context_adopted", Details { controller, from_controller, ..Details::default() })
         }
+        Some(Kind::DrainStarted(drain)) => ("drain_started", gateway(drain.into())),
+        Some(Kind::ServiceChanged(change)) => ("service_changed", gateway(change.into())),
+        Some(Kind::OverloadChanged(change)) => ("overload_changed", gateway(change.into())),
+        Some(Kind::ContextEnded(ended)) => ("context_ended", gateway(ended.into())),
+        Some(Kind::CapabilitiesChanged(change)) => ("capabilities_changed", gateway(change.into())),
+        Some(Kind::CertificateExpires(one)) => ("certificate_expires", gateway(one.into())),
     }
 }
 
@@ -207,7 +218,7 @@ impl EventView {
         if let Some(packets) = self.packets {
             line.push_str(&format!(" {packets} packets"));
         }
-        line
+        line + &self.gateway.words()
     }
 }
 

@@ -6,7 +6,7 @@ use agw_iq::pb;
 use comfy_table::Cell;
 use serde::Serialize;
 
-use super::{TrafficView, drops};
+use super::{TrafficView, drops, text, word};
 use crate::output::{alarm, dash, facts, moment, table};
 
 /// The gateway's condition.
@@ -15,6 +15,9 @@ pub(crate) struct GatewayView {
     pub(crate) overload_percent: u32,
     pub(crate) restart_epoch: u64,
     pub(crate) draining: bool,
+    overload_level: Option<String>,
+    overload_limit: Option<String>,
+    service_state: Option<String>,
 }
 
 /// Version, age, load and counters.
@@ -52,15 +55,37 @@ struct WorkerView {
 
 impl From<pb::GatewayState> for GatewayView {
     fn from(gateway: pb::GatewayState) -> Self {
-        let pb::GatewayState { overload_percent, restart_epoch, draining } = gateway;
-        Self { overload_percent, restart_epoch, draining }
+        let overload_level = word(gateway.overload_level().as_str_name(), "OVERLOAD_LEVEL_");
+        let service_state = word(gateway.service_state().as_str_name(), "SERVICE_STATE_");
+        let pb::GatewayState { overload_percent, restart_epoch, draining, overload_limit, .. } =
+            gateway;
+        Self {
+            overload_percent,
+            restart_epoch,
+            draining,
+            overload_level,
+            overload_limit: text(&overload_limit),
+            service_state,
+        }
     }
 }
 
 impl GatewayView {
     /// In words.
     pub(crate) fn condition(&self) -> String {
-        if self.draining { "draining: no new contexts".to_owned() } else { "in service".to_owned() }
+        match self.service_state.as_deref() {
+            Some("locked") => "locked: no contexts",
+            _ if self.draining => "draining: no new contexts",
+            Some(_) | None => "in service",
+        }
+        .to_owned()
+    }
+
+    /// The load with its level, and what is used most.
+    fn load(&self) -> String {
+        let level = dash(self.overload_level.clone());
+        let limit = self.overload_limit.as_ref().map(|limit| format!(" ({limit})"));
+        format!("{} %, {level}{}", self.overload_percent, limit.unwrap_or_default())
     }
 }
 
@@ -130,7 +155,7 @@ impl StatusView {
             ("version", self.version.clone()),
             ("engine", dash((!self.engine.is_empty()).then(|| self.engine.clone()))),
             ("condition", self.gateway.condition()),
-            ("load", format!("{} %", self.gateway.overload_percent)),
+            ("load", self.gateway.load()),
             ("contexts", format!("{}, {} without a controller", self.contexts, self.orphans)),
             ("up for", age(self.uptime_ms)),
             ("since", dash(self.started.as_deref().map(moment))),

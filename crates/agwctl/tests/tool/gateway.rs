@@ -7,20 +7,24 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant, SystemTime};
 
 use agw_context::{
-    AdoptContexts, Capabilities, Circumstances, Command, Confirmation, ContextId, ContextView,
-    Controller, Event, Gateway, LocalPort, Policy, PortError, Ports, RealmAddress, RealmConfig,
-    Reply,
+    AdoptContexts, Capabilities, Circumstances, Command, Confirmation, ContextId, ContextName,
+    ContextView, Controller, Event, Gateway, LocalPort, Policy, PortError, Ports, RealmAddress,
+    RealmConfig, Reply, ServiceCause, ServiceState,
 };
 use agw_relay::{EgressSnapshot, IngressSnapshot, PortId, QualitySnapshot};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio_stream::wrappers::TcpListenerStream;
 use tokio_stream::{Iter, iter};
+use tonic::service::InterceptorLayer;
 use tonic::transport::Server;
+use tonic::{Request, Status};
 
+use agw_iq::ConnectedPeer;
 use agw_iq::backend::{
     AuditPage, AuditQuery, AuditedContext, Backend, Completed, Condition, EventsError,
-    GatewayStatus, ServiceChangeMethod, TransactError, Unavailable, WorkerTotals,
+    GatewayStatus, ServiceChange, ServiceChangeError, ServiceChangeMethod, TransactError,
+    Unavailable, WorkerTotals,
 };
 use agw_iq::server::services;
 
@@ -51,7 +55,9 @@ impl Rig {
             let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
             let endpoint = format!("http://{}", listener.local_addr().expect("bound"));
             let incoming = TcpListenerStream::new(listener);
-            let server = Server::builder().add_routes(services.routes);
+            let server = Server::builder()
+                .layer(InterceptorLayer::new(as_operator))
+                .add_routes(services.routes);
             tokio::spawn(server.serve_with_incoming(incoming));
             endpoint
         });
@@ -95,6 +101,12 @@ pub(crate) fn run(arguments: &str, stdin: &str) -> Run {
         stdout: String::from_utf8(stdout).expect("text"),
         stderr: String::from_utf8(stderr).expect("text"),
     }
+}
+
+/// Stands for authentication.
+fn as_operator(mut request: Request<()>) -> Result<Request<()>, Status> {
+    request.extensions_mut().insert(ConnectedPeer::local());
+    Ok(request)
 }
 
 /// The control model, with ports that nobody opens.
@@ -173,7 +185,7 @@ impl Backend for Stand {
     }
 
     async fn capabilities(&self) -> Result<Capabilities, Unavailable> {
-        Ok(self.gateway().capabilities())
+        Ok(self.gateway().capabilities(Instant::now()))
     }
 
     async fn status(&self) -> Result<GatewayStatus, Unavailable> {
@@ -205,12 +217,30 @@ impl Backend for Stand {
     async fn service_change(
         &self,
         _controller: Controller,
-        method: ServiceChangeMethod,
-    ) -> Result<(), Unavailable> {
-        match method {
-            ServiceChangeMethod::Graceful => self.gateway().set_draining(true, SystemTime::now()),
-        }
-        Ok(())
+        change: ServiceChange,
+    ) -> Result<usize, ServiceChangeError> {
+        let (state, cause) = match change.method {
+            ServiceChangeMethod::Graceful => (ServiceState::Draining, ServiceCause::Operator),
+            ServiceChangeMethod::Forced => (ServiceState::Locked, ServiceCause::Operator),
+            ServiceChangeMethod::Restart => (ServiceState::InService, ServiceCause::Restored),
+        };
+        let mut gateway = self.gateway();
+        gateway.set_service(state, cause, change.reason.as_deref(), SystemTime::now());
+        Ok(0)
+    }
+
+    async fn names(
+        &self,
+        controller: Controller,
+        after: Option<ContextId>,
+        limit: usize,
+    ) -> Result<Vec<ContextName>, Unavailable> {
+        let name = |view: ContextView| ContextName {
+            id: view.id,
+            correlation: view.correlation,
+            created: view.created,
+        };
+        Ok(self.gateway().contexts(&controller, after, limit).into_iter().map(name).collect())
     }
 
     async fn confirm(
@@ -235,7 +265,8 @@ impl Backend for Stand {
         Condition {
             overload_percent: gateway.overload(),
             restart_epoch: EPOCH,
-            draining: gateway.is_draining(),
+            service: gateway.service_state(),
+            ..Condition::default()
         }
     }
 }

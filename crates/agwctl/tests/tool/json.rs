@@ -40,6 +40,7 @@ fn every_field_of_every_answer_is_described() {
         "why 1",
         "events",
         "contexts rm 1",
+        "service restore",
         "drain",
     ] {
         names(&rig.json(command), &mut found);
@@ -52,6 +53,40 @@ fn every_field_of_every_answer_is_described() {
         );
     }
     assert_eq!(rig.agwctl("json").stdout.trim_end(), DESCRIBED.trim_end());
+}
+
+#[test]
+fn a_list_is_compared_and_a_difference_is_an_exit_code_of_its_own() {
+    let rig = Rig::new();
+    assert_eq!(rig.agwctl("call add --correlation call-1").code, 0);
+    let same = rig.agwctl_with("--output json contexts diff -", "1 call-1\n");
+    assert_eq!((same.code, same.stderr.as_str()), (0, ""));
+    let same: Value = serde_json::from_str(&same.stdout).unwrap();
+    assert_eq!((&same["compared"], &same["listed"]), (&1.into(), &1.into()));
+
+    let other = rig.agwctl_with("--output json contexts diff -", "7\n");
+    assert_eq!(other.code, 8, "{}", other.stderr);
+    let other: Value = serde_json::from_str(&other.stdout).unwrap();
+    let kinds: Vec<_> =
+        other["differences"].as_array().unwrap().iter().map(|one| &one["kind"]).collect();
+    assert_eq!(kinds, ["unknown_there", "unknown_here"]);
+    let mut found = BTreeSet::new();
+    names(&other, &mut found);
+    assert!(found.iter().all(|name| DESCRIBED.contains(&format!("\"{name}\""))), "{found:?}");
+}
+
+#[test]
+fn service_is_taken_away_and_given_back() {
+    let rig = Rig::new();
+    for (command, state, code) in [
+        ("service drain --reason works", "draining", 5),
+        ("service lock", "locked", 5),
+        ("service restore", "in_service", 0),
+    ] {
+        assert_eq!(rig.json(command)["service_state"], state);
+        assert_eq!(rig.agwctl("call add --priority emergency").code, code, "{state}");
+    }
+    assert_eq!(rig.json("contexts show 1")["priority"], "emergency");
 }
 
 #[test]

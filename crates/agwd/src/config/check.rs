@@ -113,6 +113,7 @@ impl Config {
             "must name at least one user",
         );
         rules.within("iq.max_connections", iq.max_connections as u64, 1..=4_096);
+        rules.within("iq.max_subscriptions", iq.max_subscriptions as u64, 1..=1_024);
         rules.within("iq.handshake_timeout_ms", iq.handshake_timeout_ms, 100..=60_000);
         rules.must(
             admin.listen.ip().is_loopback(),
@@ -162,6 +163,18 @@ impl Config {
         rules.within("limits.streams", limits.streams as u64, 1..=64);
         rules.within("limits.sources", u64::from(limits.sources), 1..=64);
         rules.within("limits.events", limits.events as u64, 1..=10_000_000);
+        rules.within("limits.reserve_percent", limits.reserve_percent.into(), 0..=50);
+        rules.within("limits.cpu_percent", limits.cpu_percent.into(), 0..=100);
+        rules.within("limits.memory_percent", limits.memory_percent.into(), 0..=100);
+        if let Some(octets) = limits.memory_octets {
+            rules.within("limits.memory_octets", octets, 1..=1 << 60);
+        }
+        let share = limits.controller_share_percent;
+        rules.within("limits.controller_share_percent", share.into(), 1..=100);
+        for (controller, share) in &limits.controller_shares {
+            let key = format!("limits.controller_shares.{controller}");
+            rules.within(&key, u64::from(*share), 1..=100);
+        }
     }
 
     fn check_policy(&self, rules: &mut Rules) {
@@ -232,6 +245,9 @@ fn check_realm(position: usize, realm: &Realm, host: &Host, rules: &mut Rules) {
     rules.within(&key("hop_limit"), u64::from(realm.hop_limit.unwrap_or(1)), 1..=255);
     if let Some(octets) = realm.receive_buffer_octets {
         rules.within(&key("receive_buffer_octets"), octets as u64, 4_096..=1 << 30);
+    }
+    if let Some(ports) = realm.max_ports {
+        rules.within(&key("max_ports"), ports as u64, 2..=131_072);
     }
     let is_device = realm.device.as_ref().is_none_or(|name| (1..=15).contains(&name.len()));
     rules.must(is_device, &key("device"), "must be 1 to 15 octets");

@@ -3,11 +3,12 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use agw_context::{Family, Policy, RealmAddress, RealmConfig};
+use agw_context::{Admission, Family, Policy, RealmAddress, RealmConfig};
 use agw_net::{PortOptions, XdpPort};
 
 use super::check::Host;
 use super::{Config, Oversize, Realm};
+use crate::control::LoadLimits;
 
 impl Config {
     /// The limits and permissions of the gateway; no peer may be one of `listeners`.
@@ -15,6 +16,7 @@ impl Config {
         let (limits, policy) = (&self.limits, &self.policy);
         Policy {
             max_contexts: limits.contexts,
+            admission: self.admission(),
             max_terminations: limits.terminations,
             max_group_members: limits.group_members,
             group_rekey_interval: Duration::from_millis(policy.group_rekey_interval_ms),
@@ -32,6 +34,25 @@ impl Config {
             listeners,
             event_capacity: limits.events,
             supervision: self.supervision.policy(),
+        }
+    }
+
+    fn admission(&self) -> Admission {
+        let most = |realm: &Realm| Some((realm.name.clone(), realm.max_ports?));
+        Admission {
+            reserve_percent: self.limits.reserve_percent,
+            share_percent: self.limits.controller_share_percent,
+            shares: self.limits.controller_shares.clone(),
+            realm_ports: self.realm.iter().filter_map(most).collect(),
+        }
+    }
+
+    /// The limits of what is measured.
+    pub(crate) fn load_limits(&self) -> LoadLimits {
+        LoadLimits {
+            packet_rate: self.limits.packet_rate,
+            cpu_percent: self.limits.cpu_percent,
+            memory_percent: self.limits.memory_percent,
         }
     }
 

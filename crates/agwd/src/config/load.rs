@@ -11,6 +11,7 @@ use toml::{Table, Value};
 
 use super::Config;
 use super::check::{Host, Invalid};
+use super::place::{Placed, line_of};
 
 /// The prefix of environment variables that set keys: `AGWD__IQ__LISTEN` sets `iq.listen`.
 const PREFIX: &str = "AGWD__";
@@ -59,7 +60,7 @@ pub enum ConfigError {
     },
     /// Values break rules.
     #[error("{}", Lines(.0))]
-    Invalid(Vec<Invalid>),
+    Invalid(Vec<Placed>),
 }
 
 impl Config {
@@ -70,8 +71,16 @@ impl Config {
     /// with the rules they break.
     pub fn load(sources: &Sources) -> Result<Self, ConfigError> {
         let config = Self::read(sources)?;
-        config.check(&Host::this()).map_err(ConfigError::Invalid)?;
-        Ok(config)
+        let broken = match config.check(&Host::this()) {
+            Ok(()) => return Ok(config),
+            Err(broken) => broken,
+        };
+        let text = sources.file.as_deref().map(read_file).transpose()?.unwrap_or_default();
+        let placed = |invalid: Invalid| {
+            let place = sources.file.clone().zip(line_of(&text, &invalid.key));
+            Placed { place, invalid }
+        };
+        Err(ConfigError::Invalid(broken.into_iter().map(placed).collect()))
     }
 
     /// Reads the configuration without holding it against its rules.
@@ -189,7 +198,7 @@ fn at_position(path: &Path, text: &str, error: &toml::de::Error) -> ConfigError 
 }
 
 /// Rules that are broken, one a line.
-struct Lines<'a>(&'a [Invalid]);
+struct Lines<'a>(&'a [Placed]);
 
 impl fmt::Display for Lines<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -8,6 +8,7 @@ mod convert;
 mod engine;
 mod listen;
 mod load;
+mod place;
 mod ports;
 mod roles;
 mod supervision;
@@ -15,6 +16,7 @@ mod supervision;
 mod tests;
 mod xdp;
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -26,6 +28,7 @@ pub use check::Invalid;
 pub use engine::Engine;
 pub use listen::Listen;
 pub use load::{ConfigError, Sources};
+pub use place::Placed;
 pub use ports::PortRange;
 pub use roles::Roles;
 pub(crate) use supervision::Supervision;
@@ -71,6 +74,8 @@ pub struct Iq {
     pub unix_uids: Option<Vec<u32>>,
     /// The most connections of a listener at a time.
     pub max_connections: usize,
+    /// The most subscriptions to events of one controller at a time.
+    pub max_subscriptions: usize,
     /// How long a peer may take from connecting to its first HTTP/2 octets, in milliseconds.
     pub handshake_timeout_ms: u64,
     /// Whether gRPC reflection is offered.
@@ -101,6 +106,8 @@ pub struct Tls {
 pub struct Admin {
     /// The TCP address, on the loopback.
     pub listen: SocketAddr,
+    /// Whether `PUT /log-filter` may change the log filter: every user of this machine may then.
+    pub set_log_filter: bool,
 }
 
 /// The control side's own resources.
@@ -146,6 +153,23 @@ pub struct Limits {
     pub sources: u8,
     /// Events kept for controllers that come back.
     pub events: usize,
+    /// What of contexts, ports and load only priority and emergency calls get, in percent, 0 to 50.
+    pub reserve_percent: u8,
+    /// Packets received in a second; 0 is no limit.
+    pub packet_rate: u64,
+    /// The share of its time in which the busiest worker has work, in percent; 0 is no limit.
+    pub cpu_percent: u8,
+    /// What may be in use of the memory, in percent; 0 is no limit.
+    pub memory_percent: u8,
+    /// The memory of which that is a part, in octets; `None` is what the control group grants, else
+    /// the machine's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_octets: Option<u64>,
+    /// What one controller may hold of contexts and of each realm's ports, in percent.
+    pub controller_share_percent: u8,
+    /// The same for controllers by name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub controller_shares: BTreeMap<String, u8>,
 }
 
 /// What controllers may ask for.
@@ -259,6 +283,9 @@ pub struct Realm {
     /// What carries its packets.
     #[serde(default)]
     pub backend: RealmBackend,
+    /// The most media ports in use at a time; `None` is all there are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_ports: Option<usize>,
 }
 
 impl Default for Config {
@@ -275,6 +302,7 @@ impl Default for Config {
             receive_buffer_octets: None,
             device: None,
             backend: RealmBackend::Sockets,
+            max_ports: None,
         };
         Self {
             iq: Iq::default(),
@@ -298,6 +326,7 @@ impl Default for Iq {
             unix_socket: None,
             unix_uids: None,
             max_connections: 64,
+            max_subscriptions: 16,
             handshake_timeout_ms: 3_000,
             reflection: true,
             tls: None,
@@ -308,7 +337,8 @@ impl Default for Iq {
 
 impl Default for Admin {
     fn default() -> Self {
-        Self { listen: SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 7401) }
+        let listen = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 7401);
+        Self { listen, set_log_filter: false }
     }
 }
 
@@ -327,6 +357,13 @@ impl Default for Limits {
             streams: 64,
             sources: 64,
             events: 65_536,
+            reserve_percent: 10,
+            packet_rate: 0,
+            cpu_percent: 90,
+            memory_percent: 85,
+            memory_octets: None,
+            controller_share_percent: 100,
+            controller_shares: BTreeMap::new(),
         }
     }
 }

@@ -1,17 +1,24 @@
 //! How the daemon's tasks ask control.
 
 use std::future::Future;
+use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use agw_context::{
-    AdoptContexts, Capabilities, Command, CommandError, Confirmation, ContextId, ContextView,
-    Controller, EventsGone, Refused,
+    AdoptContexts, Capabilities, Command, CommandError, Confirmation, ContextId, ContextName,
+    ContextView, Controller, EventsGone, Policy, Refused, ServiceState,
 };
+use agw_iq::backend::NewContexts;
 
 use super::Overview;
-use super::request::{EventPage, Legs, Looking, Request, Underway, Which};
+use super::gate::Gate;
+use super::load::LoadLimits;
+use super::request::{EventPage, Legs, Looking, Notice, Request, Underway, Which};
+use super::service::{Change, Ending, Told};
+use crate::overload::Measured;
 use crate::worker::Totals;
 
 /// Asks control; clones ask the same one.
@@ -19,6 +26,9 @@ use crate::worker::Totals;
 pub(crate) struct ControlClient {
     requests: mpsc::Sender<Request>,
     overview: watch::Receiver<Overview>,
+    gate: Arc<ArcSwap<Gate>>,
+    /// The names of the realms, in the order of configuration.
+    realms: Arc<[String]>,
 }
 
 /// Control has ended, or has more requests in line than it takes.
@@ -30,8 +40,10 @@ impl ControlClient {
     pub(super) const fn new(
         requests: mpsc::Sender<Request>,
         overview: watch::Receiver<Overview>,
+        gate: Arc<ArcSwap<Gate>>,
+        realms: Arc<[String]>,
     ) -> Self {
-        Self { requests, overview }
+        Self { requests, overview, gate, realms }
     }
 
     /// What is known without asking.
@@ -42,6 +54,12 @@ impl ControlClient {
     /// What is known without asking, as it changes.
     pub(crate) fn watch(&self) -> watch::Receiver<Overview> {
         self.overview.clone()
+    }
+
+    /// Refuses a new call that would have no chance, without asking control.
+    pub(crate) fn admit(&self, asked: &NewContexts<'_>) -> Result<(), CommandError> {
+        let waiting = self.requests.max_capacity() - self.requests.capacity();
+        self.gate.load().admit(asked, &self.realms, waiting)
     }
 
     /// Puts a transaction in line at once; the future waits for control's decision.
@@ -125,9 +143,51 @@ impl ControlClient {
         Ok(())
     }
 
-    /// Takes no new contexts from now on.
+    /// Takes no new contexts from now on, for the process is about to end.
     pub(crate) async fn drain(&self) -> Result<(), Stopped> {
-        self.ask(|answer| Request::Drain { answer }).await
+        let change = Change { state: ServiceState::Draining, reason: None, ending: true };
+        self.change_service(change).await.map(drop)
+    }
+
+    /// Changes the state of service.
+    pub(crate) async fn change_service(
+        &self,
+        change: Change,
+    ) -> Result<Result<(), Ending>, Stopped> {
+        self.ask(|answer| Request::Notice(Notice::Service { change, answer })).await
+    }
+
+    /// Tells the names of contexts that the controller may see.
+    pub(crate) async fn names(
+        &self,
+        controller: Controller,
+        after: Option<ContextId>,
+        limit: usize,
+    ) -> Result<Vec<ContextName>, Stopped> {
+        self.ask(|answer| Request::Names { controller, after, limit, answer }).await
+    }
+
+    /// Puts other limits and permissions in force; `keys` are what has changed.
+    pub(crate) async fn reconfigure(
+        &self,
+        policy: Policy,
+        limits: LoadLimits,
+        keys: String,
+    ) -> Result<(), Stopped> {
+        let policy = Box::new(policy);
+        self.ask(|answer| Request::Notice(Notice::Reconfigure { policy, limits, keys, answer }))
+            .await
+    }
+
+    /// Tells control what was measured.
+    pub(crate) async fn measured(&self, measured: Measured) -> Result<(), Stopped> {
+        self.ask(|answer| Request::Notice(Notice::Measured { measured, answer })).await
+    }
+
+    /// Tells an event that did not happen in the control model.
+    pub(crate) async fn tell(&self, told: Told) -> Result<(), Stopped> {
+        let told = Box::new(told);
+        self.ask(|answer| Request::Notice(Notice::Tell { told, answer })).await
     }
 
     async fn ask<T>(

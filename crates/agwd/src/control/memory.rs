@@ -192,6 +192,7 @@ fn reserve(call: u32, transport: Transport) -> Reserve {
         realm: Some(if secured { "access" } else { "core" }.to_owned()),
         family: None,
         heartbeat: None,
+        priority: None,
         streams: vec![stream],
     }
 }

@@ -6,15 +6,20 @@
 //! together: their workers are woken once, and everyone is told once how the gateway stands.
 
 mod client;
+mod gate;
+mod load;
 #[cfg(test)]
 mod memory;
 mod owners;
 mod ports;
 mod request;
+mod service;
 mod supervision;
 
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use arc_swap::ArcSwap;
 use rand::RngExt;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{MissedTickBehavior, interval};
@@ -29,18 +34,26 @@ use agw_iq::backend::Condition;
 use agw_net::MediaPort;
 use agw_relay::Report;
 
+use crate::overload::Measured;
 use crate::presence::Presence;
+use crate::refusal_log::RefusalLog;
 use crate::worker::{Applied, Assignment, Order, WorkerHandle};
 pub(crate) use client::{ControlClient, Stopped};
+pub(crate) use load::LoadLimits;
 pub(crate) use ports::MediaPorts;
+use request::Notice;
 pub(crate) use request::{EventPage, Legs, Looking, Request, Task, Underway, Which};
+pub(crate) use service::{Change, Told};
 pub(crate) use supervision::Released;
 
+use gate::Gate;
+use load::Load;
 use owners::Owners;
 use supervision::until;
 
-/// Requests that may wait.
-const REQUESTS: usize = 1_024;
+/// Requests that may wait; new calls are refused long before, so that changes and releases of those
+/// there are find room.
+const REQUESTS: usize = 4_096;
 /// Requests that are answered together: few enough that workers do not wait for their orders.
 const TOGETHER: usize = 16;
 /// How often the load is looked at.
@@ -97,6 +110,14 @@ pub(crate) struct Control {
     released: Released,
     overview: watch::Sender<Overview>,
     restart_epoch: u64,
+    gate: Arc<ArcSwap<Gate>>,
+    limits: LoadLimits,
+    /// Refusals that are told in the log.
+    refusals: RefusalLog,
+    measured: Measured,
+    load: Load,
+    /// Whether the process ends when the contexts have.
+    ending: bool,
     /// Ports in use of all there are, in the fullest realm, 0 to 100.
     port_load: u8,
     out_of_ports: bool,
@@ -108,12 +129,22 @@ impl Control {
         gateway: Gateway,
         around: Surroundings,
         event_capacity: usize,
+        limits: LoadLimits,
     ) -> (Self, ControlClient) {
         let Surroundings { ports, workers, reports, presence } = around;
         let (sender, requests) = mpsc::channel(REQUESTS);
         let (overview, seen) = watch::channel(Overview::default());
+        let capabilities = gateway.capabilities(Instant::now());
+        let realms = capabilities.realms.into_iter().map(|realm| realm.name).collect();
+        let gate = Arc::new(ArcSwap::from_pointee(Gate::default()));
         let mut control = Self {
-            restart_epoch: gateway.capabilities().restart_epoch,
+            restart_epoch: capabilities.restart_epoch,
+            gate: Arc::clone(&gate),
+            limits,
+            refusals: RefusalLog::new(Instant::now()),
+            measured: Measured::default(),
+            load: Load::default(),
+            ending: false,
             gateway,
             ports,
             workers,
@@ -127,9 +158,10 @@ impl Control {
             port_load: 0,
             out_of_ports: false,
         };
+        control.announce_start();
         control.weigh();
         control.publish();
-        (control, ControlClient::new(sender, seen))
+        (control, ControlClient::new(sender, seen, gate, realms))
     }
 
     /// Answers until `stop`; workers end with it and wipe their keys.
@@ -201,7 +233,7 @@ impl Control {
                 let _ = answer.send(counts);
             }
             Request::Capabilities { answer } => {
-                let _ = answer.send(self.gateway.capabilities());
+                let _ = answer.send(self.gateway.capabilities(Instant::now()));
             }
             Request::Events { controller, after, limit, answer } => {
                 let _ = answer.send(self.events(&controller, after, limit));
@@ -216,17 +248,35 @@ impl Control {
             Request::Abandon { contexts, answer } => {
                 let _ = answer.send(self.abandon(&contexts).await);
             }
-            Request::Drain { answer } => {
-                if !self.gateway.is_draining() {
-                    info!(contexts = self.gateway.context_count(), "draining: no new contexts");
-                }
-                self.gateway.set_draining(true, SystemTime::now());
-                self.owners.note(&self.gateway, None);
+            Request::Names { controller, after, limit, answer } => {
+                let _ = answer.send(self.gateway.names(&controller, after, limit));
+            }
+            Request::Notice(notice) => self.take_notice(notice),
+        }
+        None
+    }
+
+    /// Answers what is not about calls.
+    fn take_notice(&mut self, notice: Notice) {
+        match notice {
+            Notice::Service { change, answer } => {
+                let changed = self.change_service(change);
                 self.publish();
+                let _ = answer.send(changed);
+            }
+            Notice::Reconfigure { policy, limits, keys, answer } => {
+                self.reconfigure(*policy, limits, &keys);
+                let _ = answer.send(());
+            }
+            Notice::Measured { measured, answer } => {
+                self.measured = measured;
+                let _ = answer.send(());
+            }
+            Notice::Tell { told, answer } => {
+                self.tell(*told);
                 let _ = answer.send(());
             }
         }
-        None
     }
 
     async fn transact(
@@ -239,7 +289,9 @@ impl Control {
         let outcome = outcome.inspect_err(|refused| {
             self.ports.discard_opened();
             let (controller, reason) = (&controller.0, refused.error.reason().name());
-            info!(controller, reason, error = %refused, "transaction refused");
+            if let Some(left_out) = self.refusals.line(Instant::now()) {
+                info!(controller, reason, error = %refused, left_out, "transaction refused");
+            }
         })?;
         let mut tasks = Vec::with_capacity(outcome.work.len());
         for work in outcome.work {
@@ -333,10 +385,9 @@ impl Control {
 
     /// Looks how full the realms are.
     fn weigh(&mut self) {
-        let Capabilities { realms, .. } = self.gateway.capabilities();
+        let Capabilities { realms, .. } = self.gateway.capabilities(Instant::now());
         let load = realms.iter().map(|realm| {
-            let (low, high) = realm.ports;
-            let all = (usize::from(high - low) + 1).saturating_mul(realm.addresses.len()).max(1);
+            let all = realm.max_ports.max(1);
             let taken = realm.ports_used + realm.ports_resting;
             u8::try_from((taken * 100 / all).min(100)).unwrap_or(100)
         });
@@ -345,12 +396,16 @@ impl Control {
     }
 
     /// Tells everyone what has changed.
-    fn publish(&self) {
+    fn publish(&mut self) {
+        self.take_stock();
+        let Load { percent, limit, level } = self.load;
         let overview = Overview {
             condition: Condition {
-                overload_percent: self.gateway.overload().max(self.port_load),
+                overload_percent: percent,
+                overload_level: level,
+                overload_limit: Some(limit),
                 restart_epoch: self.restart_epoch,
-                draining: self.gateway.is_draining(),
+                service: self.gateway.service_state(),
             },
             contexts: self.gateway.context_count(),
             newest_event: self.gateway.newest_event(),

@@ -46,6 +46,18 @@ impl Owners {
         }
     }
 
+    /// Takes note of new events that belong to `owner`, whatever they are about.
+    pub(crate) fn note_of(&mut self, gateway: &Gateway, owner: Option<&Controller>) {
+        let first = gateway.newest_event();
+        self.note(gateway, None);
+        let Some(owner) = owner.map(|owner| self.owner(owner)) else {
+            return;
+        };
+        if let Some((_, of)) = self.events.back_mut().filter(|(number, _)| *number == first) {
+            *of = Some(owner);
+        }
+    }
+
     /// A controller as its contexts name it; who owns nothing any more is forgotten.
     fn owner(&mut self, controller: &Controller) -> Arc<Controller> {
         if let Some(owner) = self.controllers.get(controller) {

@@ -80,6 +80,12 @@ impl MediaPorts {
         self.open
     }
 
+    /// Sockets of those that there may be, in percent.
+    pub(crate) fn load(&self) -> u8 {
+        let percent = self.open.saturating_mul(100).checked_div(self.budget).unwrap_or_default();
+        u8::try_from(percent.min(100)).unwrap_or(100)
+    }
+
     /// A number at rest long enough, else the next new one.
     fn take_number(&mut self) -> PortId {
         if let Some(&(until, id)) = self.resting.front()

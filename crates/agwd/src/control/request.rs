@@ -3,12 +3,15 @@
 use tokio::sync::oneshot;
 
 use agw_context::{
-    AdoptContexts, Capabilities, Command, CommandError, Confirmation, ContextId, ContextView,
-    Controller, Event, EventsGone, Refused, Reply,
+    AdoptContexts, Capabilities, Command, CommandError, Confirmation, ContextId, ContextName,
+    ContextView, Controller, Event, EventsGone, Policy, Refused, Reply,
 };
 use agw_relay::{EgressId, IngressId};
 
+use super::load::LoadLimits;
+use super::service::{Change, Ending, Told};
 use super::supervision::Looked;
+use crate::overload::Measured;
 use crate::worker::{Applied, Seen, Totals};
 
 /// A request with the place for its answer.
@@ -50,8 +53,32 @@ pub(crate) enum Request {
     Judge { suspects: Vec<Looked> },
     /// Release contexts that a worker could not do as ordered.
     Abandon { contexts: Vec<ContextId>, answer: oneshot::Sender<Vec<oneshot::Receiver<Applied>>> },
-    /// Take no new contexts.
-    Drain { answer: oneshot::Sender<()> },
+    /// Tell the names of contexts after a number, so many at most.
+    Names {
+        controller: Controller,
+        after: Option<ContextId>,
+        limit: usize,
+        answer: oneshot::Sender<Vec<ContextName>>,
+    },
+    /// What is not about calls.
+    Notice(Notice),
+}
+
+/// What is not about calls.
+pub(crate) enum Notice {
+    /// Change the state of service.
+    Service { change: Change, answer: oneshot::Sender<Result<(), Ending>> },
+    /// Put other limits and permissions in force.
+    Reconfigure {
+        policy: Box<Policy>,
+        limits: LoadLimits,
+        keys: String,
+        answer: oneshot::Sender<()>,
+    },
+    /// Take note of what was measured.
+    Measured { measured: Measured, answer: oneshot::Sender<()> },
+    /// Tell an event.
+    Tell { told: Box<Told>, answer: oneshot::Sender<()> },
 }
 
 /// Which contexts to tell.

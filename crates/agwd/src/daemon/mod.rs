@@ -30,10 +30,13 @@ use crate::config::{Config, Host, Invalid};
 use crate::control::{Control, ControlClient, MediaPorts, Surroundings};
 use crate::exit::Exit;
 use crate::listener::{Connection, Limits, UnixSocketError, accept_loop};
-use crate::logging::LogFilter;
+use crate::logging::{LogFilter, last_words};
+use crate::memory::Memory;
 use crate::metrics::Metrics;
 use crate::monitor::watch_vitals;
+use crate::overload::Meter;
 use crate::presence::Presence;
+use crate::subscriptions::Subscriptions;
 use crate::tls::TlsError;
 use crate::worker::{self, StartOptions, WorkerHandle};
 use crate::xdp::{Carriers, XdpError};
@@ -58,6 +61,9 @@ mod http2 {
     pub(super) const AGE_GRACE: Duration = Duration::from_secs(600);
     /// Requests of a connection at a time.
     pub(super) const STREAMS: u32 = 256;
+    /// Streams that a peer has opened and reset again before they were looked at; one more ends its
+    /// connection.
+    pub(super) const RESETS: usize = 64;
     /// The longest list of headers, in octets.
     pub(super) const HEADERS: u32 = 16 << 10;
     /// A request that has no answer after this is given up.
@@ -182,13 +188,16 @@ impl Daemon {
         metrics.xdp(&carriers.interfaces);
         let media = start_media(&config, carriers, &bound, stop.clone())?;
         let engine = media.engine;
-        let gateway = backend::Gateway::new(media.control.clone(), metrics.clone(), engine);
+        let subscriptions = Subscriptions::new(config.iq.max_subscriptions);
+        let control = media.control.clone();
+        let gateway = backend::Gateway::new(control, metrics.clone(), engine, subscriptions);
         let gateway = Arc::new(gateway);
         let services = services(gateway, config.iq.reflection)
             .await
             .map_err(|error| StartError::Software(format!("reflection: {error}")))?;
         services.health.set_serving().await;
         let mut running = Running::new(&bound, &media, stop.clone(), metrics.clone());
+        running.watch_certificates();
         running.serve_health(services.health.clone());
         let admin = Admin {
             control: media.control,
@@ -196,6 +205,7 @@ impl Daemon {
             metrics: metrics.clone(),
             vitals: running.vitals(),
             log_filter,
+            may_set_log_filter: config.admin.set_log_filter,
         };
         running.own(admin.serve(bound.admin));
         let (sender, connections) = mpsc::channel(CONNECTIONS);
@@ -256,11 +266,17 @@ fn start_media(
         .map(|index| start_worker(config, engine, index, shares.next(), reports.clone()))
         .collect::<Result<Vec<_>, _>>()?;
     let heartbeats = workers.iter().map(WorkerHandle::heartbeat).collect();
+    let accounts = workers.iter().map(WorkerHandle::account).collect();
+    let memory = Memory::of_process(config.limits.memory_octets);
+    let memory_octets = memory.as_ref().map(Memory::limit);
+    info!(memory_octets, "what limits.memory_percent is a part of");
+    let meter = Meter::new(accounts, memory, config.limits.memory_percent);
+    let (events, limits) = (config.limits.events, config.load_limits());
     let presence = Presence::default();
     let around = Surroundings { ports, workers, reports: received, presence: presence.clone() };
-    let (control, client) = Control::new(gateway, around, config.limits.events);
+    let (control, client) = Control::new(gateway, around, events, limits);
     let (vitals, seen) = watch::channel(crate::monitor::Vitals::default());
-    tokio::spawn(watch_vitals(heartbeats, client.clone(), vitals));
+    tokio::spawn(watch_vitals(heartbeats, client.clone(), vitals, meter));
     let task = tokio::spawn(control.run(stop));
     Ok(MediaPlane { control: client, presence, engine: engine.name(), vitals: seen, task })
 }
@@ -295,6 +311,7 @@ async fn serve(
         .max_connection_age_grace(http2::AGE_GRACE)
         .max_concurrent_streams(http2::STREAMS)
         .http2_max_header_list_size(http2::HEADERS)
+        .http2_max_pending_accept_reset_streams(Some(http2::RESETS))
         .timeout(http2::REQUEST)
         .add_routes(services.routes)
         .serve_with_incoming_shutdown(
@@ -306,6 +323,7 @@ async fn serve(
         // A gateway that nobody can control is worse than none.
         let error = served.err().map(|error| error.to_string());
         error!(error, "the Iq server ended: agwd ends");
+        last_words();
         process::exit(Exit::Software.code().into());
     }
 }

@@ -8,21 +8,27 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::timeout;
+use tokio::time::{interval, timeout};
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
+use agw_context::EventKind;
 use agw_iq::server::Health;
 
 use super::bind::Bound;
 use super::{Addresses, MediaPlane};
-use crate::control::ControlClient;
+use crate::config::Config;
+use crate::control::{ControlClient, Told};
 use crate::exit::Exit;
+use crate::expiry::{ExpiryWatch, seconds};
 use crate::listener::UnixSocket;
+use crate::logging::last_words;
 use crate::metrics::Metrics;
 use crate::monitor::Vitals;
 use crate::tls::{Certificates, TlsError};
 
+/// How often the certificate's end is looked at.
+const EXPIRY_EVERY: Duration = Duration::from_secs(60);
 /// How long open connections may take to end.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
@@ -90,6 +96,14 @@ impl Running {
         certificates.reload()?;
         self.metrics.certificate_expires(certificates.expiry());
         Ok(())
+    }
+
+    /// Puts limits and policy of a configuration in force that was checked; `keys` are what has
+    /// changed.
+    pub(crate) async fn reconfigure(&self, config: &Config, keys: String) {
+        let (policy, limits) = (config.gateway_policy(Vec::new()), config.load_limits());
+        // Control that is gone ends the process.
+        let _ = self.control.reconfigure(policy, limits, keys).await;
     }
 
     /// Takes no new contexts, tells health so, and waits until there are none; tells whether that
@@ -160,6 +174,7 @@ impl Running {
         self.control_task = Some(tokio::spawn(async move {
             if control.await.is_err_and(|error| error.is_panic()) {
                 error!("control panicked: agwd ends");
+                last_words();
                 process::exit(Exit::Software.code().into());
             }
         }));
@@ -169,8 +184,34 @@ impl Running {
     pub(super) fn serve_health(&mut self, health: Health) {
         let mut overview = self.control.watch();
         self.tasks.spawn(async move {
-            if overview.wait_for(|seen| seen.condition.draining).await.is_ok() {
-                health.set_not_serving().await;
+            let mut serves = true;
+            while overview.wait_for(|seen| seen.condition.is_draining() == serves).await.is_ok() {
+                serves = !serves;
+                if serves {
+                    health.set_serving().await;
+                } else {
+                    health.set_not_serving().await;
+                }
+            }
+        });
+    }
+
+    /// Tells in time that the certificate expires.
+    pub(super) fn watch_certificates(&mut self) {
+        let Some(certificates) = self.certificates.clone() else {
+            return;
+        };
+        let control = self.control.clone();
+        self.tasks.spawn(async move {
+            let (mut watch, mut every) = (ExpiryWatch::default(), interval(EXPIRY_EVERY));
+            loop {
+                every.tick().await;
+                if let Some(days) = watch.due(certificates.expiry(), seconds()) {
+                    warn!(days, "the certificate of the Iq listener expires soon");
+                    let kind = EventKind::CertificateExpires { days };
+                    // Control that is gone ends the process.
+                    let _ = control.tell(Told { about: None, kind }).await;
+                }
             }
         });
     }

@@ -92,7 +92,7 @@ pub(crate) enum DemoError {
     Connect(#[from] ConnectError),
     /// The API refused something.
     #[error("{0}")]
-    Call(#[from] CallError),
+    Call(Box<CallError>),
     /// The API answered something else than what was asked.
     #[error("the gateway answered {0}")]
     Answer(&'static str),
@@ -116,6 +116,12 @@ pub(crate) enum DemoError {
         /// The operating system's words.
         source: io::Error,
     },
+}
+
+impl From<CallError> for DemoError {
+    fn from(error: CallError) -> Self {
+        Self::Call(Box::new(error))
+    }
 }
 
 impl DemoError {

@@ -2,7 +2,7 @@
 
 use prometheus::proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricType};
 
-use agw_context::{Capabilities, RealmView};
+use agw_context::{Capabilities, OverloadLevel, RealmView};
 
 use crate::control::Overview;
 use crate::worker::Totals;
@@ -116,11 +116,16 @@ impl Snapshot {
                 self.capabilities.max_contexts as f64,
             ),
             plain("agw_ports_open", "Media ports that have a socket.", overview.ports_open as f64),
+            plain(
+                "agw_overload_level",
+                "Level of load: 0 normal, 1 elevated, 2 high, 3 shedding, 4 critical.",
+                level(overview.condition.overload_level),
+            ),
             plain("agw_overload_ratio", "Load: 0 is idle, 1 is no more calls.", load),
             plain(
                 "agwd_draining",
                 "Whether the gateway takes no new contexts.",
-                is(overview.condition.draining),
+                is(overview.condition.is_draining()),
             ),
             counters("agw_events_total", "Events told to controllers.", events),
             gauges(
@@ -133,6 +138,17 @@ impl Snapshot {
 
     fn each_worker(&self) -> impl Iterator<Item = (String, &Totals)> {
         self.workers.iter().enumerate().map(|(index, totals)| (index.to_string(), totals))
+    }
+}
+
+/// A level of load as a number.
+const fn level(level: OverloadLevel) -> f64 {
+    match level {
+        OverloadLevel::Normal => 0.0,
+        OverloadLevel::Elevated => 1.0,
+        OverloadLevel::High => 2.0,
+        OverloadLevel::Shedding => 3.0,
+        OverloadLevel::Critical => 4.0,
     }
 }
 

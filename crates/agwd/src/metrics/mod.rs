@@ -15,10 +15,13 @@ use prometheus::{
     TextEncoder,
 };
 
+use agw_context::{CommandError, Resource};
 use agw_iq::backend::TransactError;
 use agw_net::XdpInterface;
 
+use crate::logging::lines_dropped;
 pub(crate) use families::Snapshot;
+pub(crate) use process::resident_octets;
 
 /// The content type of [`Metrics::text`].
 pub(crate) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -27,11 +30,16 @@ pub(crate) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8"
 const TRANSACTION_SECONDS: [f64; 11] =
     [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.1, 0.5, 2.0];
 
+/// What new calls are refused for at the gate; `service` is a gateway that drains or is locked.
+const SHED: [&str; 7] =
+    ["service", "contexts", "ports", "packet_rate", "cpu", "memory", "requests"];
+
 /// The counters of the control side; clones count in the same place.
 #[derive(Clone)]
 pub(crate) struct Metrics {
     registry: Registry,
     transactions: IntCounterVec,
+    shed: IntCounterVec,
     transaction_seconds: Histogram,
     connections: IntGaugeVec,
     accepted: IntCounterVec,
@@ -95,6 +103,11 @@ impl Metrics {
                 "Transactions of controllers by their result.",
                 &["result"],
             )?,
+            shed: counters(
+                "agw_calls_shed_total",
+                "New calls refused before anything was done for them, by what had run out.",
+                &["limit"],
+            )?,
             transaction_seconds: Histogram::with_opts(
                 seconds.buckets(TRANSACTION_SECONDS.to_vec()),
             )?,
@@ -128,17 +141,39 @@ impl Metrics {
             registry,
         };
         metrics.register()?;
+        metrics.begin();
         Ok(metrics)
     }
 
     fn register(&self) -> Result<(), prometheus::Error> {
-        for counters in [&self.transactions, &self.accepted, &self.refused, &self.reloads] {
+        for counters in
+            [&self.transactions, &self.shed, &self.accepted, &self.refused, &self.reloads]
+        {
             self.registry.register(Box::new(counters.clone()))?;
         }
         self.registry.register(Box::new(self.transaction_seconds.clone()))?;
         self.registry.register(Box::new(self.connections.clone()))?;
         self.registry.register(Box::new(self.xdp_queues.clone()))?;
         self.registry.register(Box::new(self.certificate_expiry.clone()))
+    }
+
+    /// Every series of a closed set is there from the start, so that a first event is a change.
+    fn begin(&self) {
+        for result in ["ok", "refused", "unavailable"] {
+            let _ = self.transactions.with_label_values(&[result]);
+        }
+        for limit in SHED {
+            let _ = self.shed.with_label_values(&[limit]);
+        }
+        for result in ["ok", "failed"] {
+            let _ = self.reloads.with_label_values(&[result]);
+        }
+    }
+
+    /// A new call was refused before anything was done for it.
+    pub(crate) fn shed(&self, error: &CommandError) {
+        let limit = error.limit().map_or("service", Resource::name);
+        self.shed.with_label_values(&[limit]).inc();
     }
 
     /// A transaction ended.
@@ -195,6 +230,11 @@ impl Metrics {
         let mut families = self.registry.gather();
         families.extend(snapshot.families());
         families.extend(process::families());
+        families.push(families::counters(
+            "agw_log_lines_dropped_total",
+            "Log lines dropped because nobody reads standard error.",
+            vec![families::counter(&[], lines_dropped())],
+        ));
         families.sort_by(|a, b| a.name().cmp(b.name()));
         let mut text = Vec::new();
         TextEncoder::new().encode(&families, &mut text)?;

@@ -31,7 +31,11 @@ pub(super) fn families() -> Vec<MetricFamily> {
     };
     [
         cpu.map(cpu_family),
-        plain("process_resident_memory_bytes", "Resident memory.", resident_octets()),
+        plain(
+            "process_resident_memory_bytes",
+            "Resident memory.",
+            resident().map(|octets| octets as f64),
+        ),
         plain("process_start_time_seconds", "Start of the process, since the epoch.", start),
         plain("process_open_fds", "Open descriptors.", open.map(|n| n as f64)),
         plain("process_max_fds", "The most descriptors.", limit.map(|n| n as f64)),
@@ -54,11 +58,16 @@ fn cpu_family(seconds: f64) -> MetricFamily {
     family
 }
 
-fn resident_octets() -> Option<f64> {
+/// What the process has in memory, in octets; 0 if the kernel does not tell.
+pub(crate) fn resident_octets() -> u64 {
+    resident().unwrap_or_default()
+}
+
+fn resident() -> Option<u64> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     let kilobytes = line.trim().strip_suffix("kB")?.trim();
-    f64::from_str(kilobytes).ok().map(|kilobytes| kilobytes * 1024.0)
+    u64::from_str(kilobytes).ok().map(|kilobytes| kilobytes * 1_024)
 }
 
 /// When the machine started, in seconds since the epoch.

@@ -34,7 +34,7 @@ fn text() -> String {
     let gateway =
         agw_context::Gateway::new(config.gateway_policy(Vec::new()), realms, secret, 1, 1)
             .expect("a gateway");
-    let capabilities: Capabilities = gateway.capabilities();
+    let capabilities: Capabilities = gateway.capabilities(std::time::Instant::now());
     let workers = vec![Totals::default(); 2];
     let engine = "portable";
     let snapshot = Snapshot { workers, capabilities, overview: Overview::default(), engine };
@@ -89,6 +89,7 @@ fn labels_come_from_closed_sets() {
         "worker",
         "listener",
         "result",
+        "limit",
         "le",
         "engine",
         "version",

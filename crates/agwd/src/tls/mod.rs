@@ -23,6 +23,7 @@ use zeroize::Zeroizing;
 use agw_iq::ConnectedPeer;
 
 use crate::config::{Roles, Tls};
+use crate::expiry::is_over;
 use identity::identity;
 
 pub(crate) use identity::IdentityError;
@@ -67,6 +68,14 @@ pub enum TlsError {
     /// The server certificate cannot be read.
     #[error("{}: not a certificate", .0.display())]
     NotCertificate(PathBuf),
+    /// The server certificate has expired.
+    #[error("{}: expired on {end}", path.display())]
+    Expired {
+        /// The file.
+        path: PathBuf,
+        /// When, in UTC.
+        end: String,
+    },
     /// Others than the owner may read the private key.
     #[error("{}: mode {mode:04o} lets others read the private key, it must be 0600, 0400 or, \
              owned by root, 0640", path.display())]
@@ -148,11 +157,17 @@ impl Certificates {
 fn load(files: &Tls) -> Result<Loaded, TlsError> {
     let Tls { certificate, private_key, client_ca } = files;
     let chain = certificates(certificate)?;
-    let expiry = chain
+    let end = chain
         .first()
         .and_then(|leaf| x509_parser::parse_x509_certificate(leaf).ok())
-        .map(|(_, leaf)| leaf.validity().not_after.timestamp())
+        .map(|(_, leaf)| leaf.validity().not_after)
         .ok_or_else(|| TlsError::NotCertificate(certificate.clone()))?;
+    let expiry = end.timestamp();
+    //= tests/spec/iq.md#access
+    //# A certificate that has expired MUST NOT be put in force.
+    if is_over(expiry) {
+        return Err(TlsError::Expired { path: certificate.clone(), end: end.to_string() });
+    }
     let mut roots = RootCertStore::empty();
     for authority in certificates(client_ca)? {
         roots

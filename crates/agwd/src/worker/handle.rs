@@ -14,8 +14,9 @@ use tokio::sync::mpsc;
 use tokio::time::sleep;
 use tracing::{error, warn};
 
-use super::{Order, Worker};
+use super::{Account, Order, Worker};
 use crate::exit::Exit;
+use crate::logging;
 use agw_net::{PacketIo, Waker};
 use agw_relay::{Relay, Report};
 use agw_simd::AnyEngine;
@@ -47,6 +48,7 @@ pub(crate) struct WorkerHandle<Port> {
     has_news: bool,
     waker: Waker,
     heartbeat: Arc<AtomicU64>,
+    account: Account,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -77,10 +79,14 @@ where
         reports,
         heartbeat: Arc::clone(&heartbeat),
     };
-    let thread = thread::Builder::new()
-        .name(format!("agw-worker-{}", options.index))
-        .spawn(move || run(options, worker))?;
-    Ok(WorkerHandle { orders, has_news: false, waker, heartbeat, thread: Some(thread) })
+    let account = Account::default();
+    let of_thread = account.clone();
+    let thread =
+        thread::Builder::new().name(format!("agw-worker-{}", options.index)).spawn(move || {
+            of_thread.open();
+            run(options, worker);
+        })?;
+    Ok(WorkerHandle { orders, has_news: false, waker, heartbeat, account, thread: Some(thread) })
 }
 
 /// The thread: half a gateway is worse than none, so its failure ends the process.
@@ -99,6 +105,7 @@ fn run<I: PacketIo>(options: StartOptions, worker: Worker<I>) {
         Ok(Err(error)) => error!(worker = worker_index, %error, "media worker failed: agwd ends"),
         Err(_panic) => error!(worker = worker_index, "media worker panicked: agwd ends"),
     }
+    logging::last_words();
     process::exit(Exit::Software.code().into());
 }
 
@@ -121,6 +128,11 @@ impl<Port> WorkerHandle<Port> {
         if std::mem::take(&mut self.has_news) {
             self.waker.wake();
         }
+    }
+
+    /// What the kernel counts of the worker's thread.
+    pub(crate) fn account(&self) -> Account {
+        self.account.clone()
     }
 
     /// A number that grows with every round of the worker.

@@ -6,6 +6,7 @@
 
 #[cfg(test)]
 mod allocations;
+mod busy;
 mod handle;
 mod order;
 mod refusal;
@@ -29,6 +30,7 @@ use agw_relay::{
 };
 use agw_simd::AnyEngine;
 
+pub(crate) use busy::{Account, Spent};
 pub(crate) use handle::{StartOptions, WorkerHandle, start};
 pub(crate) use order::{Applied, Assignment, Order, Seen, Totals};
 use refusal::refusal;

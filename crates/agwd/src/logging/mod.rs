@@ -1,5 +1,7 @@
 //! Log lines to standard error, and their filter, which can be changed while the daemon runs.
 
+mod sink;
+
 use std::io::{self, IsTerminal};
 use std::sync::Arc;
 
@@ -12,6 +14,10 @@ use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 use tracing_subscriber::{EnvFilter, Layer, Registry, fmt, reload};
 
 use crate::config::{Log, LogFormat};
+
+pub(crate) use sink::{last_words, lines_dropped};
+
+use sink::Sink;
 
 /// The filter in force; clones change the same one.
 #[derive(Clone)]
@@ -28,6 +34,9 @@ pub enum LogError {
     /// There is a logger already.
     #[error("{0}")]
     Twice(#[from] TryInitError),
+    /// There is no thread to write.
+    #[error("the log's thread: {0}")]
+    Thread(#[from] io::Error),
     /// The logger is gone.
     #[error("{0}")]
     Gone(#[from] reload::Error),
@@ -40,7 +49,7 @@ impl LogFilter {
     /// [`LogError`] if the filter cannot be read, or logging has been set up already.
     pub fn install(log: &Log) -> Result<Self, LogError> {
         let (filter, handle) = reload::Layer::new(EnvFilter::try_new(&log.filter)?);
-        Registry::default().with(filter).with(lines(log.format)).try_init()?;
+        Registry::default().with(filter).with(lines(log.format, Sink::to_stderr()?)).try_init()?;
         Ok(Self { handle: Arc::new(handle) })
     }
 
@@ -59,11 +68,11 @@ impl LogFilter {
     }
 }
 
-fn lines<S>(format: LogFormat) -> Box<dyn Layer<S> + Send + Sync>
+fn lines<S>(format: LogFormat, sink: Sink) -> Box<dyn Layer<S> + Send + Sync>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
-    let lines = fmt::layer().with_writer(io::stderr);
+    let lines = fmt::layer().with_writer(sink);
     match format {
         LogFormat::Text => lines.with_ansi(io::stderr().is_terminal()).boxed(),
         LogFormat::Json => lines.json().flatten_event(true).boxed(),
