@@ -456,12 +456,16 @@ fn more_members_than_a_batch_has_slots_hear_every_packet_of_a_burst() {
     let mut conference = Conference::empty([Key::random(SUITE), Key::random(SUITE)], &settings);
     for position in 0..90 {
         conference.join(PLACES[position % PLACES.len()]);
+        if position == PLACES.len() {
+            // The ways to all peers are known from here on.
+            conference.announce();
+        }
     }
     let refused =
         conference.reserve(PLACES[0], member_of(&Endpoint::plain(Side::Access.peer()), false));
     assert_eq!(refused.expect_err("a refusal").reason.as_deref(), Some("EXHAUSTED"));
     conference.announce();
-    let burst: Vec<_> = (2..22).map(|number| rtp(FOCUS, number, number.into())).collect();
+    let burst: Vec<_> = (10..30).map(|number| rtp(FOCUS, number, number.into())).collect();
     for packet in &burst {
         conference.focus.send(packet);
     }
@@ -470,7 +474,7 @@ fn more_members_than_a_batch_has_slots_hear_every_packet_of_a_burst() {
             assert_eq!(member.endpoint.receive(), *packet);
         }
     }
-    conference.next = 30;
+    conference.next = 40;
     conference.answer();
     assert!(conference.is_silent());
 }

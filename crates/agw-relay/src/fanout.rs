@@ -14,6 +14,7 @@ use crate::relay::{ApplyError, Relay};
 use crate::report::{Report, Reports};
 use crate::spec::{Component, EgressId, IngressCrypto, IngressId, PortId};
 use crate::table::Table;
+use crate::trouble::egress_policed;
 
 /// A datagram for the members of a group; [`Relay::next_copy`] tells where each copy leaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,9 +55,9 @@ impl FanOut {
 impl<E: Engine> Relay<E> {
     /// Where the next copy of a datagram leaves; `None` after the last one.
     ///
-    /// Each copy is counted for its member. Members whose gate is closed, or whose address is not
-    /// known, are left out. To be called until `None` before the next command.
-    pub fn next_copy(&mut self, fan_out: &mut FanOut) -> Option<Departure> {
+    /// Each copy is counted for its member. Members whose gate is closed, whose address is not known
+    /// or whose limit is reached are left out. To be called until `None` before the next command.
+    pub fn next_copy(&mut self, fan_out: &mut FanOut, now: Instant) -> Option<Departure> {
         //= tests/spec/group.md#fan-out
         //# What the focus sends MUST leave to every member as the same octets.
         //= tests/spec/group.md#fan-out
@@ -73,6 +74,10 @@ impl<E: Engine> Relay<E> {
             let Ok(route) = egress.route(fan_out.component) else {
                 continue;
             };
+            if egress.is_policed(fan_out.component, fan_out.len, now) {
+                egress_policed(member.egress, egress, &mut self.reports, now);
+                continue;
+            }
             egress.stats.sent.add(fan_out.len);
             if fan_out.component == Component::Rtcp {
                 egress.stats.sent_rtcp.add(fan_out.len);

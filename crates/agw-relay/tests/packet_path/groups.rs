@@ -175,7 +175,9 @@ impl Conference {
             Verdict::Forward { via, to, len, .. } => Ok(vec![(via, to, slot[..len].to_vec())]),
             Verdict::FanOut(mut fan_out) => {
                 let mut sent = Vec::new();
-                while let Some(Departure { via, to, .. }) = self.relay.next_copy(&mut fan_out) {
+                while let Some(Departure { via, to, .. }) =
+                    self.relay.next_copy(&mut fan_out, self.now)
+                {
                     sent.push((via, to, slot[..fan_out.len].to_vec()));
                 }
                 Ok(sent)

@@ -134,7 +134,7 @@ impl<I: PacketIo> Worker<I> {
 
     /// Queues a copy of a datagram for each member of its group; a full queue leaves first.
     fn fan_out(&mut self, slot: usize, mut fan_out: FanOut, now: Instant) {
-        while let Some(departure) = self.relay.next_copy(&mut fan_out) {
+        while let Some(departure) = self.relay.next_copy(&mut fan_out, now) {
             if self.batch.outbox().is_full() {
                 self.flush(now);
             }
