@@ -14,7 +14,8 @@ fn forged_jumps_of_any_width_move_no_rollover_counter() {
         scene.call.talk();
         let (to, phone) = (scene.ports()[0], scene.call.access.address());
         let (forger, stranger) = (scene.attackers.forger(), scene.attackers.socket());
-        let reasons = ["authentication", "implausible", "too_old", "replay"];
+        let reasons =
+            ["authentication", "authentication_limited", "implausible", "too_old", "replay"];
         // Every second one from the phone's own address.
         let jumps: Vec<_> = (1..=10_000u16)
             .chain((1..=55).map(|thousand| thousand * 1_000 + 9_999))

@@ -26,8 +26,10 @@ fn a_spray_from_a_third_address_draws_no_media_and_passes_none() {
                     stranger.send_to(packet, port).expect("a datagram sent");
                 };
                 let reasons: &[&str] = match number {
-                    0 => &["authentication", "implausible"],
-                    1 => &["authentication", "implausible", "unencrypted"],
+                    0 => &["authentication", "authentication_limited", "implausible"],
+                    1 => {
+                        &["authentication", "authentication_limited", "implausible", "unencrypted"]
+                    }
                     _ => &["wrong_source"],
                 };
                 scene.attack(packets, send, reasons);

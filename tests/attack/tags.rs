@@ -7,7 +7,8 @@ use agw_tests::packet::rtp;
 use crate::scene::{ROC, SUITE, Scene};
 
 /// What may become of a packet with a wrong tag.
-const REFUSED: &[&str] = &["authentication", "implausible", "too_old", "replay"];
+const REFUSED: &[&str] =
+    &["authentication", "authentication_limited", "implausible", "too_old", "replay"];
 
 #[test]
 fn a_flood_of_wrong_tags_costs_no_genuine_packet() {

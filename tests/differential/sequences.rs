@@ -22,12 +22,15 @@ fn see_alike(suite: Suite) {
 
 fn assert_every_kind_of_outcome(suite: Suite, tally: Tally) {
     let Tally { sealed, not_sealed, opened, not_opened, rekeyed, divergences } = tally;
+    let short_tags = suite.srtp_tag_len() != suite.srtcp_tag_len();
+    // A run with short tags ends with its first far jump.
+    let enough = if short_tags { SEQUENCES / 5 } else { SEQUENCES };
     for count in [sealed, not_sealed, opened, not_opened, rekeyed] {
-        assert!(count > SEQUENCES, "too few outcomes of a kind to prove anything");
+        assert!(count > enough, "too few outcomes of a kind to prove anything");
     }
     let seen = |divergence| divergences.contains_key(&divergence);
     assert!(seen(Divergence::GuardForgottenByUpdate));
-    let short_tags = suite.srtp_tag_len() != suite.srtcp_tag_len();
+    assert_eq!(seen(Divergence::JumpUnconfirmed), short_tags);
     assert_eq!(seen(Divergence::SrtcpIdentifierMisplaced), short_tags);
     assert_eq!(seen(Divergence::Aes192Derivation), suite.key_len() == 24);
     let rare = [Divergence::GuardForgottenByUpdate, Divergence::SrtcpIndexPerSource];
