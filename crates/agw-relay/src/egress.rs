@@ -8,6 +8,7 @@ use agw_srtp::{Engine, KeyError, ProtectError, Protector, SealTicket};
 use crate::alarm::Alarm;
 use crate::drop::DropReason;
 use crate::group::{Group, GroupSpec, Member};
+use crate::place::Place;
 use crate::police::{Meters, TrafficLimits, ip_octets};
 use crate::quality::Quality;
 use crate::refusal::{Refusal, Refusals, Trouble};
@@ -23,8 +24,8 @@ pub(crate) struct Egress<K> {
     pub(crate) crypto: Option<Box<Protector<K>>>,
     pub(crate) spec: EgressSpec,
     pub(crate) stats: EgressStats,
-    learnt_rtp: Option<SocketAddr>,
-    learnt_rtcp: Option<SocketAddr>,
+    learnt_rtp: Option<Place>,
+    learnt_rtcp: Option<Place>,
     /// What few sending halves remember.
     extras: Option<Box<EgressState>>,
 }
@@ -107,8 +108,8 @@ impl<K> Egress<K> {
     /// Sends a component to the address that the leg's other half has learnt.
     pub(crate) fn follow(&mut self, component: Component, address: SocketAddr) {
         match component {
-            Component::Rtp => self.learnt_rtp = Some(address),
-            Component::Rtcp => self.learnt_rtcp = Some(address),
+            Component::Rtp => self.learnt_rtp = Some(address.into()),
+            Component::Rtcp => self.learnt_rtcp = Some(address.into()),
         }
     }
 
@@ -215,9 +216,11 @@ impl<K> Egress<K> {
         let Some(extras) = &self.spec.extras else {
             return false;
         };
-        let (Some(limit), Some(state), Some(to)) =
-            (extras.limits.of(component), &mut self.extras, self.learnt_rtp.or(self.spec.to))
-        else {
+        let (Some(limit), Some(state), Some(to)) = (
+            extras.limits.of(component),
+            &mut self.extras,
+            self.learnt_rtp.map(SocketAddr::from).or(self.spec.to),
+        ) else {
             return false;
         };
         !state.meters.of(component).take(limit, ip_octets(payload, to), now)
@@ -264,14 +267,14 @@ impl<K> Egress<K> {
     }
 
     fn destination_rtp(&self) -> Option<SocketAddr> {
-        self.learnt_rtp.or(self.spec.to)
+        self.learnt_rtp.map(SocketAddr::from).or(self.spec.to)
     }
 
     fn destination_rtcp(&self) -> Option<SocketAddr> {
         let RtcpEgress::Port { to, .. } = self.spec.rtcp else {
             return None;
         };
-        self.learnt_rtcp.or(to)
+        self.learnt_rtcp.map(SocketAddr::from).or(to)
     }
 }
 

@@ -16,6 +16,7 @@ mod filter;
 mod group;
 mod ingress;
 mod limiter;
+mod place;
 mod police;
 mod prefetch;
 mod quality;

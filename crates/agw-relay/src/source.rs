@@ -10,6 +10,7 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
+use crate::place::Place;
 use crate::spec::{Component, IngressSpec, SourceRule};
 
 /// Authentic packets in a row that a short tag takes to move the peer's address: a tag of 32 bits
@@ -27,11 +28,11 @@ pub(crate) struct Move {
 /// What both components have learnt.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Latch {
-    rtp: Option<SocketAddr>,
-    rtcp: Option<SocketAddr>,
+    rtp: Option<Place>,
+    rtcp: Option<Place>,
     /// Where SRTP with short tags came from last, and how many packets in a row. SRTCP's tags are
     /// never short (RFC 3711 §5.2).
-    candidate: Option<(SocketAddr, u8)>,
+    candidate: Option<(Place, u8)>,
     /// Whether another address may take the place of the learnt one: re-latching was asked for.
     reopened_rtp: bool,
     reopened_rtcp: bool,
@@ -39,11 +40,19 @@ pub(crate) struct Latch {
 
 impl Latch {
     /// The learnt address of a component.
-    pub(crate) const fn address(&self, component: Component) -> Option<SocketAddr> {
+    pub(crate) fn address(&self, component: Component) -> Option<SocketAddr> {
+        self.place(component).map(SocketAddr::from)
+    }
+
+    const fn place(&self, component: Component) -> Option<Place> {
         match component {
             Component::Rtp => self.rtp,
             Component::Rtcp => self.rtcp,
         }
+    }
+
+    fn is_at(&self, component: Component, source: SocketAddr) -> bool {
+        self.place(component) == Some(source.into())
     }
 
     /// Whether a packet from `source` may be looked at; remembers nothing.
@@ -72,7 +81,7 @@ impl Latch {
             //# Where latching once was asked for, a secured leg MUST listen to the first address
             //# that has proved itself and to no other.
             SourceRule::AuthenticatedOnce { .. } => {
-                self.may_learn(component) || self.address(component) == Some(source)
+                self.may_learn(component) || self.is_at(component, source)
             }
             //= tests/spec/relay.md#source
             //# On a plain leg a packet from any but the signalled source MUST be discarded unless
@@ -81,8 +90,8 @@ impl Latch {
             //= tests/spec/relay.md#source
             //# A latched plain leg MUST listen to the first source within the time gate and to no
             //# other afterwards.
-            SourceRule::FirstUntil { until } => match self.address(component) {
-                Some(locked) if locked == source => true,
+            SourceRule::FirstUntil { until } => match self.place(component) {
+                Some(locked) if locked == source.into() => true,
                 Some(_) => {
                     self.is_reopened(component) && now < until && self.may_lock(component, source)
                 }
@@ -112,7 +121,10 @@ impl Latch {
         component: Component,
         source: SocketAddr,
     ) -> bool {
-        self.address(component).or(signalled(spec, component)) == Some(source)
+        match self.place(component) {
+            Some(learnt) => learnt == source.into(),
+            None => signalled(spec, component) == Some(source),
+        }
     }
 
     /// Takes note of an accepted plain packet.
@@ -177,16 +189,18 @@ impl Latch {
     fn may_lock(&self, component: Component, source: SocketAddr) -> bool {
         match component {
             Component::Rtp => true,
-            Component::Rtcp => self.rtp.is_some_and(|rtp| rtp.ip() == source.ip()),
+            Component::Rtcp => {
+                self.address(Component::Rtp).is_some_and(|rtp| rtp.ip() == source.ip())
+            }
         }
     }
 
     const fn may_learn(&self, component: Component) -> bool {
-        self.address(component).is_none() || self.is_reopened(component)
+        self.place(component).is_none() || self.is_reopened(component)
     }
 
     fn first(&mut self, component: Component, source: SocketAddr) -> Option<Move> {
-        let learns = self.may_learn(component) && self.address(component) != Some(source);
+        let learns = self.may_learn(component) && !self.is_at(component, source);
         learns.then(|| self.learn(component, source))
     }
 
@@ -196,7 +210,7 @@ impl Latch {
         source: SocketAddr,
         short_tag: bool,
     ) -> Option<Move> {
-        let moved = self.address(component) != Some(source);
+        let moved = !self.is_at(component, source);
         //= tests/spec/relay.md#source
         //# A short tag alone MUST NOT move the peer's address.
         if moved && short_tag && !self.is_confirmed(source) {
@@ -211,10 +225,10 @@ impl Latch {
     /// Counts a packet with a short tag; tells whether there were enough in a row.
     fn is_confirmed(&mut self, source: SocketAddr) -> bool {
         let seen = match self.candidate {
-            Some((candidate, seen)) if candidate == source => seen + 1,
+            Some((candidate, seen)) if candidate == source.into() => seen + 1,
             Some(_) | None => 1,
         };
-        self.candidate = Some((source, seen));
+        self.candidate = Some((source.into(), seen));
         seen >= CONFIRMATIONS_OF_SHORT_TAG
     }
 
@@ -224,7 +238,7 @@ impl Latch {
             Component::Rtcp => (&mut self.rtcp, &mut self.reopened_rtcp),
         };
         *reopened = false;
-        let again = learnt.replace(source).is_some();
+        let again = learnt.replace(source.into()).is_some();
         Move { to: source, again }
     }
 }
