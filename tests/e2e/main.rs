@@ -21,6 +21,8 @@ mod gates;
 #[cfg(test)]
 mod groups;
 #[cfg(test)]
+mod icmp;
+#[cfg(test)]
 mod keystream;
 #[cfg(test)]
 mod latching;
@@ -32,9 +34,13 @@ mod marking;
 mod mtls;
 mod mtu;
 #[cfg(test)]
+mod nat;
+#[cfg(test)]
 mod policing;
 #[cfg(test)]
 mod quality;
+#[cfg(test)]
+mod realms;
 #[cfg(test)]
 mod rekey;
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use agw_iq::pb;
+use agw_iq::pb::command::Command;
 use agw_srtp::Suite;
 
 use crate::packet::{rtcp, rtp};
@@ -72,14 +73,37 @@ impl Call {
     ///
     /// When it is refused.
     #[must_use]
-    pub fn between(gateway: &Gateway, mut access: Leg, mut core: Leg) -> Self {
+    pub fn between(gateway: &Gateway, access: Leg, core: Leg) -> Self {
         let commands = api::call(vec![access.stream], vec![core.stream]);
+        Self::set_up(gateway, commands, access.endpoint, core.endpoint)
+    }
+
+    /// Sets a call up between two realms; one without a name is the default one.
+    ///
+    /// # Panics
+    ///
+    /// When it is refused.
+    #[must_use]
+    pub fn in_realms(gateway: &Gateway, access: (&str, Leg), core: (&str, Leg)) -> Self {
+        let ((from, access), (to, core)) = (access, core);
+        let commands = vec![
+            Command::Reserve(api::reserve(from, vec![access.stream.clone()])),
+            Command::Reserve(api::join(to, vec![core.stream.clone()])),
+        ];
+        Self::set_up(gateway, commands, access.endpoint, core.endpoint)
+    }
+
+    fn set_up(
+        gateway: &Gateway,
+        commands: Vec<Command>,
+        mut access: Endpoint,
+        mut core: Endpoint,
+    ) -> Self {
         let replies = gateway.wait(gateway.iq.transact(commands)).expect("a call");
         let [first, second] = terminations(&replies).try_into().expect("two terminations");
-        access.endpoint.attach(first.streams.first().expect("a stream"));
-        core.endpoint.attach(second.streams.first().expect("a stream"));
-        let context = first.context_id;
-        Self { context, access: access.endpoint, core: core.endpoint, next: 1 }
+        access.attach(first.streams.first().expect("a stream"));
+        core.attach(second.streams.first().expect("a stream"));
+        Self { context: first.context_id, access, core, next: 1 }
     }
 
     /// SRTP in the access realm, RTP in the core realm; returns the keys by direction as well.

@@ -33,7 +33,7 @@ pub struct Daemon {
 
 impl Daemon {
     /// Starts the daemon; every setting is `key=value` as for `--set`, or `access.key=value` or
-    /// `core.key=value` for a key of that realm.
+    /// `core.key=value` for a key of that realm, or one more realm: a whole table `[[realm]]`.
     ///
     /// # Panics
     ///
@@ -81,8 +81,9 @@ impl Daemon {
             let _ = Stage::enter();
         }
         let config = directory.path().join("agwd.toml");
+        let is_of_realms = |setting: &&str| realm_of(setting).is_some() || is_realm(setting);
         let (of_realms, settings): (Vec<&str>, Vec<&str>) =
-            settings.iter().partition(|setting| realm_of(setting).is_some());
+            settings.iter().partition(|setting| is_of_realms(setting));
         fs::write(&config, configuration(ports, &of_realms)).expect("the configuration");
         command.arg("--config").arg(&config);
         command.arg("--ready-file").arg(directory.path().join(READY));
@@ -126,6 +127,11 @@ fn realm_of(setting: &str) -> Option<(Side, &str)> {
     })
 }
 
+/// Whether a setting is one more realm.
+fn is_realm(setting: &str) -> bool {
+    setting.starts_with("[[realm]]")
+}
+
 fn configuration(ports: &PortBlock, of_realms: &[&str]) -> String {
     let (iq, admin) = (ports.iq(), ports.admin());
     let realm = |side: Side, range: RangeInclusive<u16>| {
@@ -146,6 +152,8 @@ fn configuration(ports: &PortBlock, of_realms: &[&str]) -> String {
         format!("[[realm]]\nname = \"{name}\"\nports = \"{low}-{high}\"\n{place}\n{own}\n")
     };
     let (access, core) = (realm(Side::Access, ports.access()), realm(Side::Core, ports.core()));
+    let more: Vec<&str> = of_realms.iter().copied().filter(|one| is_realm(one)).collect();
+    let more = more.join("\n");
     format!(
         r#"
         [iq]
@@ -161,6 +169,7 @@ fn configuration(ports: &PortBlock, of_realms: &[&str]) -> String {
         filter = "debug"
         {access}
         {core}
+        {more}
         "#,
     )
 }

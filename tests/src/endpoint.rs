@@ -140,6 +140,19 @@ impl Endpoint {
         self.tell(0);
     }
 
+    /// Moves to sockets that were made elsewhere.
+    ///
+    /// # Panics
+    ///
+    /// When the operating system refuses a timeout.
+    pub fn moves_to(&mut self, rtp: UdpSocket, rtcp: UdpSocket) {
+        for socket in [&rtp, &rtcp] {
+            socket.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+        }
+        (self.rtp, self.rtcp) = (rtp, rtcp);
+        self.tell(0);
+    }
+
     /// Its RTP address.
     ///
     /// # Panics
@@ -215,6 +228,13 @@ impl Endpoint {
     pub fn send(&mut self, packet: &[u8]) {
         let sealed = self.seal(packet);
         self.send_octets(&sealed);
+    }
+
+    /// Sends an RTP packet, sealed on a secured leg, even if there is no way for it now.
+    pub fn send_if_possible(&mut self, packet: &[u8]) {
+        let sealed = self.seal(packet);
+        // As on any network.
+        let _ = self.rtp.send_to(&sealed, self.gateway());
     }
 
     /// Sends octets as they are from the RTP socket to the RTP port.

@@ -156,6 +156,14 @@ pub struct RealmView {
     pub ports_resting: usize,
     /// The most ports that may be in use at a time.
     pub max_ports: usize,
+    /// Whether reservations are possible: an address is there and its interface is up.
+    pub available: bool,
+    /// Its addresses, as peers see them, that cannot be used now.
+    pub unavailable: Vec<IpAddr>,
+    /// Whether it is the realm of reservations that name none.
+    pub is_default: bool,
+    /// The most streams at a time; `None` is as many as there are ports.
+    pub max_streams: Option<usize>,
 }
 
 /// The local address of a port, for whoever opens it.

@@ -34,6 +34,9 @@ pub enum CommandError {
     /// The controller named a realm that is not configured.
     #[error("realm {0:?} is not configured")]
     UnknownRealm(String),
+    /// No address of the realm can be used now, or none of the family asked for.
+    #[error("realm {0:?} is not available")]
+    RealmUnavailable(String),
     /// The request is wrong by itself.
     #[error("{field}: {rule}")]
     Invalid {
@@ -116,6 +119,8 @@ pub enum Resource {
     Members,
     /// Ports of a realm.
     Ports,
+    /// Streams of a realm.
+    Streams,
     /// File descriptors.
     Descriptors,
     /// Contexts that one controller may hold.
@@ -136,11 +141,12 @@ pub enum Resource {
 
 impl Resource {
     /// Every resource.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Contexts,
         Self::Terminations,
         Self::Members,
         Self::Ports,
+        Self::Streams,
         Self::Descriptors,
         Self::ControllerContexts,
         Self::ControllerPorts,
@@ -159,6 +165,7 @@ impl Resource {
             Self::Terminations => "terminations",
             Self::Members => "members",
             Self::Ports => "ports",
+            Self::Streams => "streams",
             Self::Descriptors => "descriptors",
             Self::ControllerContexts => "controller_contexts",
             Self::ControllerPorts => "controller_ports",
@@ -178,6 +185,7 @@ impl std::fmt::Display for Resource {
             Self::Terminations => "terminations",
             Self::Members => "members of the group",
             Self::Ports => "ports",
+            Self::Streams => "streams",
             Self::Descriptors => "descriptors",
             Self::ControllerContexts => "contexts for this controller",
             Self::ControllerPorts => "ports for this controller",
@@ -249,6 +257,8 @@ pub enum Reason {
     AdoptionRefused,
     /// The gateway is locked.
     Locked,
+    /// The realm has no address or its interface is down.
+    RealmUnavailable,
     /// The operating system refused.
     System,
 }
@@ -286,6 +296,7 @@ impl Reason {
             Self::NotOrphaned => "NOT_ORPHANED",
             Self::AdoptionRefused => "ADOPTION_REFUSED",
             Self::Locked => "LOCKED",
+            Self::RealmUnavailable => "REALM_UNAVAILABLE",
             Self::System => "SYSTEM",
         }
     }
@@ -301,6 +312,7 @@ impl CommandError {
             Self::UnknownStream(..) => Reason::UnknownStream,
             Self::UnknownGroup(_) => Reason::UnknownGroup,
             Self::UnknownRealm(_) => Reason::UnknownRealm,
+            Self::RealmUnavailable(_) => Reason::RealmUnavailable,
             Self::Invalid { reason, .. } => *reason,
             Self::Key { error, .. } => key_reason(error),
             Self::SuiteRefused { .. } => Reason::SuiteRefused,
@@ -329,7 +341,7 @@ impl CommandError {
             Self::UnknownTermination(..) => Some("termination_id"),
             Self::UnknownStream(..) => Some("stream_id"),
             Self::UnknownGroup(_) => Some("group_id"),
-            Self::UnknownRealm(_) => Some("realm"),
+            Self::UnknownRealm(_) | Self::RealmUnavailable(_) => Some("realm"),
             Self::NothingStaged { .. }
             | Self::Exhausted { .. }
             | Self::Draining
@@ -357,7 +369,7 @@ impl CommandError {
             Self::NothingStaged { .. } => 581,
             Self::Exhausted { what: Resource::Contexts | Resource::ControllerContexts, .. } => 412,
             Self::Exhausted { what: Resource::Terminations | Resource::Members, .. } => 434,
-            Self::Exhausted { .. } => 510,
+            Self::Exhausted { .. } | Self::RealmUnavailable(_) => 510,
             Self::Draining | Self::Locked => 503,
             Self::NotOrphaned(_) => 500,
             Self::AdoptionRefused(_) => 504,

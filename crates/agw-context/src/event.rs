@@ -133,6 +133,17 @@ pub enum EventKind {
         /// Members that left.
         left: u32,
     },
+    /// A realm can be used again: one of its addresses is there and its interface is up (TS 23.334
+    /// "Realm Availability", H.248 `ipra`).
+    RealmUp {
+        /// Its name.
+        realm: String,
+    },
+    /// A realm cannot be used any more; its calls stay.
+    RealmDown {
+        /// Its name.
+        realm: String,
+    },
     /// Does the controller still know this termination? It confirms it, or the termination hangs
     /// (TS 23.334 §6.2.6, H.248.36).
     TerminationHeartbeat,

@@ -239,6 +239,30 @@ impl Gateway {
         }
     }
 
+    /// Takes note of which addresses can be used now: for each realm in order, for each of its
+    /// addresses in order. Calls that there are stay as they are.
+    //= tests/spec/iq.md#realms
+    //# A realm that becomes available or unavailable MUST be told as an event.
+    pub fn handle_availability(&mut self, up: &[Vec<bool>], at: SystemTime) {
+        for (realm, up) in self.realms.iter_mut().zip(up) {
+            if !realm.observe(up) {
+                continue;
+            }
+            let name = realm.config.name.clone();
+            let kind = if realm.is_available() {
+                EventKind::RealmUp { realm: name }
+            } else {
+                EventKind::RealmDown { realm: name }
+            };
+            self.events.push(at, None, kind);
+        }
+    }
+
+    /// The position of the realm of reservations that name none.
+    pub(crate) fn default_realm(&self) -> usize {
+        self.realms.iter().position(|realm| realm.config.is_default).unwrap_or_default()
+    }
+
     /// How full the gateway is, 0 to 100: contexts of the most there may be.
     #[must_use]
     pub fn overload(&self) -> u8 {
@@ -267,9 +291,12 @@ impl Gateway {
 
     fn realm_views(&self, now: Instant) -> Vec<RealmView> {
         let admission = &self.policy.admission;
-        let view =
-            |realm: &Realm| realm.view(admission.pairs(&realm.config.name, realm.pairs()), now);
-        self.realms.iter().map(view).collect()
+        let default = self.default_realm();
+        let view = |(position, realm): (usize, &Realm)| {
+            let most = admission.pairs(&realm.config.name, realm.pairs());
+            realm.view(most, now, position == default)
+        };
+        self.realms.iter().enumerate().map(view).collect()
     }
 
     /// Whether each realm has ports for new normal calls, and for any, by those in use, in the

@@ -11,6 +11,7 @@ use crate::command::{Family, Remote, RtcpMode, SourcePolicy};
 use crate::error::{CommandError, Resource};
 use crate::id::{ContextId, TerminationId};
 use crate::ports::PortError;
+use crate::realm::Realm;
 use crate::topology::{Topology, connect};
 use crate::transaction::Transaction;
 
@@ -45,6 +46,10 @@ impl Transaction<'_, '_> {
     ) -> Result<StreamPorts, CommandError> {
         let (bind, _) = self.gateway.addresses(place.realm, place.address)?;
         self.admit_pair(place)?;
+        if self.gateway.realms.get(place.realm).is_some_and(Realm::is_full) {
+            let realm = Some(self.gateway.realm_name(place.realm));
+            return Err(CommandError::Exhausted { what: Resource::Streams, realm });
+        }
         for _ in 0..PAIR_ATTEMPTS {
             let Some(pair) = self.take_pair(place) else {
                 break;

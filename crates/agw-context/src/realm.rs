@@ -19,6 +19,10 @@ pub struct RealmConfig {
     pub ports: RangeInclusive<u16>,
     /// The DSCP of what leaves, 0 to 63; `None` leaves the system's default.
     pub dscp: Option<u8>,
+    /// The most streams at a time; `None` is as many as there are ports.
+    pub max_streams: Option<usize>,
+    /// Whether it is the realm of reservations that name none; if no realm is, the first one is.
+    pub is_default: bool,
 }
 
 /// A local address of a realm.
@@ -35,6 +39,8 @@ pub struct RealmAddress {
 pub(crate) struct Realm {
     pub(crate) config: RealmConfig,
     pools: Vec<(RealmAddress, PortPool)>,
+    /// Which of the addresses can be used now, in their order.
+    up: Vec<bool>,
 }
 
 impl Realm {
@@ -46,16 +52,41 @@ impl Realm {
             //# Each realm MUST give out only its own addresses and ports.
             .map(|&address| (address, PortPool::new(&config.ports, rest)))
             .collect();
-        Self { config, pools }
+        let up = vec![true; config.addresses.len()];
+        Self { config, pools, up }
     }
 
-    /// The address of a family, with its position among the realm's.
-    pub(crate) fn address(&self, family: Option<Family>) -> Option<(usize, RealmAddress)> {
-        self.pools
-            .iter()
-            .map(|&(address, _)| address)
-            .enumerate()
-            .find(|(_, address)| family.is_none_or(|family| family.is_of(address.bind)))
+    /// The addresses of a family, each with its position among the realm's and whether it can be
+    /// used now.
+    pub(crate) fn addresses(
+        &self,
+        family: Option<Family>,
+    ) -> impl Iterator<Item = (usize, RealmAddress, bool)> {
+        let places = self.pools.iter().map(|&(address, _)| address).zip(&self.up).enumerate();
+        places
+            .map(|(position, (address, up))| (position, address, *up))
+            .filter(move |(_, address, _)| family.is_none_or(|family| family.is_of(address.bind)))
+    }
+
+    /// Whether an address of it can be used now.
+    pub(crate) fn is_available(&self) -> bool {
+        self.up.contains(&true)
+    }
+
+    /// Takes note of which addresses can be used now, in their order; tells whether the realm has
+    /// become available or unavailable by it.
+    pub(crate) fn observe(&mut self, up: &[bool]) -> bool {
+        let before = self.is_available();
+        for (known, found) in self.up.iter_mut().zip(up) {
+            *known = *found;
+        }
+        self.is_available() != before
+    }
+
+    /// Whether it has as many streams as it may.
+    pub(crate) fn is_full(&self) -> bool {
+        let streams: usize = self.pools.iter().map(|(_, pool)| pool.used()).sum();
+        self.config.max_streams.is_some_and(|most| streams >= most)
     }
 
     pub(crate) fn pool(&mut self, address: usize) -> Option<&mut PortPool> {
@@ -98,7 +129,8 @@ impl Realm {
         self.pools.get(address).map_or(0, |(_, pool)| pool.available(now))
     }
 
-    pub(crate) fn view(&self, most_pairs: usize, now: Instant) -> RealmView {
+    pub(crate) fn view(&self, most_pairs: usize, now: Instant, is_default: bool) -> RealmView {
+        let down = self.addresses(None).filter(|(.., up)| !up);
         RealmView {
             name: self.config.name.clone(),
             addresses: self.config.addresses.iter().map(|address| address.outside()).collect(),
@@ -106,6 +138,10 @@ impl Realm {
             ports_used: self.pools.iter().map(|(_, pool)| pool.used() * 2).sum(),
             ports_resting: self.pools.iter().map(|(_, pool)| pool.resting(now) * 2).sum(),
             max_ports: most_pairs * 2,
+            available: self.is_available(),
+            unavailable: down.map(|(_, address, _)| address.outside()).collect(),
+            is_default,
+            max_streams: self.config.max_streams,
         }
     }
 

@@ -76,7 +76,7 @@ impl Transaction<'_, '_> {
     ) -> Result<(usize, usize, Family), CommandError> {
         let realms = &self.gateway.realms;
         let position = match realm {
-            None => 0,
+            None => self.gateway.default_realm(),
             Some(name) => realms
                 .iter()
                 .position(|realm| realm.config.name == name)
@@ -86,11 +86,16 @@ impl Transaction<'_, '_> {
         };
         let signalled = streams.iter().find_map(|stream| stream.remote);
         let family = family.or(signalled.map(|remote| Family::of(remote.rtp.ip())));
-        let address = realms.get(position).and_then(|realm| realm.address(family));
-        let (address, bound) = address.ok_or_else(|| {
+        let addresses = || realms.get(position).into_iter().flat_map(|one| one.addresses(family));
+        if addresses().next().is_none() {
             let rule = "the realm has no address of this family";
-            invalid("address_family", rule, Reason::FieldValue)
-        })?;
+            return Err(invalid("address_family", rule, Reason::FieldValue));
+        }
+        //= tests/spec/iq.md#realms
+        //# A reservation in a realm that is not available MUST be refused by that reason.
+        let (address, bound, _) = addresses()
+            .find(|(.., is_up)| *is_up)
+            .ok_or_else(|| CommandError::RealmUnavailable(self.gateway.realm_name(position)))?;
         Ok((position, address, Family::of(bound.bind)))
     }
 

@@ -27,6 +27,9 @@ pub enum SetupError {
     /// A realm's DSCP is above 63.
     #[error("the DSCP of realm {0:?} is above 63")]
     Dscp(String),
+    /// Two realms are the default one.
+    #[error("realms {0:?} and {1:?} are both the default realm")]
+    TwoDefaults(String, String),
     /// Two realms would give out the same ports of the same address.
     #[error("realms {0:?} and {1:?} share ports of the same address")]
     SharedPorts(String, String),
@@ -57,6 +60,9 @@ pub(crate) fn check_realms(realms: &[RealmConfig]) -> Result<(), SetupError> {
         for other in realms.iter().take(position) {
             if other.name == realm.name {
                 return Err(SetupError::TwiceNamed(name()));
+            }
+            if other.is_default && realm.is_default {
+                return Err(SetupError::TwoDefaults(other.name.clone(), name()));
             }
             if share_ports(other, realm) {
                 return Err(SetupError::SharedPorts(other.name.clone(), name()));

@@ -287,7 +287,7 @@ const fn gateway_code(reason: Reason) -> Code {
         Reason::AdoptionRefused => Code::PermissionDenied,
         Reason::StreamExists => Code::AlreadyExists,
         Reason::Exhausted => Code::ResourceExhausted,
-        Reason::Draining | Reason::Locked => Code::Unavailable,
+        Reason::Draining | Reason::Locked | Reason::RealmUnavailable => Code::Unavailable,
         Reason::System => Code::Internal,
     }
 }

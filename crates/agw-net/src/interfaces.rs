@@ -1,8 +1,9 @@
 //! The addresses of this host.
 
 use std::{
+    ffi::CStr,
     io,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket},
     ptr,
 };
 
@@ -16,6 +17,68 @@ pub fn local_addresses() -> io::Result<Vec<IpAddr>> {
     addresses.sort_unstable();
     addresses.dedup();
     Ok(addresses)
+}
+
+/// Addresses and interfaces of this host at one moment, and which of them can be used.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct HostAddresses {
+    addresses: Vec<(IpAddr, bool)>,
+    devices: Vec<(Vec<u8>, bool)>,
+}
+
+impl HostAddresses {
+    /// Asks the kernel.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn read() -> io::Result<Self> {
+        let list = InterfaceList::read()?;
+        let mut found = Self::default();
+        for entry in list.entries() {
+            let is_up = entry.ifa_flags & RUNNING == RUNNING;
+            if let Some(address) = address(entry) {
+                found.addresses.push((address, is_up));
+            }
+            if let Some(name) = name(entry) {
+                found.devices.push((name, is_up));
+            }
+        }
+        Ok(found)
+    }
+
+    /// Whether a socket can be bound to the address now, its interface is up and has a carrier,
+    /// and so is `device`, if it is given.
+    #[must_use]
+    pub fn is_usable(&self, address: IpAddr, device: Option<&str>) -> bool {
+        let is_up = |(_, is_up): &(_, bool)| *is_up;
+        let has_device = device.is_none_or(|device| {
+            let named = |(name, _): &&(Vec<u8>, bool)| name == device.as_bytes();
+            self.devices.iter().find(named).is_some_and(is_up)
+        });
+        // All of 127.0.0.0/8 is there with 127.0.0.1.
+        let is_here = |one: IpAddr| {
+            one == address
+                || one == Ipv4Addr::LOCALHOST && address.is_ipv4() && address.is_loopback()
+        };
+        has_device
+            && self.addresses.iter().any(|(one, is_up)| *is_up && is_here(*one))
+            // One that is still being checked for duplicates is listed, but of no use.
+            && UdpSocket::bind((address, 0)).is_ok()
+    }
+}
+
+/// Up, and with a carrier (RFC 2863 operational state).
+const RUNNING: libc::c_uint = (libc::IFF_UP | libc::IFF_RUNNING) as libc::c_uint;
+
+/// The name of the interface of an entry.
+fn name(entry: &libc::ifaddrs) -> Option<Vec<u8>> {
+    if entry.ifa_name.is_null() {
+        return None;
+    }
+    // SAFETY: not null, so libc wrote a string that ends with a zero there, which lives as long as
+    // the entry.
+    let name = unsafe { CStr::from_ptr(entry.ifa_name) };
+    Some(name.to_bytes().to_vec())
 }
 
 /// The list of libc, given back when dropped.
@@ -33,15 +96,18 @@ impl InterfaceList {
     }
 
     fn addresses(&self) -> impl Iterator<Item = IpAddr> {
+        self.entries().filter_map(address)
+    }
+
+    fn entries(&self) -> impl Iterator<Item = &libc::ifaddrs> {
         let mut next = self.first;
         std::iter::from_fn(move || {
             // SAFETY: `next` is null or an entry of the list, which lives and is not written as
             // long as `self` is borrowed.
             let entry = unsafe { next.as_ref() }?;
             next = entry.ifa_next;
-            Some(address(entry))
+            Some(entry)
         })
-        .flatten()
     }
 }
 
@@ -73,9 +139,18 @@ fn address(entry: &libc::ifaddrs) -> Option<IpAddr> {
 
 #[cfg(test)]
 mod tests {
-    use std::net::UdpSocket;
-
     use super::*;
+
+    #[test]
+    fn an_address_can_be_used_where_it_is_and_its_interface_is_up() {
+        let host = HostAddresses::read().unwrap();
+        let local = |text: &str| text.parse::<IpAddr>().unwrap();
+        assert!(host.is_usable(local("127.0.0.1"), None));
+        assert!(host.is_usable(local("127.0.0.2"), Some("lo")));
+        assert!(!host.is_usable(local("127.0.0.1"), Some("no-such")));
+        assert!(!host.is_usable(local("192.0.2.77"), None));
+        assert!(!HostAddresses::default().is_usable(local("127.0.0.1"), None));
+    }
 
     #[test]
     fn the_loopback_address_is_there_and_every_address_can_be_bound_unless_it_needs_a_scope() {

@@ -22,6 +22,7 @@ mod metrics;
 mod monitor;
 mod overload;
 mod presence;
+mod realms;
 mod refusal_log;
 mod reload;
 mod service;

@@ -49,7 +49,14 @@ impl Ports for PaperPorts {
 pub(crate) fn realm(name: &str, ports: std::ops::RangeInclusive<u16>) -> RealmConfig {
     let bind = |address: &str| RealmAddress { bind: address.parse().unwrap(), advertise: None };
     let addresses = vec![bind("127.0.0.1"), bind("::1")];
-    RealmConfig { name: name.to_owned(), addresses, ports, dscp: None }
+    RealmConfig {
+        name: name.to_owned(),
+        addresses,
+        ports,
+        dscp: None,
+        max_streams: None,
+        is_default: false,
+    }
 }
 
 impl World {

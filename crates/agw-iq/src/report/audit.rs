@@ -340,6 +340,10 @@ fn realm_info(realm: RealmView) -> pb::RealmInfo {
         ports_used,
         ports_resting,
         max_ports,
+        available,
+        unavailable,
+        is_default,
+        max_streams,
     } = realm;
     pb::RealmInfo {
         name,
@@ -349,6 +353,10 @@ fn realm_info(realm: RealmView) -> pb::RealmInfo {
         ports_used: count(ports_used),
         ports_resting: count(ports_resting),
         max_ports: count(max_ports),
+        available,
+        unavailable_addresses: unavailable.iter().map(ToString::to_string).collect(),
+        is_default,
+        max_streams: max_streams.map(count),
     }
 }
 

@@ -77,6 +77,8 @@ fn kind(kind: &EventKind) -> pb::event::Kind {
                 left: *left,
             })
         }
+        EventKind::RealmUp { realm } => Kind::RealmUp(pb::RealmUp { realm: realm.clone() }),
+        EventKind::RealmDown { realm } => Kind::RealmDown(pb::RealmDown { realm: realm.clone() }),
         EventKind::TerminationHeartbeat => Kind::TerminationHeartbeat(pb::TerminationHeartbeat {}),
         EventKind::ReleasedByGateway { cause } => {
             Kind::ReleasedByGateway(pb::ReleasedByGateway { cause: release_cause(*cause) })

@@ -121,6 +121,10 @@ impl Backend for Fake {
             ports_used: 4,
             ports_resting: 2,
             max_ports: 20_000,
+            available: false,
+            unavailable: vec!["2001:db8::1".parse().unwrap()],
+            is_default: true,
+            max_streams: Some(9),
         };
         Ok(Capabilities {
             suites: Suite::ALL.to_vec(),

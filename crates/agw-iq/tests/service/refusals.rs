@@ -384,6 +384,7 @@ async fn refusals_say_by_their_code_who_must_act() {
         (Code::ResourceExhausted, 510, CommandError::Exhausted { what, realm: Some(realm()) }),
         (Code::Unavailable, 503, CommandError::Draining),
         (Code::Unavailable, 503, CommandError::Locked),
+        (Code::Unavailable, 510, CommandError::RealmUnavailable(realm())),
         (Code::Internal, 500, CommandError::PortRefused { realm: realm(), cause: "e".into() }),
     ];
     for (code, h248_code, error) in cases {

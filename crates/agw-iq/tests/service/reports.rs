@@ -314,6 +314,10 @@ async fn capabilities_are_told_in_full() {
         ports_used: 4,
         ports_resting: 2,
         max_ports: 20_000,
+        available: false,
+        unavailable_addresses: vec!["2001:db8::1".to_owned()],
+        is_default: true,
+        max_streams: Some(9),
     };
     assert_eq!(capabilities.realms, [realm]);
 }

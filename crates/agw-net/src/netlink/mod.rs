@@ -7,6 +7,7 @@
 //! Start at [`NextHops::resolve`]. `table` is what is known, without a system call; `messages`
 //! takes netlink apart; `watch` is the thread.
 
+mod changes;
 mod messages;
 mod socket;
 mod table;
@@ -26,6 +27,7 @@ use std::{
 };
 
 use crate::{Waker, frame::LinkHeader};
+pub use changes::AddressChanges;
 use table::{Pair, Table};
 use watch::Watch;
 
@@ -102,6 +104,11 @@ impl NextHops {
     /// The interface below a VLAN device; `None` for any other interface.
     pub(crate) fn lower(&self, interface: u32) -> Option<u32> {
         self.shared.read().parent(interface)
+    }
+
+    /// The VLAN identifier of a VLAN device; `None` for any other interface.
+    pub(crate) fn tag(&self, interface: u32) -> Option<u16> {
+        self.shared.read().tag(interface)
     }
 
     /// What is known about the way from `source`, an address of this host, to `destination`.

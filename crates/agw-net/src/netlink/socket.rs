@@ -101,13 +101,22 @@ pub(super) enum Heard {
 
 impl Listener {
     pub(super) fn new() -> io::Result<Self> {
+        Self::of(&GROUPS)
+    }
+
+    /// Listens to links and addresses only.
+    pub(super) fn of_addresses() -> io::Result<Self> {
+        Self::of(&[1, 5, 9])
+    }
+
+    fn of(groups: &[u32]) -> io::Result<Self> {
         let mut socket = Socket::new(NETLINK_ROUTE)?;
         // As much as net.core.rmem_max allows.
         socket.set_rx_buf_sz(i32::try_from(LISTENER_OCTETS).unwrap_or(i32::MAX))?;
         socket.bind_auto()?;
         socket.set_non_blocking(true)?;
-        for group in GROUPS {
-            socket.add_membership(group)?;
+        for group in groups {
+            socket.add_membership(*group)?;
         }
         Ok(Self { socket })
     }

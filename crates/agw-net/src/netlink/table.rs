@@ -158,6 +158,14 @@ impl Table {
         }
     }
 
+    /// The tag of a VLAN device.
+    pub(super) fn tag(&self, interface: u32) -> Option<u16> {
+        match self.links.get(&interface)?.medium {
+            Medium::Tagged { vlan, .. } => Some(vlan),
+            Medium::Ethernet | Medium::Loopback | Medium::Other => None,
+        }
+    }
+
     /// One tag is what a frame of ours has room for.
     fn carries_tags(&self, interface: u32) -> bool {
         let parent = self.links.get(&interface);

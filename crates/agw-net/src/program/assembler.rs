@@ -13,6 +13,7 @@ pub(super) enum Register {
     R6,
     R7,
     R8,
+    R9,
 }
 
 /// How much a load takes from memory, in its own byte order.

@@ -1,8 +1,8 @@
 /* What filter.rs assembles, in C: for the reader, and for a test that compiles it with
  * `clang -target bpf`, loads it and compares the two programs frame by frame.
  *
- * ADDRESS_V4 (a number), ADDRESS_V6 (16 octets), PORT_LOW, PORT_HIGH: one realm, from the command
- * line. The constant in `map` is replaced by the address of the XSKMAP at load time.
+ * ADDRESS_V4 (a number), ADDRESS_V6 (16 octets), PORT_LOW, PORT_HIGH, VLAN (0 for none): one realm,
+ * from the command line. The constant in `map` is replaced by the address of the XSKMAP at load time.
  */
 
 typedef unsigned char u8;
@@ -46,19 +46,23 @@ __attribute__((section("xdp"))) int filter(struct xdp_md *context)
 	const u8 *end = (const u8 *)(u64)context->data_end;
 	const u8 *ip, *udp;
 	u32 behind;
-	u16 ethertype;
+	u16 ethertype, vlan = 0;
 	void *map;
 
 	if (frame + 14 > end)
 		return XDP_PASS;
 	ethertype = be16(frame + 12);
 	ip = frame + 14;
-	if (ethertype == 0x8100 || ethertype == 0x88A8) {
+	if (ethertype == 0x8100) {
 		if (frame + 18 > end)
 			return XDP_PASS;
 		ethertype = be16(frame + 16);
+		vlan = be16(frame + 14) & 0x0FFF;
 		ip = frame + 18;
 	}
+	/* Another realm's, or nobody's. */
+	if (vlan != 0 && vlan != VLAN)
+		return XDP_PASS;
 	if (ethertype == 0x0800) {
 		udp = ip + 20;
 		if (udp + 8 > end)

@@ -22,16 +22,23 @@ const ADDRESS_V4: [u8; 4] = [192, 0, 2, 1];
 const ADDRESS_V6: [u8; 16] = [0x20, 1, 0x0D, 0xB8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
 const PORTS: RangeInclusive<u16> = 40_000..=40_999;
 
-fn realms() -> [RealmFilter; 2] {
+/// The tag of the realms.
+const VLAN: u16 = 7;
+
+fn realms(vlan: Option<u16>) -> [RealmFilter; 2] {
     [
-        RealmFilter { address: ADDRESS_V4.into(), ports: PORTS },
-        RealmFilter { address: ADDRESS_V6.into(), ports: PORTS },
+        RealmFilter { address: ADDRESS_V4.into(), ports: PORTS, vlan },
+        RealmFilter { address: ADDRESS_V6.into(), ports: PORTS, vlan },
     ]
 }
 
 /// A program with a socket in its first queue; `None` was told as a skip.
 fn loaded() -> Option<(Program, OwnedFd)> {
-    match Program::load(&realms(), 1) {
+    loaded_with(Some(VLAN))
+}
+
+fn loaded_with(vlan: Option<u16>) -> Option<(Program, OwnedFd)> {
+    match Program::load(&realms(vlan), 1) {
         Ok(program) => {
             let socket = xdp_socket();
             program.register(0, socket.as_fd()).unwrap();
@@ -120,7 +127,7 @@ fn tcp() -> Vec<u8> {
 fn media_goes_to_the_socket_untagged_and_tagged_over_both_families() {
     let Some((program, _socket)) = loaded() else { return };
     for v6 in [false, true] {
-        for vlan in [None, Some(0), Some(100)] {
+        for vlan in [None, Some(0), Some(VLAN)] {
             for port in [40_000, 40_500, 40_999] {
                 let mut frame = datagram(v6, vlan, port);
                 assert_eq!(answer(program.code.as_fd(), &frame), XDP_REDIRECT, "{v6} {vlan:?}");
@@ -129,8 +136,31 @@ fn media_goes_to_the_socket_untagged_and_tagged_over_both_families() {
             }
         }
     }
-    let provider = changed(datagram(false, Some(5), 40_000), &[(12, 0x88), (13, 0xA8)]);
-    assert_eq!(answer(program.code.as_fd(), &provider), XDP_REDIRECT);
+    // The priority in the tag is not a part of its number.
+    let urgent = changed(datagram(false, Some(VLAN), 40_000), &[(14, 0xE0)]);
+    assert_eq!(answer(program.code.as_fd(), &urgent), XDP_REDIRECT);
+}
+
+#[test]
+fn a_frame_with_another_tag_than_the_realms_goes_to_the_kernel() {
+    let Some((of_vlan, _one)) = loaded() else { return };
+    let Some((without, _other)) = loaded_with(None) else { return };
+    for v6 in [false, true] {
+        for vlan in [1, 6, 8, 100, VLAN + 256, 4_094] {
+            let frame = datagram(v6, Some(vlan), 40_000);
+            assert_eq!(answer(of_vlan.code.as_fd(), &frame), XDP_PASS, "{v6} {vlan}");
+            assert_eq!(answer(without.code.as_fd(), &frame), XDP_PASS, "{v6} {vlan}");
+        }
+        let tagged = datagram(v6, Some(VLAN), 40_000);
+        assert_eq!(answer(without.code.as_fd(), &tagged), XDP_PASS);
+        for vlan in [None, Some(0)] {
+            let frame = datagram(v6, vlan, 40_000);
+            assert_eq!(answer(without.code.as_fd(), &frame), XDP_REDIRECT);
+        }
+        // A provider's tag (IEEE 802.1ad) is none of ours, whatever its number.
+        let provider = changed(tagged, &[(12, 0x88), (13, 0xA8)]);
+        assert_eq!(answer(of_vlan.code.as_fd(), &provider), XDP_PASS);
+    }
 }
 
 #[test]
@@ -140,14 +170,14 @@ fn everything_else_goes_to_the_kernel() {
     let v6 = |changes: &[(usize, u8)]| changed(datagram(true, None, 40_000), changes);
     let table = [
         ("port below", datagram(false, None, 39_999)),
-        ("port above", datagram(false, Some(4), 41_000)),
+        ("port above", datagram(false, Some(VLAN), 41_000)),
         ("port below, IPv6", datagram(true, None, 39_999)),
         ("port above, IPv6", datagram(true, None, 41_000)),
         ("another address", v4(&[(33, 2)])),
         ("another address, IPv6", v6(&[(53, 2)])),
         ("another first word, IPv6", v6(&[(38, 0x21)])),
         ("ARP", v4(&[(12, 0x08), (13, 0x06)])),
-        ("two tags", changed(datagram(false, Some(5), 40_000), &[(16, 0x81), (17, 0)])),
+        ("two tags", changed(datagram(false, Some(VLAN), 40_000), &[(16, 0x81), (17, 0)])),
         ("TCP", tcp()),
         ("IPv4 options", v4(&[(14, 0x46)])),
         ("version 6 in an IPv4 frame", v4(&[(14, 0x65)])),
@@ -174,7 +204,7 @@ fn everything_else_goes_to_the_kernel() {
 #[test]
 fn a_datagram_cut_anywhere_goes_to_the_kernel() {
     let Some((program, _socket)) = loaded() else { return };
-    for (v6, vlan) in [(false, None), (true, None), (false, Some(9)), (true, Some(9))] {
+    for (v6, vlan) in [(false, None), (true, None), (false, Some(VLAN)), (true, Some(VLAN))] {
         let frame = datagram(v6, vlan, 40_000);
         for len in 14..frame.len() {
             let cut = &frame[..len];
@@ -197,9 +227,9 @@ fn without_a_socket_in_the_queue_media_goes_to_the_kernel() {
 #[test]
 fn many_realms_fit_and_too_many_or_no_queues_are_refused() {
     let Some((_program, _socket)) = loaded() else { return };
-    let many: Vec<_> = realms().into_iter().cycle().take(filter::MOST_REALMS).collect();
+    let many: Vec<_> = realms(None).into_iter().cycle().take(filter::MOST_REALMS).collect();
     Program::load(&many, 64).unwrap();
-    let more: Vec<_> = realms().into_iter().cycle().take(filter::MOST_REALMS + 1).collect();
+    let more: Vec<_> = realms(None).into_iter().cycle().take(filter::MOST_REALMS + 1).collect();
     for refused in [Program::load(&more, 1), Program::load(&many, 0)] {
         assert_eq!(refused.unwrap_err().kind(), io::ErrorKind::InvalidInput);
     }
@@ -228,7 +258,7 @@ fn the_program_answers_as_the_one_in_c_does() {
     let mut runner = TestRunner::new(ProptestConfig::with_cases(4_000));
     let verdict = runner.run(&(frames, 39_998_u16..41_002, 0_usize..60), |(frame, port, cut)| {
         let ([v6, tagged], changes) = frame;
-        let mut frame = datagram(v6, tagged.then_some(7), port);
+        let mut frame = datagram(v6, tagged.then_some(VLAN), port);
         for (at, value) in changes {
             let at = at % frame.len();
             frame[at] = value;
@@ -261,6 +291,7 @@ fn compiled() -> Option<Vec<Instruction>> {
         .arg(&object)
         .args([format!("-DADDRESS_V4={v4}u"), format!("-DADDRESS_V6={octets}")])
         .args([format!("-DPORT_LOW={}", PORTS.start()), format!("-DPORT_HIGH={}", PORTS.end())])
+        .arg(format!("-DVLAN={VLAN}"))
         .output()
         .unwrap();
     assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
@@ -336,7 +367,7 @@ fn an_attached_program_takes_media_from_the_kernel_until_it_is_dropped() {
         (AttachMode::Native, AttachedMode::Native),
         (AttachMode::Auto, AttachedMode::Native),
     ] {
-        let program = near.run(|| Program::load(&realms(), 2).unwrap());
+        let program = near.run(|| Program::load(&realms(None), 2).unwrap());
         let socket = near.run(xdp_socket);
         let attached = near.run(|| program.attach(interface, mode).unwrap());
         assert_eq!(attached.mode(), got);
@@ -360,7 +391,7 @@ fn an_attached_program_takes_media_from_the_kernel_until_it_is_dropped() {
 fn a_driver_without_xdp_gets_the_generic_mode_or_says_so() {
     let Some(namespace) = Namespace::new() else { return };
     let lo = namespace.index("lo");
-    let program = Program::load(&realms(), 1).unwrap();
+    let program = Program::load(&realms(None), 1).unwrap();
 
     let native = namespace.run(|| program.attach(lo, AttachMode::Native).unwrap_err());
     assert!(native.to_string().contains("generic mode works"), "{native}");

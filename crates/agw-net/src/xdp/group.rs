@@ -136,7 +136,8 @@ pub(super) fn devices(
     for realm in &options.realms {
         let named = sys::interface_index(&realm.device)?;
         let index = next_hops.lower(named).unwrap_or(named);
-        let filter = RealmFilter { address: realm.address, ports: realm.ports.clone() };
+        let (ports, vlan) = (realm.ports.clone(), next_hops.tag(named));
+        let filter = RealmFilter { address: realm.address, ports, vlan };
         if let Some(known) = devices.iter_mut().find(|known| known.index == index) {
             known.filters.push(filter);
             continue;

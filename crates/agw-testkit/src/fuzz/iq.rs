@@ -7,9 +7,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use agw_context::{
-    AdoptContexts, Capabilities, Circumstances, Command, Confirmation, ContextId, ContextName, ContextView,
-    Controller, Event, Gateway, LocalPort, Policy, PortError, Ports, RealmAddress, RealmConfig,
-    Refused, Release,
+    AdoptContexts, Capabilities, Circumstances, Command, Confirmation, ContextId, ContextName,
+    ContextView, Controller, Event, Gateway, LocalPort, Policy, PortError, Ports, RealmAddress,
+    RealmConfig, Refused, Release,
 };
 use agw_iq::backend::{
     AuditPage, AuditQuery, Completed, Condition, EventsError, GatewayStatus, ServiceChange,
@@ -123,6 +123,8 @@ impl Paper {
             ],
             ports,
             dscp: None,
+            max_streams: None,
+            is_default: false,
         };
         // Small pools, so that a request can exhaust them.
         let realms = vec![realm("access", 1, 40_000..=40_063), realm("core", 2, 41_000..=41_063)];

@@ -45,6 +45,10 @@ struct RealmView {
     ports_used: u64,
     ports_resting: u64,
     max_ports: u64,
+    available: bool,
+    unavailable_addresses: Vec<String>,
+    is_default: bool,
+    max_streams: Option<u64>,
 }
 
 impl From<pb::Capabilities> for CapabilitiesView {
@@ -59,6 +63,10 @@ impl From<pb::Capabilities> for CapabilitiesView {
                 ports_used,
                 ports_resting,
                 max_ports,
+                available,
+                unavailable_addresses,
+                is_default,
+                max_streams,
             } = realm;
             RealmView {
                 name,
@@ -68,6 +76,10 @@ impl From<pb::Capabilities> for CapabilitiesView {
                 ports_used,
                 ports_resting,
                 max_ports,
+                available,
+                unavailable_addresses,
+                is_default,
+                max_streams,
             }
         };
         Self {
@@ -129,10 +141,12 @@ impl CapabilitiesView {
             ("unencrypted", unencrypted.to_owned()),
             ("orphans", self.supervision.orphans()),
         ]);
-        let mut realms = table(&["realm", "addresses", "ports", "used", "resting", "at most"], 2);
+        let headings = ["realm", "state", "addresses", "ports", "used", "resting", "at most"];
+        let mut realms = table(&headings, 3);
         for realm in &self.realms {
             realms.add_row([
-                realm.name.clone(),
+                realm.heading(),
+                realm.state(),
                 realm.addresses.join("\n"),
                 format!("{}-{}", realm.lowest_port, realm.highest_port),
                 realm.ports_used.to_string(),
@@ -152,5 +166,19 @@ impl SupervisionView {
             "{controller_lost_ms} ms after the last connection; released when silent for \
              {orphan_silence_ms} ms, or after {orphan_limit_ms} ms"
         )
+    }
+}
+
+impl RealmView {
+    fn heading(&self) -> String {
+        if self.is_default { format!("{} (default)", self.name) } else { self.name.clone() }
+    }
+
+    fn state(&self) -> String {
+        match (self.available, self.unavailable_addresses.as_slice()) {
+            (true, []) => "up".to_owned(),
+            (true, down) => format!("up without {}", down.join(", ")),
+            (false, _) => "DOWN".to_owned(),
+        }
     }
 }

@@ -35,6 +35,7 @@ pub(crate) struct EventView {
     from_controller: Option<String>,
     #[serde(flatten)]
     gateway: GatewayDetails,
+    realm: Option<String>,
 }
 
 /// What an event says beyond its kind.
@@ -55,6 +56,7 @@ struct Details {
     controller: Option<String>,
     from_controller: Option<String>,
     gateway: GatewayDetails,
+    realm: Option<String>,
 }
 
 impl From<pb::Event> for EventView {
@@ -86,6 +88,7 @@ impl From<pb::Event> for EventView {
             controller: details.controller,
             from_controller: details.from_controller,
             gateway: details.gateway,
+            realm: details.realm,
         }
     }
 }
@@ -124,6 +127,8 @@ fn describe(kind: Option<&Kind>) -> (&'static str, Details) {
         }
         Some(Kind::Replays(replays)) => ("replays", packets(replays.packets)),
         Some(Kind::GroupRekeyWanted(wanted)) => ("group_rekey_wanted", churned(wanted)),
+        Some(Kind::RealmUp(at)) => ("realm_up", of_realm(&at.realm)),
+        Some(Kind::RealmDown(at)) => ("realm_down", of_realm(&at.realm)),
         Some(Kind::TerminationHeartbeat(_)) => ("termination_heartbeat", Details::default()),
         Some(Kind::ReleasedByGateway(released)) => {
             let cause = word(released.cause().as_str_name(), "RELEASE_CAUSE_");
@@ -171,6 +176,10 @@ fn churned(wanted: &pb::GroupRekeyWanted) -> Details {
     }
 }
 
+fn of_realm(realm: &str) -> Details {
+    Details { realm: Some(realm.to_owned()), ..Details::default() }
+}
+
 impl EventView {
     /// As a line of text.
     pub(crate) fn line(&self) -> String {
@@ -195,6 +204,7 @@ impl EventView {
             &self.cause,
             &self.from_controller,
             &self.controller,
+            &self.realm,
         ];
         for word in words.into_iter().flatten() {
             line.push(' ');

@@ -135,6 +135,8 @@ impl Stand {
             }],
             ports,
             dscp: None,
+            max_streams: None,
+            is_default: false,
         };
         let realms = vec![realm("access", 20_000..=20_099), realm("core", 21_000..=21_099)];
         let policy = Policy { max_contexts: 2, event_capacity: 4, ..Policy::default() };

@@ -71,7 +71,7 @@ impl Config {
         rules.within("drain.timeout_s", self.drain.timeout_s, 0..=86_400);
         rules.must(!self.realm.is_empty(), "realm", "there must be at least one");
         for (position, realm) in self.realm.iter().enumerate() {
-            check_realm(position, realm, host, &mut rules);
+            check_realm(position, realm, &mut rules);
             if realm.backend == RealmBackend::Xdp {
                 check_xdp_realm(position, realm, host, &mut rules);
             }
@@ -202,6 +202,11 @@ impl Config {
                     &format!("realm[{position}].name"),
                     format!("{:?} is the name of an earlier realm", realm.name),
                 );
+                rules.must(
+                    !(realm.default && earlier.default),
+                    &format!("realm[{position}].default"),
+                    format!("realm {:?} is the default realm already", earlier.name),
+                );
                 let shares = realm.addresses.iter().find(|a| earlier.addresses.contains(a));
                 if let Some(address) = shares.filter(|_| realm.ports.overlaps(earlier.ports)) {
                     rules.broken(
@@ -214,7 +219,7 @@ impl Config {
     }
 }
 
-fn check_realm(position: usize, realm: &Realm, host: &Host, rules: &mut Rules) {
+fn check_realm(position: usize, realm: &Realm, rules: &mut Rules) {
     let key = |field: &str| format!("realm[{position}].{field}");
     let is_name = (1..=64).contains(&realm.name.len())
         && realm.name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
@@ -222,13 +227,6 @@ fn check_realm(position: usize, realm: &Realm, host: &Host, rules: &mut Rules) {
     rules.must(!realm.addresses.is_empty(), &key("addresses"), "must name at least one address");
     one_of_each_family(&realm.addresses, &key("addresses"), rules);
     one_of_each_family(&realm.advertise, &key("advertise"), rules);
-    for &address in &realm.addresses {
-        rules.must(
-            host.has(address),
-            &key("addresses"),
-            format!("{address} is not an address of this host"),
-        );
-    }
     for &address in &realm.advertise {
         rules.must(
             realm.addresses.iter().any(|&bound| Family::of(bound) == Family::of(address)),
@@ -242,6 +240,7 @@ fn check_realm(position: usize, realm: &Realm, host: &Host, rules: &mut Rules) {
         "must hold an even port and the odd one after it",
     );
     rules.within(&key("dscp"), u64::from(realm.dscp.unwrap_or_default()), 0..=63);
+    rules.must(realm.max_streams != Some(0), &key("max_streams"), "must not be 0");
     rules.within(&key("hop_limit"), u64::from(realm.hop_limit.unwrap_or(1)), 1..=255);
     if let Some(octets) = realm.receive_buffer_octets {
         rules.within(&key("receive_buffer_octets"), octets as u64, 4_096..=1 << 30);

@@ -89,6 +89,8 @@ impl Realm {
             addresses: addresses.collect(),
             ports: self.ports.all(),
             dscp: self.dscp,
+            max_streams: self.max_streams,
+            is_default: self.default,
         }
     }
 

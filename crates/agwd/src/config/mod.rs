@@ -56,7 +56,7 @@ pub struct Config {
     pub log: Log,
     /// How the daemon ends.
     pub drain: Drain,
-    /// The IP realms; the first one is the default realm of controllers.
+    /// The IP realms; the first one is the default realm of controllers unless another says so.
     pub realm: Vec<Realm>,
 }
 
@@ -264,6 +264,12 @@ pub struct Realm {
     pub advertise: Vec<IpAddr>,
     /// The media ports.
     pub ports: PortRange,
+    /// Whether it is the realm of controllers that name none; if no realm is, the first one is.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub default: bool,
+    /// The most streams at a time; `None` is as many as there are ports.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_streams: Option<usize>,
     /// The DSCP of what leaves, 0 to 63; `None` leaves the system's default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dscp: Option<u8>,
@@ -288,6 +294,11 @@ pub struct Realm {
     pub max_ports: Option<usize>,
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+const fn is_false(value: &bool) -> bool {
+    !*value
+}
+
 impl Default for Config {
     fn default() -> Self {
         let loopback = vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
@@ -296,6 +307,8 @@ impl Default for Config {
             addresses: loopback.clone(),
             advertise: Vec::new(),
             ports: PortRange { low, high },
+            default: false,
+            max_streams: None,
             dscp: None,
             hop_limit: None,
             oversize: Oversize::Fragment,

@@ -19,6 +19,7 @@ use super::load::LoadLimits;
 use super::request::{EventPage, Legs, Looking, Notice, Request, Underway, Which};
 use super::service::{Change, Ending, Told};
 use crate::overload::Measured;
+use crate::realms::Availability;
 use crate::worker::Totals;
 
 /// Asks control; clones ask the same one.
@@ -75,6 +76,11 @@ impl ControlClient {
             in_line?;
             decided.await.map_err(|_closed| Stopped)
         }
+    }
+
+    /// Tells which addresses of the realms can be used; to be called from a thread that may wait.
+    pub(crate) fn tell_availability(&self, up: Availability) -> Result<(), Stopped> {
+        self.requests.blocking_send(Request::Availability { up }).map_err(|_closed| Stopped)
     }
 
     /// Tells contexts that the controller may see.

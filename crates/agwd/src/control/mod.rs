@@ -251,6 +251,10 @@ impl Control {
             Request::Names { controller, after, limit, answer } => {
                 let _ = answer.send(self.gateway.names(&controller, after, limit));
             }
+            Request::Availability { up } => {
+                self.gateway.handle_availability(&up, SystemTime::now());
+                self.owners.note(&self.gateway, None);
+            }
             Request::Notice(notice) => self.take_notice(notice),
         }
         None

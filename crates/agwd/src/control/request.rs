@@ -12,6 +12,7 @@ use super::load::LoadLimits;
 use super::service::{Change, Ending, Told};
 use super::supervision::Looked;
 use crate::overload::Measured;
+use crate::realms::Availability;
 use crate::worker::{Applied, Seen, Totals};
 
 /// A request with the place for its answer.
@@ -60,6 +61,8 @@ pub(crate) enum Request {
         limit: usize,
         answer: oneshot::Sender<Vec<ContextName>>,
     },
+    /// Which addresses of the realms can be used has changed.
+    Availability { up: Availability },
     /// What is not about calls.
     Notice(Notice),
 }

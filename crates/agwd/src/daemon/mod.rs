@@ -36,6 +36,7 @@ use crate::metrics::Metrics;
 use crate::monitor::watch_vitals;
 use crate::overload::Meter;
 use crate::presence::Presence;
+use crate::realms;
 use crate::subscriptions::Subscriptions;
 use crate::tls::TlsError;
 use crate::worker::{self, StartOptions, WorkerHandle};
@@ -251,7 +252,10 @@ fn start_media(
     let epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
     let epoch = u64::try_from(epoch).unwrap_or(u64::MAX);
     let first = random.random_range(1..=u32::MAX - 2);
-    let gateway = Gateway::new(policy, realms, secret, epoch, first)?;
+    let mut gateway = Gateway::new(policy, realms, secret, epoch, first)?;
+    let availability = realms::availability(&config.realm);
+    realms::warn_of_missing(&config.realm, &availability);
+    gateway.handle_availability(&availability, SystemTime::now());
     let budget = descriptor_budget(config, &carried)?;
     let rest = Duration::from_millis(config.policy.port_rest_ms);
     let ports = MediaPorts::new(carried, budget, rest, Instant::now());
@@ -275,6 +279,8 @@ fn start_media(
     let presence = Presence::default();
     let around = Surroundings { ports, workers, reports: received, presence: presence.clone() };
     let (control, client) = Control::new(gateway, around, events, limits);
+    realms::watch(config.realm.clone(), availability, client.clone(), stop.clone())
+        .map_err(|source| StartError::System { what: "watching addresses", source })?;
     let (vitals, seen) = watch::channel(crate::monitor::Vitals::default());
     tokio::spawn(watch_vitals(heartbeats, client.clone(), vitals, meter));
     let task = tokio::spawn(control.run(stop));

@@ -85,6 +85,9 @@ impl Snapshot {
             family("agw_realm_ports", "Media ports of the realm.", |realm| {
                 (usize::from(realm.ports.1 - realm.ports.0) + 1) * realm.addresses.len()
             }),
+            family("agw_realm_available", "1 if the realm can be used.", |realm| {
+                realm.available.into()
+            }),
             family("agw_realm_ports_used", "Media ports in use.", |realm| realm.ports_used),
             family("agw_realm_ports_resting", "Media ports at rest after release.", |realm| {
                 realm.ports_resting

@@ -113,7 +113,7 @@ fn media_of_a_vlan_interface_is_taken_and_sent_with_its_tag_at_the_one_below() {
 }
 
 #[test]
-fn a_frame_with_a_tag_that_no_vlan_interface_of_the_kernel_took_off_is_media_too() {
+fn a_frame_with_a_tag_that_is_not_the_realms_is_not_media() {
     let Some(rig) = Rig::new(1) else { return };
     let mut worker = worker(&rig);
     let gateway = rig.gateway.run(|| command("ip", "link show dev a0"));
@@ -128,9 +128,15 @@ fn a_frame_with_a_tag_that_no_vlan_interface_of_the_kernel_took_off_is_media_too
     builder.write(&mut frame, b"tagged").unwrap();
 
     send_frame(&rig.phone, "a1", &frame);
+    // A priority tag, without a VLAN, is as good as none.
+    frame.splice(14..16, [0xE0, 0]);
+    let end = frame.len();
+    frame.splice(end - 6.., *b"urgent");
+    // The checksum does not matter: veth carries a part of one only.
+    send_frame(&rig.phone, "a1", &frame);
 
     let source = "10.1.0.2:5000".parse().unwrap();
-    assert_eq!(worker.receive(1), [(0, source, b"tagged".to_vec())]);
+    assert_eq!(worker.receive(1), [(0, source, b"urgent".to_vec())]);
 }
 
 /// Sends a frame as it is.
