@@ -75,6 +75,11 @@ fn octets_as_rtcp_are_accounted_for_or_refused() {
 }
 
 #[test]
+fn octets_as_rtcp_change_only_as_they_are_asked_to() {
+    replay("rtcp_edit");
+}
+
+#[test]
 fn every_engine_makes_the_same_of_a_batch() {
     replay("simd_against_portable");
 }
@@ -117,6 +122,7 @@ fn every_body_is_replayed() {
     let replayed = [
         ("iq_request", fuzz::iq_request as fn(&[u8])),
         ("relay_batch", fuzz::relay_batch),
+        ("rtcp_edit", fuzz::rtcp_edit),
         ("rtcp_parse", fuzz::rtcp_parse),
         ("rtp_parse", fuzz::rtp_parse),
         ("sdes_parse", fuzz::sdes_parse),

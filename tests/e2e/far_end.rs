@@ -74,6 +74,18 @@ impl FarEnd {
         self.open(&octets)
     }
 
+    /// Sends one RTCP packet.
+    pub(crate) fn send_control(&mut self, packet: &[u8]) {
+        let sealed = self.seals.protect_rtcp(packet, 0).expect("a sealed packet");
+        self.endpoint.send_control_octets(&sealed);
+    }
+
+    /// Receives one RTCP packet.
+    pub(crate) fn receive_control(&mut self) -> Vec<u8> {
+        let octets = self.endpoint.receive_control_octets();
+        self.opens.unprotect_rtcp(&octets).expect("an authentic packet")
+    }
+
     /// The rollover counter of a source that it hears.
     pub(crate) fn roc(&self, ssrc: u32) -> u32 {
         self.opens.roc(Ssrc(ssrc)).expect("a source")

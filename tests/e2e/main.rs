@@ -50,6 +50,8 @@ mod release;
 #[cfg(test)]
 mod reuse;
 #[cfg(test)]
+mod rewriting;
+#[cfg(test)]
 mod rtcp;
 #[cfg(test)]
 mod secrecy;

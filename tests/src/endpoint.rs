@@ -267,8 +267,17 @@ impl Endpoint {
     /// When the kernel refuses.
     pub fn send_control(&mut self, packet: &[u8]) {
         let sealed = self.seal_control(packet);
+        self.send_control_octets(&sealed);
+    }
+
+    /// Sends octets as they are to the RTCP port.
+    ///
+    /// # Panics
+    ///
+    /// When the kernel refuses.
+    pub fn send_control_octets(&self, octets: &[u8]) {
         let to = self.to_rtcp.expect("the gateway's RTCP address");
-        self.control_socket().send_to(&sealed, to).expect("a datagram sent");
+        self.control_socket().send_to(octets, to).expect("a datagram sent");
     }
 
     /// The next RTP packet, opened on a secured leg.

@@ -12,6 +12,7 @@ use crate::extras::StreamExtrasChange;
 use crate::id::{ContextId, TerminationId};
 use crate::model::{Stream, Termination};
 use crate::reply::{ReleaseReply, ReleasedStream, Reply, TerminationReply};
+use crate::rewrite::Rewritten;
 use crate::transaction::Transaction;
 
 impl Transaction<'_, '_> {
@@ -73,10 +74,7 @@ impl Transaction<'_, '_> {
         self.change_ingress(context, stream, ingress, moved, field)?;
         self.change_egress(context, stream, egress, field)?;
         if extras != StreamExtrasChange::default() {
-            let before = stream.extras.as_deref().cloned().unwrap_or_default();
-            let after = before.changed(extras);
-            after.check(field, family, stream.transport)?;
-            stream.extras = after.kept(&self.gateway.policy);
+            self.change_extras((context, family), stream, extras, field)?;
         }
         stream.remote = remote.or(stream.remote);
         stream.mode = mode.unwrap_or(stream.mode);
@@ -90,6 +88,23 @@ impl Transaction<'_, '_> {
         if source.is_some() || moved || relatch {
             stream.latch_until = self.latch_until(stream.source);
         }
+        Ok(())
+    }
+
+    fn change_extras(
+        &mut self,
+        (context, family): (ContextId, Family),
+        stream: &mut Stream,
+        change: StreamExtrasChange,
+        field: &str,
+    ) -> Result<(), CommandError> {
+        let before = stream.extras.as_deref().cloned().unwrap_or_default();
+        let ssrc = before.rewrite_sources.and_then(|rewrite| rewrite.ssrc);
+        let mut after = before.changed(change);
+        after.check(field, family, stream.transport)?;
+        let Stream { leg, transport, .. } = *stream;
+        self.settle_rewriting(Rewritten { context, leg, transport, ssrc }, &mut after, field)?;
+        stream.extras = after.kept(&self.gateway.policy);
         Ok(())
     }
 

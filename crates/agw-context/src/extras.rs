@@ -1,15 +1,16 @@
 //! What few streams ask for, kept apart so that all others pay for a pointer only.
 
 use agw_relay::{
-    CodePoint, EgressExtras, EgressId, Gate, IngressExtras, Marking, SourceFilter, TrafficLimit,
-    TrafficLimits, Transport,
+    CodePoint, EgressExtras, EgressId, Gate, IngressExtras, Marking, RewriteSpec, SourceFilter,
+    Ssrc, TrafficLimit, TrafficLimits, Transport,
 };
 
 use crate::checks::{self, invalid};
-use crate::command::{DscpRule, EcnRule, Family, StreamMode};
+use crate::command::{DscpRule, EcnRule, Family, Media, StreamMode};
 use crate::error::{CommandError, Reason};
 use crate::id::GroupId;
 use crate::policy::Policy;
+use crate::rewrite::RewriteSources;
 
 /// What few streams ask for; the default asks for nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -31,6 +32,8 @@ pub struct StreamExtras {
     pub bandwidth: Bandwidth,
     /// What follows from that: filled in by the gateway.
     pub limits: StreamLimits,
+    /// Whatever leaves looks like one gapless stream; once reserved, with its SSRC.
+    pub rewrite_sources: Option<RewriteSources>,
 }
 
 /// How much of a stream may pass (TS 23.334 §6.2.5).
@@ -90,6 +93,8 @@ pub struct StreamExtrasChange {
     pub ingress: Change<TrafficLimit>,
     /// What media may leave.
     pub egress: Change<TrafficLimit>,
+    /// Whether whatever leaves looks like one gapless stream.
+    pub rewrite_sources: Change<RewriteSources>,
 }
 
 /// What becomes of something that may be absent.
@@ -123,6 +128,7 @@ impl StreamExtras {
             rtcp_bps,
             ingress,
             egress,
+            rewrite_sources,
         } = change;
         source_filter.apply(&mut self.source_filter);
         self.dscp = dscp.unwrap_or(self.dscp);
@@ -133,6 +139,7 @@ impl StreamExtras {
         self.bandwidth.rtcp_bps = rtcp_bps.unwrap_or(self.bandwidth.rtcp_bps);
         ingress.apply(&mut self.bandwidth.ingress);
         egress.apply(&mut self.bandwidth.egress);
+        rewrite_sources.apply(&mut self.rewrite_sources);
         self
     }
 
@@ -152,6 +159,7 @@ impl StreamExtras {
             bandwidth,
             limits: _,
             group: _,
+            rewrite_sources: _,
         } = self;
         checks::dscp(*dscp, field)?;
         if let Some(filter) = source_filter {
@@ -184,8 +192,12 @@ impl StreamExtras {
     }
 
     /// What the sending half must know in a realm with this code point.
-    pub(crate) fn of_egress(&self, of_realm: u8) -> Option<Box<EgressExtras>> {
+    pub(crate) fn of_egress(&self, of_realm: u8, media: Media) -> Option<Box<EgressExtras>> {
+        let ssrc = self.rewrite_sources.and_then(|rewrite| rewrite.ssrc);
+        // A video frame ends with the marker bit, a talkspurt begins with it.
+        let marks = media == Media::Audio;
         let extras = EgressExtras {
+            rewrite: ssrc.map(|ssrc| RewriteSpec { ssrc: Ssrc(ssrc), marks }),
             marking: self.marking(of_realm),
             limits: self.limits.egress,
             ..EgressExtras::default()

@@ -31,6 +31,7 @@ mod ports;
 mod realm;
 mod reply;
 mod reserve;
+mod rewrite;
 mod service;
 mod setup;
 mod supervision;
@@ -62,6 +63,7 @@ pub use policy::Policy;
 pub use ports::{PortError, Ports};
 pub use realm::{RealmAddress, RealmConfig};
 pub use reply::{LocalStream, ReleaseReply, ReleasedStream, Reply, TerminationReply};
+pub use rewrite::RewriteSources;
 pub use service::{EndReason, OverloadLevel, ServiceCause, ServiceState};
 pub use setup::SetupError;
 pub use supervision::{

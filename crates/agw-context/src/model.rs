@@ -227,7 +227,7 @@ impl Stream {
                 (RtcpMode::Mux, _) => RtcpEgress::Mux,
                 (RtcpMode::Pair, None) | (RtcpMode::Off, _) => RtcpEgress::Off,
             },
-            extras: self.extras.as_ref().and_then(|extras| extras.of_egress(of_realm)),
+            extras: self.extras.as_ref().and_then(|extras| extras.of_egress(of_realm, self.media)),
         }
     }
 

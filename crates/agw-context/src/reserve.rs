@@ -14,6 +14,7 @@ use crate::keys::refuse_crypto;
 use crate::leg::Place;
 use crate::model::{Stream, Termination, TerminationExtras};
 use crate::reply::{Reply, TerminationReply};
+use crate::rewrite::{self, Rewritten};
 use crate::supervision::check_period;
 use crate::transaction::Transaction;
 
@@ -64,7 +65,7 @@ impl Transaction<'_, '_> {
                 return Err(invalid(field, "must differ from the others", Reason::StreamExists));
             }
         }
-        Ok(())
+        rewrite::check_alike(streams)
     }
 
     /// The realm by name, and its address of the asked, signalled or first family.
@@ -158,7 +159,7 @@ impl Transaction<'_, '_> {
             rtcp,
             mode,
             source,
-            extras,
+            mut extras,
             ingress,
             egress,
         } = spec;
@@ -183,6 +184,8 @@ impl Transaction<'_, '_> {
         });
         let leg = self.gateway.take_leg((place.context, place.termination, id), self.around.now);
         self.note_leg(leg);
+        let rewritten = Rewritten { context: place.context, leg, transport, ssrc: None };
+        self.settle_rewriting(rewritten, &mut extras, field)?;
         let ports = self.open_ports(place, rtcp)?;
         let mut stream = Stream {
             leg,

@@ -54,10 +54,12 @@ enum Way {
 }
 
 impl Stage {
-    /// Where the packet leaves, once that is known.
-    const fn egress(&self) -> Option<EgressId> {
+    /// Where the packet leaves and how long it is, once that is known.
+    const fn leaving(&self) -> Option<(EgressId, usize)> {
         match self {
-            Self::Sealing(egress, ..) | Self::Leaving(egress, ..) => Some(*egress),
+            Self::Sealing(egress, _, _, len) | Self::Leaving(egress, _, len) => {
+                Some((*egress, *len))
+            }
             Self::Dropped(_) | Self::Opening(_) | Self::Accepted(_) => None,
         }
     }
@@ -236,11 +238,11 @@ impl<E: Engine> Relay<E> {
     /// Finds the way out and reserves the index of what is to be sealed.
     fn route(
         &mut self,
-        datagrams: &[Datagram<'_>],
+        datagrams: &mut [Datagram<'_>],
         passages: &mut [Option<Passage>],
         now: Instant,
     ) {
-        for (place, datagram) in datagrams.iter().enumerate() {
+        for (place, datagram) in datagrams.iter_mut().enumerate() {
             self.prefetch_egress(place, |place| {
                 let passage = passages.get(place)?.as_ref()?;
                 matches!(passage.stage, Stage::Accepted(_)).then_some(passage.ingress)
@@ -251,11 +253,15 @@ impl<E: Engine> Relay<E> {
             let Stage::Accepted(len) = *stage else {
                 continue;
             };
-            let packet = datagram.slot.get(..len).unwrap_or_default();
+            let packet = datagram.slot.get_mut(..len).unwrap_or_default();
+            if *component == Component::Rtcp {
+                self.note_reports_received(*ingress, packet, now);
+            }
             *stage =
                 self.route_one(*ingress, *component, packet, now).unwrap_or_else(Stage::Dropped);
-            if *component == Component::Rtcp {
-                self.note_reports(*ingress, stage.egress(), packet, now);
+            if let (Component::Rtcp, Some((egress, len))) = (*component, stage.leaving()) {
+                let packet = packet.get(..len).unwrap_or_default();
+                self.note_reports_sent(egress, packet, now);
             }
         }
     }
@@ -264,7 +270,7 @@ impl<E: Engine> Relay<E> {
         &mut self,
         ingress: IngressId,
         component: Component,
-        packet: &[u8],
+        packet: &mut [u8],
         now: Instant,
     ) -> Result<Stage, DropReason> {
         let from = ingress;
@@ -276,7 +282,7 @@ impl<E: Engine> Relay<E> {
         if matches!(sealed_end_to_end, [true, false] | [false, true]) {
             return Err(DropReason::NoOutput);
         }
-        let (egress, way) = match egress.route(component) {
+        let (mut egress, way) = match egress.route(component) {
             Ok(route) => (egress, Way::Leg(route)),
             // A group has no address of its own.
             Err(_) if egress.group_spec().is_some() => {
@@ -289,6 +295,12 @@ impl<E: Engine> Relay<E> {
             egress_policed(id, egress, &mut self.reports, now);
             return Err(DropReason::EgressPoliced);
         }
+        let mut len = packet.len();
+        if egress.rewrites() || component == Component::Rtcp {
+            len = self.rewrite(from, id, component, packet, now)?;
+            egress = self.egresses.at_mut(id.0).ok_or(DropReason::NoOutput)?;
+        }
+        let packet = packet.get(..len).unwrap_or_default();
         let begun = egress.begin(component, packet);
         let is_reuse =
             |&reason: &_| matches!(reason, DropReason::IndexReused | DropReason::EgressTooOld);
@@ -299,10 +311,10 @@ impl<E: Engine> Relay<E> {
         Ok(match begun? {
             //= tests/spec/relay.md#transport
             //# SRTP MUST be turned into SRTP of another suite where both legs are secured.
-            Some(ticket) => Stage::Sealing(id, way, ticket, packet.len()),
+            Some(ticket) => Stage::Sealing(id, way, ticket, len),
             //= tests/spec/relay.md#transport
             //# On a transparent leg packets MUST be forwarded octet by octet.
-            None => Stage::Leaving(id, way, packet.len()),
+            None => Stage::Leaving(id, way, len),
         })
     }
 

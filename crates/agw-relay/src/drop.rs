@@ -69,11 +69,15 @@ pub enum DropReason {
     EgressPoliced,
     /// So many tags of the leg failed within a second that not every packet is tried.
     AuthenticationLimited,
+    /// Another source has the rewritten stream, or the packet belongs before the change of source.
+    OtherSource,
+    /// The sequence number of a rewritten source is far off, and the one before it was not.
+    SequenceJump,
 }
 
 impl DropReason {
     /// Every reason, in counter order.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 33] = [
         Self::NoFlow,
         Self::TooLong,
         Self::NotMedia,
@@ -105,6 +109,8 @@ impl DropReason {
         Self::RtcpPoliced,
         Self::EgressPoliced,
         Self::AuthenticationLimited,
+        Self::OtherSource,
+        Self::SequenceJump,
     ];
 
     /// The reason's name in metrics, the API and the tool: lower case, words joined by `_`.
@@ -142,6 +148,8 @@ impl DropReason {
             Self::RtcpPoliced => "rtcp_policed",
             Self::EgressPoliced => "egress_policed",
             Self::AuthenticationLimited => "authentication_limited",
+            Self::OtherSource => "other_source",
+            Self::SequenceJump => "sequence_jump",
         }
     }
 }

@@ -12,6 +12,7 @@ use crate::place::Place;
 use crate::police::{Meters, TrafficLimits, ip_octets};
 use crate::quality::Quality;
 use crate::refusal::{Refusal, Refusals, Trouble};
+use crate::rewrite::{RewriteSpec, Rewriter};
 use crate::spec::{
     Component, EgressCrypto, EgressSpec, PortId, RtcpEgress, Transport, initial_roc,
 };
@@ -35,6 +36,8 @@ pub(crate) struct Egress<K> {
 struct EgressState {
     /// Of a group, what is not in its spec.
     group: Option<Group>,
+    /// Of a rewritten stream, where its numbers are.
+    rewriter: Option<Box<Rewriter>>,
     /// How the peer hears what leaves; made when the first RTCP has passed.
     quality: Option<Box<Quality>>,
     /// What the kernel refused.
@@ -57,18 +60,13 @@ pub(crate) struct Route {
 
 impl<K> Egress<K> {
     pub(crate) fn new(spec: EgressSpec) -> Self {
-        let is_limited =
-            spec.extras.as_ref().is_some_and(|extras| extras.limits != TrafficLimits::default());
-        let group = spec.group().map(|_| Group::new());
-        let extras = (is_limited || group.is_some())
-            .then(|| Box::new(EgressState { group, ..EgressState::default() }));
         Self {
-            spec,
             stats: EgressStats::default(),
             crypto: None,
             learnt_rtp: None,
             learnt_rtcp: None,
-            extras,
+            extras: EgressState::of(&spec),
+            spec,
         }
     }
 
@@ -80,6 +78,17 @@ impl<K> Egress<K> {
     /// Of a group, what it is to be and what it remembers.
     pub(crate) fn group_mut(&mut self) -> Option<(&GroupSpec, &mut Group)> {
         Some((self.spec.group()?, self.extras.as_mut()?.group.as_mut()?))
+    }
+
+    /// Whether what leaves is a rewritten stream.
+    #[inline]
+    pub(crate) fn rewrites(&self) -> bool {
+        self.extras.as_ref().is_some_and(|state| state.rewriter.is_some())
+    }
+
+    /// The place of a rewritten stream's state.
+    pub(crate) fn rewriter_mut(&mut self) -> Option<&mut Option<Box<Rewriter>>> {
+        self.extras.as_mut().map(|state| &mut state.rewriter)
     }
 
     /// Asks memory for what a packet is going to read here.
@@ -95,6 +104,11 @@ impl<K> Egress<K> {
         }
         if spec.extras.as_ref().is_some_and(|extras| extras.limits != TrafficLimits::default()) {
             self.extras.get_or_insert_default();
+        }
+        let rewrite = spec.rewrite();
+        if rewrite != self.spec.rewrite() {
+            let state = self.extras.get_or_insert_default();
+            state.rewriter = rewrite.map(|rewrite| Box::new(Rewriter::new(rewrite)));
         }
         if spec.to != self.spec.to {
             self.learnt_rtp = None;
@@ -258,6 +272,11 @@ impl<K> Egress<K> {
                 RtcpEgress::Off => None,
             },
             group: self.extras.as_ref().and_then(|state| state.group.as_ref()).map(Group::snapshot),
+            rewrite: self
+                .extras
+                .as_ref()
+                .and_then(|state| state.rewriter.as_ref())
+                .map(|rewriter| rewriter.snapshot()),
             quality: self
                 .extras
                 .as_ref()
@@ -278,7 +297,23 @@ impl<K> Egress<K> {
     }
 }
 
+impl EgressState {
+    /// What a new sending half remembers, if anything.
+    fn of(spec: &EgressSpec) -> Option<Box<Self>> {
+        let group = spec.group().map(|_| Group::new());
+        let rewriter = spec.rewrite().map(|rewrite| Box::new(Rewriter::new(rewrite)));
+        let is_limited =
+            spec.extras.as_ref().is_some_and(|extras| extras.limits != TrafficLimits::default());
+        let is_needed = is_limited || group.is_some() || rewriter.is_some();
+        is_needed.then(|| Box::new(Self { group, rewriter, ..Self::default() }))
+    }
+}
+
 impl EgressSpec {
+    fn rewrite(&self) -> Option<RewriteSpec> {
+        self.extras.as_ref()?.rewrite
+    }
+
     fn group(&self) -> Option<&GroupSpec> {
         self.extras.as_ref()?.group.as_ref()
     }

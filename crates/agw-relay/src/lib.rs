@@ -23,6 +23,8 @@ mod quality;
 mod refusal;
 mod relay;
 mod report;
+mod rewrite;
+mod rewriting;
 mod round;
 mod source;
 mod spec;
@@ -34,6 +36,7 @@ mod testing;
 mod told;
 mod trouble;
 
+pub use agw_rtp::Ssrc;
 pub use batch::MAX_BATCH;
 pub use datagram::{Datagram, Verdict};
 pub use drop::DropReason;
@@ -45,6 +48,7 @@ pub use quality::QualitySnapshot;
 pub use refusal::{Refusal, Refusals};
 pub use relay::{ApplyError, Relay, Removed};
 pub use report::Report;
+pub use rewrite::{RewriteSnapshot, RewriteSpec};
 pub use spec::{
     CodePoint, Command, Component, EgressCrypto, EgressExtras, EgressId, EgressSpec, Gate,
     IngressCrypto, IngressExtras, IngressId, IngressSpec, Marking, PortId, RtcpEgress, RtcpIngress,

@@ -108,14 +108,8 @@ impl Quality {
 }
 
 impl<E: Engine> Relay<E> {
-    /// Takes note of RTCP that came in by a leg and, unless it was dropped, leaves by another one.
-    pub(crate) fn note_reports(
-        &mut self,
-        from: IngressId,
-        to: Option<EgressId>,
-        datagram: &[u8],
-        now: Instant,
-    ) {
+    /// Takes note of RTCP that came in by a leg, as it came.
+    pub(crate) fn note_reports_received(&mut self, from: IngressId, datagram: &[u8], now: Instant) {
         let Some(ingress) = self.ingresses.at(from.0) else {
             return;
         };
@@ -127,7 +121,15 @@ impl<E: Engine> Relay<E> {
         if let Some(quality) = self.quality_of(reverse) {
             quality.note_received(datagram, now);
         }
-        if let Some(quality) = to.and_then(|to| self.quality_of(to)) {
+    }
+
+    /// Takes note of RTCP that leaves by a leg, as it leaves.
+    pub(crate) fn note_reports_sent(&mut self, to: EgressId, datagram: &[u8], now: Instant) {
+        let transport = self.egresses.at(to.0).map(|egress| egress.spec.transport);
+        if transport.is_none_or(|transport| transport == Transport::Transparent) {
+            return;
+        }
+        if let Some(quality) = self.quality_of(to) {
             quality.note_sent(datagram, now);
         }
     }

@@ -8,6 +8,7 @@ use agw_srtp::{EgressKey, IngressKey, RocOnRekey, SessionParameters};
 use crate::filter::SourceFilter;
 use crate::group::GroupSpec;
 use crate::police::TrafficLimits;
+use crate::rewrite::RewriteSpec;
 
 /// A local media port, as a dense number that control gives out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -222,6 +223,8 @@ pub struct EgressExtras {
     pub marking: Marking,
     /// How much may leave, before it is sealed.
     pub limits: TrafficLimits,
+    /// Sources leave as one stream.
+    pub rewrite: Option<RewriteSpec>,
 }
 
 impl EgressSpec {

@@ -11,6 +11,7 @@ use crate::drop::DropReason;
 use crate::group::GroupSnapshot;
 use crate::quality::QualitySnapshot;
 use crate::refusal::Refusals;
+use crate::rewrite::RewriteSnapshot;
 
 /// Packets and the octets in them: UDP payload, without IP and UDP headers.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -210,6 +211,8 @@ pub struct EgressSnapshot {
     pub destination_rtp: Option<SocketAddr>,
     /// Where RTCP goes now: signalled or learnt.
     pub destination_rtcp: Option<SocketAddr>,
+    /// Of a rewritten stream, whose it is.
+    pub rewrite: Option<RewriteSnapshot>,
     /// Of a group, what it knows of its senders.
     pub group: Option<GroupSnapshot>,
     /// How the peer hears what leaves here, once it has reported.

@@ -92,7 +92,9 @@ impl<E: Engine> Relay<E> {
             | DropReason::NoRoom
             | DropReason::SsrcCollision
             | DropReason::EgressPoliced
-            | DropReason::AuthenticationLimited => None,
+            | DropReason::AuthenticationLimited
+            | DropReason::OtherSource
+            | DropReason::SequenceJump => None,
         };
         if let Some(report) = report {
             self.reports.push(report);

@@ -8,11 +8,15 @@
 #![warn(clippy::indexing_slicing)]
 
 mod classify;
+mod edit;
+mod numbers;
 mod report;
 mod rtcp;
 mod rtp;
 
 pub use classify::{PacketKind, classify};
+pub use edit::{Reception, RtcpEdit, SenderCounts, edit_rtcp};
+pub use numbers::RtpNumbers;
 pub use report::{ReportBlock, SenderInformation};
 pub use rtcp::{CompoundRtcp, RtcpHeader, RtcpPacket};
 pub use rtp::{RtpHeader, RtpPacket};

@@ -98,6 +98,7 @@ fn parse_leg(call: &mut Fields<'_>, leg: &str) -> Result<LegSpec, Failure> {
         latch_once: fields.truth("latch_once")?,
         rtcp_gate: fields.word("rtcp_gate")?,
         bandwidth_kbps: fields.number("bandwidth_kbps")?,
+        rewrite_sources: fields.parsed("rewrite_sources")?,
         ingress_crypto: fields.string("ingress_crypto")?.map(CryptoLine::new),
         egress_crypto: fields.string("egress_crypto")?.map(CryptoLine::new),
     };

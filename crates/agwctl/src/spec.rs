@@ -37,6 +37,7 @@ pub(crate) struct LegSpec {
     pub(crate) latch_once: Option<bool>,
     pub(crate) rtcp_gate: Option<RtcpGate>,
     pub(crate) bandwidth_kbps: Option<u32>,
+    pub(crate) rewrite_sources: Option<StreamSsrc>,
     pub(crate) ingress_crypto: Option<CryptoLine>,
     pub(crate) egress_crypto: Option<CryptoLine>,
 }
@@ -78,6 +79,10 @@ pub(crate) struct SourceFilter {
     lowest_port: u16,
     highest_port: u16,
 }
+
+/// The SSRC of a stream that looks like one, whoever sends it; 0 lets the gateway choose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct StreamSsrc(u32);
 
 /// What a stream carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -229,6 +234,7 @@ impl LegSpec {
             latch_once: self.latch_once.or(other.latch_once),
             rtcp_gate: self.rtcp_gate.or(other.rtcp_gate),
             bandwidth_kbps: self.bandwidth_kbps.or(other.bandwidth_kbps),
+            rewrite_sources: self.rewrite_sources.or(other.rewrite_sources),
             ingress_crypto: self.ingress_crypto.or(other.ingress_crypto),
             egress_crypto: self.egress_crypto.or(other.egress_crypto),
         }
@@ -257,6 +263,7 @@ impl LegSpec {
             latch_once: self.latch_once.unwrap_or_default(),
             rtcp_gate: self.rtcp_gate.map_or(0, |gate| gate.to_wire().into()),
             bandwidth_bps: u64::from(self.bandwidth_kbps.unwrap_or_default()) * 1_000,
+            rewrite_sources: self.rewrite_sources.map(StreamSsrc::to_wire),
             ingress_crypto: self.ingress_crypto.map(CryptoLine::into_wire),
             egress_crypto: self.egress_crypto.map(CryptoLine::into_wire),
             ..common.clone()
@@ -318,6 +325,26 @@ impl FromStr for SourceFilter {
         }
         let network = if network == "*" { String::new() } else { network.to_owned() };
         Ok(Self { network, lowest_port, highest_port })
+    }
+}
+
+impl FromStr for StreamSsrc {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let rule = "`random`, or an SSRC as 0x1234abcd";
+        let ssrc = match text.strip_prefix("0x") {
+            Some(digits) => u32::from_str_radix(digits, 16).map_err(|_| rule)?,
+            None if text == "random" => return Ok(Self(0)),
+            None => return Err(rule),
+        };
+        if ssrc == 0 { Err(rule) } else { Ok(Self(ssrc)) }
+    }
+}
+
+impl StreamSsrc {
+    const fn to_wire(self) -> pb::RewriteSources {
+        pb::RewriteSources { enable: true, ssrc: self.0 }
     }
 }
 

@@ -9,6 +9,7 @@ mod limits;
 mod model;
 mod plan;
 mod reserve;
+mod rewriting;
 mod streams;
 mod supervision;
 mod support;

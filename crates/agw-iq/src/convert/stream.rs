@@ -1,8 +1,8 @@
 //! Streams of a new termination and changes of streams.
 
 use agw_context::{
-    Bandwidth, Change, CryptoChange, CryptoContext, Media, RtcpMode, StreamChange, StreamExtras,
-    StreamExtrasChange, StreamId, StreamLimits, StreamMode, StreamSpec,
+    Bandwidth, Change, CryptoChange, CryptoContext, Media, RewriteSources, RtcpMode, StreamChange,
+    StreamExtras, StreamExtrasChange, StreamId, StreamLimits, StreamMode, StreamSpec,
 };
 use agw_relay::{TrafficLimit, Transport};
 
@@ -35,6 +35,7 @@ pub(super) fn stream(stream: &pb::Stream) -> Result<StreamSpec, InvalidRequest> 
         egress_limit,
         latch_once,
         group_id: group,
+        rewrite_sources: rewrite,
     } = stream;
     Ok(StreamSpec {
         id: stream_id(*id)?,
@@ -58,6 +59,8 @@ pub(super) fn stream(stream: &pb::Stream) -> Result<StreamSpec, InvalidRequest> 
             },
             limits: StreamLimits::default(),
             group: group_id(*group)?,
+            rewrite_sources: optional("rewrite_sources", rewrite.as_ref(), rewrite_sources)?
+                .flatten(),
         },
         ingress: optional("ingress_crypto", ingress_crypto.as_ref(), crypto_context)?,
         egress: optional("egress_crypto", egress_crypto.as_ref(), crypto_context)?,
@@ -84,6 +87,7 @@ pub(super) fn stream_change(change: &pb::StreamChange) -> Result<StreamChange, I
         egress_limit,
         latch_once,
         relatch,
+        rewrite_sources: rewrite,
     } = change;
     let ingress = optional("ingress_crypto", ingress_crypto.as_ref(), crypto_context)?;
     let egress = optional("egress_crypto", egress_crypto.as_ref(), crypto_context)?;
@@ -103,6 +107,11 @@ pub(super) fn stream_change(change: &pb::StreamChange) -> Result<StreamChange, I
             rtcp_bps: *rtcp_bandwidth_bps,
             ingress: change_of(limit("ingress_limit", ingress_limit.as_ref())?),
             egress: change_of(limit("egress_limit", egress_limit.as_ref())?),
+            rewrite_sources: change_of(optional(
+                "rewrite_sources",
+                rewrite.as_ref(),
+                rewrite_sources,
+            )?),
         },
         ingress: crypto_change("remove_ingress_crypto", ingress, *remove_ingress_crypto)?,
         egress: crypto_change("remove_egress_crypto", egress, *remove_egress_crypto)?,
@@ -114,6 +123,19 @@ fn limit(
     limit: Option<&pb::TrafficLimit>,
 ) -> Result<Option<Option<TrafficLimit>>, InvalidRequest> {
     optional(field, limit, traffic_limit)
+}
+
+/// Reads whether sources leave as one stream; `None` if they do not.
+fn rewrite_sources(rewrite: &pb::RewriteSources) -> Result<Option<RewriteSources>, InvalidRequest> {
+    match *rewrite {
+        pb::RewriteSources { enable: true, ssrc } => {
+            Ok(Some(RewriteSources { ssrc: Some(ssrc).filter(|&ssrc| ssrc != 0) }))
+        }
+        pb::RewriteSources { enable: false, ssrc: 0 } => Ok(None),
+        pb::RewriteSources { enable: false, .. } => {
+            Err(InvalidRequest::value("ssrc", "goes with enable only"))
+        }
+    }
 }
 
 /// An absent message changes nothing, an empty one clears.

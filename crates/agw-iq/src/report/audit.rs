@@ -117,6 +117,7 @@ fn stream_info(stream: StreamView) -> pb::StreamInfo {
         bandwidth,
         limits,
         group,
+        rewrite_sources,
     } = extras;
     pb::StreamInfo {
         stream_id: id.0.into(),
@@ -142,6 +143,10 @@ fn stream_info(stream: StreamView) -> pb::StreamInfo {
         egress_rtcp_limit: limits.egress.rtcp.map(traffic_limit),
         latch_once,
         group_id: group.map_or(0, |group| group.0.into()),
+        rewrite_sources: rewrite_sources.map(|rewrite| pb::RewriteSources {
+            enable: true,
+            ssrc: rewrite.ssrc.unwrap_or_default(),
+        }),
     }
 }
 

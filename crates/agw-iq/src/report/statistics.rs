@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use agw_relay::{
     CryptoSnapshot, DropReason, Drops, EgressSnapshot, EgressStats, IngressSnapshot, IngressStats,
-    Refusal, Refusals, RelayStats, SourceSnapshot, Traffic,
+    Refusal, Refusals, RelayStats, RewriteSnapshot, SourceSnapshot, Traffic,
 };
 
 use super::milliseconds;
@@ -46,6 +46,7 @@ fn egress_statistics(snapshot: &EgressSnapshot, now: Instant) -> pb::EgressStati
         crypto,
         destination_rtp,
         destination_rtcp,
+        rewrite,
         group: _,
         quality,
     } = snapshot;
@@ -57,9 +58,16 @@ fn egress_statistics(snapshot: &EgressSnapshot, now: Instant) -> pb::EgressStati
         crypto: crypto.as_ref().map(crypto_state),
         destination_rtp: destination_rtp.map(socket_address),
         destination_rtcp: destination_rtcp.map(socket_address),
+        rewrite: rewrite.as_ref().map(rewrite_state),
         quality: quality.as_ref().map(|quality| super::quality::quality(quality, now)),
         refusals: refused_by(refusals),
     }
+}
+
+fn rewrite_state(snapshot: &RewriteSnapshot) -> pb::RewriteState {
+    let RewriteSnapshot { ssrc, source, changes } = snapshot;
+    let source_ssrc = source.map(|source| source.0);
+    pb::RewriteState { ssrc: ssrc.0, source_ssrc, source_changes: *changes }
 }
 
 pub(crate) fn crypto_state(snapshot: &CryptoSnapshot) -> pb::CryptoState {
@@ -164,6 +172,8 @@ pub(crate) const fn drop_reason(reason: DropReason) -> pb::DropReason {
         DropReason::RtcpPoliced => pb::DropReason::RtcpPoliced,
         DropReason::EgressPoliced => pb::DropReason::EgressPoliced,
         DropReason::AuthenticationLimited => pb::DropReason::AuthenticationLimited,
+        DropReason::OtherSource => pb::DropReason::OtherSource,
+        DropReason::SequenceJump => pb::DropReason::SequenceJump,
     }
 }
 

@@ -298,6 +298,7 @@ pub(crate) fn snapshots() -> (IngressSnapshot, EgressSnapshot) {
         destination_rtp: None,
         refusals: agw_relay::Refusals::default(),
         destination_rtcp: None,
+        rewrite: None,
         group: None,
         quality: None,
     };

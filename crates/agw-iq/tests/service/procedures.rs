@@ -5,8 +5,8 @@ use std::time::Duration;
 use agw_context::{
     ActivateKey, Association, Bandwidth, CancelKey, ChangeThroughConnection, Command,
     ContextChoice, ContextId, CryptoChange, DirectedKey, Direction, DscpRule, EcnRule, Family,
-    KeySlot, KeySource, Media, Priority, Relation, Release, Remote, RtcpGate, RtcpMode,
-    SetTopology, SourcePolicy, StreamId, StreamMode, TerminationId, TopologyChange,
+    KeySlot, KeySource, Media, Priority, Relation, Release, Remote, RewriteSources, RtcpGate,
+    RtcpMode, SetTopology, SourcePolicy, StreamId, StreamMode, TerminationId, TopologyChange,
 };
 use agw_relay::{TrafficLimit, Transport};
 use agw_srtp::{MasterKey, RocOnRekey, SessionParameters, Suite};
@@ -92,6 +92,7 @@ fn full_stream() -> pb::Stream {
         egress_limit: Some(pb::TrafficLimit::default()),
         latch_once: true,
         group_id: 65_535,
+        rewrite_sources: Some(pb::RewriteSources { enable: true, ssrc: 0x1234_5678 }),
     }
 }
 
@@ -123,6 +124,8 @@ async fn a_reservation_reaches_the_gateway_with_every_field() {
     };
     assert_eq!(stream.remote, Some(remote));
     assert_eq!(stream.mode, StreamMode::ReceiveOnly);
+    let rewrite = RewriteSources { ssrc: Some(0x1234_5678) };
+    assert_eq!(stream.extras.rewrite_sources, Some(rewrite));
     let within = Some(Duration::from_millis(1_500));
     assert_eq!(stream.source, Some(SourcePolicy::Latch { within }));
     let marking = (stream.extras.dscp, stream.extras.ecn);

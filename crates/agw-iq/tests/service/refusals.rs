@@ -37,7 +37,10 @@ fn ingress(stream: &mut pb::Stream) -> &mut pb::CryptoContext {
 #[tokio::test]
 async fn a_stream_that_breaks_a_rule_is_refused_with_its_path() {
     let rig = rig().await;
-    let cases: [(&str, &str, fn(&mut pb::Stream)); 19] = [
+    let cases: [(&str, &str, fn(&mut pb::Stream)); 20] = [
+        ("FIELD_VALUE", "rewrite_sources.ssrc", |s| {
+            s.rewrite_sources = Some(pb::RewriteSources { enable: false, ssrc: 1 });
+        }),
         ("FIELD_MISSING", "stream_id", |s| s.stream_id = 0),
         ("FIELD_VALUE", "stream_id", |s| s.stream_id = 65_536),
         ("FIELD_MISSING", "transport", |s| s.transport = 0),

@@ -4,13 +4,13 @@ use std::time::{Duration, SystemTime};
 
 use agw_context::{
     Association, Bandwidth, CommandError, ContextId, ContextView, Controller, DscpRule, EcnRule,
-    GroupId, KeySource, KeyView, LocalStream, Media, Priority, Refused, Relation, Remote, RtcpGate,
-    RtcpMode, SourcePolicy, StreamExtras, StreamId, StreamLimits, StreamMode, StreamView,
-    TerminationId, TerminationView,
+    GroupId, KeySource, KeyView, LocalStream, Media, Priority, Refused, Relation, Remote,
+    RewriteSources, RtcpGate, RtcpMode, SourcePolicy, StreamExtras, StreamId, StreamLimits,
+    StreamMode, StreamView, TerminationId, TerminationView,
 };
 use agw_relay::{
-    CryptoSnapshot, EgressId, IngressId, Network, RelayStats, SourceFilter, SourceSnapshot,
-    Traffic, TrafficLimit, TrafficLimits, Transport,
+    CryptoSnapshot, EgressId, IngressId, Network, RelayStats, RewriteSnapshot, SourceFilter,
+    SourceSnapshot, Traffic, TrafficLimit, TrafficLimits, Transport,
 };
 use agw_rtp::Ssrc;
 use agw_srtp::Suite;
@@ -79,6 +79,7 @@ fn context(id: u32) -> AuditedContext {
                 egress: TrafficLimits { rtp: Some(limit(3)), rtcp: None },
             },
             group: Some(GroupId(3)),
+            rewrite_sources: Some(RewriteSources { ssrc: Some(9) }),
         },
         ingress_key: Some(KeyView {
             source: KeySource::Sdes,
@@ -119,41 +120,9 @@ fn association(relation: Relation, stream: Option<StreamId>) -> Association {
     Association { from: TerminationId(1), to: TerminationId(2), relation, stream }
 }
 
-#[tokio::test]
-async fn an_audit_passes_on_its_filter_and_tells_every_value() {
-    let rig = rig().await;
-    let page = AuditPage { contexts: vec![context(4)], more: false };
-    rig.fake.state().pages.push_back(Ok(page));
-    let request = pb::AuditValueRequest {
-        context_id: 4,
-        correlation_id: "call-1".to_owned(),
-        include_statistics: true,
-        page_size: 10,
-        page_token: "3".to_owned(),
-    };
-
-    let request = from("alg-1", request);
-    let answer = rig.client.service().audit_value(request).await.unwrap().into_inner();
-
-    let query = AuditQuery {
-        context: Some(ContextId(4)),
-        correlation: Some("call-1".to_owned()),
-        after: Some(ContextId(3)),
-        limit: 10,
-        statistics: true,
-    };
-    assert_eq!(rig.fake.state().queries, [(Controller("alg-1".to_owned()), query)]);
-    assert_eq!((answer.gateway, answer.next_page_token.as_str()), (gateway(), ""));
-    let info = &answer.contexts[0];
-    assert_eq!((info.context_id, info.correlation_id.as_str()), (4, "call-1"));
-    assert_eq!((info.controller.as_str(), info.priority()), ("alg-1", pb::Priority::Emergency));
-    assert_eq!(info.created, Some(Timestamp { seconds: 1, nanos: 500_000_000 }));
-    let topology = pb::Topology { from_termination_id: 1, to_termination_id: 2 };
-    assert_eq!(info.topology, Some(topology));
-    assert_eq!(info.orphaned, Some(Timestamp { seconds: 9, nanos: 0 }));
-    assert_eq!(info.terminations[0].heartbeat_ms, 30_000);
-    let stream = &info.terminations[0].streams[0];
-    let expected = pb::StreamInfo {
+/// The stream of [`context`] as the API tells it.
+fn stream_info() -> pb::StreamInfo {
+    pb::StreamInfo {
         stream_id: 1,
         media: pb::Media::Audio.into(),
         transport: pb::Transport::Secured.into(),
@@ -190,8 +159,45 @@ async fn an_audit_passes_on_its_filter_and_tells_every_value() {
         egress_rtcp_limit: None,
         latch_once: true,
         group_id: 3,
+        rewrite_sources: Some(pb::RewriteSources { enable: true, ssrc: 9 }),
+    }
+}
+
+#[tokio::test]
+async fn an_audit_passes_on_its_filter_and_tells_every_value() {
+    let rig = rig().await;
+    let page = AuditPage { contexts: vec![context(4)], more: false };
+    rig.fake.state().pages.push_back(Ok(page));
+    let request = pb::AuditValueRequest {
+        context_id: 4,
+        correlation_id: "call-1".to_owned(),
+        include_statistics: true,
+        page_size: 10,
+        page_token: "3".to_owned(),
     };
-    assert_eq!(*stream, expected);
+
+    let request = from("alg-1", request);
+    let answer = rig.client.service().audit_value(request).await.unwrap().into_inner();
+
+    let query = AuditQuery {
+        context: Some(ContextId(4)),
+        correlation: Some("call-1".to_owned()),
+        after: Some(ContextId(3)),
+        limit: 10,
+        statistics: true,
+    };
+    assert_eq!(rig.fake.state().queries, [(Controller("alg-1".to_owned()), query)]);
+    assert_eq!((answer.gateway, answer.next_page_token.as_str()), (gateway(), ""));
+    let info = &answer.contexts[0];
+    assert_eq!((info.context_id, info.correlation_id.as_str()), (4, "call-1"));
+    assert_eq!((info.controller.as_str(), info.priority()), ("alg-1", pb::Priority::Emergency));
+    assert_eq!(info.created, Some(Timestamp { seconds: 1, nanos: 500_000_000 }));
+    let topology = pb::Topology { from_termination_id: 1, to_termination_id: 2 };
+    assert_eq!(info.topology, Some(topology));
+    assert_eq!(info.orphaned, Some(Timestamp { seconds: 9, nanos: 0 }));
+    assert_eq!(info.terminations[0].heartbeat_ms, 30_000);
+    let stream = &info.terminations[0].streams[0];
+    assert_eq!(*stream, stream_info());
 }
 
 #[tokio::test]
@@ -210,6 +216,8 @@ async fn counters_stand_at_the_stream_they_are_of() {
     };
     ingress.crypto = Some(CryptoSnapshot { suite: Suite::AeadAes128Gcm, sources: vec![source] });
     egress.stats.refused = 2;
+    let (ssrc, source) = (Ssrc(7), Some(Ssrc(8)));
+    egress.rewrite = Some(RewriteSnapshot { ssrc, source, changes: 3 });
     audited.statistics = vec![(TerminationId(1), StreamId(1), ingress, egress)];
     rig.fake.state().pages.push_back(Ok(AuditPage { contexts: vec![audited], more: false }));
 
@@ -229,7 +237,9 @@ async fn counters_stand_at_the_stream_they_are_of() {
         srtcp_index: Some(12),
     };
     assert_eq!(crypto.sources, [source]);
-    assert_eq!(statistics.egress.unwrap().refused, 2);
+    let egress = statistics.egress.unwrap();
+    let rewrite = pb::RewriteState { ssrc: 7, source_ssrc: Some(8), source_changes: 3 };
+    assert_eq!((egress.refused, egress.rewrite), (2, Some(rewrite)));
 }
 
 #[tokio::test]

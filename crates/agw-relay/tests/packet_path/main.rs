@@ -8,5 +8,6 @@ mod flows;
 mod groups;
 mod ledger;
 mod policing;
+mod rewriting;
 mod sources;
 mod support;

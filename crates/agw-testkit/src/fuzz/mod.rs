@@ -3,6 +3,7 @@
 //! libFuzzer calls them from `tests/fuzz/fuzz_targets`, and the test binary `corpus` calls them
 //! with every committed input. How to add one: `tests/fuzz/README.md`.
 
+mod edit;
 mod iq;
 mod model;
 mod operations;
@@ -12,6 +13,7 @@ mod sdes;
 mod simd;
 mod srtp;
 
+pub use edit::rtcp_edit;
 pub use iq::iq_request;
 pub use operations::srtp_operations;
 pub use relay::relay_batch;
@@ -30,9 +32,10 @@ pub struct Target {
 }
 
 /// Every target.
-pub const TARGETS: [Target; 9] = [
+pub const TARGETS: [Target; 10] = [
     Target { name: "iq_request", body: iq_request },
     Target { name: "relay_batch", body: relay_batch },
+    Target { name: "rtcp_edit", body: rtcp_edit },
     Target { name: "rtcp_parse", body: rtcp_parse },
     Target { name: "rtp_parse", body: rtp_parse },
     Target { name: "sdes_parse", body: sdes_parse },

@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::spec::{
     CallSpec, CryptoLine, Dscp, Ecn, LegSpec, MediaKind, Mode, Precedence, RemoteAddress, Rtcp,
-    SourceFilter, SourceRule, TransportKind,
+    SourceFilter, SourceRule, StreamSsrc, TransportKind,
 };
 
 const HELP: &str = "\
@@ -48,6 +48,7 @@ A call file has all of it, in TOML; options beat the file:
   latch_once = false
   rtcp_gate = \"unless_inactive\"  # with_media, open, closed
   bandwidth_kbps = 80            # as b=AS; without it nothing is limited
+  rewrite_sources = \"random\"     # 0x1234abcd
   ingress_crypto = \"a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:...\"
   egress_crypto = \"a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:...\"";
 
@@ -121,6 +122,9 @@ pub(crate) struct AddCall {
     /// What becomes of the ECN field of what leaves to the access peer [default: not_ect].
     #[arg(long, value_enum, value_name = "ECN", help_heading = "Access leg")]
     access_ecn: Option<Ecn>,
+    /// Make what leaves on the access leg one gapless stream, under an SSRC or a `random` one.
+    #[arg(long, value_name = "SSRC", help_heading = "Access leg")]
+    access_rewrite_sources: Option<StreamSsrc>,
 
     /// Where the core peer receives RTP; without it, reserve only.
     #[arg(long, value_name = "IP:PORT", help_heading = "Core leg")]
@@ -152,6 +156,9 @@ pub(crate) struct AddCall {
     /// What becomes of the ECN field of what leaves to the core peer [default: not_ect].
     #[arg(long, value_enum, value_name = "ECN", help_heading = "Core leg")]
     core_ecn: Option<Ecn>,
+    /// Make what leaves on the core leg one gapless stream, under an SSRC or a `random` one.
+    #[arg(long, value_name = "SSRC", help_heading = "Core leg")]
+    core_rewrite_sources: Option<StreamSsrc>,
 }
 
 impl AddCall {
@@ -181,6 +188,7 @@ impl AddCall {
                 latch_once: None,
                 rtcp_gate: None,
                 bandwidth_kbps: self.bandwidth_kbps,
+                rewrite_sources: self.access_rewrite_sources,
                 ingress_crypto: self.access_ingress_crypto,
                 egress_crypto: self.access_egress_crypto,
             },
@@ -197,6 +205,7 @@ impl AddCall {
                 latch_once: None,
                 rtcp_gate: None,
                 bandwidth_kbps: self.bandwidth_kbps,
+                rewrite_sources: self.core_rewrite_sources,
                 ingress_crypto: self.core_ingress_crypto,
                 egress_crypto: self.core_egress_crypto,
             },

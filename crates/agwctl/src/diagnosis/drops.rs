@@ -58,5 +58,9 @@ pub(super) const fn meaning(reason: DropReason) -> &'static str {
             "so many tags failed that not every packet is tried: somebody forges"
         }
         DropReason::SsrcCollision => "another member of the group uses the same SSRC",
+        DropReason::OtherSource => {
+            "the other leg's stream is rewritten, and another source has it at the moment"
+        }
+        DropReason::SequenceJump => "a source of a rewritten stream jumps in its sequence numbers",
     }
 }

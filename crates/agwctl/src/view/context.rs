@@ -67,6 +67,7 @@ pub(crate) struct StreamView {
     ingress_rtcp_limit: Option<LimitView>,
     egress_limit: Option<LimitView>,
     egress_rtcp_limit: Option<LimitView>,
+    rewrite_ssrc: Option<String>,
     local: PairView,
     remote: PairView,
     ingress_key: Option<KeyView>,
@@ -229,6 +230,7 @@ impl From<pb::StreamInfo> for StreamView {
                 rule: word(source.rule().as_str_name(), "SOURCE_RULE_"),
                 within_ms: source.within_ms,
             }),
+            rewrite_ssrc: stream.rewrite_sources.map(|it| format!("{:#010x}", it.ssrc)),
             source_filter: stream.source_filter.as_ref().map(|filter| FilterView {
                 network: text(&filter.network),
                 lowest_port: Some(filter.lowest_port).filter(|&port| port != 0),

@@ -43,10 +43,19 @@ pub(crate) struct EgressView {
     crypto: Option<CryptoView>,
     destination_rtp: Option<String>,
     destination_rtcp: Option<String>,
+    rewrite: Option<RewriteView>,
     quality: Option<QualityView>,
 }
 
 /// Key state.
+/// Whose a rewritten stream is.
+#[derive(Debug, Serialize)]
+struct RewriteView {
+    ssrc: String,
+    source_ssrc: Option<String>,
+    source_changes: u64,
+}
+
 #[derive(Debug, Serialize)]
 pub(crate) struct CryptoView {
     suite: Option<String>,
@@ -117,9 +126,19 @@ impl From<pb::StreamStatistics> for StatisticsView {
                 crypto: egress.crypto.as_ref().map(CryptoView::from),
                 destination_rtp: address(egress.destination_rtp.as_ref()),
                 destination_rtcp: address(egress.destination_rtcp.as_ref()),
+                rewrite: egress.rewrite.map(RewriteView::from),
                 quality: egress.quality.as_ref().map(QualityView::from),
             },
         }
+    }
+}
+
+impl From<pb::RewriteState> for RewriteView {
+    fn from(state: pb::RewriteState) -> Self {
+        let pb::RewriteState { ssrc, source_ssrc, source_changes } = state;
+        let hexadecimal = |ssrc: u32| format!("{ssrc:#010x}");
+        let source_ssrc = source_ssrc.map(hexadecimal);
+        Self { ssrc: hexadecimal(ssrc), source_ssrc, source_changes }
     }
 }
 

@@ -319,6 +319,7 @@ fn snapshots() -> (IngressSnapshot, EgressSnapshot) {
         destination_rtp: None,
         refusals: agw_relay::Refusals::default(),
         destination_rtcp: None,
+        rewrite: None,
         group: None,
         quality: Some(QualitySnapshot {
             reports: 1,
