@@ -11,6 +11,10 @@ mod amplification;
 #[cfg(test)]
 mod bursts;
 #[cfg(test)]
+mod certificates;
+#[cfg(test)]
+mod connections;
+#[cfg(test)]
 mod constant_time;
 #[cfg(test)]
 mod counters;
@@ -18,6 +22,8 @@ mod counters;
 mod downgrade;
 #[cfg(test)]
 mod fragments;
+#[cfg(test)]
+mod http2;
 #[cfg(test)]
 mod icmp;
 #[cfg(test)]
@@ -27,13 +33,23 @@ mod key_reuse;
 #[cfg(test)]
 mod lengths;
 #[cfg(test)]
+mod messages;
+#[cfg(test)]
 mod multiplexing;
 #[cfg(test)]
+mod ports;
+#[cfg(test)]
 mod replay;
+#[cfg(test)]
+mod retries;
+#[cfg(test)]
+mod roles;
 #[cfg(test)]
 mod row;
 #[cfg(test)]
 mod scene;
+#[cfg(test)]
+mod secrecy;
 #[cfg(test)]
 mod silence;
 #[cfg(test)]

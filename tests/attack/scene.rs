@@ -4,13 +4,17 @@ use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::fs;
 use std::net::SocketAddr;
+use std::process::Command;
 use std::rc::Rc;
 
 use agw_iq::pb;
 use agw_srtp::Suite;
 use agw_testkit::peer;
 use agw_tests::stage::{self, Backend};
-use agw_tests::{Attackers, Call, Endpoint, Entry, Gateway, Key, Leg, Side, Stage, packet};
+use agw_tests::{
+    Attackers, Call, Daemon, Endpoint, Entry, Finished, Gateway, Key, Leg, PortBlock, Program,
+    Side, Stage, directory, packet,
+};
 
 use crate::row::Row;
 
@@ -19,7 +23,7 @@ pub(crate) const SUITE: Suite = Suite::AesCm128HmacSha1_80;
 /// Where media stands when it is attacked.
 pub(crate) const ROC: u32 = 3;
 /// Packets of attackers between two genuine ones: no queue of the way overflows.
-const BURST: usize = 64;
+const BURST: u64 = 64;
 
 /// Who attacks whom.
 pub(crate) struct Scene {
@@ -93,7 +97,7 @@ impl Scene {
         for packet in packets {
             send(&packet);
             sent += 1;
-            if sent % BURST as u64 == 0 {
+            if sent.is_multiple_of(BURST) {
                 self.call.talk();
                 genuine += 2;
             }
@@ -177,4 +181,12 @@ pub(crate) fn with_keys(ingress: &Key, egress: &Key) -> pb::StreamChange {
         egress_crypto: Some(egress.crypto()),
         ..pb::StreamChange::default()
     }
+}
+
+/// Starts a daemon with settings with which it must not start.
+pub(crate) fn refused_to_start(settings: &[&str]) -> Finished {
+    let (directory, ports) = (directory(), PortBlock::take());
+    let mut command = Command::new(Daemon::executable());
+    Daemon::configure(&mut command, &directory, &ports, settings);
+    Program::start(&mut command, directory.path()).finish()
 }

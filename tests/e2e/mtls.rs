@@ -1,65 +1,9 @@
 //! Mutual TLS: who may connect, and what a controller sees of others.
 
-use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
-
 use agw_iq::client::{CallError, IqClient, Tls};
-use agw_tests::{Call, Gateway, Leg, Side, api};
-use rcgen::{
-    BasicConstraints, Certificate, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa,
-    Issuer, KeyPair, SanType,
-};
+use agw_tests::{Authority, Call, Gateway, Leg, Side, api};
 use tempfile::TempDir;
 use tonic::Code;
-
-/// A certificate authority.
-pub(crate) struct Authority {
-    issuer: Issuer<'static, KeyPair>,
-    certificate: Certificate,
-}
-
-impl Authority {
-    pub(crate) fn new() -> Self {
-        let mut parameters = CertificateParams::new(Vec::new()).expect("parameters");
-        parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        parameters.distinguished_name.push(DnType::CommonName, "agw test authority");
-        let key = KeyPair::generate().expect("a key");
-        let certificate = parameters.self_signed(&key).expect("a certificate");
-        Self { issuer: Issuer::new(parameters, key), certificate }
-    }
-
-    /// A certificate with its key, in PEM.
-    fn issue(&self, name: &str, purpose: ExtendedKeyUsagePurpose) -> (String, String) {
-        let mut names = vec!["127.0.0.1".to_owned()];
-        names.extend((!name.contains("://")).then(|| name.to_owned()));
-        let mut parameters = CertificateParams::new(names).expect("parameters");
-        if name.contains("://") {
-            let uri = name.try_into().expect("a URI");
-            parameters.subject_alt_names.push(SanType::URI(uri));
-        }
-        parameters.distinguished_name.push(DnType::CommonName, name);
-        parameters.extended_key_usages = vec![purpose];
-        let key = KeyPair::generate().expect("a key");
-        let certificate = parameters.signed_by(&key, &self.issuer).expect("a certificate");
-        (certificate.pem(), key.serialize_pem())
-    }
-
-    /// What a controller shows and whom it trusts.
-    pub(crate) fn controller(&self, name: &str, trusted: &Self) -> Tls {
-        let (certificate_pem, key_pem) = self.issue(name, ExtendedKeyUsagePurpose::ClientAuth);
-        let authority_pem = trusted.certificate.pem();
-        Tls { authority_pem, certificate_pem, key_pem, server_name: None }
-    }
-
-    /// Writes the gateway's own certificate, key and authority.
-    fn equip(&self, directory: &Path, clients: &Self) {
-        let (certificate, key) = self.issue("gateway", ExtendedKeyUsagePurpose::ServerAuth);
-        write(&directory.join("server.pem"), &certificate);
-        write(&directory.join("server.key"), &key);
-        write(&directory.join("ca.pem"), &clients.certificate.pem());
-    }
-}
 
 //= tests/spec/iq.md#access
 //= type=test
@@ -130,11 +74,7 @@ pub(crate) fn gateway_with(
     controller: &str,
     others: &[&str],
 ) -> Gateway {
-    authority.equip(directory.path(), authority);
-    let path = |name: &str| directory.path().join(name).display().to_string();
-    let settings =
-        [("certificate", "server.pem"), ("private_key", "server.key"), ("client_ca", "ca.pem")]
-            .map(|(key, file)| format!("iq.tls.{key}={}", path(file)));
+    let settings = authority.settings(&directory);
     let settings: Vec<&str> =
         settings.iter().map(String::as_str).chain(others.iter().copied()).collect();
     let tls = authority.controller(controller, authority);
@@ -150,9 +90,4 @@ fn audit(gateway: &Gateway, tls: Tls) -> Result<usize, String> {
             client.contexts(false).await.map_err(|error: CallError| error.to_string())?;
         Ok(contexts.len())
     })
-}
-
-fn write(path: &Path, text: &str) {
-    fs::write(path, text).expect("a file");
-    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).expect("its mode");
 }

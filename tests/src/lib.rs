@@ -6,6 +6,7 @@
 
 pub mod api;
 mod attackers;
+mod authority;
 mod call;
 pub mod capture;
 mod daemon;
@@ -23,6 +24,7 @@ pub mod tone;
 mod wire;
 
 pub use attackers::{Attackers, Forger};
+pub use authority::{Authority, Subject};
 pub use call::{Call, Leg, terminations};
 pub use daemon::Daemon;
 pub use endpoint::{Endpoint, Sender};
