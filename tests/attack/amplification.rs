@@ -23,7 +23,7 @@ fn nothing_is_sent_to_a_victim_whose_address_a_packet_bears() {
             .map(|n| if number < 2 { scene.forged(n) } else { rtp(Call::CORE, n, 1) })
             .collect();
         let reasons: &[&str] = match number {
-            0 => &["authentication", "implausible", "too_old", "replay"],
+            0 => &["authentication", "authentication_limited", "implausible", "too_old", "replay"],
             1 => &["wrong_component"],
             _ => &["wrong_source", "wrong_component"],
         };

@@ -16,22 +16,17 @@ fn forged_jumps_of_any_width_move_no_rollover_counter() {
         let (forger, stranger) = (scene.attackers.forger(), scene.attackers.socket());
         let reasons =
             ["authentication", "authentication_limited", "implausible", "too_old", "replay"];
-        // Every second one from the phone's own address.
+        // Each from elsewhere and from the phone's own address.
         let jumps: Vec<_> = (1..=10_000u16)
             .chain((1..=55).map(|thousand| thousand * 1_000 + 9_999))
             .chain([32_766, 32_767, 32_768, 32_769, 65_534, 65_535, 0])
             .map(|ahead| scene.forged(ahead.wrapping_add(2)))
             .collect();
-        let mut is_near = false;
-        let send = |packet: &[u8]| {
-            is_near = !is_near;
-            if is_near {
-                forger.send(phone, to, packet);
-            } else {
-                stranger.send_to(packet, to).expect("a datagram sent");
-            }
+        let from_elsewhere = |packet: &[u8]| {
+            stranger.send_to(packet, to).expect("a datagram sent");
         };
-        scene.attack(jumps, send, &reasons);
+        scene.attack(jumps.clone(), from_elsewhere, &reasons);
+        scene.storm(jumps, |packet| forger.send(phone, to, packet), &reasons);
         scene.goes_on();
     }
 }

@@ -14,13 +14,21 @@ fn plain_media_on_a_secured_leg_goes_nowhere() {
     let Some(mut scene) = Scene::new("T17", TITLE) else { return };
     let (forger, phone) = (scene.attackers.forger(), scene.call.access.address());
     let [rtp_port, rtcp_port, ..] = scene.ports();
-    let media: Vec<_> = (0..1_000).map(|n| rtp(Call::ACCESS, 300 + n, n.into())).collect();
-    let reasons = ["authentication", "implausible", "malformed", "too_old", "replay"];
+    let media: Vec<_> = (0..400).map(|n| rtp(Call::ACCESS, 300 + n, n.into())).collect();
+    let reasons = [
+        "authentication",
+        "authentication_limited",
+        "implausible",
+        "malformed",
+        "too_old",
+        "replay",
+    ];
     scene.attack(media, |packet| forger.send(phone, rtp_port, packet), &reasons);
     let mut control = phone;
     control.set_port(scene.call.access.control_address().port());
     let reports: Vec<_> = (0..200).map(|number| rtcp(Call::ACCESS, number)).collect();
-    let reasons = ["unencrypted", "authentication", "implausible", "malformed"];
+    let reasons =
+        ["unencrypted", "authentication", "authentication_limited", "implausible", "malformed"];
     scene.attack(reports, |packet| forger.send(control, rtcp_port, packet), &reasons);
     scene.goes_on();
 }

@@ -90,6 +90,7 @@ fn with_multiplexing_the_second_octet_decides_and_nothing_else() {
             sealed
         })
         .collect();
-    let reasons = ["authentication", "malformed", "unencrypted", "implausible"];
+    let reasons =
+        ["authentication", "authentication_limited", "malformed", "unencrypted", "implausible"];
     scene.attack(turned, |packet| forger.send(phone, to, packet), &reasons);
 }

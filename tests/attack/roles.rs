@@ -16,7 +16,8 @@ use crate::scene;
 
 const TITLE: &str = "the right authority and the wrong role";
 /// What an observer may use.
-const OBSERVING: [&str; 4] = ["AuditValue", "AuditCapabilities", "SubscribeEvents", "GetStatus"];
+const OBSERVING: [&str; 5] =
+    ["AuditValue", "AuditCapabilities", "SubscribeEvents", "GetStatus", "CompareContexts"];
 /// What only an operator may use.
 const OPERATING: [&str; 1] = ["ServiceChange"];
 

@@ -6,6 +6,8 @@ use std::fs;
 use std::net::SocketAddr;
 use std::process::Command;
 use std::rc::Rc;
+use std::thread;
+use std::time::Duration;
 
 use agw_iq::pb;
 use agw_srtp::Suite;
@@ -24,6 +26,12 @@ pub(crate) const SUITE: Suite = Suite::AesCm128HmacSha1_80;
 pub(crate) const ROC: u32 = 3;
 /// Packets of attackers between two genuine ones: no queue of the way overflows.
 const BURST: u64 = 64;
+
+/// Packets of attackers between two of the phone, which stays below the 1,000 packets a second that
+/// are its own while tags fail.
+const PHONE_TALKS: u64 = 4 * BURST;
+/// Tags that fail are counted by the second: after this nothing is sampled any more.
+const SAMPLED: Duration = Duration::from_millis(1_100);
 
 /// Who attacks whom.
 pub(crate) struct Scene {
@@ -89,26 +97,53 @@ impl Scene {
     pub(crate) fn attack(
         &mut self,
         packets: impl IntoIterator<Item = Vec<u8>>,
-        mut send: impl FnMut(&[u8]),
+        send: impl FnMut(&[u8]),
         reasons: &[&str],
     ) -> BTreeMap<String, u64> {
-        let (mut sent, mut genuine) = (0, 0);
+        self.drive(packets, send, reasons, PHONE_TALKS)
+    }
+
+    /// Packets that bear the phone's own address, faster than it sends: meanwhile what comes from
+    /// there is sampled, which may cost genuine packets; none a second later.
+    pub(crate) fn storm(
+        &mut self,
+        packets: impl IntoIterator<Item = Vec<u8>>,
+        send: impl FnMut(&[u8]),
+        reasons: &[&str],
+    ) {
+        let _ = self.drive(packets, send, reasons, u64::MAX);
+        thread::sleep(SAMPLED);
+        self.goes_on();
+    }
+
+    fn drive(
+        &mut self,
+        packets: impl IntoIterator<Item = Vec<u8>>,
+        mut send: impl FnMut(&[u8]),
+        reasons: &[&str],
+        phone_talks: u64,
+    ) -> BTreeMap<String, u64> {
+        let (mut sent, mut genuine) = (0u64, 1);
         let before = self.settled();
         for packet in packets {
             send(&packet);
             sent += 1;
             if sent.is_multiple_of(BURST) {
-                self.call.talk();
-                genuine += 2;
+                self.call.talk_outwards();
+                genuine += 1;
+            }
+            if sent.is_multiple_of(phone_talks) {
+                self.call.talk_inwards();
+                genuine += 1;
             }
         }
-        self.call.talk();
-        let after = self.gateway.ledger().after(before.received + sent + genuine + 2);
+        self.call.talk_outwards();
+        let after = self.gateway.ledger().after(before.received + sent + genuine);
         let dropped = since(&before, &after);
         let unexpected = dropped.keys().find(|reason| !reasons.contains(&reason.as_str()));
         assert_eq!(unexpected, None, "{dropped:?}");
         assert_eq!(dropped.values().sum::<u64>(), sent, "{dropped:?}");
-        assert_eq!(after.forwarded, before.forwarded + genuine + 2, "{dropped:?}");
+        assert_eq!(after.forwarded, before.forwarded + genuine, "{dropped:?}");
         assert!(self.call.is_silent(), "more arrived than was sent");
         self.row.tried(sent);
         dropped
@@ -145,6 +180,14 @@ impl Scene {
     /// The daemon's memory, in octets.
     pub(crate) fn resident(&self) -> u64 {
         resident(&self.gateway)
+    }
+}
+
+impl Drop for Scene {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            eprintln!("what the gateway has counted: {:?}", self.gateway.ledger().read());
+        }
     }
 }
 

@@ -22,7 +22,7 @@ fn a_million_forged_sources_take_no_memory() {
             packet
         });
         let send = |packet: &[u8]| forger.send(phone, to, packet);
-        scene.attack(packets, send, &["authentication", "implausible"])
+        scene.attack(packets, send, &["authentication", "authentication_limited", "implausible"])
     };
     let _ = storm(&mut scene, 0..20_000);
     let before = scene.resident();

@@ -34,7 +34,7 @@ fn a_flood_of_wrong_tags_costs_no_genuine_packet() {
     };
     scene.attack(flood(3_000), from_elsewhere, REFUSED);
     scene.attack(flood(65_536), from_elsewhere, REFUSED);
-    scene.attack(flood(3_000), |packet| forger.send(phone, to, packet), REFUSED);
+    scene.storm(flood(20_000), |packet| forger.send(phone, to, packet), REFUSED);
     scene.goes_on();
 }
 
@@ -44,20 +44,30 @@ fn of_a_million_guessed_tags_of_32_bits_every_one_is_counted_and_none_accepted()
     let call = |gateway: &_| Call::e2ae_at(gateway, Suite::AesCm128HmacSha1_32, ROC);
     let Some(mut scene) = Scene::with("T16", title, &[], call) else { return };
     let (forger, phone) = (scene.attackers.forger(), scene.call.access.address());
+    let stranger = scene.attackers.socket();
     let to = scene.ports()[0];
     let start = rand::random::<u32>();
     // One packet ahead of the phone, with one tag after the other.
     let mut template = rtp(Call::ACCESS, 40_000, 1);
     template.truncate(40);
-    let guesses = (0..1_000_000u32).map(|number| {
-        let mut packet = template.clone();
-        // Within reach of the phone, which goes on meanwhile.
-        let near = u16::try_from(number / 64).unwrap_or_default() + 100;
-        packet.splice(2..4, near.to_be_bytes());
-        packet.extend(start.wrapping_add(number).to_be_bytes());
-        packet
-    });
-    scene.attack(guesses, |packet| forger.send(phone, to, packet), REFUSED);
+    let guesses = |range: std::ops::Range<u32>| {
+        let template = template.clone();
+        range.map(move |number| {
+            let mut packet = template.clone();
+            // A little ahead of the phone, whose numbers go on with every packet of the call.
+            let near = u16::try_from(number / 256 * 5).unwrap_or_default() + 100;
+            packet.splice(2..4, near.to_be_bytes());
+            packet.extend(start.wrapping_add(number).to_be_bytes());
+            packet
+        })
+    };
+    let from_elsewhere = |packet: &[u8]| {
+        stranger.send_to(packet, to).expect("a datagram sent");
+    };
+    scene.attack(guesses(0..960_000), from_elsewhere, REFUSED);
+    let from_the_phone = |packet: &[u8]| forger.send(phone, to, packet);
+    // Few enough for the phone to come back within the step that one short tag may make.
+    scene.storm(guesses(960_000..1_000_000), from_the_phone, REFUSED);
     scene.goes_on();
     assert_ne!(SUITE, Suite::AesCm128HmacSha1_32);
 }

@@ -111,10 +111,8 @@ fn relatch(gateway: &Gateway, call: &Call, termination: u32) {
 fn learnt(gateway: &Gateway) -> [std::net::SocketAddr; 2] {
     let mut listener = Listener::from_the_start(gateway);
     let mut address = |again: bool| {
-        let event = listener.await_kind(gateway, |kind| match kind {
-            Kind::Latched(_) => !again,
-            Kind::Relatched(_) => again,
-            _ => false,
+        let event = listener.await_kind(gateway, |kind| {
+            matches!((kind, again), (Kind::Latched(_), false) | (Kind::Relatched(_), true))
         });
         let address = match event.kind {
             Some(Kind::Latched(pb::Latched { address, .. })) => address,

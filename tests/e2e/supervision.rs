@@ -7,12 +7,12 @@ use agw_iq::pb::event::Kind;
 use agw_iq::pb::{self, ReleaseCause};
 use agw_srtp::Suite;
 use agw_tests::packet::rtp;
-use agw_tests::{Call, Gateway, Key, Leg, PATIENCE, Side, api};
+use agw_tests::{Authority, Call, Gateway, Key, Leg, PATIENCE, Side, api};
 use tonic::Code;
 use tonic::transport::Endpoint;
 
 use crate::events::Listener;
-use crate::mtls::{Authority, gateway_with};
+use crate::mtls::gateway_with;
 
 const SUITE: Suite = Suite::AesCm128HmacSha1_80;
 /// A controller is lost soon; orphans stay unless a test says otherwise.
