@@ -29,6 +29,8 @@ use crate::tls::{Certificates, TlsError};
 
 /// How often the certificate's end is looked at.
 const EXPIRY_EVERY: Duration = Duration::from_secs(60);
+/// How long control and its workers may take to end.
+const LAST_ORDERS: Duration = Duration::from_secs(5);
 /// How long open connections may take to end.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
@@ -122,9 +124,11 @@ impl Running {
     pub async fn shutdown(mut self) {
         self.stop.cancel();
         self.tasks.shutdown().await;
-        if let Some(control) = self.control_task.take() {
+        if let Some(control) = self.control_task.take()
             // It ended by itself or by a panic that `watch` has told.
-            let _ = control.await;
+            && timeout(LAST_ORDERS, control).await.is_err()
+        {
+            error!("control waits for a worker that does not move: ending without it");
         }
         if let Some(mut server) = self.server.take()
             && timeout(LAST_WORDS, &mut server).await.is_err()

@@ -6,7 +6,7 @@ use std::process;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arrayvec::ArrayVec;
 use rtrb::{Producer, PushError, RingBuffer};
@@ -25,6 +25,8 @@ use agw_simd::AnyEngine;
 const ORDERS: usize = 4_096;
 /// How long control waits when a worker's ring is full.
 const RING_FULL: Duration = Duration::from_micros(100);
+/// How long a worker may take to its end.
+const LAST_ROUND: Duration = Duration::from_secs(2);
 /// The slack of a coalescing worker's timers.
 const TIMER_SLACK: Duration = Duration::from_micros(1);
 
@@ -146,11 +148,18 @@ impl<Port> Drop for WorkerHandle<Port> {
         let Some(thread) = self.thread.take() else {
             return;
         };
-        while self.orders.push(Order::Stop).is_err() {
+        let deadline = Instant::now() + LAST_ROUND;
+        let mut is_told = false;
+        //= tests/spec/iq.md#daemon
+        //# A worker that does not move MUST NOT keep the daemon from ending.
+        while !thread.is_finished() {
+            if Instant::now() >= deadline {
+                return error!("a worker does not end: it ends with the process");
+            }
+            is_told = is_told || self.orders.push(Order::Stop).is_ok();
             self.waker.wake();
             thread::sleep(RING_FULL);
         }
-        self.waker.wake();
         // A panic in the thread has ended the process already.
         let _ = thread.join();
     }

@@ -6,6 +6,8 @@
 
 #[cfg(test)]
 mod allocations;
+#[cfg(test)]
+mod broken;
 mod busy;
 mod handle;
 mod order;
