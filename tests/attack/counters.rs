@@ -26,7 +26,7 @@ fn forged_jumps_of_any_width_move_no_rollover_counter() {
             stranger.send_to(packet, to).expect("a datagram sent");
         };
         scene.attack(jumps.clone(), from_elsewhere, &reasons);
-        scene.storm(jumps, |packet| forger.send(phone, to, packet), &reasons);
+        scene.attack(jumps, |packet| forger.send(phone, to, packet), &reasons);
         scene.goes_on();
     }
 }

@@ -7,7 +7,6 @@ use std::net::SocketAddr;
 use std::process::Command;
 use std::rc::Rc;
 use std::thread;
-use std::time::Duration;
 
 use agw_iq::pb;
 use agw_srtp::Suite;
@@ -27,11 +26,8 @@ pub(crate) const ROC: u32 = 3;
 /// Packets of attackers between two genuine ones: no queue of the way overflows.
 const BURST: u64 = 64;
 
-/// Packets of attackers between two of the phone, which stays below the 1,000 packets a second that
-/// are its own while tags fail.
-const PHONE_TALKS: u64 = 4 * BURST;
-/// Tags that fail are counted by the second: after this nothing is sampled any more.
-const SAMPLED: Duration = Duration::from_millis(1_100);
+/// Packets of attackers that fit the ring of a queue with what a call sends meanwhile.
+const RING: u64 = 3 * BURST;
 
 /// Who attacks whom.
 pub(crate) struct Scene {
@@ -92,52 +88,32 @@ impl Scene {
         })
     }
 
-    /// Packets between genuine ones, all of which must arrive. Every packet must be dropped, for
-    /// one of the reasons.
+    /// Packets between those of a call that stands, all of which must arrive. Every packet must be
+    /// dropped, for one of the reasons.
     pub(crate) fn attack(
-        &mut self,
-        packets: impl IntoIterator<Item = Vec<u8>>,
-        send: impl FnMut(&[u8]),
-        reasons: &[&str],
-    ) -> BTreeMap<String, u64> {
-        self.drive(packets, send, reasons, PHONE_TALKS)
-    }
-
-    /// Packets that bear the phone's own address, faster than it sends: meanwhile what comes from
-    /// there is sampled, which may cost genuine packets; none a second later.
-    pub(crate) fn storm(
-        &mut self,
-        packets: impl IntoIterator<Item = Vec<u8>>,
-        send: impl FnMut(&[u8]),
-        reasons: &[&str],
-    ) {
-        let _ = self.drive(packets, send, reasons, u64::MAX);
-        thread::sleep(SAMPLED);
-        self.goes_on();
-    }
-
-    fn drive(
         &mut self,
         packets: impl IntoIterator<Item = Vec<u8>>,
         mut send: impl FnMut(&[u8]),
         reasons: &[&str],
-        phone_talks: u64,
     ) -> BTreeMap<String, u64> {
-        let (mut sent, mut genuine) = (0u64, 1);
+        // Strangers may use up the attempts of a source that has not been heard yet.
+        self.call.talk();
+        let (mut sent, mut genuine) = (0u64, 0);
         let before = self.settled();
         for packet in packets {
             send(&packet);
             sent += 1;
             if sent.is_multiple_of(BURST) {
-                self.call.talk_outwards();
-                genuine += 1;
+                self.call.talk();
+                genuine += 2;
             }
-            if sent.is_multiple_of(phone_talks) {
-                self.call.talk_inwards();
-                genuine += 1;
+            // By another queue than the call's they may wait longer than the call does.
+            if stage::backend() == Backend::Xdp && sent.is_multiple_of(RING) {
+                let _ = self.gateway.ledger().after(before.received + sent + genuine);
             }
         }
-        self.call.talk_outwards();
+        self.call.talk();
+        genuine += 2;
         let after = self.gateway.ledger().after(before.received + sent + genuine);
         let dropped = since(&before, &after);
         let unexpected = dropped.keys().find(|reason| !reasons.contains(&reason.as_str()));
