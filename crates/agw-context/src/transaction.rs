@@ -213,6 +213,14 @@ impl<'a, 'c> Transaction<'a, 'c> {
         self.legs.push(leg);
     }
 
+    /// Gives back a leg's number at once, if this transaction took it.
+    pub(crate) fn undo_leg(&mut self, leg: u32) {
+        if self.legs.contains(&leg) {
+            self.legs.retain(|&taken| taken != leg);
+            self.gateway.forget_leg(leg, self.around.now);
+        }
+    }
+
     pub(crate) fn note_opened(&mut self, port: PortId) {
         self.opened.push(port);
     }
@@ -257,6 +265,7 @@ impl<'a, 'c> Transaction<'a, 'c> {
             self.gateway.supervisor.note(id, old, new, self.around.now);
             self.gateway.usage.change(old, new);
             if let Some(after) = after {
+                self.gateway.own_groups(id, &after);
                 self.gateway.contexts.insert(id, after);
             }
             if !steps.is_empty() || !closed.is_empty() {

@@ -102,8 +102,9 @@ impl<K> Egress<K> {
         if let (Some(group), Some(state)) = (spec.group(), &mut self.extras) {
             state.group.get_or_insert_with(Group::new).keep_members(&group.members);
         }
-        if spec.extras.as_ref().is_some_and(|extras| extras.limits != TrafficLimits::default()) {
-            self.extras.get_or_insert_default();
+        if spec.limits() != self.spec.limits() {
+            // What filled a bucket of another size says nothing about this one.
+            self.extras.get_or_insert_default().meters = Meters::default();
         }
         let rewrite = spec.rewrite();
         if rewrite != self.spec.rewrite() {
@@ -302,14 +303,18 @@ impl EgressState {
     fn of(spec: &EgressSpec) -> Option<Box<Self>> {
         let group = spec.group().map(|_| Group::new());
         let rewriter = spec.rewrite().map(|rewrite| Box::new(Rewriter::new(rewrite)));
-        let is_limited =
-            spec.extras.as_ref().is_some_and(|extras| extras.limits != TrafficLimits::default());
+        let is_limited = spec.limits() != TrafficLimits::default();
         let is_needed = is_limited || group.is_some() || rewriter.is_some();
         is_needed.then(|| Box::new(Self { group, rewriter, ..Self::default() }))
     }
 }
 
 impl EgressSpec {
+    /// How much may leave.
+    fn limits(&self) -> TrafficLimits {
+        self.extras.as_ref().map(|extras| extras.limits).unwrap_or_default()
+    }
+
     fn rewrite(&self) -> Option<RewriteSpec> {
         self.extras.as_ref()?.rewrite
     }

@@ -83,8 +83,7 @@ impl<K> Ingress<K> {
     }
 
     fn keep_extras(&mut self) {
-        let extras = self.spec.extras.as_deref();
-        if extras.is_some_and(|extras| extras.limits != TrafficLimits::default()) {
+        if self.spec.limits() != TrafficLimits::default() {
             self.extras.get_or_insert_default();
         }
     }
@@ -109,7 +108,12 @@ impl<K> Ingress<K> {
         } else if spec.source != self.spec.source {
             self.latch.reopen();
         }
+        let same_limits = spec.limits() == self.spec.limits();
         self.spec = spec;
+        if let (false, Some(state)) = (same_limits, &mut self.extras) {
+            // What filled a bucket of another size says nothing about this one.
+            (state.of_peer, state.of_strangers) = (Meters::default(), Meters::default());
+        }
         self.keep_extras();
         same_source
     }
@@ -211,6 +215,7 @@ impl<K> Ingress<K> {
                 &mut self.limiter_of_strangers
             };
             if !limiter.take(IMPLAUSIBLE, now) {
+                self.give_back(component, source, packet.len());
                 return Err(DropReason::Implausible);
             }
         }
@@ -333,6 +338,11 @@ impl IngressSpec {
     /// The group whose member sends here.
     pub(crate) fn group(&self) -> Option<EgressId> {
         self.extras.as_ref()?.group
+    }
+
+    /// How much may arrive.
+    fn limits(&self) -> TrafficLimits {
+        self.extras.as_ref().map(|extras| extras.limits).unwrap_or_default()
     }
 
     /// With multiplexing both components come from one address, so they learn together.

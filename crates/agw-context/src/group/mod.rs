@@ -17,8 +17,9 @@ use agw_srtp::Suite;
 
 use crate::audit::KeyView;
 use crate::few::Few;
+use crate::gateway::Gateway;
 use crate::held::Keys;
-use crate::id::{GroupId, StreamId, TerminationId};
+use crate::id::{ContextId, GroupId, StreamId, TerminationId};
 use crate::model::{Context, Stream};
 
 pub(crate) use churn::Churn;
@@ -87,9 +88,19 @@ impl Group {
         self.ingress_keys.installed.is_some()
     }
 
-    /// Whether a key in force for members is also the gateway's own.
+    /// Whether a key in force for members, or one that was, is also the gateway's own: what members
+    /// have sent under it stays sent.
     fn seals_in_domain(&self) -> bool {
-        self.ingress_keys.in_force().any(|key| self.egress_keys.in_force().any(|own| own == key))
+        self.ingress_keys.used().any(|key| self.egress_keys.in_force().any(|own| own == key))
+    }
+}
+
+impl Gateway {
+    /// What happens in a group is told of its focus.
+    pub(crate) fn own_groups(&mut self, id: ContextId, context: &Context) {
+        for (_, group) in context.groups() {
+            self.own_leg(group.leg, (id, group.focus, group.stream));
+        }
     }
 }
 

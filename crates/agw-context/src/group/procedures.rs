@@ -109,7 +109,6 @@ impl Transaction<'_, '_> {
                 return Err(invalid("focus_termination_id", rule, Reason::FieldValue));
             }
             group.focus = focus;
-            self.gateway.own_leg(group.leg, (context, focus, group.stream));
         }
         group.collisions = set.collisions.unwrap_or(group.collisions);
         match set.rekey_interval {
@@ -229,6 +228,8 @@ impl Transaction<'_, '_> {
         for keys in [&group.ingress_keys, &group.egress_keys] {
             self.retire(keys);
         }
+        // One that was made a moment ago is not among those that the commit takes away.
+        self.undo_leg(group.leg);
     }
 }
 

@@ -6,7 +6,7 @@ use agw_context::{
     Command, CommandError, ContextChoice, ContextId, EventKind, GroupId, Outcome, Policy, Reason,
     RekeyInterval, Release, RemoveGroup, Reserve, Resource, SetGroup, StreamId, TerminationId,
 };
-use agw_relay::{CollisionRule, Command as Step, EgressId, IngressId, Transport};
+use agw_relay::{CollisionRule, Command as Step, EgressId, IngressId, Report, Transport};
 use agw_srtp::{EgressKey, IngressKey, MasterKey, Suite};
 
 use crate::support::{Plane, World, access, core, crypto, egress, ingress};
@@ -14,6 +14,9 @@ use crate::support::{Plane, World, access, core, crypto, egress, ingress};
 const GROUP: GroupId = GroupId(1);
 const FOCUS: TerminationId = TerminationId(1);
 const INTERVAL: Duration = Duration::from_secs(10);
+
+/// What makes a stream unfit.
+type Spoil<'a> = &'a dyn Fn(&mut agw_context::StreamSpec);
 
 fn set_group(context: ContextId) -> SetGroup {
     SetGroup {
@@ -84,7 +87,10 @@ fn groups_steps(outcome: &Outcome) -> Vec<String> {
         }
         Step::GroupIngressCrypto(EgressId(leg), _) => format!("members' keys {leg}"),
         Step::EgressCrypto(EgressId(leg), _) => format!("keys {leg}"),
-        other => format!("{other:?}"),
+        Step::RemoveIngress(_)
+        | Step::RemoveEgress(_)
+        | Step::IngressCrypto(..)
+        | Step::Follow(..) => format!("{step:?}"),
     };
     steps.map(name).collect()
 }
@@ -151,7 +157,7 @@ fn who_does_not_fit_is_not_let_in_and_is_told_why() {
     };
     let other_suite = MasterKey::from_concatenated(Suite::AeadAes128Gcm, &[9; 28]).unwrap();
     let other_suite = std::cell::RefCell::new(Some(crypto(vec![IngressKey::new(other_suite)])));
-    let table: [(&dyn Fn(&mut agw_context::StreamSpec), Reason, &str); 6] = [
+    let table: [(Spoil<'_>, Reason, &str); 6] = [
         (&|stream| stream.transport = Transport::Plain, Reason::PlainMember, "transport"),
         (&|stream| stream.transport = Transport::Transparent, Reason::FieldValue, "transport"),
         (&|stream| stream.egress = Some(egress(9)), Reason::FieldValue, "egress_crypto"),
@@ -376,4 +382,75 @@ fn the_packet_path_takes_every_order_of_a_conference_from_its_beginning_to_its_e
     plane.transact(vec![Command::Release(release)]).unwrap();
     assert!(plane.relay.egress(EgressId(1)).is_none());
     assert!(plane.world.ports.open.is_empty());
+}
+
+#[test]
+fn a_group_that_is_made_and_ended_in_one_transaction_leaves_no_number_behind() {
+    let mut world = World::new(Policy::default());
+    let context = world.reserve(core(ContextChoice::New)).context;
+    let other = world.reserve(core(ContextChoice::New)).context;
+    let remove = Command::RemoveGroup(RemoveGroup { context, group: GROUP });
+    world.transact(vec![set(new_group(context)), remove]).unwrap();
+    let end = Command::Release(Release { context: other, termination: None });
+    let of_other = SetGroup { egress: Some(egress(2)), ..new_group(other) };
+    world.transact(vec![set(of_other), end]).unwrap();
+
+    world.later(Policy::default().port_rest);
+    for (seed, group) in [(3, GroupId(1)), (4, GroupId(2)), (5, GroupId(3))] {
+        let stream = StreamId(group.0);
+        let mut focus = core(ContextChoice::Existing(context));
+        focus.streams[0].id = stream;
+        let focus = Some(world.reserve(focus).termination);
+        let (stream, egress) = (Some(stream), Some(egress(seed)));
+        let made = SetGroup { group, stream, focus, egress, ..new_group(context) };
+        world.transact(vec![set(made)]).unwrap();
+    }
+    let view = world.gateway.context(&world.controller, context).unwrap();
+    let legs = view.terminations.iter().flat_map(|at| &at.streams).map(|one| one.ingress.0);
+    let mut numbers: Vec<u32> = legs.chain(view.groups.iter().map(|one| one.egress.0)).collect();
+    numbers.sort_unstable();
+    assert_eq!(numbers, [0, 1, 2, 3, 4, 5, 6]);
+}
+
+#[test]
+fn a_refused_change_of_focus_leaves_the_events_of_the_group_where_they_were() {
+    let mut world = World::new(Policy::default());
+    let context = conference(&mut world, |group| group);
+    let second = world.reserve(core(ContextChoice::Existing(context))).termination;
+    let told_of = |world: &mut World| {
+        let before = world.gateway.newest_event();
+        let group = world.gateway.context(&world.controller, context).unwrap().groups[0].egress;
+        world.gateway.handle_report(Report::IndexReused(group), SystemTime::UNIX_EPOCH);
+        let events = world.gateway.events_after(before, 1).unwrap();
+        events[0].subject.as_ref().unwrap().termination
+    };
+    assert_eq!(told_of(&mut world), Some(FOCUS));
+    let moved = || SetGroup { focus: Some(second), ..set_group(context) };
+    let too_many = SetGroup { max_members: Some(usize::MAX), ..moved() };
+    assert_eq!(refusal(&mut world, set(too_many)).1, "max_members");
+    assert_eq!(told_of(&mut world), Some(FOCUS));
+    world.transact(vec![set(moved())]).unwrap();
+    assert_eq!(told_of(&mut world), Some(second));
+}
+
+//= tests/spec/group.md#ssrc
+//= type=test
+//# Where the gateway sends under the members' key, its own SSRCs MUST be guarded as theirs are.
+#[test]
+fn the_gateway_guards_its_ssrcs_under_a_key_that_members_have_used() {
+    let mut world = World::new(Policy::default());
+    let context = conference(&mut world, |group| SetGroup { ingress: Some(ingress(1)), ..group });
+    let told = |outcome: &Outcome| {
+        let mut steps = outcome.work.iter().flat_map(|work| &work.steps);
+        steps.find_map(|step| {
+            let Step::SetEgress(_, spec) = step else { return None };
+            Some(spec.extras.as_ref()?.group.as_ref()?.seals_in_domain)
+        })
+    };
+    let others = SetGroup { ingress: Some(ingress(7)), ..set_group(context) };
+    let outcome = world.transact(vec![set(others)]).unwrap();
+    assert_eq!(told(&outcome), None, "it still seals under what members have sealed under");
+    let own = SetGroup { egress: Some(egress(8)), ..set_group(context) };
+    let outcome = world.transact(vec![set(own)]).unwrap();
+    assert_eq!(told(&outcome), Some(false));
 }

@@ -27,13 +27,34 @@ const LIMITS: TrafficLimits = {
     TrafficLimits { rtp: Some(limit), rtcp: Some(limit) }
 };
 
+/// The same with a bucket for two hundred of them.
+const DEEP: TrafficLimits = {
+    let limit = TrafficLimit {
+        sustained_octets_per_s: 1_000,
+        burst_octets: 20_000,
+        peak_octets_per_s: 0,
+        peak_tolerance: Duration::ZERO,
+    };
+    TrafficLimits { rtp: Some(limit), rtcp: None }
+};
+
 /// A call whose access leg is limited in what arrives.
 fn limited() -> Call {
     let mut call = Call::new(Suite::AesCm128HmacSha1_80);
-    let extras = Some(Box::new(IngressExtras { limits: LIMITS, ..IngressExtras::default() }));
+    limit_ingress(&mut call, LIMITS);
+    call
+}
+
+fn limit_ingress(call: &mut Call, limits: TrafficLimits) {
+    let extras = Some(Box::new(IngressExtras { limits, ..IngressExtras::default() }));
     let spec = IngressSpec { extras, ..ingress_spec(ACCESS, Transport::Secured) };
     call.command(Command::SetIngress(IngressId(ACCESS), spec));
-    call
+}
+
+fn limit_egress(call: &mut Call, limits: TrafficLimits) {
+    let extras = Some(Box::new(EgressExtras { limits, ..EgressExtras::default() }));
+    let spec = EgressSpec { extras, ..egress_spec(ACCESS, Transport::Secured) };
+    call.command(Command::SetEgress(EgressId(ACCESS), spec));
 }
 
 /// What the UE seals: as an IP packet it has 100 octets.
@@ -121,6 +142,39 @@ fn neither_a_stranger_nor_one_who_borrows_the_address_uses_up_what_the_peer_may_
     }
 }
 
+//= tests/spec/relay.md#policing
+//= type=test
+//# Strangers MUST NOT use up what the peer may send.
+#[test]
+fn new_sources_that_are_not_even_tried_use_up_nothing_of_what_the_peer_may_send() {
+    let mut call = limited();
+    assert_eq!(passed(&mut call, 1, 1), 1);
+    limit_ingress(&mut call, DEEP);
+    let forge = |ssrc| call.pass(ACCESS_RTP, UE, &rtp(ssrc, 1, &[6; 60]));
+    let outcomes: Vec<_> = (1_000..1_400).map(forge).collect();
+    let untried = outcomes.iter().filter(|outcome| **outcome == Err(DropReason::Implausible));
+    assert!(untried.count() > 200);
+    assert_eq!(passed(&mut call, 2, 210), 200);
+}
+
+#[test]
+fn with_another_limit_a_stream_begins_with_a_whole_bucket() {
+    let mut call = limited();
+    limit_ingress(&mut call, DEEP);
+    assert_eq!(passed(&mut call, 1, 150), 150);
+    limit_ingress(&mut call, LIMITS);
+    assert_eq!(passed(&mut call, 151, 30), 10);
+
+    limit_egress(&mut call, DEEP);
+    let sent = |call: &mut Call, from: u16, count: u16| {
+        let mut come = |sequence| call.pass(CORE_RTP, CORE, &rtp(9, sequence, &[5; 60]));
+        (from..from + count).filter(|&sequence| come(sequence).is_ok()).count()
+    };
+    assert_eq!(sent(&mut call, 1, 150), 150);
+    limit_egress(&mut call, LIMITS);
+    assert_eq!(sent(&mut call, 151, 30), 10);
+}
+
 #[test]
 fn a_neighbour_does_not_notice_a_flood() {
     let mut call = limited();
@@ -159,9 +213,7 @@ fn a_neighbour_does_not_notice_a_flood() {
 #[test]
 fn what_may_leave_is_limited_before_it_is_sealed() {
     let mut call = Call::new(Suite::AesCm128HmacSha1_80);
-    let extras = Some(Box::new(EgressExtras { limits: LIMITS, ..EgressExtras::default() }));
-    let spec = EgressSpec { extras, ..egress_spec(ACCESS, Transport::Secured) };
-    call.command(Command::SetEgress(EgressId(ACCESS), spec));
+    limit_egress(&mut call, LIMITS);
     let come = |sequence| call.pass(CORE_RTP, CORE, &rtp(9, sequence, &[5; 60]));
     let outcomes: Vec<_> = (1..=30).map(come).collect();
     assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 10);
