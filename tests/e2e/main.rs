@@ -23,6 +23,8 @@ mod groups;
 #[cfg(test)]
 mod icmp;
 #[cfg(test)]
+mod inactivity;
+#[cfg(test)]
 mod keystream;
 #[cfg(test)]
 mod latching;

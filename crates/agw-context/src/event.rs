@@ -2,9 +2,9 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
-use agw_relay::{Component, EgressSnapshot, IngressSnapshot};
+use agw_relay::{ActiveDirection, Component, EgressSnapshot, IngressSnapshot};
 
 use crate::command::Direction;
 use crate::error::Resource;
@@ -102,6 +102,18 @@ pub enum EventKind {
     MtuExceeded {
         /// Octets of its UDP payload, as it was to leave.
         octets: usize,
+    },
+    /// Nothing has happened on a stream for the time asked for (TS 23.334 §6.2.8).
+    MediaInactive {
+        /// What did not happen.
+        direction: ActiveDirection,
+        /// For how long.
+        since: Duration,
+    },
+    /// Something happens again on a stream that was told inactive.
+    MediaActive {
+        /// What counts.
+        direction: ActiveDirection,
     },
     /// More passed a stream than its limit, and was dropped (TS 23.334 §6.2.5). Told at most once a
     /// second for a stream and direction; the counters have them all.

@@ -1,8 +1,8 @@
 //! What few streams ask for, kept apart so that all others pay for a pointer only.
 
 use agw_relay::{
-    CodePoint, EgressExtras, EgressId, Gate, IngressExtras, Marking, RewriteSpec, SourceFilter,
-    Ssrc, TrafficLimit, TrafficLimits, Transport,
+    CodePoint, EgressExtras, EgressId, Gate, Inactivity, IngressExtras, Marking, RewriteSpec,
+    SourceFilter, Ssrc, TrafficLimit, TrafficLimits, Transport,
 };
 
 use crate::checks::{self, invalid};
@@ -28,6 +28,8 @@ pub struct StreamExtras {
     /// On a secured leg that latches: the first address that has proved itself holds until
     /// re-latching is asked for (H.248.37 LATCH).
     pub latch_once: bool,
+    /// When control is told that nothing happens (TS 23.334 §6.2.8).
+    pub inactivity: Option<Inactivity>,
     /// How much may pass.
     pub bandwidth: Bandwidth,
     /// What follows from that: filled in by the gateway.
@@ -85,6 +87,8 @@ pub struct StreamExtrasChange {
     pub rtcp_gate: Option<RtcpGate>,
     /// Whether the first address that has proved itself holds.
     pub latch_once: Option<bool>,
+    /// When control is told that nothing happens.
+    pub inactivity: Change<Inactivity>,
     /// The signalled bandwidth of media in bit/s; 0 is not signalled.
     pub media_bps: Option<u64>,
     /// The signalled bandwidth of RTCP in bit/s; 0 is not signalled.
@@ -124,6 +128,7 @@ impl StreamExtras {
             ecn,
             rtcp_gate,
             latch_once,
+            inactivity,
             media_bps,
             rtcp_bps,
             ingress,
@@ -135,6 +140,7 @@ impl StreamExtras {
         self.ecn = ecn.unwrap_or(self.ecn);
         self.rtcp_gate = rtcp_gate.unwrap_or(self.rtcp_gate);
         self.latch_once = latch_once.unwrap_or(self.latch_once);
+        inactivity.apply(&mut self.inactivity);
         self.bandwidth.media_bps = media_bps.unwrap_or(self.bandwidth.media_bps);
         self.bandwidth.rtcp_bps = rtcp_bps.unwrap_or(self.bandwidth.rtcp_bps);
         ingress.apply(&mut self.bandwidth.ingress);
@@ -156,6 +162,7 @@ impl StreamExtras {
             ecn: _,
             rtcp_gate: _,
             latch_once,
+            inactivity: _,
             bandwidth,
             limits: _,
             group: _,
@@ -217,6 +224,7 @@ impl StreamExtras {
             group,
             reads_traffic_class,
             limits: self.limits.ingress,
+            inactivity: self.inactivity,
         };
         (extras != IngressExtras::default()).then(|| Box::new(extras))
     }

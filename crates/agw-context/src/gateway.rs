@@ -145,6 +145,12 @@ impl Gateway {
                 let direction = Direction::Egress;
                 (egress.0, EventKind::PolicingDrops { direction, packets })
             }
+            Report::MediaInactive { ingress, direction, since } => {
+                (ingress.0, EventKind::MediaInactive { direction, since })
+            }
+            Report::MediaActive { ingress, direction } => {
+                (ingress.0, EventKind::MediaActive { direction })
+            }
             Report::AuthenticationFailures { ingress, packets } => {
                 (ingress.0, EventKind::AuthenticationFailures { packets })
             }

@@ -8,6 +8,7 @@ use arrayvec::ArrayVec;
 
 use crate::batch::MAX_BATCH;
 use crate::egress::Egress;
+use crate::inactivity::Watches;
 use crate::ingress::Ingress;
 use crate::refusal::Refusal;
 use crate::report::{Report, Reports};
@@ -36,6 +37,7 @@ pub struct Relay<E: Engine> {
     pub(crate) suspects: Suspects,
     pub(crate) told: Told,
     deadlines: BTreeSet<(Instant, IngressId)>,
+    pub(crate) watches: Watches,
     /// Sending halves whose first report has passed, and which have no room for it.
     pub(crate) without_quality: ArrayVec<EgressId, MAX_BATCH>,
 }
@@ -92,6 +94,7 @@ impl<E: Engine> Relay<E> {
             suspects: Suspects::new(),
             told: Told::new(),
             deadlines: BTreeSet::new(),
+            watches: Watches::default(),
             without_quality: ArrayVec::new(),
         }
     }
@@ -107,7 +110,10 @@ impl<E: Engine> Relay<E> {
         now: Instant,
     ) -> Result<Removed, ApplyError> {
         match command {
-            Command::SetIngress(id, spec) => self.set_ingress(id, spec),
+            Command::SetIngress(id, spec) => {
+                self.set_ingress(id, spec);
+                self.watch_activity(id, now);
+            }
             Command::RemoveIngress(id) => return self.remove_ingress(id),
             Command::SetEgress(id, spec) => self.set_egress(id, spec, now)?,
             Command::RemoveEgress(id) => {
@@ -135,6 +141,7 @@ impl<E: Engine> Relay<E> {
     /// room for what packets have brought.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.make_room_for_quality();
+        self.look_for_activity(now);
         while let Some(&(deadline, id)) = self.deadlines.first() {
             if deadline > now {
                 return;
@@ -154,7 +161,8 @@ impl<E: Engine> Relay<E> {
     /// and timeout.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.deadlines.first().map(|&(deadline, _)| deadline)
+        let keys = self.deadlines.first().map(|&(deadline, _)| deadline);
+        keys.into_iter().chain(self.watches.next()).min()
     }
 
     /// The oldest report not yet taken; call until `None` after every batch and command.
@@ -250,6 +258,7 @@ impl<E: Engine> Relay<E> {
         for (port, _) in bindings(&ingress.spec) {
             self.ports.remove(port.0);
         }
+        self.watches.forget(id);
         if let Some(deadline) = ingress.watched {
             self.deadlines.remove(&(deadline, id));
         }

@@ -2,10 +2,12 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use agw_rtp::Ssrc;
 use agw_srtp::KeyEvent;
 
+use crate::inactivity::ActiveDirection;
 use crate::spec::{Component, EgressId, IngressId};
 
 /// Reports that may wait before further ones are lost; only a peer that holds a valid key and
@@ -55,6 +57,22 @@ pub enum Report {
         with: Option<IngressId>,
         /// Whether the packet was dropped.
         dropped: bool,
+    },
+    /// Nothing has happened on a leg for the time that its spec names.
+    MediaInactive {
+        /// The leg.
+        ingress: IngressId,
+        /// What did not happen.
+        direction: ActiveDirection,
+        /// For how long.
+        since: Duration,
+    },
+    /// Something happens again on a leg that was told inactive.
+    MediaActive {
+        /// The leg.
+        ingress: IngressId,
+        /// What counts.
+        direction: ActiveDirection,
     },
     /// More arrived than the leg's limit; told at most once a second for a leg.
     Policed {

@@ -7,6 +7,7 @@ use agw_srtp::{EgressKey, IngressKey, RocOnRekey, SessionParameters};
 
 use crate::filter::SourceFilter;
 use crate::group::GroupSpec;
+use crate::inactivity::Inactivity;
 use crate::police::TrafficLimits;
 use crate::rewrite::RewriteSpec;
 
@@ -195,6 +196,8 @@ pub struct IngressExtras {
     /// Whether an egress that packets go to copies from their traffic class, so that whoever
     /// receives them must look.
     pub reads_traffic_class: bool,
+    /// When control is told that nothing happens on the leg.
+    pub inactivity: Option<Inactivity>,
 }
 
 /// The sending half of a leg.

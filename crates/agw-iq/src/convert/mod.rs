@@ -8,6 +8,7 @@ mod bandwidth;
 mod command;
 mod crypto;
 mod group;
+mod inactivity;
 mod marking;
 mod sdes;
 mod stream;

@@ -10,6 +10,7 @@ use super::address::{remote, source_filter, source_policy};
 use super::bandwidth::{rtcp_gate, traffic_limit};
 use super::crypto::{DirectionKey, crypto_context};
 use super::group::group_id;
+use super::inactivity::inactivity;
 use super::marking::{dscp_rule, ecn_rule};
 use crate::invalid::{InvalidRequest, optional};
 use crate::pb;
@@ -36,6 +37,7 @@ pub(super) fn stream(stream: &pb::Stream) -> Result<StreamSpec, InvalidRequest> 
         latch_once,
         group_id: group,
         rewrite_sources: rewrite,
+        inactivity: watch,
     } = stream;
     Ok(StreamSpec {
         id: stream_id(*id)?,
@@ -51,6 +53,7 @@ pub(super) fn stream(stream: &pb::Stream) -> Result<StreamSpec, InvalidRequest> 
             ecn: ecn_rule(*ecn)?.unwrap_or_default(),
             rtcp_gate: rtcp_gate(*gate)?.unwrap_or_default(),
             latch_once: *latch_once,
+            inactivity: optional("inactivity", watch.as_ref(), inactivity)?.flatten(),
             bandwidth: Bandwidth {
                 media_bps: *bandwidth_bps,
                 rtcp_bps: *rtcp_bandwidth_bps,
@@ -88,6 +91,7 @@ pub(super) fn stream_change(change: &pb::StreamChange) -> Result<StreamChange, I
         latch_once,
         relatch,
         rewrite_sources: rewrite,
+        inactivity: watch,
     } = change;
     let ingress = optional("ingress_crypto", ingress_crypto.as_ref(), crypto_context)?;
     let egress = optional("egress_crypto", egress_crypto.as_ref(), crypto_context)?;
@@ -103,6 +107,7 @@ pub(super) fn stream_change(change: &pb::StreamChange) -> Result<StreamChange, I
             ecn: ecn_rule(*ecn)?,
             rtcp_gate: rtcp_gate(*gate)?,
             latch_once: *latch_once,
+            inactivity: change_of(optional("inactivity", watch.as_ref(), inactivity)?),
             media_bps: *bandwidth_bps,
             rtcp_bps: *rtcp_bandwidth_bps,
             ingress: change_of(limit("ingress_limit", ingress_limit.as_ref())?),

@@ -114,6 +114,7 @@ fn stream_info(stream: StreamView) -> pb::StreamInfo {
         ecn,
         rtcp_gate: gate,
         latch_once,
+        inactivity,
         bandwidth,
         limits,
         group,
@@ -142,6 +143,10 @@ fn stream_info(stream: StreamView) -> pb::StreamInfo {
         egress_limit: limits.egress.rtp.map(traffic_limit),
         egress_rtcp_limit: limits.egress.rtcp.map(traffic_limit),
         latch_once,
+        inactivity: inactivity.map(|rule| pb::Inactivity {
+            time_ms: u32::try_from(rule.after.as_millis()).unwrap_or(u32::MAX),
+            direction: super::inactive_direction(rule.direction),
+        }),
         group_id: group.map_or(0, |group| group.0.into()),
         rewrite_sources: rewrite_sources.map(|rewrite| pb::RewriteSources {
             enable: true,

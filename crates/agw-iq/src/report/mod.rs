@@ -9,9 +9,18 @@ pub(crate) mod statistics;
 use std::time::{Duration, SystemTime};
 
 use agw_context::Direction;
+use agw_relay::ActiveDirection;
 use prost_types::Timestamp;
 
 use crate::pb;
+
+pub(crate) fn inactive_direction(direction: ActiveDirection) -> i32 {
+    match direction {
+        ActiveDirection::Ingress => pb::InactiveDirection::Ingress.into(),
+        ActiveDirection::Egress => pb::InactiveDirection::Egress.into(),
+        ActiveDirection::Either => pb::InactiveDirection::Both.into(),
+    }
+}
 
 pub(crate) fn direction(direction: Direction) -> i32 {
     match direction {

@@ -91,6 +91,7 @@ fn full_stream() -> pb::Stream {
         ingress_limit: Some(limit()),
         egress_limit: Some(pb::TrafficLimit::default()),
         latch_once: true,
+        inactivity: Some(pb::Inactivity { time_ms: 100, direction: 0 }),
         group_id: 65_535,
         rewrite_sources: Some(pb::RewriteSources { enable: true, ssrc: 0x1234_5678 }),
     }

@@ -201,12 +201,15 @@ async fn an_address_that_is_none_is_refused() {
 #[tokio::test]
 async fn an_enum_value_of_the_future_is_refused_with_its_path() {
     let rig = rig().await;
-    let cases: [(&str, fn(&mut pb::Stream)); 9] = [
+    let cases: [(&str, fn(&mut pb::Stream)); 10] = [
         ("media", |s| s.media = 77),
         ("transport", |s| s.transport = 77),
         ("rtcp", |s| s.rtcp = 77),
         ("rtcp_gate", |s| s.rtcp_gate = 77),
         ("mode", |s| s.mode = 77),
+        ("inactivity.direction", |s| {
+            s.inactivity = Some(pb::Inactivity { time_ms: 100, direction: 77 });
+        }),
         ("source.rule", |s| s.source = Some(pb::SourcePolicy { rule: 77, within_ms: None })),
         ("ingress_crypto.suite", |s| ingress(s).suite = 77),
         ("ingress_crypto.source", |s| ingress(s).source = 77),

@@ -9,8 +9,8 @@ use agw_context::{
     StreamMode, StreamView, TerminationId, TerminationView,
 };
 use agw_relay::{
-    CryptoSnapshot, EgressId, IngressId, Network, RelayStats, RewriteSnapshot, SourceFilter,
-    SourceSnapshot, Traffic, TrafficLimit, TrafficLimits, Transport,
+    ActiveDirection, CryptoSnapshot, EgressId, Inactivity, IngressId, Network, RelayStats,
+    RewriteSnapshot, SourceFilter, SourceSnapshot, Traffic, TrafficLimit, TrafficLimits, Transport,
 };
 use agw_rtp::Ssrc;
 use agw_srtp::Suite;
@@ -73,6 +73,10 @@ fn context(id: u32) -> AuditedContext {
             ecn: EcnRule::Copy,
             rtcp_gate: RtcpGate::Closed,
             latch_once: true,
+            inactivity: Some(Inactivity {
+                direction: ActiveDirection::Egress,
+                after: Duration::from_secs(30),
+            }),
             bandwidth: Bandwidth { media_bps: 80_000, rtcp_bps: 4_000, ..Bandwidth::default() },
             limits: StreamLimits {
                 ingress: TrafficLimits { rtp: Some(limit(1)), rtcp: Some(limit(2)) },
@@ -158,6 +162,10 @@ fn stream_info() -> pb::StreamInfo {
         egress_limit: Some(told_limit(3)),
         egress_rtcp_limit: None,
         latch_once: true,
+        inactivity: Some(pb::Inactivity {
+            time_ms: 30_000,
+            direction: pb::InactiveDirection::Egress.into(),
+        }),
         group_id: 3,
         rewrite_sources: Some(pb::RewriteSources { enable: true, ssrc: 9 }),
     }

@@ -60,6 +60,7 @@ pub(crate) struct StreamView {
     dscp: Option<DscpView>,
     ecn: Option<String>,
     latch_once: bool,
+    inactivity: Option<InactivityView>,
     rtcp_gate: Option<String>,
     bandwidth_bps: Option<u64>,
     rtcp_bandwidth_bps: Option<u64>,
@@ -96,6 +97,12 @@ struct LimitView {
     burst_octets: u64,
     peak_octets_per_s: u64,
     peak_tolerance_us: u32,
+}
+
+#[derive(Debug, Serialize)]
+struct InactivityView {
+    time_ms: u32,
+    direction: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -242,6 +249,10 @@ impl From<pb::StreamInfo> for StreamView {
             }),
             ecn,
             latch_once: stream.latch_once,
+            inactivity: stream.inactivity.as_ref().map(|watch| InactivityView {
+                time_ms: watch.time_ms,
+                direction: word(watch.direction().as_str_name(), "INACTIVE_DIRECTION_"),
+            }),
             rtcp_gate: word(stream.rtcp_gate().as_str_name(), "RTCP_GATE_"),
             bandwidth_bps: Some(stream.bandwidth_bps).filter(|&bps| bps != 0),
             rtcp_bandwidth_bps: Some(stream.rtcp_bandwidth_bps).filter(|&bps| bps != 0),

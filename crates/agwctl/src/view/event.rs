@@ -26,6 +26,7 @@ pub(crate) struct EventView {
     other_termination_id: Option<u32>,
     dropped: Option<bool>,
     octets: Option<u32>,
+    inactive_ms: Option<u64>,
     packets: Option<u32>,
     group_id: Option<u32>,
     joined: Option<u32>,
@@ -48,6 +49,7 @@ struct Details {
     other_termination_id: Option<u32>,
     dropped: Option<bool>,
     octets: Option<u32>,
+    inactive_ms: Option<u64>,
     packets: Option<u32>,
     group_id: Option<u32>,
     joined: Option<u32>,
@@ -80,6 +82,7 @@ impl From<pb::Event> for EventView {
             other_termination_id: details.other_termination_id,
             dropped: details.dropped,
             octets: details.octets,
+            inactive_ms: details.inactive_ms,
             packets: details.packets,
             group_id: details.group_id,
             joined: details.joined,
@@ -91,6 +94,11 @@ impl From<pb::Event> for EventView {
             realm: details.realm,
         }
     }
+}
+
+fn watched(direction: pb::InactiveDirection, inactive_ms: Option<u64>) -> Details {
+    let direction = word(direction.as_str_name(), "INACTIVE_DIRECTION_");
+    Details { direction, inactive_ms, ..Details::default() }
 }
 
 fn describe(kind: Option<&Kind>) -> (&'static str, Details) {
@@ -118,6 +126,10 @@ fn describe(kind: Option<&Kind>) -> (&'static str, Details) {
         Some(Kind::MtuExceeded(at)) => {
             ("mtu_exceeded", Details { octets: Some(at.octets), ..Details::default() })
         }
+        Some(Kind::MediaInactive(told)) => {
+            ("media_inactive", watched(told.direction(), Some(told.inactive_ms)))
+        }
+        Some(Kind::MediaActive(told)) => ("media_active", watched(told.direction(), None)),
         Some(Kind::PolicingDrops(drops)) => (
             "policing_drops",
             Details { packets: Some(drops.packets), ..direction(drops.direction()) },

@@ -1,0 +1,31 @@
+//! When a stream is inactive.
+
+use std::time::Duration;
+
+use agw_relay::{ActiveDirection, Inactivity};
+
+use crate::invalid::InvalidRequest;
+use crate::pb;
+
+/// The longest time, in milliseconds: a day.
+const MAX_MS: u32 = 86_400_000;
+
+/// Reads a detection; `None` if it is empty.
+pub(super) fn inactivity(given: &pb::Inactivity) -> Result<Option<Inactivity>, InvalidRequest> {
+    let pb::Inactivity { time_ms, direction } = *given;
+    if *given == pb::Inactivity::default() {
+        return Ok(None);
+    }
+    if !(100..=MAX_MS).contains(&time_ms) {
+        return Err(InvalidRequest::value("time_ms", "is 100 to 86400000"));
+    }
+    let direction = match pb::InactiveDirection::try_from(direction) {
+        Ok(pb::InactiveDirection::Unspecified | pb::InactiveDirection::Both) => {
+            ActiveDirection::Either
+        }
+        Ok(pb::InactiveDirection::Ingress) => ActiveDirection::Ingress,
+        Ok(pb::InactiveDirection::Egress) => ActiveDirection::Egress,
+        Err(_) => return Err(InvalidRequest::unknown("direction", direction)),
+    };
+    Ok(Some(Inactivity { direction, after: Duration::from_millis(time_ms.into()) }))
+}
