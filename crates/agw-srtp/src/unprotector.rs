@@ -73,7 +73,13 @@ struct Jump {
     ssrc: Ssrc,
     /// The low half of the index: which packet is near it does not take more.
     index: u32,
+    /// Jumps of other sources since.
+    others: u8,
 }
+
+/// So many jumps of other sources a jump outlasts: sources that have been away together do not keep
+/// each other out, nor does one that does not come again.
+const MOST_OTHERS: u8 = 16;
 
 impl<K> Unprotector<K> {
     /// Starts a session in which nothing was received yet; new sources start at `initial_roc`.
@@ -220,7 +226,10 @@ impl<K> Unprotector<K> {
         //# The highest index MUST NOT advance before the packet is authenticated.
         if key.suite.srtp_tag_len() < SHORTEST_TRUSTED_TAG && protocol == Protocol::Srtp {
             let jumps = sources.is_far_ahead(ssrc, index, LONGEST_JUMP_OF_SHORT_TAG);
-            confirm(&mut self.jump, jumps.then_some(Jump { ssrc, index: index as u32 }))?;
+            confirm(
+                &mut self.jump,
+                jumps.then_some(Jump { ssrc, index: index as u32, others: 0 }),
+            )?;
         }
         let Remembered { newer, new_source } = sources.remember(ssrc, protocol, index)?;
         let event = key.usage.record(protocol, index);
@@ -360,7 +369,10 @@ fn confirm(waiting: &mut Option<Jump>, jump: Option<Jump>) -> Result<(), Unprote
     if waiting.take_if(|waiting| is_near(*waiting)).is_some() {
         return Ok(());
     }
-    *waiting = Some(jump);
+    match waiting {
+        Some(other) if other.ssrc != jump.ssrc && other.others < MOST_OTHERS => other.others += 1,
+        Some(_) | None => *waiting = Some(jump),
+    }
     Err(UnprotectError::Unconfirmed)
 }
 

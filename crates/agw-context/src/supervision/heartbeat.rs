@@ -163,7 +163,14 @@ impl Gateway {
                 (true, true) => self.confirmed(place, now),
                 //= tests/spec/iq.md#supervision
                 //# A termination that its controller does not know MUST be released by policy.
-                (true, false) => suspects.extend(self.suspect(place, now, now)),
+                (true, false) => {
+                    // Said again, it does not put the release off.
+                    let since = match self.supervisor.beats.get(&place).map(|beat| beat.stage) {
+                        Some(Stage::Suspected { since }) => since,
+                        Some(Stage::Resting | Stage::Asked { .. }) | None => now,
+                    };
+                    suspects.extend(self.suspect(place, since, now));
+                }
             }
         }
         (unknown, suspects)

@@ -159,6 +159,21 @@ fn a_termination_that_its_controller_does_not_know_goes_when_its_media_is_silent
 }
 
 #[test]
+fn a_controller_that_repeats_itself_does_not_put_a_release_off() {
+    let mut world = World::supervised(policy(Hanging::ReleaseIfSilent(60 * SECOND)));
+    let (access, _) = world.watched_call();
+    world.present(&["spiffe://a/1"]);
+    let mut released = Vec::new();
+    for _ in 0..3 {
+        let (_, suspects) = world.confirm(&access, false);
+        let [suspect] = &suspects[..] else { panic!("{suspects:?}") };
+        released.push(world.judge(suspect, None).len());
+        world.later(30 * SECOND);
+    }
+    assert_eq!(released, [0, 0, 1]);
+}
+
+#[test]
 fn a_suspect_that_is_known_after_all_stays() {
     let mut world = World::supervised(policy(Hanging::Release));
     let (access, _) = world.watched_call();

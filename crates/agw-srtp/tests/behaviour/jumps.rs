@@ -53,6 +53,37 @@ fn a_stream_that_was_away_for_long_loses_one_packet_under_a_short_tag() {
 }
 
 #[test]
+fn sources_that_were_away_together_do_not_keep_each_other_out() {
+    let mut pair = Pair::of(SHORT);
+    let talk = |pair: &mut Pair, sequence: u16| {
+        let opens = |ssrc| {
+            let sealed = pair.seal(&rtp(ssrc, sequence)).unwrap();
+            pair.open(&sealed).is_ok()
+        };
+        [SSRC, SSRC + 1, SSRC + 2].map(opens)
+    };
+    assert_eq!(talk(&mut pair, 1), [true; 3]);
+    let heard: Vec<_> = (5_000..5_050).map(|sequence| talk(&mut pair, sequence)).collect();
+    assert_eq!(heard[49], [true; 3]);
+    let lost = heard.iter().flatten().filter(|heard| !**heard).count();
+    assert!(lost <= 6, "{lost} packets were lost");
+}
+
+#[test]
+fn a_source_that_does_not_come_again_gives_way_to_another_one() {
+    let mut pair = pair_at_roc_3(SHORT);
+    let first = pair.seal(&rtp(SSRC + 1, 1)).unwrap();
+    pair.open(&first).unwrap();
+    let lone = pair.seal(&rtp(SSRC, 9_000)).unwrap();
+    assert_eq!(pair.open(&lone), Err(UnprotectError::Unconfirmed));
+    let opened = (0..50).filter(|after| {
+        let sealed = pair.seal(&rtp(SSRC + 1, 5_000 + after)).unwrap();
+        pair.open(&sealed).is_ok()
+    });
+    assert!(opened.count() >= 30);
+}
+
+#[test]
 fn a_long_tag_is_trusted_at_once() {
     for suite in [Suite::AesCm128HmacSha1_80, Suite::AeadAes128Gcm] {
         let mut pair = pair_at_roc_3(suite);
