@@ -1,5 +1,7 @@
 //! A call as the operator writes it, and the commands that set it up.
 
+mod words;
+
 use std::fmt;
 use std::net::SocketAddr;
 use std::str::FromStr;
@@ -388,76 +390,6 @@ impl Dscp {
             Self::Set(code_point) => (pb::DscpRule::Set, Some(code_point.into())),
         };
         pb::DiffServ { rule: rule.into(), code_point }
-    }
-}
-
-impl Ecn {
-    const fn to_wire(self) -> pb::EcnRule {
-        match self {
-            Self::NotEct => pb::EcnRule::NotEct,
-            Self::Copy => pb::EcnRule::Copy,
-        }
-    }
-}
-
-impl MediaKind {
-    const fn to_wire(self) -> pb::Media {
-        match self {
-            Self::Audio => pb::Media::Audio,
-            Self::Video => pb::Media::Video,
-            Self::Other => pb::Media::Other,
-        }
-    }
-}
-
-impl Mode {
-    const fn to_wire(self) -> pb::StreamMode {
-        match self {
-            Self::Inactive => pb::StreamMode::Inactive,
-            Self::SendOnly => pb::StreamMode::SendOnly,
-            Self::ReceiveOnly => pb::StreamMode::ReceiveOnly,
-            Self::SendReceive => pb::StreamMode::SendReceive,
-        }
-    }
-}
-
-impl Rtcp {
-    const fn to_wire(self) -> pb::RtcpMode {
-        match self {
-            Self::Pair => pb::RtcpMode::Pair,
-            Self::Mux => pb::RtcpMode::Mux,
-            Self::Off => pb::RtcpMode::Off,
-        }
-    }
-}
-
-impl RtcpGate {
-    const fn to_wire(self) -> pb::RtcpGate {
-        match self {
-            Self::UnlessInactive => pb::RtcpGate::UnlessInactive,
-            Self::WithMedia => pb::RtcpGate::WithMedia,
-            Self::Open => pb::RtcpGate::Open,
-            Self::Closed => pb::RtcpGate::Closed,
-        }
-    }
-}
-
-impl TransportKind {
-    const fn to_wire(self) -> pb::Transport {
-        match self {
-            Self::Secured => pb::Transport::Secured,
-            Self::Plain => pb::Transport::Plain,
-            Self::Transparent => pb::Transport::Transparent,
-        }
-    }
-}
-
-impl SourceRule {
-    const fn to_wire(self) -> pb::SourceRule {
-        match self {
-            Self::Signalled => pb::SourceRule::Signalled,
-            Self::Latch => pb::SourceRule::Latch,
-        }
     }
 }
 

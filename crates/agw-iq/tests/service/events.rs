@@ -47,6 +47,7 @@ async fn told(rig: &Rig, after: Option<u64>) -> Vec<Result<pb::Event, CallError>
     }
 }
 
+#[expect(clippy::too_many_lines, reason = "a table of all kinds")]
 #[tokio::test]
 async fn every_kind_of_event_is_told_with_its_facts() {
     let rig = rig().await;

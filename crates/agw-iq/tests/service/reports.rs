@@ -49,6 +49,7 @@ fn told_limit(burst_octets: u64) -> pb::TrafficLimit {
     }
 }
 
+#[expect(clippy::too_many_lines, reason = "every field of a context")]
 fn context(id: u32) -> AuditedContext {
     let stream = StreamView {
         id: StreamId(1),

@@ -59,10 +59,12 @@ impl PacketIo for Broken {
     }
 
     fn receive(&mut self, batch: &mut Batch, timeout: Option<Duration>) -> io::Result<usize> {
-        while self.hangs {
+        if !self.hangs {
+            return self.inner.receive(batch, timeout);
+        }
+        loop {
             thread::park();
         }
-        self.inner.receive(batch, timeout)
     }
 
     fn transmit(&mut self, batch: &mut Batch, on_error: impl FnMut(u32, SendError)) -> usize {
