@@ -69,13 +69,17 @@ fn a_controller_drains_the_gateway() {
     call.talk();
 }
 
-fn reserve(gateway: &Gateway) -> Result<pb::TerminationReply, agw_iq::client::CallError> {
+/// A new context in the core realm.
+pub(crate) fn reserve(
+    gateway: &Gateway,
+) -> Result<pb::TerminationReply, agw_iq::client::CallError> {
     let leg = Leg::plain(Side::Core.peer());
     let reserve = api::reserve("core", vec![leg.stream]);
     gateway.wait(gateway.iq.reserve_and_configure(reserve))
 }
 
-fn health(gateway: &Gateway) -> ServingStatus {
+/// What the health service says of the Iq API.
+pub(crate) fn health(gateway: &Gateway) -> ServingStatus {
     let address = format!("http://{}", gateway.daemon.iq);
     gateway.wait(async {
         let endpoint = Endpoint::from_shared(address).expect("an address");

@@ -3,7 +3,11 @@
 #![forbid(unsafe_code)]
 
 #[cfg(test)]
+mod admission;
+#[cfg(test)]
 mod audit;
+#[cfg(test)]
+mod comparing;
 #[cfg(test)]
 mod deployment;
 #[cfg(test)]
@@ -38,6 +42,8 @@ mod mtu;
 #[cfg(test)]
 mod nat;
 #[cfg(test)]
+mod neglect;
+#[cfg(test)]
 mod policing;
 #[cfg(test)]
 mod quality;
@@ -50,6 +56,8 @@ mod relatching;
 #[cfg(test)]
 mod release;
 #[cfg(test)]
+mod reload;
+#[cfg(test)]
 mod reuse;
 #[cfg(test)]
 mod rewriting;
@@ -57,6 +65,8 @@ mod rewriting;
 mod rtcp;
 #[cfg(test)]
 mod secrecy;
+#[cfg(test)]
+mod service_change;
 #[cfg(test)]
 mod source_filter;
 #[cfg(test)]

@@ -49,6 +49,9 @@ fn await_realm(listener: &mut Listener, gateway: &Gateway, name: &str, up: bool)
         let goes = matches!(kind, Kind::RealmDown(told) if told.realm == name);
         if up { comes } else { goes }
     });
+    let event = listener.next(gateway);
+    let Some(Kind::CapabilitiesChanged(told)) = event.kind else { panic!("{event:?}") };
+    assert_eq!(told.keys, [format!("realm.{name}")]);
     let metrics = gateway.ledger().page("/metrics");
     let sample = format!("agw_realm_available{{realm=\"{name}\"}} {}", u8::from(up));
     assert!(metrics.contains(&sample), "{sample}");

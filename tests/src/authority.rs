@@ -138,7 +138,15 @@ impl Authority {
 
     /// Writes the gateway's own certificate, key and authority.
     pub fn equip(&self, directory: &Path, clients: &Self) {
-        let subject = Subject::named("gateway", ExtendedKeyUsagePurpose::ServerAuth);
+        self.equip_with(gateway(), directory, clients);
+    }
+
+    /// The same with a certificate that expired long ago.
+    pub fn equip_expired(&self, directory: &Path) {
+        self.equip_with(gateway().years(2001, 2002), directory, self);
+    }
+
+    fn equip_with(&self, subject: Subject, directory: &Path, clients: &Self) {
         let (certificate, key) = self.sign(subject);
         write(&directory.join("server.pem"), &certificate);
         write(&directory.join("server.key"), &key);
@@ -154,6 +162,10 @@ impl Authority {
             [("certificate", "server.pem"), ("private_key", "server.key"), ("client_ca", "ca.pem")];
         files.map(|(key, file)| format!("iq.tls.{key}={}", path(file))).into()
     }
+}
+
+fn gateway() -> Subject {
+    Subject::named("gateway", ExtendedKeyUsagePurpose::ServerAuth)
 }
 
 fn write(path: &Path, text: &str) {

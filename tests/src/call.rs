@@ -93,7 +93,13 @@ impl Call {
         Self::set_up(gateway, commands, access.endpoint, core.endpoint)
     }
 
-    fn set_up(
+    /// Sets a call up by commands that reserve two terminations of one stream each.
+    ///
+    /// # Panics
+    ///
+    /// When it is refused.
+    #[must_use]
+    pub fn set_up(
         gateway: &Gateway,
         commands: Vec<Command>,
         mut access: Endpoint,

@@ -3,7 +3,7 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
@@ -40,11 +40,20 @@ impl Daemon {
     /// When it does not become ready.
     #[must_use]
     pub fn start(directory: TempDir, settings: &[&str]) -> Self {
+        Self::start_by(Program::start, directory, settings)
+    }
+
+    /// The same by another way to start a program.
+    pub(crate) fn start_by(
+        start: impl Fn(&mut Command, &Path) -> Program,
+        directory: TempDir,
+        settings: &[&str],
+    ) -> Self {
         let ports = PortBlock::take();
         let mut command = Command::new(Self::executable());
         Self::configure(&mut command, &directory, &ports, settings);
         let ready_file = directory.path().join(READY);
-        let mut program = Program::start(&mut command, directory.path());
+        let mut program = start(&mut command, directory.path());
         let deadline = Instant::now() + PATIENCE;
         let ready = loop {
             match fs::read(&ready_file) {
@@ -106,17 +115,19 @@ impl Daemon {
 }
 
 fn find() -> PathBuf {
-    if let Some(named) = env::var_os("AGW_AGWD") {
-        return PathBuf::from(named);
-    }
+    env::var_os("AGW_AGWD").map_or_else(|| beside_test("agwd"), PathBuf::from)
+}
+
+/// A program of this repository that was built beside the running test; built now if there is none.
+pub(crate) fn beside_test(name: &str) -> PathBuf {
     let test = env::current_exe().expect("the running test");
     let profile = test.parent().and_then(|deps| deps.parent()).expect("target/PROFILE/deps");
-    let agwd = profile.join("agwd");
-    if !agwd.is_file() {
-        build(profile.ends_with("release"));
+    let program = profile.join(name);
+    if !program.is_file() {
+        build(name, profile.ends_with("release"));
     }
-    assert!(agwd.is_file(), "{} is missing", agwd.display());
-    agwd
+    assert!(program.is_file(), "{} is missing", program.display());
+    program
 }
 
 /// The realm that a setting is for: `access.key=value` is in none of the sections.
@@ -165,6 +176,7 @@ fn configuration(ports: &PortBlock, of_realms: &[&str]) -> String {
         # Whatever else this machine does must not decide who gets in.
         [limits]
         cpu_percent = 0
+        memory_percent = 0
         [log]
         filter = "debug"
         {access}
@@ -174,13 +186,13 @@ fn configuration(ports: &PortBlock, of_realms: &[&str]) -> String {
     )
 }
 
-fn build(release: bool) {
+fn build(name: &str, release: bool) {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
-    command.args(["build", "--quiet", "--package", "agwd", "--bin", "agwd"]);
+    command.args(["build", "--quiet", "--package", name, "--bin", name]);
     if release {
         command.arg("--release");
     }
     let status = command.current_dir(env!("CARGO_MANIFEST_DIR")).status().expect("cargo");
-    assert!(status.success(), "agwd cannot be built");
+    assert!(status.success(), "{name} cannot be built");
 }

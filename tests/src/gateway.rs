@@ -1,13 +1,15 @@
 //! The daemon with a controller's connection to it.
 
 use std::future::Future;
+use std::process::{Command, Stdio};
 
 use agw_iq::client::{IqClient, Tls};
 use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::capture::Watch;
-use crate::{Daemon, Ledger, PATIENCE};
+use crate::daemon::beside_test;
+use crate::{Daemon, Ledger, PATIENCE, Program};
 
 /// A daemon and a controller that is connected to it.
 pub struct Gateway {
@@ -39,7 +41,16 @@ impl Gateway {
     /// When there is no connection.
     #[must_use]
     pub fn over(directory: TempDir, settings: &[&str], scheme: &str, tls: Option<Tls>) -> Self {
-        let daemon = Daemon::start(directory, settings);
+        Self::of(Daemon::start(directory, settings), scheme, tls)
+    }
+
+    /// A daemon whose standard error nobody reads.
+    #[must_use]
+    pub fn unheard(settings: &[&str]) -> Self {
+        Self::of(Daemon::start_by(Program::unheard, directory(), settings), "http", None)
+    }
+
+    fn of(daemon: Daemon, scheme: &str, tls: Option<Tls>) -> Self {
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = runtime.expect("a runtime");
         let address = format!("{scheme}://{}", daemon.iq);
@@ -62,6 +73,19 @@ impl Gateway {
     #[must_use]
     pub fn ledger(&self) -> Ledger {
         Ledger::new(self.daemon.admin)
+    }
+
+    /// Runs `agwctl` on this gateway; tells its exit code and what it wrote to standard output.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be run.
+    #[must_use]
+    pub fn agwctl(&self, arguments: &[&str]) -> (Option<i32>, String) {
+        let mut command = Command::new(beside_test("agwctl"));
+        command.arg("--endpoint").arg(format!("http://{}", self.daemon.iq)).args(arguments);
+        let output = command.stdin(Stdio::null()).output().expect("agwctl");
+        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
     /// What the daemon has logged so far.

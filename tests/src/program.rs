@@ -47,6 +47,23 @@ impl Program {
         Self { child, output, name }
     }
 
+    /// Starts a program whose standard error nobody reads, though it is open.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be started.
+    #[must_use]
+    pub fn unheard(command: &mut Command, directory: &Path) -> Self {
+        let name = command.get_program().to_string_lossy().into_owned();
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| panic!("{name} does not start: {error}"));
+        Self { child, output: directory.join("unheard"), name }
+    }
+
     /// Its process id.
     #[must_use]
     pub fn id(&self) -> u32 {

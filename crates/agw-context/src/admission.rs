@@ -4,10 +4,13 @@
 //! the load is, and is bound only by what is there.
 
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 use crate::error::{CommandError, Resource};
+use crate::gateway::Gateway;
 use crate::id::{ContextId, Controller};
 use crate::leg::Place;
+use crate::realm::Realm;
 use crate::transaction::Transaction;
 
 /// The precedence of a call (TS 23.334 §8.2, Emergency Call Indicator and Priority information).
@@ -90,6 +93,18 @@ impl Admission {
 
 fn percent(all: usize, percent: u8) -> usize {
     all.saturating_mul(usize::from(percent.min(100))) / 100
+}
+
+impl Gateway {
+    /// Ports in use or at rest, of all there are, at the fullest address or in the fullest realm,
+    /// 0 to 100.
+    #[must_use]
+    pub fn port_load(&self, now: Instant) -> u8 {
+        let admission = &self.policy.admission;
+        let most = |realm: &Realm| admission.pairs(&realm.config.name, realm.pairs());
+        let loads = self.realms.iter().map(|realm| realm.load(most(realm), now));
+        u8::try_from(loads.max().unwrap_or_default().min(100)).unwrap_or(100)
+    }
 }
 
 impl Transaction<'_, '_> {

@@ -203,7 +203,8 @@ pub enum EventKind {
     ContextEnded(Box<Ended>),
     /// What the gateway can do is not what it was: audit its capabilities.
     CapabilitiesChanged {
-        /// The configuration keys that changed, comma-separated.
+        /// The configuration keys that changed, and `realm.NAME` of realms that became available or
+        /// unavailable; comma-separated.
         keys: Arc<str>,
     },
     /// The certificate of the Iq listener expires soon.

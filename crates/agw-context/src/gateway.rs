@@ -250,17 +250,23 @@ impl Gateway {
     //= tests/spec/iq.md#realms
     //# A realm that becomes available or unavailable MUST be told as an event.
     pub fn handle_availability(&mut self, up: &[Vec<bool>], at: SystemTime) {
+        let mut keys = Vec::new();
         for (realm, up) in self.realms.iter_mut().zip(up) {
             if !realm.observe(up) {
                 continue;
             }
             let name = realm.config.name.clone();
+            keys.push(format!("realm.{name}"));
             let kind = if realm.is_available() {
                 EventKind::RealmUp { realm: name }
             } else {
                 EventKind::RealmDown { realm: name }
             };
             self.events.push(at, None, kind);
+        }
+        if !keys.is_empty() {
+            let keys = keys.join(",").into();
+            self.events.push(at, None, EventKind::CapabilitiesChanged { keys });
         }
     }
 

@@ -129,6 +129,15 @@ impl Realm {
         self.pools.get(address).map_or(0, |(_, pool)| pool.available(now))
     }
 
+    /// How full it is, of so many pairs at most: as a whole or at its fullest address, in percent.
+    pub(crate) fn load(&self, most_pairs: usize, now: Instant) -> usize {
+        let percent = |taken: usize, all: usize| taken * 100 / all.max(1);
+        let taken =
+            self.pools.iter().map(|(_, pool)| (pool.used() + pool.resting(now), pool.pairs()));
+        let whole = percent(taken.clone().map(|(taken, _)| taken).sum(), most_pairs);
+        taken.map(|(taken, all)| percent(taken, all)).fold(whole, usize::max)
+    }
+
     pub(crate) fn view(&self, most_pairs: usize, now: Instant, is_default: bool) -> RealmView {
         let down = self.addresses(None).filter(|(.., up)| !up);
         RealmView {

@@ -1,6 +1,6 @@
 //! The gateway's load: the highest of everything that can run out, each of its limit.
 
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use agw_context::{EventKind, OverloadLevel, Resource, ServiceState};
 
@@ -55,9 +55,11 @@ impl Control {
     /// Weighs everything, tells another level of load as an event, and says at the gate who gets in.
     pub(super) fn take_stock(&mut self) {
         let measured = self.limits.loads(self.measured);
+        let port_load = self.gateway.port_load(Instant::now());
+        self.out_of_ports = port_load >= 100;
         let others = [
             (self.gateway.overload(), Resource::Contexts),
-            (self.port_load, Resource::Ports),
+            (port_load, Resource::Ports),
             (self.ports.load(), Resource::Descriptors),
         ];
         let all = others.into_iter().chain(measured);

@@ -27,8 +27,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info};
 
 use agw_context::{
-    Capabilities, Circumstances, Command, ContextId, Controller, EventsGone, Gateway, Outcome,
-    Refused, Work,
+    Circumstances, Command, ContextId, Controller, EventsGone, Gateway, Outcome, Refused, Work,
 };
 use agw_iq::backend::Condition;
 use agw_net::MediaPort;
@@ -118,8 +117,6 @@ pub(crate) struct Control {
     load: Load,
     /// Whether the process ends when the contexts have.
     ending: bool,
-    /// Ports in use of all there are, in the fullest realm, 0 to 100.
-    port_load: u8,
     out_of_ports: bool,
 }
 
@@ -155,11 +152,9 @@ impl Control {
             own: sender.downgrade(),
             released: Released::default(),
             overview,
-            port_load: 0,
             out_of_ports: false,
         };
         control.announce_start();
-        control.weigh();
         control.publish();
         (control, ControlClient::new(sender, seen, gate, realms))
     }
@@ -176,7 +171,6 @@ impl Control {
                 biased;
                 () = stop.cancelled() => break,
                 _ = load.tick() => {
-                    self.weigh();
                     self.gateway.tell_churn(Instant::now(), SystemTime::now());
                     self.look_who_is_there();
                 }
@@ -385,18 +379,6 @@ impl Control {
             self.owners.may_see(controller, event) || self.may_adopt(controller, event)
         });
         Ok(EventPage { events, next, more: next < newest })
-    }
-
-    /// Looks how full the realms are.
-    fn weigh(&mut self) {
-        let Capabilities { realms, .. } = self.gateway.capabilities(Instant::now());
-        let load = realms.iter().map(|realm| {
-            let all = realm.max_ports.max(1);
-            let taken = realm.ports_used + realm.ports_resting;
-            u8::try_from((taken * 100 / all).min(100)).unwrap_or(100)
-        });
-        self.port_load = load.max().unwrap_or_default();
-        self.out_of_ports = self.port_load >= 100;
     }
 
     /// Tells everyone what has changed.

@@ -81,7 +81,6 @@ impl Control {
         self.limits = limits;
         let kind = EventKind::CapabilitiesChanged { keys: keys.into() };
         self.tell(Told { about: None, kind });
-        self.weigh();
     }
 
     pub(super) fn tell(&mut self, told: Told) {
