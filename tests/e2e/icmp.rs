@@ -138,6 +138,45 @@ fn until_heard(call: &mut Call) {
     }
 }
 
+//= tests/spec/relay.md#sockets
+//= type=test
+//# A stream of which nothing leaves any more MUST be told once, and one refusal MUST NOT count as that.
+#[test]
+fn a_bearer_of_which_nothing_leaves_any_more_is_told_and_media_goes_on_when_it_can() {
+    let Some(_stage) = on_stage() else { return };
+    let gateway = Gateway::start();
+    let (mut call, _) = calls(&gateway);
+    let mut events = gateway.wait(gateway.iq.events(Some(0), 0)).expect("events");
+    stage::ip("link set core down");
+    let deadline = Instant::now() + PATIENCE;
+    let sender = std::thread::scope(|scope| {
+        let (done, is_done) = std::sync::mpsc::channel::<()>();
+        let talking = scope.spawn(|| {
+            while is_done.try_recv().is_err() && Instant::now() < deadline {
+                let packet = call.next_packet(Call::ACCESS);
+                call.access.send(&packet);
+                std::thread::sleep(std::time::Duration::from_millis(20));
+            }
+            drop(is_done);
+        });
+        let told = loop {
+            let event = gateway.wait(events.message()).expect("a stream").expect("an event").event;
+            let event = event.expect("its content");
+            if let Some(pb::event::Kind::BearerReleased(released)) = event.kind {
+                break (event.subject.expect("a stream"), released.cause());
+            }
+        };
+        let _ = done.send(());
+        talking.join().expect("the phone");
+        told
+    });
+    let (subject, cause) = sender;
+    assert_eq!(subject.termination_id, 2);
+    assert_ne!(cause, pb::SendRefusal::Unspecified);
+    stage::ip("link set core up");
+    until_heard(&mut call);
+}
+
 #[test]
 fn a_packet_filter_that_refuses_is_counted_where_packets_pass_it() {
     let Some(_stage) = on_stage() else { return };

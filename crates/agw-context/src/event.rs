@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use agw_relay::{ActiveDirection, Component, EgressSnapshot, IngressSnapshot};
+use agw_relay::{ActiveDirection, Component, EgressSnapshot, IngressSnapshot, Refusal};
 
 use crate::command::Direction;
 use crate::error::Resource;
@@ -102,6 +102,11 @@ pub enum EventKind {
     MtuExceeded {
         /// Octets of its UDP payload, as it was to leave.
         octets: usize,
+    },
+    /// Nothing that was to leave on a stream left for some seconds (TS 23.334 "IP Bearer Released").
+    BearerReleased {
+        /// Why the last datagram was refused.
+        cause: Refusal,
     },
     /// Nothing has happened on a stream for the time asked for (TS 23.334 §6.2.8).
     MediaInactive {

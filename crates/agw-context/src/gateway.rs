@@ -145,6 +145,9 @@ impl Gateway {
                 let direction = Direction::Egress;
                 (egress.0, EventKind::PolicingDrops { direction, packets })
             }
+            Report::Released { egress, refusal } => {
+                (egress.0, EventKind::BearerReleased { cause: refusal })
+            }
             Report::MediaInactive { ingress, direction, since } => {
                 (ingress.0, EventKind::MediaInactive { direction, since })
             }

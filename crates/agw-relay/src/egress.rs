@@ -11,7 +11,7 @@ use crate::group::{Group, GroupSpec, Member};
 use crate::place::Place;
 use crate::police::{Meters, TrafficLimits, ip_octets};
 use crate::quality::Quality;
-use crate::refusal::{Refusal, Refusals, Trouble};
+use crate::refusal::{Refusal, Refusals, Telling, Trouble};
 use crate::rewrite::{RewriteSpec, Rewriter};
 use crate::spec::{
     Component, EgressCrypto, EgressSpec, PortId, RtcpEgress, Transport, initial_roc,
@@ -251,11 +251,11 @@ impl<K> Egress<K> {
         trouble.map_or_else(Refusals::default, |trouble| trouble.refusals)
     }
 
-    /// Counts a datagram that the kernel refused; tells whether it is to be reported now as too big.
-    pub(crate) fn refused(&mut self, refusal: Refusal, now: Instant) -> bool {
+    /// Counts a datagram that the kernel refused; tells what is to be reported now.
+    pub(crate) fn refused(&mut self, refusal: Refusal, now: Instant) -> Telling {
         self.stats.refused += 1;
-        let state = self.extras.get_or_insert_default();
-        state.trouble.get_or_insert_default().note(refusal, now)
+        let (state, sent) = (self.extras.get_or_insert_default(), self.stats.sent.packets);
+        state.trouble.get_or_insert_default().note(refusal, sent, now)
     }
 
     pub(crate) fn snapshot(&self) -> EgressSnapshot {

@@ -2,6 +2,14 @@
 
 use std::time::{Duration, Instant};
 
+/// A bearer counts as released when all that was to leave for so long was refused, so that one ICMP
+/// message, or a route that is exchanged, does not.
+const RELEASED_AFTER: Duration = Duration::from_secs(3);
+/// ... and not less than this many datagrams.
+const RELEASED_DATAGRAMS: u64 = 5;
+/// Datagrams that are counted as sent before the kernel has refused them: those of a batch.
+const UNDER_WAY: u64 = 64;
+
 /// What is told of one stream, is told at most this often; the counters have all of it.
 const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -87,19 +95,67 @@ impl Refusals {
 pub(crate) struct Trouble {
     pub(crate) refusals: Refusals,
     told: Option<Instant>,
+    streak: Option<Streak>,
+}
+
+/// Datagrams that were refused one after the other.
+#[derive(Debug)]
+struct Streak {
+    since: Instant,
+    /// Datagrams that had left when it began.
+    sent: u64,
+    refused: u64,
+    told: bool,
+}
+
+/// What of a refusal control is to know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Telling {
+    /// Nothing.
+    Nothing,
+    /// The datagram was too long for its path.
+    TooBig,
+    /// Nothing leaves any more (TS 23.334 "IP Bearer Released").
+    Released,
 }
 
 impl Trouble {
-    /// Counts a refusal; tells whether one for its size is to be reported now.
-    pub(crate) fn note(&mut self, refusal: Refusal, now: Instant) -> bool {
+    /// Counts a refusal of one of so many datagrams sent; tells what is to be reported now.
+    pub(crate) fn note(&mut self, refusal: Refusal, sent: u64, now: Instant) -> Telling {
         self.refusals.count(refusal);
         let is_due =
             self.told.is_none_or(|told| now.saturating_duration_since(told) >= REPORT_INTERVAL);
         let is_told = refusal == Refusal::TooBig && is_due;
         if is_told {
             self.told = Some(now);
+            return Telling::TooBig;
         }
-        is_told
+        if self.is_released(refusal, sent, now) { Telling::Released } else { Telling::Nothing }
+    }
+
+    //= tests/spec/relay.md#sockets
+    //# A stream of which nothing leaves any more MUST be told once, and one refusal MUST NOT count
+    //# as that.
+    fn is_released(&mut self, refusal: Refusal, sent: u64, now: Instant) -> bool {
+        // Packets of the wrong size, or too many, say nothing of the bearer.
+        if matches!(refusal, Refusal::TooBig | Refusal::Congested) {
+            return false;
+        }
+        let goes_on = self
+            .streak
+            .as_ref()
+            .is_some_and(|streak| sent.saturating_sub(streak.sent) <= streak.refused + UNDER_WAY);
+        if !goes_on {
+            self.streak = None;
+        }
+        let streak =
+            self.streak.get_or_insert(Streak { since: now, sent, refused: 0, told: false });
+        streak.refused += 1;
+        let is_new = !streak.told
+            && streak.refused >= RELEASED_DATAGRAMS
+            && now.saturating_duration_since(streak.since) >= RELEASED_AFTER;
+        streak.told |= is_new;
+        is_new
     }
 }
 
@@ -126,10 +182,32 @@ mod tests {
     fn what_is_too_big_is_told_once_a_second_and_the_rest_never() {
         let mut trouble = Trouble::default();
         let at = |milliseconds| epoch() + Duration::from_millis(milliseconds);
-        assert!(!trouble.note(Refusal::Forbidden, at(0)));
-        assert!(trouble.note(Refusal::TooBig, at(1)));
-        assert!(!trouble.note(Refusal::TooBig, at(1_000)));
-        assert!(trouble.note(Refusal::TooBig, at(1_001)));
+        assert_eq!(trouble.note(Refusal::Forbidden, 1, at(0)), Telling::Nothing);
+        assert_eq!(trouble.note(Refusal::TooBig, 1, at(1)), Telling::TooBig);
+        assert_eq!(trouble.note(Refusal::TooBig, 2, at(1_000)), Telling::Nothing);
+        assert_eq!(trouble.note(Refusal::TooBig, 3, at(1_001)), Telling::TooBig);
         assert_eq!(trouble.refusals.of(Refusal::TooBig), 3);
+    }
+
+    //= tests/spec/relay.md#sockets
+    //= type=test
+    //# A stream of which nothing leaves any more MUST be told once, and one refusal MUST NOT count
+    //# as that.
+    #[test]
+    fn a_bearer_is_released_when_nothing_leaves_for_three_seconds_and_told_once() {
+        let start = epoch();
+        let mut trouble = Trouble::default();
+        let mut refuse = |sent, seconds| {
+            let at = start + Duration::from_secs(seconds);
+            trouble.note(Refusal::HostUnreachable, sent, at)
+        };
+        // One in a hundred, for long.
+        assert!((0..50).all(|second| refuse(second * 100, second) == Telling::Nothing));
+        let all: Vec<_> = (0..6).map(|n| refuse(5_000 + n, 60 + n)).collect();
+        assert_eq!(all.iter().filter(|told| **told == Telling::Released).count(), 1, "{all:?}");
+        assert_eq!(refuse(5_006, 90), Telling::Nothing);
+        // Something left, and then nothing again.
+        let again: Vec<_> = (0..6).map(|n| refuse(9_000 + n, 100 + n)).collect();
+        assert_eq!(again.iter().filter(|told| **told == Telling::Released).count(), 1);
     }
 }

@@ -10,7 +10,7 @@ use crate::batch::MAX_BATCH;
 use crate::egress::Egress;
 use crate::inactivity::Watches;
 use crate::ingress::Ingress;
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, Telling};
 use crate::report::{Report, Reports};
 use crate::spec::{
     Command, Component, EgressId, EgressSpec, IngressCrypto, IngressId, IngressSpec, PortId,
@@ -215,11 +215,13 @@ impl<E: Engine> Relay<E> {
         let Some(egress) = self.egresses.at_mut(id.0) else {
             return;
         };
-        if egress.refused(refusal, now) {
+        match egress.refused(refusal, now) {
+            Telling::Nothing => {}
             //= tests/spec/relay.md#mtu
             //# A datagram that is too long for its path MUST be told to the controller, at most
             //# once a second for a stream.
-            self.reports.push(Report::TooBig { egress: id, octets });
+            Telling::TooBig => self.reports.push(Report::TooBig { egress: id, octets }),
+            Telling::Released => self.reports.push(Report::Released { egress: id, refusal }),
         }
     }
 

@@ -8,6 +8,7 @@ use agw_rtp::Ssrc;
 use agw_srtp::KeyEvent;
 
 use crate::inactivity::ActiveDirection;
+use crate::refusal::Refusal;
 use crate::spec::{Component, EgressId, IngressId};
 
 /// Reports that may wait before further ones are lost; only a peer that holds a valid key and
@@ -57,6 +58,13 @@ pub enum Report {
         with: Option<IngressId>,
         /// Whether the packet was dropped.
         dropped: bool,
+    },
+    /// All that was to leave on a leg was refused for some seconds; told once until something leaves.
+    Released {
+        /// Where it was to leave.
+        egress: EgressId,
+        /// Why the last one was refused.
+        refusal: Refusal,
     },
     /// Nothing has happened on a leg for the time that its spec names.
     MediaInactive {

@@ -6,6 +6,7 @@ use std::time::Instant;
 use agw_context::{EndReason, Ended, Event, EventKind, ReleaseCause, Subject};
 use agw_relay::Component;
 
+use super::statistics::refusal;
 use super::{direction, inactive_direction, milliseconds, small_count, timestamp};
 use crate::pb;
 use crate::reply::{level_to_wire, released_stream, service_to_wire, socket_address};
@@ -62,6 +63,9 @@ fn kind(kind: &EventKind) -> pb::event::Kind {
         }
         EventKind::MtuExceeded { octets } => {
             Kind::MtuExceeded(pb::MtuExceeded { octets: small_count(*octets) })
+        }
+        EventKind::BearerReleased { cause } => {
+            Kind::BearerReleased(pb::BearerReleased { cause: refusal(*cause).into() })
         }
         EventKind::MediaInactive { direction, since } => Kind::MediaInactive(pb::MediaInactive {
             direction: inactive_direction(*direction),

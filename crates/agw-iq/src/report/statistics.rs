@@ -126,7 +126,7 @@ fn refused_by(refusals: &Refusals) -> Vec<pb::RefusalCount> {
     occurred.map(count).collect()
 }
 
-const fn refusal(reason: Refusal) -> pb::SendRefusal {
+pub(crate) const fn refusal(reason: Refusal) -> pb::SendRefusal {
     match reason {
         Refusal::TooBig => pb::SendRefusal::TooBig,
         Refusal::PortUnreachable => pb::SendRefusal::PortUnreachable,

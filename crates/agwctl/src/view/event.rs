@@ -126,6 +126,10 @@ fn describe(kind: Option<&Kind>) -> (&'static str, Details) {
         Some(Kind::MtuExceeded(at)) => {
             ("mtu_exceeded", Details { octets: Some(at.octets), ..Details::default() })
         }
+        Some(Kind::BearerReleased(released)) => {
+            let cause = word(released.cause().as_str_name(), "SEND_REFUSAL_");
+            ("bearer_released", Details { cause, ..Details::default() })
+        }
         Some(Kind::MediaInactive(told)) => {
             ("media_inactive", watched(told.direction(), Some(told.inactive_ms)))
         }
