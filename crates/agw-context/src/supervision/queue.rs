@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant, SystemTime};
 
-use super::heartbeat::{Beat, Stage};
+use super::heartbeat::{Beat, LOOK_AGAIN, Stage};
 use crate::id::{ContextId, Controller, TerminationId};
 use crate::model::Context;
 
@@ -77,8 +77,21 @@ impl Supervisor {
             self.beats.insert((id, termination), Beat { period, due, stage: Stage::Resting });
             self.queue.insert((due, Watched::Termination(id, termination)));
         }
-        if after.is_none() {
-            self.remove_orphan(id);
+        match (before, after) {
+            (None, Some(new)) => self.doubt_absence(&new.controller, now),
+            (_, None) => {
+                self.remove_orphan(id);
+            }
+            (Some(_), Some(_)) => {}
+        }
+    }
+
+    /// A lost controller has made a context: what was its before is back when its connection is
+    /// noticed; if that was too short to be, the new one is an orphan soon.
+    fn doubt_absence(&mut self, controller: &Controller, now: Instant) {
+        if self.absent.get(controller).is_some_and(|&lost| lost <= now) {
+            self.remove_absent(controller);
+            self.add_absent(controller, now + LOOK_AGAIN);
         }
     }
 

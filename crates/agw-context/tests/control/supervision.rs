@@ -270,6 +270,24 @@ fn contexts_of_a_controller_that_is_gone_for_long_are_orphans_and_nothing_else_c
 }
 
 #[test]
+fn what_a_lost_controller_makes_on_a_visit_that_nobody_noticed_is_an_orphan_as_well() {
+    let mut world = World::supervised(policy(Hanging::Release));
+    world.orphan();
+    assert_eq!(world.gateway.orphan_count(), 1);
+    world.later(5 * SECOND);
+    world.call();
+    world.present(&[]);
+    world.later(20 * SECOND);
+    assert_eq!(world.due(), []);
+    assert_eq!(world.gateway.orphan_count(), 2);
+    world.present(&["spiffe://a/1"]);
+    assert_eq!(world.gateway.orphan_count(), 0);
+    world.call();
+    world.later(20 * SECOND);
+    assert_eq!((world.due(), world.gateway.orphan_count()), (vec![], 0));
+}
+
+#[test]
 fn a_controller_that_is_back_in_time_loses_nothing_and_later_it_has_its_contexts_again() {
     let mut world = World::supervised(policy(Hanging::Release));
     let (access, _) = world.call();
