@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
+use agw_rtp::Ssrc;
 use agw_srtp::{Engine, KeyError, ProtectError, Protector, SealTicket};
 
 use crate::alarm::Alarm;
@@ -78,6 +79,11 @@ impl<K> Egress<K> {
     /// Of a group, what it is to be and what it remembers.
     pub(crate) fn group_mut(&mut self) -> Option<(&GroupSpec, &mut Group)> {
         Some((self.spec.group()?, self.extras.as_mut()?.group.as_mut()?))
+    }
+
+    /// The SSRCs that it has sealed packets of.
+    pub(crate) fn sealed_ssrcs(&self) -> impl Iterator<Item = Ssrc> {
+        self.crypto.iter().flat_map(|crypto| crypto.sources().map(|source| source.ssrc))
     }
 
     /// Whether what leaves is a rewritten stream.

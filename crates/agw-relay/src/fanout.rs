@@ -140,8 +140,14 @@ impl<E: Engine> Relay<E> {
         for member in members {
             self.change_ingress_crypto(member.ingress, change.for_another_member(), now)?;
         }
-        let group = self.egresses.at_mut(id.0).and_then(|egress| egress.group_mut());
-        group.ok_or_else(unknown)?.1.change_member_keys(change);
+        let egress = self.egresses.at_mut(id.0).ok_or_else(unknown)?;
+        let sealed: Vec<Ssrc> = egress.sealed_ssrcs().collect();
+        let (spec, group) = egress.group_mut().ok_or_else(unknown)?;
+        group.change_member_keys(change);
+        if spec.seals_in_domain {
+            // Under a key that was the gateway's before it was the members'.
+            sealed.into_iter().for_each(|ssrc| group.note(ssrc, Sender::Gateway));
+        }
         Ok(())
     }
 

@@ -93,3 +93,21 @@ fn the_gateway_does_not_seal_with_a_members_ssrc_under_the_members_key() {
     assert_eq!(conference.pass(1, &stolen), Err(DropReason::SsrcCollision));
     assert_eq!(conference.relay.stats().protected, 1);
 }
+
+//= tests/spec/group.md#ssrc
+//= type=test
+//# Where the gateway sends under the members' key, its own SSRCs MUST be guarded as theirs are.
+#[test]
+fn what_the_gateway_has_sealed_before_members_were_given_its_key_stays_its_own() {
+    let mut conference = Conference::new(1, 3, CollisionRule::Drop);
+    conference.pass(FOCUS_LEG, &rtp(FOCUS_SSRC, 1, b"mixed")).unwrap();
+    conference.spec.seals_in_domain = true;
+    conference.set_group();
+    let shared = install_for_members(GATEWAYS_SEED, RocOnRekey::Set(3), Duration::ZERO);
+    conference.command(Command::GroupIngressCrypto(GROUP, shared));
+    let mut phone = sender(GATEWAYS_SEED, 3);
+    let stolen = seal(&mut phone, &rtp(FOCUS_SSRC, 1, b"spoken"));
+    assert_eq!(conference.pass(1, &stolen), Err(DropReason::SsrcCollision));
+    conference.pass(1, &seal(&mut phone, &rtp(77, 1, b"spoken"))).unwrap();
+    conference.pass(FOCUS_LEG, &rtp(FOCUS_SSRC, 2, b"mixed")).unwrap();
+}
