@@ -29,6 +29,8 @@ mod icmp;
 #[cfg(test)]
 mod inactivity;
 #[cfg(test)]
+mod key_life;
+#[cfg(test)]
 mod keystream;
 #[cfg(test)]
 mod latching;
@@ -38,6 +40,7 @@ mod lifetime;
 mod marking;
 #[cfg(test)]
 mod mtls;
+#[cfg(test)]
 mod mtu;
 #[cfg(test)]
 mod nat;

@@ -12,6 +12,7 @@ use crate::command::{Association, KeySource, Media, Remote, RtcpMode, SourcePoli
 use crate::extras::StreamExtras;
 use crate::group::GroupView;
 use crate::id::{ContextId, Controller, StreamId, TerminationId};
+use crate::realm::Protection;
 use crate::reply::LocalStream;
 use crate::supervision::SupervisionPolicy;
 
@@ -106,6 +107,8 @@ pub struct KeyView {
     pub mkis: Vec<Vec<u8>>,
     /// Whether a key is staged.
     pub staged: bool,
+    /// When the staged key comes in force by itself.
+    pub activates_at: Option<SystemTime>,
 }
 
 /// What the gateway can do (TS 23.334 §6.1 audit of capabilities, H.248.77).
@@ -150,6 +153,8 @@ pub struct RealmView {
     pub addresses: Vec<IpAddr>,
     /// The lowest and highest port.
     pub ports: (u16, u16),
+    /// Which streams may be there.
+    pub protection: Protection,
     /// Ports in use.
     pub ports_used: usize,
     /// Ports that were released a short while ago and rest.

@@ -110,7 +110,7 @@ pub(crate) fn crypto_context<K: Key>(
         }
         let fingerprint = single_key(key, &field, policy, fingerprinter)?;
         if fingerprints.contains(&fingerprint) {
-            return Err(CommandError::KeyReuse { field });
+            return Err(CommandError::KeyReuse { field, direction: K::DIRECTION });
         }
         fingerprints.push(fingerprint);
     }

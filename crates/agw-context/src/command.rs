@@ -1,7 +1,7 @@
 //! What a controller can ask for: the procedures of TS 23.334 clause 8.
 
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use agw_relay::Transport;
 use agw_srtp::{EgressKey, IngressKey, RocOnRekey, SessionParameters};
@@ -382,6 +382,8 @@ pub struct ActivateKey {
     pub roc: RocOnRekey,
     /// How long a replaced ingress key still opens packets; `None` takes the default.
     pub overlap: Option<Duration>,
+    /// When, by the wall clock; `None` is at once.
+    pub at: Option<SystemTime>,
 }
 
 /// Discards a staged key.

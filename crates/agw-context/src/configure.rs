@@ -159,7 +159,7 @@ impl Transaction<'_, '_> {
                 continue;
             };
             for (stream, leg) in gone.streams.iter() {
-                self.remove_keys_of(leg);
+                self.remove_keys_of(leg, context);
                 let (ingress, egress) = (leg.ingress_id(), leg.egress_id());
                 //= tests/spec/iq.md#release
                 //# A release MUST return the final statistics of its streams.

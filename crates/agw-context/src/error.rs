@@ -69,6 +69,17 @@ pub enum CommandError {
     KeyReuse {
         /// The field's path below the command, as in the proto.
         field: String,
+        /// What it was to be used for.
+        direction: Direction,
+    },
+    /// The key opened packets of a call that has ended, and is to open those of another one.
+    #[error(
+        "{field}: the key opened packets of an ended call, whose replay windows are gone; \
+         policy.allow_ingress_key_return would allow it (RFC 4568 §7.1.2)"
+    )]
+    KeyReturns {
+        /// The field's path below the command, as in the proto.
+        field: String,
     },
     /// There is no staged key to activate or cancel.
     #[error("stream {stream} has no staged {direction:?} key")]
@@ -235,6 +246,8 @@ pub enum Reason {
     SessionParameterRefused,
     /// Keys were given for a leg that is not secured.
     CryptoOnPlainTransport,
+    /// The realm demands protection that the stream does not have.
+    PlainRefused,
     /// The address cannot be a peer's: unspecified, multicast, broadcast, own or of the other family.
     AddressRefused,
     /// A relay that neither mixes nor copies cannot do it.
@@ -285,6 +298,7 @@ impl Reason {
             Self::SuiteRefused => "SUITE_REFUSED",
             Self::SessionParameterRefused => "SESSION_PARAM_REFUSED",
             Self::CryptoOnPlainTransport => "CRYPTO_ON_PLAIN_TRANSPORT",
+            Self::PlainRefused => "PLAIN_REFUSED",
             Self::AddressRefused => "ADDRESS_REFUSED",
             Self::TopologyRefused => "TOPOLOGY_REFUSED",
             Self::StreamExists => "STREAM_EXISTS",
@@ -316,7 +330,7 @@ impl CommandError {
             Self::Invalid { reason, .. } => *reason,
             Self::Key { error, .. } => key_reason(error),
             Self::SuiteRefused { .. } => Reason::SuiteRefused,
-            Self::KeyReuse { .. } => Reason::KeyReuse,
+            Self::KeyReuse { .. } | Self::KeyReturns { .. } => Reason::KeyReuse,
             Self::NothingStaged { .. } => Reason::NothingStaged,
             Self::Exhausted { .. } => Reason::Exhausted,
             Self::Draining => Reason::Draining,
@@ -334,7 +348,8 @@ impl CommandError {
             Self::Invalid { field, .. }
             | Self::Key { field, .. }
             | Self::SuiteRefused { field, .. }
-            | Self::KeyReuse { field } => Some(field),
+            | Self::KeyReuse { field, .. }
+            | Self::KeyReturns { field } => Some(field),
             Self::UnknownContext(_) => Some("context_id"),
             Self::NotOrphaned(_) => Some("context_ids"),
             Self::AdoptionRefused(_) => Some("orphans_of"),
@@ -363,7 +378,8 @@ impl CommandError {
             Self::UnknownContext(_) => 411,
             Self::UnknownTermination(..) => 430,
             Self::UnknownStream(..) | Self::UnknownGroup(_) => 444,
-            Self::UnknownRealm(_) | Self::SuiteRefused { .. } | Self::KeyReuse { .. } => 449,
+            Self::UnknownRealm(_) | Self::SuiteRefused { .. } => 449,
+            Self::KeyReuse { .. } | Self::KeyReturns { .. } => 449,
             Self::Invalid { reason: Reason::FieldMissing | Reason::KeyRequired, .. } => 441,
             Self::Invalid { .. } | Self::Key { .. } => 449,
             Self::NothingStaged { .. } => 581,

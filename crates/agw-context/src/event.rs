@@ -79,10 +79,17 @@ pub enum EventKind {
         /// Whose key.
         direction: Direction,
     },
-    /// A staged key came in force, by its MKI or by command.
+    /// A staged key came in force: its MKI came, or its time.
     KeyActivated {
         /// Whose key.
         direction: Direction,
+    },
+    /// Keys were refused because they are or were in use. Told at most once a second.
+    KeyReuseBlocked {
+        /// What the last of them was to be used for.
+        direction: Direction,
+        /// Commands refused for it since this was told last.
+        refused: u32,
     },
     /// A packet would have used a (key, SSRC, index) twice, or one so old that nobody knows whether
     /// it was used, and was dropped (RFC 3711 §9.1): its source repeats itself or has started

@@ -8,6 +8,8 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha1::Sha1;
 use zeroize::Zeroizing;
 
+use crate::id::ContextId;
+
 /// Keys of ended streams are remembered for so long,
 const REMEMBERED_FOR: Duration = Duration::from_secs(24 * 3600);
 /// and at most so many of them, the newest.
@@ -50,11 +52,13 @@ impl Fingerprinter {
 /// The keys in use anywhere in the gateway, and those that were in force until a while ago.
 ///
 /// Who sealed under a key of an ended stream has forgotten the indices, so the key must not seal
-/// again (RFC 3711 §9.1). It may open again: a peer that tries its call once more repeats its offer.
+/// again (RFC 3711 §9.1). It may open again on the same call, because a peer repeats its offer after
+/// one that was rejected (RFC 4568 §7.1.4); on another call only where policy allows it.
 #[derive(Debug, Default)]
 pub(crate) struct KeyRegistry {
     in_use: BTreeSet<Fingerprint>,
-    spent: BTreeMap<Fingerprint, Instant>,
+    /// When, and on a stream of which call.
+    spent: BTreeMap<Fingerprint, (Instant, ContextId)>,
     oldest_spent: VecDeque<(Instant, Fingerprint)>,
 }
 
@@ -63,7 +67,7 @@ pub(crate) struct KeyRegistry {
 pub(crate) struct KeyChanges {
     pub(crate) added: BTreeSet<Fingerprint>,
     pub(crate) removed: BTreeSet<Fingerprint>,
-    pub(crate) spent: BTreeSet<Fingerprint>,
+    pub(crate) spent: BTreeMap<Fingerprint, ContextId>,
 }
 
 impl KeyRegistry {
@@ -71,9 +75,14 @@ impl KeyRegistry {
         self.in_use.contains(&key)
     }
 
-    /// Whether the key was in force on a stream that has ended.
-    pub(crate) fn is_spent(&self, key: Fingerprint) -> bool {
-        self.spent.contains_key(&key)
+    /// The call of the ended stream on which the key was in force.
+    pub(crate) fn spent_by(&self, key: Fingerprint) -> Option<ContextId> {
+        self.spent.get(&key).map(|&(_, context)| context)
+    }
+
+    /// Frees a key that was never in force.
+    pub(crate) fn free(&mut self, key: Fingerprint) {
+        self.in_use.remove(&key);
     }
 
     /// Takes over what a transaction changed.
@@ -83,8 +92,8 @@ impl KeyRegistry {
             self.in_use.remove(key);
         }
         self.in_use.extend(added);
-        for &key in spent {
-            self.spent.insert(key, now);
+        for (&key, &context) in spent {
+            self.spent.insert(key, (now, context));
             self.oldest_spent.push_back((now, key));
         }
         while let Some(&(at, key)) = self.oldest_spent.front() {
@@ -94,7 +103,7 @@ impl KeyRegistry {
             }
             self.oldest_spent.pop_front();
             // Spent once more since then, it stays for longer.
-            if self.spent.get(&key) == Some(&at) {
+            if self.spent.get(&key).is_some_and(|&(last, _)| last == at) {
                 self.spent.remove(&key);
             }
         }
@@ -107,8 +116,12 @@ mod tests {
     use crate::testing::epoch;
 
     fn spend(registry: &mut KeyRegistry, keys: impl Iterator<Item = u32>, now: Instant) {
-        let spent = keys.map(key).collect();
+        let spent = keys.map(|number| (key(number), ContextId(1))).collect();
         registry.apply(&KeyChanges { spent, ..KeyChanges::default() }, now);
+    }
+
+    fn is_spent(registry: &KeyRegistry, key: Fingerprint) -> bool {
+        registry.spent_by(key).is_some()
     }
 
     fn key(number: u32) -> Fingerprint {
@@ -121,7 +134,7 @@ mod tests {
         spend(&mut registry, [1, 2].into_iter(), start);
         spend(&mut registry, [1].into_iter(), start + Duration::from_secs(1));
         spend(&mut registry, std::iter::empty(), start + REMEMBERED_FOR);
-        assert!(registry.is_spent(key(1)) && !registry.is_spent(key(2)));
+        assert!(is_spent(&registry, key(1)) && !is_spent(&registry, key(2)));
         spend(&mut registry, std::iter::empty(), start + REMEMBERED_FOR * 2);
         assert!(registry.spent.is_empty() && registry.oldest_spent.is_empty());
     }
@@ -134,6 +147,6 @@ mod tests {
             spend(&mut registry, [number].into_iter(), start);
         }
         assert_eq!(registry.spent.len(), MOST_REMEMBERED);
-        assert!(!registry.is_spent(key(9)) && registry.is_spent(key(10)));
+        assert!(!is_spent(&registry, key(9)) && is_spent(&registry, key(10)));
     }
 }

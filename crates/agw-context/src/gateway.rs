@@ -10,11 +10,13 @@ use agw_relay::{IngressId, Report};
 use agw_srtp::{KeyEvent, Mki, Suite};
 use zeroize::Zeroizing;
 
+use crate::activation::Activations;
 use crate::admission::RealmRoom;
 use crate::audit::{Capabilities, ContextName, ContextView, RealmView};
+use crate::blocked::Blocked;
 use crate::command::{Command, Direction};
 use crate::error::{CommandError, Refused};
-use crate::event::{Event, EventKind, Subject};
+use crate::event::{Event, EventKind};
 use crate::fingerprint::{Fingerprinter, KeyRegistry};
 use crate::group::Churn;
 use crate::id::{ContextId, Controller, StreamId, TerminationId};
@@ -39,6 +41,10 @@ pub struct Gateway {
     /// Who owns contexts, each once.
     pub(crate) controllers: BTreeSet<Arc<Controller>>,
     pub(crate) keys: KeyRegistry,
+    pub(crate) activations: Activations,
+    pub(crate) blocked: Blocked,
+    /// What the packet path calls the next staged key.
+    next_staged: u32,
     pub(crate) fingerprinter: Fingerprinter,
     pub(crate) legs: Numbers,
     /// By number of the leg, which are dense.
@@ -83,6 +89,9 @@ impl Gateway {
             contexts: BTreeMap::new(),
             controllers: BTreeSet::new(),
             keys: KeyRegistry::default(),
+            activations: Activations::default(),
+            blocked: Blocked::default(),
+            next_staged: 0,
             fingerprinter: Fingerprinter::new(secret),
             legs: Numbers::new(rest),
             leg_owners: Vec::new(),
@@ -113,10 +122,12 @@ impl Gateway {
         let mut transaction = Transaction::new(self, around);
         let mut replies = Vec::with_capacity(commands.len());
         for (position, command) in commands.into_iter().enumerate() {
+            let context = command.named_context();
             match transaction.carry_out(command) {
                 Ok(reply) => replies.push(reply),
                 Err(error) => {
                     transaction.refuse();
+                    self.note_refusal(context, &error, around.now, around.at);
                     return Err(Refused { command: position, error });
                 }
             }
@@ -133,8 +144,21 @@ impl Gateway {
             Report::Learnt { ingress, component, address, again: true, .. } => {
                 (ingress.0, EventKind::Relatched { component, address })
             }
-            Report::IngressKey(id, event) => (id.0, key_event(event, Direction::Ingress)),
-            Report::EgressKey(id, event) => (id.0, key_event(event, Direction::Egress)),
+            Report::IngressKey(id, event) => {
+                match self.key_event(id.0, event, Direction::Ingress) {
+                    Some(kind) => (id.0, kind),
+                    None => return,
+                }
+            }
+            Report::StagedKeyDiscarded(id, number) => {
+                let owner = self.owner_of_leg(id.0);
+                owner.into_iter().for_each(|owner| self.staged_key_was_discarded(owner, number));
+                return;
+            }
+            Report::EgressKey(id, event) => match self.key_event(id.0, event, Direction::Egress) {
+                Some(kind) => (id.0, kind),
+                None => return,
+            },
             Report::IndexReused(id) => (id.0, EventKind::TransmitIndexReused),
             Report::TooBig { egress, octets } => (egress.0, EventKind::MtuExceeded { octets }),
             Report::Policed { ingress, packets } => {
@@ -167,13 +191,7 @@ impl Gateway {
         let Some(&Some((context, termination, stream))) = self.leg_owners.get(leg as usize) else {
             return;
         };
-        if let EventKind::KeyActivated { direction } = kind {
-            self.staged_key_came_in_force(context, termination, stream, direction);
-        }
-        let correlation = self.contexts.get(&context).and_then(|c| c.correlation.clone());
-        let (termination, stream) = (Some(termination), Some(stream));
-        let subject = Subject { context, correlation, termination, stream };
-        self.events.push(at, Some(subject), kind);
+        self.tell_of_stream((context, termination, stream), kind, at);
     }
 
     /// The events after number `after`, at most `limit`, oldest first.
@@ -412,21 +430,26 @@ impl Gateway {
         configured.map(|address| (address.bind, address.outside())).ok_or_else(unknown)
     }
 
-    /// The packet path activated a staged key because its MKI arrived: it is the one in force.
-    fn staged_key_came_in_force(
-        &mut self,
-        context: ContextId,
-        termination: TerminationId,
-        stream: StreamId,
-        direction: Direction,
-    ) {
-        let stream = self
-            .contexts
-            .get_mut(&context)
-            .and_then(|context| context.terminations.get_mut(termination))
-            .and_then(|termination| termination.streams.get_mut(stream));
-        if let Some(stream) = stream {
-            stream.keys(direction).put_staged_in_force();
+    /// What the packet path calls a key that is staged next.
+    pub(crate) fn next_staged(&mut self) -> u32 {
+        self.next_staged = self.next_staged.wrapping_add(1) & (u32::MAX >> 1);
+        self.next_staged
+    }
+
+    pub(crate) fn owner_of_leg(&self, leg: u32) -> Option<(ContextId, TerminationId, StreamId)> {
+        *self.leg_owners.get(leg as usize)?
+    }
+
+    /// What controllers are told of an event about keys, if anything.
+    fn key_event(&mut self, leg: u32, event: KeyEvent, direction: Direction) -> Option<EventKind> {
+        match event {
+            KeyEvent::LifetimeWarning => Some(EventKind::KeyLifetimeWarning { direction }),
+            KeyEvent::LifetimeExpired => Some(EventKind::KeyLifetimeExpired { direction }),
+            KeyEvent::Activated { number } => {
+                let owner = self.owner_of_leg(leg)?;
+                let is_news = self.staged_key_came_in_force(owner, number);
+                is_news.then_some(EventKind::KeyActivated { direction })
+            }
         }
     }
 }
@@ -445,13 +468,5 @@ impl Transaction<'_, '_> {
             Command::SetGroup(set) => self.set_group(*set),
             Command::RemoveGroup(remove) => self.remove_group(remove),
         }
-    }
-}
-
-fn key_event(event: KeyEvent, direction: Direction) -> EventKind {
-    match event {
-        KeyEvent::LifetimeWarning => EventKind::KeyLifetimeWarning { direction },
-        KeyEvent::LifetimeExpired => EventKind::KeyLifetimeExpired { direction },
-        KeyEvent::Activated => EventKind::KeyActivated { direction },
     }
 }

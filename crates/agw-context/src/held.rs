@@ -1,8 +1,9 @@
 //! What control remembers of keys, which is never the key.
 
 use std::collections::VecDeque;
+use std::time::{Duration, Instant, SystemTime};
 
-use agw_srtp::{Mki, Suite};
+use agw_srtp::{Mki, RocOnRekey, Suite};
 
 use crate::audit::KeyView;
 use crate::command::KeySource;
@@ -11,14 +12,55 @@ use crate::fingerprint::Fingerprint;
 /// Former keys that a direction remembers: at one re-key a minute, almost three days of them.
 const MAX_FORMER: usize = 4096;
 
+/// Discarded keys of which the packet path has not told yet whether their packets came first;
+/// beyond so many, the oldest count as used.
+const MAX_DOUBTFUL: usize = 16;
+
 /// What control remembers of one direction's keys; boxed, because most directions have fewer.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Keys {
     pub(crate) installed: Option<Box<Installed>>,
-    pub(crate) staged: Option<Box<KnownKey>>,
+    pub(crate) staged: Option<Box<Staged>>,
+    past: Option<Box<Past>>,
+}
+
+/// A key that waits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Staged {
+    pub(crate) key: KnownKey,
+    /// What the packet path calls it.
+    pub(crate) number: u32,
+    /// When it comes in force by itself.
+    pub(crate) timed: Option<Timed>,
+}
+
+/// An activation that was put off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Timed {
+    /// When, by the clock that no one sets.
+    pub(crate) due: Instant,
+    /// When, as the controller said it.
+    pub(crate) at: SystemTime,
+    pub(crate) roc: RocOnRekey,
+    pub(crate) overlap: Duration,
+}
+
+/// What few directions have: keys of the past.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Past {
     /// Keys that were in force before: they never come back on this or any other stream.
-    #[expect(clippy::box_collection, reason = "a fourth of the room, where there are none")]
-    former: Option<Box<VecDeque<Fingerprint>>>,
+    former: VecDeque<Fingerprint>,
+    /// Ingress keys that were discarded while a packet with their identifier may have put them in
+    /// force already: the packet path tells.
+    doubtful: Vec<Doubtful>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Doubtful {
+    key: KnownKey,
+    number: u32,
+    /// Other keys were put in force since: if it was in force, it is not any more.
+    superseded: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,12 +104,16 @@ impl Installed {
 impl Keys {
     /// Every key of this direction: in force, waiting, or used before.
     pub(crate) fn fingerprints(&self) -> impl Iterator<Item = Fingerprint> {
-        self.used().chain(self.staged.iter().map(|key| key.fingerprint))
+        self.used().chain(self.staged.iter().map(|staged| staged.key.fingerprint))
     }
 
-    /// The keys in force, now or before.
+    /// The keys in force, now or before, and those that may have been.
     pub(crate) fn used(&self) -> impl Iterator<Item = Fingerprint> {
-        self.in_force().chain(self.former.iter().flat_map(|former| former.iter().copied()))
+        let past = self.past.iter();
+        self.in_force().chain(past.flat_map(|past| {
+            let doubtful = past.doubtful.iter().map(|doubtful| doubtful.key.fingerprint);
+            past.former.iter().copied().chain(doubtful)
+        }))
     }
 
     /// The keys in force.
@@ -76,7 +122,7 @@ impl Keys {
     }
 
     pub(crate) fn was_used(&self, key: Fingerprint) -> bool {
-        self.former.as_ref().is_some_and(|former| former.contains(&key))
+        self.past.as_ref().is_some_and(|past| past.former.contains(&key))
     }
 
     /// Puts keys in force, or none; what they replace is remembered.
@@ -84,29 +130,82 @@ impl Keys {
         let replaced = std::mem::replace(&mut self.installed, installed.map(Box::new));
         for key in replaced.iter().flat_map(|keys| keys.fingerprints()) {
             if !self.in_force().any(|current| current == key) {
-                self.former.get_or_insert_default().push_back(key);
+                self.past.get_or_insert_default().former.push_back(key);
             }
+        }
+        for doubtful in self.past.iter_mut().flat_map(|past| &mut past.doubtful) {
+            doubtful.superseded = true;
+        }
+    }
+
+    /// Takes note that a key which waited was discarded, although a packet may have put it in
+    /// force a moment ago: until the packet path has told, it counts as used.
+    pub(crate) fn doubt(&mut self, staged: Staged) {
+        let Staged { key, number, timed: _ } = staged;
+        let past = self.past.get_or_insert_default();
+        past.doubtful.push(Doubtful { key, number, superseded: false });
+        if past.doubtful.len() > MAX_DOUBTFUL {
+            let oldest = past.doubtful.remove(0);
+            past.former.push_back(oldest.key.fingerprint);
+        }
+    }
+
+    /// The packet path put a key in force because its identifier came; tells whether that was not
+    /// known yet, and the activation that is not to come any more.
+    pub(crate) fn came_in_force(&mut self, number: u32) -> Option<Option<Timed>> {
+        if let Some(staged) = self.staged.take_if(|staged| staged.number == number) {
+            let Staged { key, timed, .. } = *staged;
+            self.replace_by(key);
+            return Some(timed);
+        }
+        let past = self.past.as_mut()?;
+        let place = past.doubtful.iter().position(|doubtful| doubtful.number == number)?;
+        let Doubtful { key, superseded, .. } = past.doubtful.remove(place);
+        if superseded {
+            past.former.push_back(key.fingerprint);
+        } else {
+            self.replace_by(key);
+        }
+        Some(None)
+    }
+
+    /// The packet path never put a discarded key in force; tells which, so that it is free again.
+    pub(crate) fn was_discarded(&mut self, number: u32) -> Option<Fingerprint> {
+        let past = self.past.as_mut()?;
+        let place = past.doubtful.iter().position(|doubtful| doubtful.number == number)?;
+        Some(past.doubtful.remove(place).key.fingerprint)
+    }
+
+    /// Puts one key in force under the source and suite there are.
+    fn replace_by(&mut self, key: KnownKey) {
+        if let Some(installed) = &self.installed {
+            let Installed { source, suite, .. } = **installed;
+            self.put_in_force(Some(Installed { source, suite, keys: Box::new([key]) }));
         }
     }
 
     /// Forgets former keys that are too many, and tells which.
     #[must_use]
     pub(crate) fn forget_oldest(&mut self) -> Vec<Fingerprint> {
-        let Some(former) = &mut self.former else {
+        let Some(past) = &mut self.past else {
             return Vec::new();
         };
-        let too_many = former.len().saturating_sub(MAX_FORMER);
-        former.drain(..too_many).collect()
+        let too_many = past.former.len().saturating_sub(MAX_FORMER);
+        past.former.drain(..too_many).collect()
     }
 
     /// Puts the waiting key in force; tells whether there was one.
     pub(crate) fn put_staged_in_force(&mut self) -> bool {
-        let (Some(staged), Some(installed)) = (self.staged.take(), &self.installed) else {
+        let (Some(staged), true) = (self.staged.take(), self.installed.is_some()) else {
             return false;
         };
-        let Installed { source, suite, .. } = **installed;
-        self.put_in_force(Some(Installed { source, suite, keys: Box::new([*staged]) }));
+        self.replace_by(staged.key);
         true
+    }
+
+    /// The activation that is to come.
+    pub(crate) fn timed(&self) -> Option<Timed> {
+        self.staged.as_ref()?.timed
     }
 
     pub(crate) fn view(&self) -> Option<KeyView> {
@@ -115,6 +214,7 @@ impl Keys {
             suite: keys.suite,
             mkis: keys.mkis().map(|mki| mki.as_slice().to_vec()).collect(),
             staged: self.staged.is_some(),
+            activates_at: self.timed().map(|timed| timed.at),
         })
     }
 }

@@ -1,6 +1,6 @@
 //! Key procedures: install, remove, stage, activate, cancel.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use agw_relay::{Command as Step, EgressCrypto, IngressCrypto, Transport};
 use agw_srtp::{EgressKey, IngressKey, KeyError, Mki, RocOnRekey};
@@ -11,7 +11,7 @@ use crate::command::{
 };
 use crate::error::{CommandError, Reason};
 use crate::fingerprint::Fingerprint;
-use crate::held::{Installed, Keys, KnownKey};
+use crate::held::{Installed, Keys, KnownKey, Staged, Timed};
 use crate::id::ContextId;
 use crate::model::Stream;
 use crate::reply::Reply;
@@ -46,7 +46,7 @@ impl Transaction<'_, '_> {
         let change = match change {
             CryptoChange::Keep => return Ok(()),
             CryptoChange::Remove => {
-                self.take_keys_away(&mut stream.ingress_keys);
+                self.take_keys_away(&mut stream.ingress_keys, Direction::Ingress);
                 IngressCrypto::Remove
             }
             CryptoChange::Install(crypto) => {
@@ -54,7 +54,8 @@ impl Transaction<'_, '_> {
                 let natural = if moved { RocOnRekey::Reset } else { RocOnRekey::Keep };
                 let roc = crypto.roc.unwrap_or(natural);
                 let held = &mut stream.ingress_keys;
-                let are_new = self.install_keys(held, keys, Direction::Ingress, roc, &field)?;
+                let place = (context, Direction::Ingress);
+                let are_new = self.install_keys(held, keys, place, roc, &field)?;
                 //= tests/spec/iq.md#keys
                 //# A new peer address on a secured leg MUST come with a new key.
                 if moved && !are_new {
@@ -83,14 +84,14 @@ impl Transaction<'_, '_> {
         let change = match change {
             CryptoChange::Keep => return Ok(()),
             CryptoChange::Remove => {
-                self.take_keys_away(&mut stream.egress_keys);
+                self.take_keys_away(&mut stream.egress_keys, Direction::Egress);
                 EgressCrypto::Remove
             }
             CryptoChange::Install(crypto) => {
                 let keys = self.checked(&crypto, &field)?;
                 let roc = crypto.roc.unwrap_or_default();
                 let held = &mut stream.egress_keys;
-                self.install_keys(held, keys, Direction::Egress, roc, &field)?;
+                self.install_keys(held, keys, (context, Direction::Egress), roc, &field)?;
                 let CryptoContext { keys, parameters, roc: _, overlap: _, source: _ } = crypto;
                 EgressCrypto::Install { keys, parameters, roc }
             }
@@ -108,13 +109,13 @@ impl Transaction<'_, '_> {
         }
         let step = match key {
             DirectedKey::Ingress(key) => {
-                self.stage(&mut stream.ingress_keys, &key)?;
-                Step::IngressCrypto(stream.ingress_id(), IngressCrypto::Stage(key))
+                let number = self.stage(&mut stream.ingress_keys, &key, slot.context)?;
+                Step::IngressCrypto(stream.ingress_id(), IngressCrypto::Stage(key, number))
             }
             DirectedKey::Egress(key) => {
                 //= tests/spec/iq.md#keys
                 //# A staged key MUST NOT be used for sending before it is activated.
-                self.stage(&mut stream.egress_keys, &key)?;
+                self.stage(&mut stream.egress_keys, &key, slot.context)?;
                 Step::EgressCrypto(stream.egress_id(), EgressCrypto::Stage(key))
             }
         };
@@ -123,29 +124,28 @@ impl Transaction<'_, '_> {
     }
 
     pub(crate) fn activate_key(&mut self, command: ActivateKey) -> Result<Reply, CommandError> {
-        let ActivateKey { slot, direction, roc, overlap } = command;
+        let ActivateKey { slot, direction, roc, overlap, at } = command;
         let overlap = self.overlap(overlap)?;
         let mut stream = self.slot(slot)?;
+        if let Some(at) = at {
+            let nothing = CommandError::NothingStaged { stream: slot.stream, direction };
+            let timed = self.timed(at, roc, overlap)?;
+            stream.keys(direction).staged.as_mut().ok_or(nothing)?.timed = Some(timed);
+            return self.put_slot(slot, stream);
+        }
         if !stream.keys(direction).put_staged_in_force() {
             return Err(CommandError::NothingStaged { stream: slot.stream, direction });
         }
-        let step = match direction {
-            Direction::Ingress => {
-                Step::IngressCrypto(stream.ingress_id(), IngressCrypto::Activate { roc, overlap })
-            }
-            Direction::Egress => {
-                Step::EgressCrypto(stream.egress_id(), EgressCrypto::Activate { roc })
-            }
-        };
-        self.push_crypto(slot.context, step);
+        self.push_crypto(slot.context, activation(&stream, direction, roc, overlap));
         self.put_slot(slot, stream)
     }
 
     pub(crate) fn cancel_key(&mut self, command: CancelKey) -> Result<Reply, CommandError> {
         let CancelKey { slot, direction } = command;
         let mut stream = self.slot(slot)?;
-        let staged = take_staged(&mut stream, slot, direction)?;
-        self.remove_key(staged.fingerprint);
+        if !self.discard_staged(stream.keys(direction), direction) {
+            return Err(CommandError::NothingStaged { stream: slot.stream, direction });
+        }
         let step = match direction {
             Direction::Ingress => Step::IngressCrypto(stream.ingress_id(), IngressCrypto::Cancel),
             //= tests/spec/iq.md#keys
@@ -182,44 +182,86 @@ impl Transaction<'_, '_> {
         &mut self,
         keys: &mut Keys,
         installed: Installed,
-        direction: Direction,
+        (context, direction): (ContextId, Direction),
         roc: RocOnRekey,
         field: &str,
     ) -> Result<bool, CommandError> {
         let new: Vec<Fingerprint> = installed.fingerprints().collect();
         let before: Vec<Fingerprint> = keys.in_force().collect();
-        let waiting = keys.staged.as_ref().map(|staged| staged.fingerprint);
+        let waiting = keys.staged.as_ref().map(|staged| staged.key.fingerprint);
         let is_same = keys.installed.as_ref().is_some_and(|old| old.is_same_material(&installed));
         for (position, &key) in new.iter().enumerate() {
             let field = format!("{field}.keys[{position}]");
             let stays = before.contains(&key);
             if keys.was_used(key) || (stays && !is_same && roc != RocOnRekey::Keep) {
-                return Err(CommandError::KeyReuse { field });
+                return Err(CommandError::KeyReuse { field, direction });
             }
             if !stays && waiting != Some(key) {
-                self.add_key(key, direction, &field)?;
+                self.add_key(key, context, direction, &field)?;
             }
         }
         // Keys that are merely told again leave the one that waits waiting.
-        if !is_same
-            && let Some(staged) = keys.staged.take()
-            && !new.contains(&staged.fingerprint)
-        {
-            self.remove_key(staged.fingerprint);
+        if !is_same {
+            if waiting.is_some_and(|waiting| new.contains(&waiting)) {
+                keys.staged = None;
+            } else {
+                self.discard_staged(keys, direction);
+            }
         }
         keys.put_in_force(Some(installed));
-        keys.forget_oldest().into_iter().for_each(|key| self.spend_key(key));
+        keys.forget_oldest().into_iter().for_each(|key| self.spend_key(key, context));
         Ok(!new.iter().any(|key| before.contains(key)))
     }
 
-    fn take_keys_away(&mut self, keys: &mut Keys) {
+    fn take_keys_away(&mut self, keys: &mut Keys, direction: Direction) {
+        self.discard_staged(keys, direction);
         keys.put_in_force(None);
-        if let Some(staged) = keys.staged.take() {
-            self.remove_key(staged.fingerprint);
-        }
     }
 
-    fn stage<K: Key>(&mut self, keys: &mut Keys, key: &K) -> Result<(), CommandError> {
+    /// Discards the key that waits, with its activation; tells whether there was one.
+    ///
+    /// A packet with its identifier may have put it in force a moment ago, of which control has
+    /// not heard yet: then it counts as used until the packet path tells.
+    fn discard_staged(&mut self, keys: &mut Keys, direction: Direction) -> bool {
+        let Some(staged) = keys.staged.take() else {
+            return false;
+        };
+        match direction {
+            Direction::Ingress if staged.key.mki.is_some() => keys.doubt(*staged),
+            Direction::Ingress | Direction::Egress => self.remove_key(staged.key.fingerprint),
+        }
+        true
+    }
+
+    /// An activation at a time, which lies ahead and not too far.
+    fn timed(
+        &self,
+        at: SystemTime,
+        roc: RocOnRekey,
+        overlap: Duration,
+    ) -> Result<Timed, CommandError> {
+        //= tests/spec/iq.md#keys
+        //# A time of activation in the past or too far ahead MUST be refused.
+        let wrong = |rule| invalid("at", rule, Reason::FieldValue);
+        let ahead = at.duration_since(self.around.at).unwrap_or_default();
+        if ahead.is_zero() {
+            return Err(wrong("lies in the future"));
+        }
+        if ahead > self.gateway.policy.max_activation_delay {
+            return Err(wrong("is further ahead than policy allows"));
+        }
+        let due = self.around.now.checked_add(ahead);
+        let due = due.ok_or_else(|| wrong("is further ahead than policy allows"))?;
+        Ok(Timed { due, at, roc, overlap })
+    }
+
+    /// Takes a key to wait; returns what the packet path is to call it.
+    fn stage<K: Key>(
+        &mut self,
+        keys: &mut Keys,
+        key: &K,
+        context: ContextId,
+    ) -> Result<u32, CommandError> {
         let field = match K::DIRECTION {
             Direction::Ingress => "ingress_crypto.key",
             Direction::Egress => "egress_crypto.key",
@@ -237,15 +279,15 @@ impl Transaction<'_, '_> {
         if is_twin || length(key.mki()) != length(installed.mkis().next()) {
             return Err(error(KeyError::MkiMismatch));
         }
-        if let Some(waiting) = keys.staged.take() {
-            self.remove_key(waiting.fingerprint);
-        }
-        self.add_key(fingerprint, K::DIRECTION, field)?;
+        self.discard_staged(keys, K::DIRECTION);
+        self.add_key(fingerprint, context, K::DIRECTION, field)?;
         let with_salt = self.gateway.fingerprinter.of_key_and_salt(key.master());
         let mki = key.mki().copied().map(Box::new);
-        keys.staged = Some(Box::new(KnownKey { mki, fingerprint, with_salt }));
-        keys.forget_oldest().into_iter().for_each(|key| self.spend_key(key));
-        Ok(())
+        let key = KnownKey { mki, fingerprint, with_salt };
+        let number = self.gateway.next_staged();
+        keys.staged = Some(Box::new(Staged { key, number, timed: None }));
+        keys.forget_oldest().into_iter().for_each(|key| self.spend_key(key, context));
+        Ok(number)
     }
 
     fn overlap(&self, overlap: Option<Duration>) -> Result<Duration, CommandError> {
@@ -269,11 +311,17 @@ impl Transaction<'_, '_> {
     }
 }
 
-fn take_staged(
-    stream: &mut Stream,
-    slot: KeySlot,
+/// What the packet path does to put a staged key in force.
+pub(crate) fn activation(
+    stream: &Stream,
     direction: Direction,
-) -> Result<Box<KnownKey>, CommandError> {
-    let nothing = CommandError::NothingStaged { stream: slot.stream, direction };
-    stream.keys(direction).staged.take().ok_or(nothing)
+    roc: RocOnRekey,
+    overlap: Duration,
+) -> Step {
+    match direction {
+        Direction::Ingress => {
+            Step::IngressCrypto(stream.ingress_id(), IngressCrypto::Activate { roc, overlap })
+        }
+        Direction::Egress => Step::EgressCrypto(stream.egress_id(), EgressCrypto::Activate { roc }),
+    }
 }

@@ -6,8 +6,10 @@
 //! Start at [`Gateway::transact`].
 #![forbid(unsafe_code)]
 
+mod activation;
 mod admission;
 mod audit;
+mod blocked;
 mod checks;
 mod command;
 mod configure;
@@ -61,7 +63,7 @@ pub use id::{ContextId, Controller, GroupId, StreamId, TerminationId};
 pub use log::EventsGone;
 pub use policy::Policy;
 pub use ports::{PortError, Ports};
-pub use realm::{RealmAddress, RealmConfig};
+pub use realm::{Protection, RealmAddress, RealmConfig};
 pub use reply::{LocalStream, ReleaseReply, ReleasedStream, Reply, TerminationReply};
 pub use rewrite::RewriteSources;
 pub use service::{EndReason, OverloadLevel, ServiceCause, ServiceState};

@@ -35,6 +35,11 @@ pub struct Policy {
     pub default_overlap: Duration,
     /// The longest overlap that a command may ask for.
     pub max_overlap: Duration,
+    /// How far ahead the activation of a staged key may be put off.
+    pub max_activation_delay: Duration,
+    /// Whether a key that opened packets of an ended call may open those of another one. Its
+    /// replay windows are forgotten, so that recorded packets of the ended call would open too.
+    pub allow_ingress_key_return: bool,
     /// The time gate of plain legs that latch.
     pub latch_gate: Duration,
     /// How many times its signalled bandwidth a stream may take; 0 is no limit.
@@ -66,6 +71,8 @@ impl Default for Policy {
             max_sources: 64,
             default_overlap: Duration::from_secs(2),
             max_overlap: Duration::from_secs(60),
+            max_activation_delay: Duration::from_secs(24 * 3600),
+            allow_ingress_key_return: false,
             latch_gate: Duration::from_secs(3),
             policing_factor: 3,
             policing_burst: Duration::from_secs(2),

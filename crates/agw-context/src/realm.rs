@@ -4,6 +4,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
+use agw_relay::Transport;
+
 use crate::audit::RealmView;
 use crate::command::Family;
 use crate::pool::PortPool;
@@ -23,6 +25,32 @@ pub struct RealmConfig {
     pub max_streams: Option<usize>,
     /// Whether it is the realm of reservations that name none; if no realm is, the first one is.
     pub is_default: bool,
+    /// Which streams may be there.
+    pub protection: Protection,
+}
+
+/// What a realm demands of the media that peers there send and are sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Protection {
+    /// Any stream.
+    #[default]
+    Optional,
+    /// SRTP, whether the gateway opens it or not: plain streams are refused.
+    Required,
+    /// SRTP that the gateway opens and seals: plain and transparent streams are refused.
+    Terminated,
+}
+
+impl Protection {
+    /// Whether a realm admits a stream.
+    pub(crate) const fn admits(self, transport: Transport) -> bool {
+        match (self, transport) {
+            (Self::Optional, _) | (_, Transport::Secured) => true,
+            (Self::Required, Transport::Transparent) => true,
+            (Self::Required | Self::Terminated, Transport::Plain)
+            | (Self::Terminated, Transport::Transparent) => false,
+        }
+    }
 }
 
 /// A local address of a realm.
@@ -144,6 +172,7 @@ impl Realm {
             name: self.config.name.clone(),
             addresses: self.config.addresses.iter().map(|address| address.outside()).collect(),
             ports: (*self.config.ports.start(), *self.config.ports.end()),
+            protection: self.config.protection,
             ports_used: self.pools.iter().map(|(_, pool)| pool.used() * 2).sum(),
             ports_resting: self.pools.iter().map(|(_, pool)| pool.resting(now) * 2).sum(),
             max_ports: most_pairs * 2,

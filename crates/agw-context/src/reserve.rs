@@ -100,6 +100,26 @@ impl Transaction<'_, '_> {
         Ok((position, address, Family::of(bound.bind)))
     }
 
+    //= tests/spec/iq.md#reservation
+    //# A stream without the protection that its realm demands MUST be refused.
+    fn check_protection(
+        &self,
+        realm: usize,
+        transport: Transport,
+        field: &str,
+    ) -> Result<(), CommandError> {
+        let realm = self.gateway.realms.get(realm);
+        if realm.is_none_or(|realm| realm.config.protection.admits(transport)) {
+            return Ok(());
+        }
+        let rule = match transport {
+            Transport::Plain => "the realm demands SRTP: a plain stream is refused",
+            Transport::Transparent => "the realm demands SRTP that the gateway opens and seals",
+            Transport::Secured => return Ok(()),
+        };
+        Err(invalid(format!("{field}.transport"), rule, Reason::PlainRefused))
+    }
+
     fn choose_context(
         &mut self,
         choice: ContextChoice,
@@ -167,6 +187,7 @@ impl Transaction<'_, '_> {
             refuse_crypto(&ingress, field, "ingress_crypto")?;
             refuse_crypto(&egress, field, "egress_crypto")?;
         }
+        self.check_protection(place.realm, transport, field)?;
         if let Some(remote) = &remote {
             let field = format!("{field}.remote");
             self.check_remote(remote, &field, place.realm, place.family)?;

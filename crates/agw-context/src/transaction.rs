@@ -156,18 +156,28 @@ impl<'a, 'c> Transaction<'a, 'c> {
     pub(crate) fn add_key(
         &mut self,
         key: Fingerprint,
+        context: ContextId,
         direction: Direction,
         field: &str,
     ) -> Result<(), CommandError> {
         let in_use = self.gateway.keys.contains(key) && !self.keys.removed.contains(&key);
-        let is_spent = self.gateway.keys.is_spent(key) || self.keys.spent.contains(&key);
-        let seals_again = direction == Direction::Egress && is_spent;
+        let here = self.keys.spent.get(&key).copied();
+        let spent_by = here.or_else(|| self.gateway.keys.spent_by(key));
+        let sealed = spent_by.is_some() && direction == Direction::Egress;
+        //= tests/spec/iq.md#keys
+        //# An ingress key of another call that has ended MUST be refused unless policy allows it.
+        let returns = spent_by.is_some_and(|by| by != context)
+            && direction == Direction::Ingress
+            && !self.gateway.policy.allow_ingress_key_return;
         //= tests/spec/iq.md#keys
         //# A key for both directions of a stream MUST be refused.
         //= tests/spec/iq.md#keys
         //# A key that another stream uses MUST be refused.
-        if in_use || self.keys.added.contains(&key) || seals_again {
-            return Err(CommandError::KeyReuse { field: field.to_owned() });
+        if in_use || self.keys.added.contains(&key) || sealed {
+            return Err(CommandError::KeyReuse { field: field.to_owned(), direction });
+        }
+        if returns {
+            return Err(CommandError::KeyReturns { field: field.to_owned() });
         }
         self.keys.removed.remove(&key);
         self.keys.added.insert(key);
@@ -181,21 +191,21 @@ impl<'a, 'c> Transaction<'a, 'c> {
     }
 
     /// Takes a key out of use that was in force.
-    pub(crate) fn spend_key(&mut self, key: Fingerprint) {
+    pub(crate) fn spend_key(&mut self, key: Fingerprint, context: ContextId) {
         self.remove_key(key);
-        self.keys.spent.insert(key);
+        self.keys.spent.insert(key, context);
     }
 
     /// Takes all keys of a stream out of use.
-    pub(crate) fn remove_keys_of(&mut self, stream: &Stream) {
-        self.retire(&stream.ingress_keys);
-        self.retire(&stream.egress_keys);
+    pub(crate) fn remove_keys_of(&mut self, stream: &Stream, context: ContextId) {
+        self.retire(&stream.ingress_keys, context);
+        self.retire(&stream.egress_keys, context);
     }
 
     /// Takes all keys of one direction out of use.
-    pub(crate) fn retire(&mut self, keys: &Keys) {
+    pub(crate) fn retire(&mut self, keys: &Keys, context: ContextId) {
         keys.fingerprints().for_each(|key| self.remove_key(key));
-        keys.used().for_each(|key| self.spend_key(key));
+        keys.used().for_each(|key| self.spend_key(key, context));
     }
 
     /// Gives a change of keys to the packet path.
@@ -264,6 +274,7 @@ impl<'a, 'c> Transaction<'a, 'c> {
             self.gateway.churn.note(id, old, new, self.around.now);
             self.gateway.supervisor.note(id, old, new, self.around.now);
             self.gateway.usage.change(old, new);
+            self.gateway.activations.change(old, new);
             if let Some(after) = after {
                 self.gateway.own_groups(id, &after);
                 self.gateway.contexts.insert(id, after);

@@ -279,6 +279,7 @@ const fn gateway_code(reason: Reason) -> Code {
         | Reason::TopologyRefused => Code::InvalidArgument,
         Reason::KeyRequired
         | Reason::SuiteRefused
+        | Reason::PlainRefused
         | Reason::SessionParameterRefused
         | Reason::PlainMember
         | Reason::GroupNotEmpty

@@ -75,7 +75,7 @@ pub struct GroupSnapshot {
 #[derive(Debug)]
 struct MemberKeys {
     keys: Vec<IngressKey>,
-    staged: Option<IngressKey>,
+    staged: Option<(IngressKey, u32)>,
     parameters: SessionParameters,
     roc: u32,
 }
@@ -173,14 +173,14 @@ impl Group {
                 self.member_keys = Some(MemberKeys { keys, staged: None, parameters, roc });
                 self.domain.begin_generation();
             }
-            IngressCrypto::Stage(key) => {
+            IngressCrypto::Stage(key, number) => {
                 if let Some(member_keys) = &mut self.member_keys {
-                    member_keys.staged = Some(key);
+                    member_keys.staged = Some((key, number));
                 }
             }
             IngressCrypto::Activate { roc, overlap: _ } => {
                 if let Some(MemberKeys { keys, staged, roc: at, .. }) = &mut self.member_keys {
-                    keys.splice(.., staged.take());
+                    keys.splice(.., staged.take().map(|(key, _)| key));
                     *at = if roc == RocOnRekey::Keep { *at } else { initial_roc(roc) };
                     self.domain.begin_generation();
                 }
@@ -203,8 +203,10 @@ impl Group {
                 roc: RocOnRekey::Set(*roc),
                 overlap: Duration::ZERO,
             };
-            let staged = staged.as_ref().map(IngressKey::for_another_member);
-            std::iter::once(install).chain(staged.map(IngressCrypto::Stage))
+            let staged = staged
+                .as_ref()
+                .map(|(key, number)| IngressCrypto::Stage(key.for_another_member(), *number));
+            std::iter::once(install).chain(staged)
         })
     }
 
@@ -223,7 +225,7 @@ impl IngressCrypto {
                 roc: *roc,
                 overlap: *overlap,
             },
-            Self::Stage(key) => Self::Stage(key.for_another_member()),
+            Self::Stage(key, number) => Self::Stage(key.for_another_member(), *number),
             Self::Activate { roc, overlap } => Self::Activate { roc: *roc, overlap: *overlap },
             Self::Cancel => Self::Cancel,
             Self::Remove => Self::Remove,

@@ -118,6 +118,11 @@ impl<K> Ingress<K> {
         same_source
     }
 
+    /// The number of the staged key, if packets could activate it.
+    pub(crate) fn staged_number(&self) -> Option<u32> {
+        self.crypto.as_ref()?.staged_number()
+    }
+
     /// Changes the keys.
     pub(crate) fn change_crypto<E: Engine<Keys = K>>(
         &mut self,
@@ -134,7 +139,7 @@ impl<K> Ingress<K> {
                 self.crypto = Some(Box::new(crypto));
                 Ok(())
             }
-            (IngressCrypto::Stage(key), Some(crypto)) => crypto.stage(engine, key),
+            (IngressCrypto::Stage(key, number), Some(crypto)) => crypto.stage(engine, key, number),
             (IngressCrypto::Activate { roc, overlap }, Some(crypto)) => {
                 match crypto.activate(roc, overlap, now) {
                     // Its MKI came first, a moment ago: the key is in force.
@@ -151,7 +156,7 @@ impl<K> Ingress<K> {
                 Ok(())
             }
             (
-                IngressCrypto::Stage(_) | IngressCrypto::Activate { .. } | IngressCrypto::Cancel,
+                IngressCrypto::Stage(..) | IngressCrypto::Activate { .. } | IngressCrypto::Cancel,
                 None,
             ) => Err(KeyError::NoKey),
         }

@@ -274,7 +274,12 @@ impl<E: Engine> Relay<E> {
         now: Instant,
     ) -> Result<(), ApplyError> {
         let ingress = self.ingresses.at_mut(id.0).ok_or(ApplyError::UnknownIngress(id))?;
+        let staged = ingress.staged_number();
+        let activates = matches!(change, IngressCrypto::Activate { .. });
         ingress.change_crypto(&self.engine, change, now)?;
+        if let Some(number) = staged.filter(|_| !activates && ingress.staged_number() != staged) {
+            self.reports.push(Report::StagedKeyDiscarded(id, number));
+        }
         report_ingress_keys(id, ingress, &mut self.reports);
         self.watch_deadline(id);
         Ok(())

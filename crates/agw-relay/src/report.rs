@@ -34,6 +34,9 @@ pub enum Report {
     },
     /// A key that opens packets came near its end, reached it, or came in force.
     IngressKey(IngressId, KeyEvent),
+    /// The staged key of this number, which a packet could have activated, was discarded before any
+    /// did.
+    StagedKeyDiscarded(IngressId, u32),
     /// A key that seals packets came near its end, reached it, or came in force.
     EgressKey(EgressId, KeyEvent),
     /// A packet would have used an index twice, or one so old that nobody knows whether it was

@@ -265,8 +265,9 @@ pub enum IngressCrypto {
         /// How long replaced keys still open packets.
         overlap: Duration,
     },
-    /// Adds a key that waits for its MKI or for [`IngressCrypto::Activate`].
-    Stage(IngressKey),
+    /// Adds a key that waits for its MKI or for [`IngressCrypto::Activate`], under a number that
+    /// reports name it by.
+    Stage(IngressKey, u32),
     /// Puts the staged key in force.
     Activate {
         /// What becomes of the rollover counter.

@@ -7,8 +7,11 @@ pub enum KeyEvent {
     LifetimeWarning,
     /// The key is used up; nothing passes under it any more (RFC 3711 §9.2).
     LifetimeExpired,
-    /// The staged key was activated by the first packet that carried its identifier.
-    Activated,
+    /// A staged key was activated by the first packet that carried its identifier.
+    Activated {
+        /// The number under which it was staged.
+        number: u32,
+    },
 }
 
 /// Events that wait for collection; each kind at most once.
@@ -22,15 +25,16 @@ pub(crate) struct PendingEvents {
 impl PendingEvents {
     pub(crate) fn push(&mut self, event: KeyEvent) {
         match event {
-            KeyEvent::Activated => self.activated = true,
+            KeyEvent::Activated { .. } => self.activated = true,
             KeyEvent::LifetimeWarning => self.warning = true,
             KeyEvent::LifetimeExpired => self.expired = true,
         }
     }
 
-    pub(crate) fn pop(&mut self) -> Option<KeyEvent> {
+    /// The next one; `activated` is the number of the key that a packet may have activated.
+    pub(crate) fn pop(&mut self, activated: u32) -> Option<KeyEvent> {
         [
-            (&mut self.activated, KeyEvent::Activated),
+            (&mut self.activated, KeyEvent::Activated { number: activated }),
             (&mut self.warning, KeyEvent::LifetimeWarning),
             (&mut self.expired, KeyEvent::LifetimeExpired),
         ]

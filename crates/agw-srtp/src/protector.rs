@@ -191,7 +191,7 @@ impl<K> Protector<K> {
 
     /// The next event about the key in force; call until `None`, after `begin_*`.
     pub fn poll_event(&mut self) -> Option<KeyEvent> {
-        self.events.pop()
+        self.events.pop(0)
     }
 
     /// The sources sealed since counters last started anew, in the order of their first packets.

@@ -15,6 +15,21 @@ pub(crate) enum Protocol {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct KeyId(pub(crate) u32);
 
+impl KeyId {
+    /// Marks the names of keys that were staged under a number of control's.
+    const STAGED: u32 = 1 << 31;
+
+    /// The name of a staged key.
+    pub(crate) const fn of_staged(number: u32) -> Self {
+        Self(number | Self::STAGED)
+    }
+
+    /// The number under which the key was staged, if it was.
+    pub(crate) fn staged_number(self) -> Option<u32> {
+        (self.0 & Self::STAGED != 0).then_some(self.0 & !Self::STAGED)
+    }
+}
+
 /// A packet that looks acceptable; nothing is remembered about it yet.
 ///
 /// Made by a check, used for the job, and spent by a commit once the tag has verified.

@@ -240,7 +240,7 @@ impl<K> Unprotector<K> {
         //# A staged key MUST come in force at the first authenticated packet with its MKI.
         if in_staged && let Some(staged) = self.staged.take() {
             self.replace(staged, RocOnRekey::Keep, OVERLAP_AFTER_MKI, now);
-            self.events.push(KeyEvent::Activated);
+            self.events.push(KeyEvent::Activated { number: 0 });
         }
         self.has_superseded |= !in_retired;
         Ok(Accepted { ssrc, newer: newer && !superseded, new_source })
@@ -259,7 +259,7 @@ impl<K> Unprotector<K> {
 
     /// The next event about the keys in force; call until `None`, after commits and re-keys.
     pub fn poll_event(&mut self) -> Option<KeyEvent> {
-        self.events.pop()
+        self.events.pop(self.current.first.id.staged_number().unwrap_or_default())
     }
 
     /// The sources known under the keys in force, in the order of their first packets.

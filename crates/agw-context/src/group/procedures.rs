@@ -142,7 +142,8 @@ impl Transaction<'_, '_> {
         refuse_other_suite(group, &crypto, field)?;
         let roc = crypto.roc.unwrap_or_default();
         let (own, members) = (&mut group.egress_keys, &group.ingress_keys);
-        self.install_group_keys(own, members, &crypto, roc, Direction::Egress, field)?;
+        let place = (context, Direction::Egress);
+        self.install_group_keys(own, members, &crypto, roc, place, field)?;
         let CryptoContext { keys, parameters, roc: _, overlap: _, source: _ } = crypto;
         let change = EgressCrypto::Install { keys, parameters, roc };
         self.push_crypto(context, Step::EgressCrypto(group.egress_id(), change));
@@ -165,7 +166,8 @@ impl Transaction<'_, '_> {
         }
         let roc = crypto.roc.unwrap_or_default();
         let (members, own) = (&mut group.ingress_keys, &group.egress_keys);
-        self.install_group_keys(members, own, &crypto, roc, Direction::Ingress, field)?;
+        let place = (context, Direction::Ingress);
+        self.install_group_keys(members, own, &crypto, roc, place, field)?;
         let CryptoContext { keys, parameters, roc: _, overlap, source: _ } = crypto;
         let overlap = overlap.unwrap_or(self.gateway.policy.default_overlap);
         let change = IngressCrypto::Install { keys, parameters, roc, overlap };
@@ -181,7 +183,7 @@ impl Transaction<'_, '_> {
         others: &Keys,
         crypto: &CryptoContext<K>,
         roc: agw_srtp::RocOnRekey,
-        direction: Direction,
+        place: (ContextId, Direction),
         field: &str,
     ) -> Result<(), CommandError> {
         let installed = self.checked(crypto, field)?;
@@ -195,7 +197,7 @@ impl Transaction<'_, '_> {
         //= tests/spec/group.md#members
         //# A key that a group uses MUST be refused outside of it.
         shared.into_iter().for_each(|key| self.remove_key(key));
-        self.install_keys(keys, installed, direction, roc, field).map(drop)
+        self.install_keys(keys, installed, place, roc, field).map(drop)
     }
 
     pub(crate) fn remove_group(&mut self, remove: RemoveGroup) -> Result<Reply, CommandError> {
@@ -211,7 +213,7 @@ impl Transaction<'_, '_> {
             groups
         });
         context.groups = groups.filter(|groups| !groups.is_empty());
-        self.remove_keys_of_group(&group);
+        self.remove_keys_of_group(&group, id);
         Ok(Reply::Done { context: id })
     }
 
@@ -219,14 +221,14 @@ impl Transaction<'_, '_> {
     pub(crate) fn remove_keys_of_groups(&mut self, context: ContextId) -> Result<(), CommandError> {
         let groups = self.context(context)?.groups.take();
         for group in groups.iter().flat_map(|groups| groups.values()) {
-            self.remove_keys_of_group(group);
+            self.remove_keys_of_group(group, context);
         }
         Ok(())
     }
 
-    fn remove_keys_of_group(&mut self, group: &Group) {
+    fn remove_keys_of_group(&mut self, group: &Group, context: ContextId) {
         for keys in [&group.ingress_keys, &group.egress_keys] {
-            self.retire(keys);
+            self.retire(keys, context);
         }
         // One that was made a moment ago is not among those that the commit takes away.
         self.undo_leg(group.leg);

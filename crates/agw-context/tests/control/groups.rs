@@ -202,7 +202,7 @@ fn a_group_may_use_one_key_both_ways_and_nobody_else_may_use_it_then_or_later() 
     assert_eq!(outside(&mut world), Reason::KeyReuse);
     let mut opens = access(ContextChoice::New);
     opens.streams[0].ingress = Some(ingress(1));
-    world.transact(vec![Command::Reserve(opens)]).unwrap();
+    assert_eq!(refusal(&mut world, Command::Reserve(opens)).0, Reason::KeyReuse);
 }
 
 #[test]

@@ -16,6 +16,11 @@ use agw_srtp::{
 };
 
 /// A call whose access leg opens with key 1 and seals with key 2.
+/// Ingress keys of ended calls may open packets of others.
+fn returning() -> Policy {
+    Policy { allow_ingress_key_return: true, ..Policy::default() }
+}
+
 fn secured_call(world: &mut World) -> TerminationReply {
     let mut reserve = access(ContextChoice::New);
     reserve.streams[0].remote = Some(remote("127.0.0.1:5000"));
@@ -26,7 +31,7 @@ fn secured_call(world: &mut World) -> TerminationReply {
     reply
 }
 
-fn change(at: &TerminationReply) -> Configure {
+pub(crate) fn change(at: &TerminationReply) -> Configure {
     let change = StreamChange {
         id: StreamId(1),
         remote: None,
@@ -51,7 +56,7 @@ fn install_ingress(world: &mut World, at: &TerminationReply, seed: u8) -> Result
     world.transact(vec![Command::Configure(configure)]).map(drop)
 }
 
-fn slot(at: &TerminationReply) -> KeySlot {
+pub(crate) fn slot(at: &TerminationReply) -> KeySlot {
     KeySlot { context: at.context, termination: at.termination, stream: StreamId(1) }
 }
 
@@ -89,7 +94,7 @@ fn the_same_key_under_another_salt_is_the_same_key() {
 //# A key that another stream uses MUST be refused.
 #[test]
 fn a_key_of_another_call_is_refused_until_that_call_has_ended() {
-    let mut world = World::new(Policy::default());
+    let mut world = World::new(returning());
     let first = secured_call(&mut world);
     let other = || {
         let mut other = access(ContextChoice::New);
@@ -212,6 +217,7 @@ fn a_staged_key_is_activated_once_or_cancelled() {
             direction,
             roc: RocOnRekey::Keep,
             overlap: None,
+            at: None,
         })]
     };
     let cancel = || vec![Command::CancelKey(CancelKey { slot, direction })];
@@ -247,7 +253,7 @@ fn a_staged_key_that_its_mki_put_in_force_is_no_longer_staged() {
     };
     assert!(view(&world).staged);
 
-    let report = Report::IngressKey(IngressId(0), KeyEvent::Activated);
+    let report = Report::IngressKey(IngressId(0), KeyEvent::Activated { number: 1 });
     world.gateway.handle_report(report, std::time::SystemTime::UNIX_EPOCH);
     assert!(!view(&world).staged);
     assert_eq!(view(&world).mkis, [vec![2]]);

@@ -122,7 +122,7 @@ impl Call {
             }
             Step::Activate(roc) => {
                 let direction = Direction::Egress;
-                Command::ActivateKey(ActivateKey { slot, direction, roc, overlap: None })
+                Command::ActivateKey(ActivateKey { slot, direction, roc, overlap: None, at: None })
             }
             Step::NextCall(key) => {
                 let release = Release { context, termination: None };

@@ -3,6 +3,7 @@
 
 mod admission;
 mod groups;
+mod key_times;
 mod keys;
 mod keystream;
 mod limits;

@@ -9,8 +9,8 @@ use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
 use agw_context::{
-    Command, ContextId, ContextView, Direction, KeySlot, Policy, PortError, Reason, Refused,
-    Release, Reply, StreamId, TerminationId,
+    Command, ContextId, ContextView, Direction, Event, EventKind, KeySlot, Policy, PortError,
+    Reason, Refused, Release, Reply, StreamId, TerminationId,
 };
 use agw_relay::{Datagram, DropReason, PortId, Report, Verdict};
 use agw_srtp::{KeyEvent, MAX_TRAILER, Portable, Protector, RocOnRekey, SessionParameters, Suite};
@@ -92,7 +92,7 @@ const FOREIGN: u32 = 1_000_000;
 
 impl Model {
     fn new() -> Self {
-        let mut plane = Plane::new(Policy::default());
+        let mut plane = Plane::new(Policy { allow_ingress_key_return: true, ..Policy::default() });
         for number in (0..200).step_by(7) {
             let port = u16::try_from(40_000 + number).unwrap();
             let address = (std::net::Ipv4Addr::LOCALHOST, port).into();
@@ -270,7 +270,7 @@ impl Model {
             Datagram { port, source, slot: slot_octets, len, traffic_class: 0, truncated, verdict };
         self.plane.relay.handle_batch(&mut [datagram], self.plane.world.now);
         while let Some(report) = self.plane.relay.poll_report() {
-            if matches!(report, Report::IngressKey(_, KeyEvent::Activated)) {
+            if matches!(report, Report::IngressKey(_, KeyEvent::Activated { .. })) {
                 self.held(slot, Direction::Ingress).activate();
             }
             self.plane.world.gateway.handle_report(report, SystemTime::UNIX_EPOCH);
@@ -295,8 +295,9 @@ impl Model {
         world.gateway.contexts(&world.controller, None, usize::MAX)
     }
 
-    /// Everything that a refusal must leave as it was; pairs set aside may rest.
-    fn picture(&self) -> (Vec<ContextView>, u64, Vec<usize>, BTreeMap<PortId, SocketAddr>) {
+    /// Everything that a refusal must leave as it was; pairs set aside may rest, and a refused key
+    /// is told.
+    fn picture(&self) -> (Vec<ContextView>, usize, Vec<usize>, BTreeMap<PortId, SocketAddr>) {
         let gateway = &self.plane.world.gateway;
         let used = gateway
             .capabilities(self.plane.world.now)
@@ -304,7 +305,10 @@ impl Model {
             .iter()
             .map(|realm| realm.ports_used)
             .collect();
-        (self.views(), gateway.newest_event(), used, self.plane.world.ports.open.clone())
+        let events = gateway.events_after(0, usize::MAX).unwrap();
+        let is_change = |event: &&Event| !matches!(event.kind, EventKind::KeyReuseBlocked { .. });
+        let changes = events.iter().filter(is_change).count();
+        (self.views(), changes, used, self.plane.world.ports.open.clone())
     }
 
     /// Ports, numbers and the packet path are what the contexts say.

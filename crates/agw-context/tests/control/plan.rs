@@ -262,7 +262,7 @@ impl Plan {
             }
             Self::Activate { at, direction, roc } => {
                 let (slot, direction, roc) = (at.slot(contexts), *direction, *roc);
-                Command::ActivateKey(ActivateKey { slot, direction, roc, overlap: None })
+                Command::ActivateKey(ActivateKey { slot, direction, roc, overlap: None, at: None })
             }
             Self::Cancel { at, direction } => {
                 let (slot, direction) = (at.slot(contexts), *direction);

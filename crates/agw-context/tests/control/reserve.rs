@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use crate::support::{World, access, core, egress, ingress, remote, stream};
+use crate::support::{World, access, core, egress, ingress, realm, remote, reserve, stream};
 use agw_context::{
     Admission, Command, CommandError, ContextChoice, ContextId, Controller, EventKind, Family,
-    Policy, PortError, Reason, Release, Reply, RtcpMode, ServiceCause, ServiceState,
+    Policy, PortError, RealmConfig, Reason, Release, Reply, RtcpMode, ServiceCause, ServiceState,
 };
 use agw_relay::{Command as Step, EgressId, RtcpIngress, Transport};
 
@@ -123,7 +123,7 @@ fn a_refused_transaction_leaves_nothing_behind() {
 
 #[test]
 fn release_closes_ports_lets_them_rest_and_frees_keys() {
-    let mut world = World::new(Policy::default());
+    let mut world = World::new(Policy { allow_ingress_key_return: true, ..Policy::default() });
     let mut reserve = access(ContextChoice::New);
     reserve.streams[0].ingress = Some(ingress(1));
     let reply = world.reserve(reserve);
@@ -288,5 +288,32 @@ fn unreserved() -> Policy {
     Policy {
         admission: Admission { reserve_percent: 0, ..Admission::default() },
         ..Policy::default()
+    }
+}
+
+//= tests/spec/iq.md#reservation
+//= type=test
+//# A stream without the protection that its realm demands MUST be refused.
+#[test]
+fn a_realm_admits_only_streams_with_the_protection_that_it_demands() {
+    use agw_context::Protection::{Optional, Required, Terminated};
+    use agw_relay::Transport::{Plain, Secured, Transparent};
+    let table = [
+        (Optional, [true, true, true]),
+        (Required, [false, true, true]),
+        (Terminated, [false, false, true]),
+    ];
+    for (protection, admitted) in table {
+        let demanding = RealmConfig { protection, ..realm("access", 40_000..=40_199) };
+        let mut world = World::of(Policy::default(), vec![demanding]);
+        for (transport, admitted) in [Plain, Transparent, Secured].into_iter().zip(admitted) {
+            let reserve = reserve(ContextChoice::New, "access", transport);
+            let outcome = world.transact(vec![Command::Reserve(reserve)]);
+            assert_eq!(outcome.is_ok(), admitted, "{protection:?} {transport:?}");
+            if let Err(refused) = outcome {
+                assert_eq!(refused.error.reason(), Reason::PlainRefused);
+                assert_eq!(refused.error.field(), Some("streams[0].transport"));
+            }
+        }
     }
 }

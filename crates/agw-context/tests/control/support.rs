@@ -56,6 +56,7 @@ pub(crate) fn realm(name: &str, ports: std::ops::RangeInclusive<u16>) -> RealmCo
         dscp: None,
         max_streams: None,
         is_default: false,
+        protection: Default::default(),
     }
 }
 
@@ -133,6 +134,9 @@ impl Plane {
             let told = format!("{step:?}");
             let done = self.relay.handle_command(step, self.world.now);
             assert!(done.is_ok(), "{:?} to {told}", done.unwrap_err());
+        }
+        while let Some(report) = self.relay.poll_report() {
+            self.world.gateway.handle_report(report, SystemTime::UNIX_EPOCH);
         }
         Ok(replies)
     }

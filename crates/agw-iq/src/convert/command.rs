@@ -1,7 +1,7 @@
 //! Commands.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use agw_context::{
     ActivateKey, Association, CancelKey, ChangeThroughConnection, Command, Configure,
@@ -217,6 +217,7 @@ pub(crate) fn activate_key(command: &pb::ActivateKey) -> Result<Command, Invalid
         roc_on_rekey,
         initial_roc,
         overlap_ms,
+        at,
     } = command;
     let direction = direction(*of)?;
     Ok(Command::ActivateKey(ActivateKey {
@@ -224,6 +225,7 @@ pub(crate) fn activate_key(command: &pb::ActivateKey) -> Result<Command, Invalid
         direction,
         roc: roc(*roc_on_rekey, *initial_roc)?.unwrap_or(RocOnRekey::Keep),
         overlap: overlap(direction, *overlap_ms)?,
+        at: (*at).map(moment).transpose()?,
     }))
 }
 
@@ -263,4 +265,9 @@ pub(super) fn optional_stream(id: u32) -> Result<Option<StreamId>, InvalidReques
         0 => Ok(None),
         id => stream_id(id).map(Some),
     }
+}
+
+/// A time on the wall clock.
+fn moment(at: prost_types::Timestamp) -> Result<SystemTime, InvalidRequest> {
+    SystemTime::try_from(at).map_err(|_| InvalidRequest::value("at", "is a time"))
 }

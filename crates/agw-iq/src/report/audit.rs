@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use agw_context::{
     Association, Capabilities, ContextView, Controller, DscpRule, EcnRule, Hanging, KeySource,
-    KeyView, Media, Priority, RealmView, Relation, Remote, RtcpGate, RtcpMode, SourcePolicy,
-    StreamExtras, StreamMode, StreamView, SupervisionPolicy, TerminationView,
+    KeyView, Media, Priority, Protection, RealmView, Relation, Remote, RtcpGate, RtcpMode,
+    SourcePolicy, StreamExtras, StreamMode, StreamView, SupervisionPolicy, TerminationView,
 };
 use agw_relay::{SourceFilter, TrafficLimit, Transport};
 
@@ -161,12 +161,13 @@ fn remote_address(remote: Remote) -> pb::RemoteAddress {
 }
 
 pub(super) fn key_info(key: KeyView) -> pb::KeyInfo {
-    let KeyView { source, suite, mkis, staged } = key;
+    let KeyView { source, suite, mkis, staged, activates_at } = key;
     pb::KeyInfo {
         source: key_source(source).into(),
         suite: suite_to_wire(suite).into(),
         mkis,
         staged,
+        activates_at: activates_at.map(timestamp),
     }
 }
 
@@ -354,6 +355,7 @@ fn realm_info(realm: RealmView) -> pb::RealmInfo {
         unavailable,
         is_default,
         max_streams,
+        protection,
     } = realm;
     pb::RealmInfo {
         name,
@@ -367,6 +369,8 @@ fn realm_info(realm: RealmView) -> pb::RealmInfo {
         unavailable_addresses: unavailable.iter().map(ToString::to_string).collect(),
         is_default,
         max_streams: max_streams.map(count),
+        plain_refused: protection != Protection::Optional,
+        transparent_refused: protection == Protection::Terminated,
     }
 }
 

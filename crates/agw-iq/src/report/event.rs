@@ -53,6 +53,10 @@ fn kind(kind: &EventKind) -> pb::event::Kind {
         EventKind::KeyActivated { direction: of } => {
             Kind::KeyActivated(pb::KeyActivated { direction: direction(*of) })
         }
+        EventKind::KeyReuseBlocked { direction: of, refused } => {
+            let (direction, refused) = (direction(*of), *refused);
+            Kind::KeyReuseBlocked(pb::KeyReuseBlocked { direction, refused })
+        }
         EventKind::TransmitIndexReused => Kind::TransmitIndexReused(pb::TransmitIndexReused {}),
         EventKind::SsrcCollision { ssrc, other, dropped } => {
             Kind::SsrcCollision(pb::SsrcCollision {

@@ -118,6 +118,7 @@ impl Backend for Fake {
             name: "access".to_owned(),
             addresses: vec!["2001:db8::1".parse().unwrap()],
             ports: (20_000, 29_999),
+            protection: agw_context::Protection::Required,
             ports_used: 4,
             ports_resting: 2,
             max_ports: 20_000,

@@ -1,6 +1,6 @@
 //! Each procedure reaches the gateway as its command, with every field, and is answered.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use agw_context::{
     ActivateKey, Association, Bandwidth, CancelKey, ChangeThroughConnection, Command,
@@ -318,11 +318,14 @@ async fn a_key_is_staged_activated_and_cancelled() {
         roc_on_rekey: pb::RocOnRekey::Reset.into(),
         initial_roc: None,
         overlap_ms: Some(0),
+        at: Some(prost_types::Timestamp { seconds: 1_800_000_000, nanos: 5 }),
     };
     rig.client.activate_key(activate).await.unwrap();
     let Command::ActivateKey(activate) = rig.fake.command() else { panic!("activate") };
     let (direction, overlap) = (Direction::Ingress, Some(Duration::ZERO));
-    assert_eq!(activate, ActivateKey { slot: SLOT, direction, roc: RocOnRekey::Reset, overlap });
+    let at = Some(SystemTime::UNIX_EPOCH + Duration::new(1_800_000_000, 5));
+    let roc = RocOnRekey::Reset;
+    assert_eq!(activate, ActivateKey { slot: SLOT, direction, roc, overlap, at });
 
     let cancel = pb::CancelKey {
         context_id: 7,

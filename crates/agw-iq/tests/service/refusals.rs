@@ -2,7 +2,9 @@
 
 mod codes;
 
-use agw_context::{CommandError, ContextId, Controller, Reason, Refused, Resource, ServiceState};
+use agw_context::{
+    CommandError, ContextId, Controller, Direction, Reason, Refused, Resource, ServiceState,
+};
 use agw_srtp::{KeyError, Suite};
 use tonic::Code;
 use tonic_types::StatusExt;

@@ -49,7 +49,31 @@ fn told_limit(burst_octets: u64) -> pb::TrafficLimit {
     }
 }
 
-#[expect(clippy::too_many_lines, reason = "every field of a context")]
+fn extras() -> StreamExtras {
+    StreamExtras {
+        source_filter: Some(SourceFilter {
+            network: Network::new("192.0.2.1".parse().unwrap(), 24),
+            lowest_port: 4_000,
+            highest_port: 4_010,
+        }),
+        dscp: DscpRule::Set(46),
+        ecn: EcnRule::Copy,
+        rtcp_gate: RtcpGate::Closed,
+        latch_once: true,
+        inactivity: Some(Inactivity {
+            direction: ActiveDirection::Egress,
+            after: Duration::from_secs(30),
+        }),
+        bandwidth: Bandwidth { media_bps: 80_000, rtcp_bps: 4_000, ..Bandwidth::default() },
+        limits: StreamLimits {
+            ingress: TrafficLimits { rtp: Some(limit(1)), rtcp: Some(limit(2)) },
+            egress: TrafficLimits { rtp: Some(limit(3)), rtcp: None },
+        },
+        group: Some(GroupId(3)),
+        rewrite_sources: Some(RewriteSources { ssrc: Some(9) }),
+    }
+}
+
 fn context(id: u32) -> AuditedContext {
     let stream = StreamView {
         id: StreamId(1),
@@ -64,33 +88,13 @@ fn context(id: u32) -> AuditedContext {
             rtcp: Some("192.0.2.9:20001".parse().unwrap()),
         },
         remote: Some(Remote { rtp: "192.0.2.1:4000".parse().unwrap(), rtcp: None }),
-        extras: StreamExtras {
-            source_filter: Some(SourceFilter {
-                network: Network::new("192.0.2.1".parse().unwrap(), 24),
-                lowest_port: 4_000,
-                highest_port: 4_010,
-            }),
-            dscp: DscpRule::Set(46),
-            ecn: EcnRule::Copy,
-            rtcp_gate: RtcpGate::Closed,
-            latch_once: true,
-            inactivity: Some(Inactivity {
-                direction: ActiveDirection::Egress,
-                after: Duration::from_secs(30),
-            }),
-            bandwidth: Bandwidth { media_bps: 80_000, rtcp_bps: 4_000, ..Bandwidth::default() },
-            limits: StreamLimits {
-                ingress: TrafficLimits { rtp: Some(limit(1)), rtcp: Some(limit(2)) },
-                egress: TrafficLimits { rtp: Some(limit(3)), rtcp: None },
-            },
-            group: Some(GroupId(3)),
-            rewrite_sources: Some(RewriteSources { ssrc: Some(9) }),
-        },
+        extras: extras(),
         ingress_key: Some(KeyView {
             source: KeySource::Sdes,
             suite: Suite::AesCm256HmacSha1_32,
             mkis: vec![vec![0, 9]],
             staged: true,
+            activates_at: Some(SystemTime::UNIX_EPOCH),
         }),
         egress_key: None,
         ingress: IngressId(1),
@@ -145,6 +149,7 @@ fn stream_info() -> pb::StreamInfo {
             suite: pb::Suite::Aes256CmHmacSha132.into(),
             mkis: vec![vec![0, 9]],
             staged: true,
+            activates_at: Some(prost_types::Timestamp::default()),
         }),
         egress_key: None,
         statistics: None,
@@ -337,6 +342,8 @@ async fn capabilities_are_told_in_full() {
         unavailable_addresses: vec!["2001:db8::1".to_owned()],
         is_default: true,
         max_streams: Some(9),
+        plain_refused: true,
+        transparent_refused: false,
     };
     assert_eq!(capabilities.realms, [realm]);
 }

@@ -66,7 +66,7 @@ proptest! {
             let ingress = IngressId(ACCESS);
             [
                 Command::IngressCrypto(ingress, install),
-                Command::IngressCrypto(ingress, IngressCrypto::Stage(opening(1, packets))),
+                Command::IngressCrypto(ingress, IngressCrypto::Stage(opening(1, packets), 1)),
                 install_egress(crate::support::FAR, SUITE, 9),
             ]
         };

@@ -335,7 +335,7 @@ fn a_staged_key_of_all_members_waits_for_its_identifier() {
         overlap: Duration::ZERO,
     };
     conference.command(Command::GroupIngressCrypto(GROUP, install));
-    conference.command(Command::GroupIngressCrypto(GROUP, IngressCrypto::Stage(key(22, 2))));
+    conference.command(Command::GroupIngressCrypto(GROUP, IngressCrypto::Stage(key(22, 2), 1)));
     conference.join(2);
     let phone = |seed, octet| {
         let key = EgressKey { mki: mki(octet), ..EgressKey::new(master(SUITE, seed)) };

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use super::{Retired, Unprotector, table};
 use crate::engine::Engine;
 use crate::live::{KeySet, ValidKeys};
+use crate::ticket::KeyId;
 use crate::{IngressKey, KeyError, Rekey, RocOnRekey, SessionParameters};
 
 /// No overlap is longer, whatever is asked for.
@@ -43,14 +44,14 @@ impl<K> Unprotector<K> {
         }
         let keys = KeySet::expand(engine, keys, parameters, &mut self.next_key_id)?;
         self.parameters = parameters;
-        self.staged = None;
+        self.cancel_staged();
         self.replace(keys, roc, overlap, now);
         Ok(Rekey::Installed)
     }
 
     /// Holds a key ready. With an identifier it opens packets that carry it at once, and the first
     /// of them activates it; without one it waits for [`activate`](Self::activate). A key staged
-    /// before is dropped.
+    /// before is dropped. `number`, below 2^31, names the key in events.
     ///
     /// # Errors
     /// [`KeyError::MkiMismatch`] if a key in force has the same identifier, otherwise any
@@ -59,6 +60,7 @@ impl<K> Unprotector<K> {
         &mut self,
         engine: &E,
         key: IngressKey,
+        number: u32,
     ) -> Result<(), KeyError> {
         let keys = ValidKeys::new(vec![key])?;
         let mki = keys.first_mki();
@@ -66,7 +68,8 @@ impl<K> Unprotector<K> {
         if taken && !self.current.is_same_material(&keys) {
             return Err(KeyError::MkiMismatch);
         }
-        let staged = KeySet::expand(engine, keys, self.parameters, &mut self.next_key_id)?;
+        let mut id = KeyId::of_staged(number).0;
+        let staged = KeySet::expand(engine, keys, self.parameters, &mut id)?;
         self.staged = Some(staged);
         Ok(())
     }
@@ -93,6 +96,13 @@ impl<K> Unprotector<K> {
         //= tests/spec/iq.md#keys
         //# A cancelled key MUST be wiped.
         self.staged.take().is_some()
+    }
+
+    /// The number of the staged key, if packets could activate it.
+    #[must_use]
+    pub fn staged_number(&self) -> Option<u32> {
+        let staged = self.staged.as_ref().filter(|staged| staged.first.mki().is_some())?;
+        staged.first.id.staged_number()
     }
 
     pub(super) fn replace(

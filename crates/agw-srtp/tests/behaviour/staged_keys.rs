@@ -16,7 +16,7 @@ fn sealed_under(egress: agw_srtp::EgressKey, sequence: u16) -> Vec<u8> {
 #[test]
 fn without_an_identifier_a_staged_key_opens_nothing_until_it_is_activated() {
     let mut pair = Pair::new(egress_key(1), ingress_key(1));
-    pair.ingress.stage(&Portable, ingress_key(2)).unwrap();
+    pair.ingress.stage(&Portable, ingress_key(2), 1).unwrap();
     let early = sealed_under(egress_key(2), 1);
     assert_eq!(pair.open(&early), Err(UnprotectError::Authentication));
 
@@ -35,7 +35,7 @@ fn without_an_identifier_a_staged_key_opens_nothing_until_it_is_activated() {
 #[test]
 fn the_first_authentic_packet_with_its_identifier_activates_a_staged_key() {
     let mut pair = Pair::new(egress_key_with_mki(1, &[1]), ingress_key_with_mki(1, &[1]));
-    pair.ingress.stage(&Portable, ingress_key_with_mki(2, &[2])).unwrap();
+    pair.ingress.stage(&Portable, ingress_key_with_mki(2, &[2]), 2).unwrap();
     let late = pair.seal(&rtp(SSRC, 2)).unwrap();
 
     let mut forged = sealed_under(egress_key_with_mki(2, &[2]), 3);
@@ -44,7 +44,7 @@ fn the_first_authentic_packet_with_its_identifier_activates_a_staged_key() {
     assert_eq!(pair.ingress.poll_event(), None);
 
     assert!(pair.open(&sealed_under(egress_key_with_mki(2, &[2]), 3)).is_ok());
-    assert_eq!(pair.ingress.poll_event(), Some(KeyEvent::Activated));
+    assert_eq!(pair.ingress.poll_event(), Some(KeyEvent::Activated { number: 2 }));
     assert_eq!(pair.ingress.poll_event(), None);
     assert!(!pair.ingress.cancel_staged());
 
@@ -60,19 +60,19 @@ fn the_first_authentic_packet_with_its_identifier_activates_a_staged_key() {
 #[test]
 fn a_staged_key_with_an_identifier_can_follow_a_key_without_one() {
     let mut pair = Pair::new(egress_key(1), ingress_key(1));
-    pair.ingress.stage(&Portable, ingress_key_with_mki(2, &[0, 2])).unwrap();
+    pair.ingress.stage(&Portable, ingress_key_with_mki(2, &[0, 2]), 3).unwrap();
     for sequence in 1..300 {
         let sealed = pair.seal(&rtp(SSRC, sequence)).unwrap();
         assert!(pair.open(&sealed).is_ok());
     }
     assert!(pair.open(&sealed_under(egress_key_with_mki(2, &[0, 2]), 300)).is_ok());
-    assert_eq!(pair.ingress.poll_event(), Some(KeyEvent::Activated));
+    assert_eq!(pair.ingress.poll_event(), Some(KeyEvent::Activated { number: 3 }));
 }
 
 #[test]
 fn an_identifier_in_force_cannot_be_staged_for_another_key() {
     let mut pair = Pair::new(egress_key(1), ingress_key_with_mki(1, &[1]));
-    let taken = pair.ingress.stage(&Portable, ingress_key_with_mki(2, &[1]));
+    let taken = pair.ingress.stage(&Portable, ingress_key_with_mki(2, &[1]), 9);
     assert_eq!(taken, Err(KeyError::MkiMismatch));
     assert!(!pair.ingress.cancel_staged());
 }
@@ -82,20 +82,27 @@ fn a_cancelled_or_superseded_key_opens_nothing() {
     let mut pair = Pair::new(egress_key_with_mki(1, &[1]), ingress_key_with_mki(1, &[1]));
     let staged = || ingress_key_with_mki(2, &[2]);
     let under_staged = sealed_under(egress_key_with_mki(2, &[2]), 3);
-    pair.ingress.stage(&Portable, staged()).unwrap();
+    pair.ingress.stage(&Portable, staged(), 4).unwrap();
     assert!(pair.ingress.cancel_staged());
     assert!(!pair.ingress.cancel_staged());
     assert_eq!(pair.open(&under_staged), Err(UnprotectError::UnknownMki));
 
-    pair.ingress.stage(&Portable, staged()).unwrap();
-    pair.ingress.stage(&Portable, ingress_key_with_mki(3, &[3])).unwrap();
+    assert_eq!(pair.ingress.staged_number(), None);
+
+    pair.ingress.stage(&Portable, staged(), 5).unwrap();
+    pair.ingress.stage(&Portable, ingress_key_with_mki(3, &[3]), 6).unwrap();
     assert_eq!(pair.open(&under_staged), Err(UnprotectError::UnknownMki));
 
-    pair.ingress.stage(&Portable, staged()).unwrap();
+    assert_eq!(pair.ingress.staged_number(), Some(6));
+
+    pair.ingress.stage(&Portable, staged(), 7).unwrap();
+    assert_eq!(pair.ingress.staged_number(), Some(7));
     let (keys, now) = (vec![ingress_key_with_mki(4, &[4])], pair.now);
     let parameters = SessionParameters::default();
     pair.ingress.rekey(&Portable, keys, parameters, RocOnRekey::Keep, OVERLAP, now).unwrap();
     assert_eq!(pair.open(&under_staged), Err(UnprotectError::UnknownMki));
+    assert_eq!(pair.ingress.staged_number(), None);
+    assert_eq!(pair.ingress.poll_event(), None);
 }
 
 #[test]

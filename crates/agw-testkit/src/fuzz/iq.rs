@@ -125,6 +125,7 @@ impl Paper {
             dscp: None,
             max_streams: None,
             is_default: false,
+            protection: Default::default(),
         };
         // Small pools, so that a request can exhaust them.
         let realms = vec![realm("access", 1, 40_000..=40_063), realm("core", 2, 41_000..=41_063)];

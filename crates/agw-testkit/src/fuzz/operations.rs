@@ -220,7 +220,7 @@ impl Pair {
         let (egress, ingress, parameters) = (&mut self.egress, &mut self.ingress, self.parameters);
         if draw.flag() {
             assert_eq!(egress.stage(&Portable, sends), Ok(()));
-            assert_eq!(ingress.stage(&Portable, receives), Ok(()));
+            assert_eq!(ingress.stage(&Portable, receives, 1), Ok(()));
             assert_eq!(egress.activate(roc), Ok(()));
             assert_eq!(ingress.activate(roc, overlap, now), Ok(()));
         } else {

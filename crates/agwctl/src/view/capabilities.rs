@@ -49,6 +49,8 @@ struct RealmView {
     unavailable_addresses: Vec<String>,
     is_default: bool,
     max_streams: Option<u64>,
+    plain_refused: bool,
+    transparent_refused: bool,
 }
 
 impl From<pb::Capabilities> for CapabilitiesView {
@@ -67,6 +69,8 @@ impl From<pb::Capabilities> for CapabilitiesView {
                 unavailable_addresses,
                 is_default,
                 max_streams,
+                plain_refused,
+                transparent_refused,
             } = realm;
             RealmView {
                 name,
@@ -80,6 +84,8 @@ impl From<pb::Capabilities> for CapabilitiesView {
                 unavailable_addresses,
                 is_default,
                 max_streams,
+                plain_refused,
+                transparent_refused,
             }
         };
         Self {

@@ -126,6 +126,7 @@ pub(crate) struct KeyView {
     suite: Option<String>,
     mkis: Vec<String>,
     staged: bool,
+    activates_at: Option<String>,
 }
 
 /// A call that was added.
@@ -284,6 +285,7 @@ impl From<&pb::KeyInfo> for KeyView {
             suite: suite(key.suite()),
             mkis: key.mkis.iter().map(hex).collect(),
             staged: key.staged,
+            activates_at: key.activates_at.map(|at| at.to_string()),
         }
     }
 }
@@ -349,8 +351,10 @@ impl KeyView {
         if !self.mkis.is_empty() {
             words = format!("{words}, MKI {}", self.mkis.join(" "));
         }
-        if self.staged {
-            words = format!("{words}, one staged");
+        match &self.activates_at {
+            Some(at) => words = format!("{words}, one staged until {}", moment(at)),
+            None if self.staged => words = format!("{words}, one staged"),
+            None => {}
         }
         words
     }

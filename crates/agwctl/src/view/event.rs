@@ -37,6 +37,7 @@ pub(crate) struct EventView {
     #[serde(flatten)]
     gateway: GatewayDetails,
     realm: Option<String>,
+    refused: Option<u32>,
 }
 
 /// What an event says beyond its kind.
@@ -59,6 +60,7 @@ struct Details {
     from_controller: Option<String>,
     gateway: GatewayDetails,
     realm: Option<String>,
+    refused: Option<u32>,
 }
 
 impl From<pb::Event> for EventView {
@@ -92,6 +94,7 @@ impl From<pb::Event> for EventView {
             from_controller: details.from_controller,
             gateway: details.gateway,
             realm: details.realm,
+            refused: details.refused,
         }
     }
 }
@@ -103,15 +106,6 @@ fn watched(direction: pb::InactiveDirection, inactive_ms: Option<u64>) -> Detail
 
 fn describe(kind: Option<&Kind>) -> (&'static str, Details) {
     let gateway = |gateway: GatewayDetails| Details { gateway, ..Details::default() };
-    let direction = |direction: pb::Direction| Details {
-        direction: word(direction.as_str_name(), "DIRECTION_"),
-        ..Details::default()
-    };
-    let learnt = |component: pb::Component, learnt: Option<&pb::SocketAddress>| Details {
-        component: word(component.as_str_name(), "COMPONENT_"),
-        address: address(learnt),
-        ..Details::default()
-    };
     match kind {
         None => ("unknown", Details::default()),
         Some(Kind::ContextAdded(_)) => ("context_added", Details::default()),
@@ -121,6 +115,10 @@ fn describe(kind: Option<&Kind>) -> (&'static str, Details) {
         Some(Kind::KeyLifetimeWarning(key)) => ("key_lifetime_warning", direction(key.direction())),
         Some(Kind::KeyLifetimeExpired(key)) => ("key_lifetime_expired", direction(key.direction())),
         Some(Kind::KeyActivated(key)) => ("key_activated", direction(key.direction())),
+        Some(Kind::KeyReuseBlocked(blocked)) => {
+            let refused = Some(blocked.refused);
+            ("key_reuse_blocked", Details { refused, ..direction(blocked.direction()) })
+        }
         Some(Kind::TransmitIndexReused(_)) => ("transmit_index_reused", Details::default()),
         Some(Kind::SsrcCollision(collision)) => ("ssrc_collision", collided(collision)),
         Some(Kind::MtuExceeded(at)) => {
@@ -166,6 +164,16 @@ fn describe(kind: Option<&Kind>) -> (&'static str, Details) {
         Some(Kind::CapabilitiesChanged(change)) => ("capabilities_changed", gateway(change.into())),
         Some(Kind::CertificateExpires(one)) => ("certificate_expires", gateway(one.into())),
     }
+}
+
+fn direction(direction: pb::Direction) -> Details {
+    let direction = word(direction.as_str_name(), "DIRECTION_");
+    Details { direction, ..Details::default() }
+}
+
+fn learnt(component: pb::Component, learnt: Option<&pb::SocketAddress>) -> Details {
+    let component = word(component.as_str_name(), "COMPONENT_");
+    Details { component, address: address(learnt), ..Details::default() }
 }
 
 fn packets(packets: u32) -> Details {
@@ -237,6 +245,9 @@ impl EventView {
             if let Some(count) = count {
                 line.push_str(&format!(" {name} {count}"));
             }
+        }
+        if let Some(refused) = self.refused {
+            line.push_str(&format!(" {refused} refused"));
         }
         if self.dropped == Some(true) {
             line.push_str(" dropped");

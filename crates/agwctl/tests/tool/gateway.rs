@@ -137,6 +137,7 @@ impl Stand {
             dscp: None,
             max_streams: None,
             is_default: false,
+            protection: Default::default(),
         };
         let realms = vec![realm("access", 20_000..=20_099), realm("core", 21_000..=21_099)];
         let policy = Policy { max_contexts: 2, event_capacity: 4, ..Policy::default() };

@@ -187,6 +187,8 @@ impl Config {
         );
         let interval = policy.group_rekey_interval_ms;
         rules.within("policy.group_rekey_interval_ms", interval, 0..=600_000);
+        let delay = policy.max_activation_delay_s;
+        rules.within("policy.max_activation_delay_s", delay, 1..=604_800);
         rules.within("policy.latch_gate_ms", policy.latch_gate_ms, 1..=60_000);
         rules.within("policy.policing_factor", policy.policing_factor.into(), 0..=1_000);
         rules.within("policy.policing_burst_ms", policy.policing_burst_ms, 100..=60_000);

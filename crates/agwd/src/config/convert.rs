@@ -3,11 +3,11 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use agw_context::{Admission, Family, Policy, RealmAddress, RealmConfig};
+use agw_context::{Admission, Family, Policy, Protection, RealmAddress, RealmConfig};
 use agw_net::{PortOptions, XdpPort};
 
 use super::check::Host;
-use super::{Config, Oversize, Realm};
+use super::{Config, Oversize, Realm, RealmProtection};
 use crate::control::LoadLimits;
 
 impl Config {
@@ -27,6 +27,8 @@ impl Config {
             max_sources: limits.sources,
             default_overlap: Duration::from_millis(policy.default_overlap_ms),
             max_overlap: Duration::from_millis(policy.max_overlap_ms),
+            max_activation_delay: Duration::from_secs(policy.max_activation_delay_s),
+            allow_ingress_key_return: policy.allow_ingress_key_return,
             latch_gate: Duration::from_millis(policy.latch_gate_ms),
             policing_factor: policy.policing_factor,
             policing_burst: Duration::from_millis(policy.policing_burst_ms),
@@ -91,6 +93,11 @@ impl Realm {
             dscp: self.dscp,
             max_streams: self.max_streams,
             is_default: self.default,
+            protection: match self.protection {
+                RealmProtection::Optional => Protection::Optional,
+                RealmProtection::Required => Protection::Required,
+                RealmProtection::Terminated => Protection::Terminated,
+            },
         }
     }
 

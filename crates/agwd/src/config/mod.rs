@@ -190,6 +190,10 @@ pub struct Policy {
     /// How long changes of a group's membership gather before they are told together, unless a
     /// command says otherwise, in milliseconds.
     pub group_rekey_interval_ms: u64,
+    /// How far ahead the activation of a staged key may be put off, in seconds.
+    pub max_activation_delay_s: u64,
+    /// Whether a key that opened packets of an ended call may open those of another one.
+    pub allow_ingress_key_return: bool,
     /// The time gate of plain legs that learn their source, in milliseconds (TS 23.334 §5.4).
     pub latch_gate_ms: u64,
     /// How many times its signalled bandwidth a stream may take; 0 is no limit
@@ -292,11 +296,27 @@ pub struct Realm {
     /// The most media ports in use at a time; `None` is all there are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_ports: Option<usize>,
+    /// What it demands of streams.
+    #[serde(default)]
+    pub protection: RealmProtection,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
 const fn is_false(value: &bool) -> bool {
     !*value
+}
+
+/// What a realm demands of the media that peers there send and are sent.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RealmProtection {
+    /// Any stream may be there.
+    #[default]
+    Optional,
+    /// Plain streams are refused.
+    Required,
+    /// Plain streams and SRTP that the gateway does not open are refused.
+    Terminated,
 }
 
 impl Default for Config {
@@ -316,6 +336,7 @@ impl Default for Config {
             device: None,
             backend: RealmBackend::Sockets,
             max_ports: None,
+            protection: RealmProtection::Optional,
         };
         Self {
             iq: Iq::default(),
@@ -390,6 +411,8 @@ impl Default for Policy {
             default_overlap_ms: 2_000,
             max_overlap_ms: 60_000,
             group_rekey_interval_ms: 10_000,
+            max_activation_delay_s: 86_400,
+            allow_ingress_key_return: false,
             latch_gate_ms: 3_000,
             policing_factor: 3,
             policing_burst_ms: 2_000,

@@ -195,6 +195,7 @@ fn a_broken_rule_names_its_key() {
         ("[policy]\nmax_overlap_ms = 1\n", "policy.default_overlap_ms"),
         ("[policy]\ngroup_rekey_interval_ms = 600001\n", "policy.group_rekey_interval_ms"),
         ("[limits]\ngroup_members = 1001\n", "limits.group_members"),
+        ("[policy]\nmax_activation_delay_s = 0\n", "policy.max_activation_delay_s"),
         ("[policy]\nlatch_gate_ms = 0\n", "policy.latch_gate_ms"),
         ("[policy]\npolicing_factor = 1001\n", "policy.policing_factor"),
         ("[policy]\npolicing_burst_ms = 99\n", "policy.policing_burst_ms"),

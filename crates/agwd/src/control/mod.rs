@@ -167,6 +167,7 @@ impl Control {
         let mut decided = Vec::with_capacity(TOGETHER);
         loop {
             let due = self.gateway.poll_timeout();
+            let activation = self.gateway.poll_activation();
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
@@ -176,6 +177,7 @@ impl Control {
                 }
                 () = self.presence.changed() => self.look_who_is_there(),
                 () = until(due) => self.supervise().await,
+                () = until(activation) => self.activate().await,
                 Some(report) = self.reports.recv() => {
                     self.gateway.handle_report(report, SystemTime::now());
                     self.owners.note(&self.gateway, None);
@@ -299,6 +301,17 @@ impl Control {
         }
         self.ports.discard_opened();
         Ok(Underway { replies: outcome.replies, tasks })
+    }
+
+    /// Puts keys in force whose time has come.
+    async fn activate(&mut self) {
+        let work = self.gateway.handle_activations(Instant::now(), SystemTime::now());
+        self.owners.note(&self.gateway, None);
+        for work in work {
+            // Nobody waits for it: the event has told.
+            drop(self.assign(work).await);
+        }
+        self.workers.iter_mut().for_each(WorkerHandle::wake);
     }
 
     fn decide(

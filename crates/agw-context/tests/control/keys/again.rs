@@ -25,7 +25,7 @@ fn keys_told_again_in_another_form_replace_what_waits_as_the_packet_path_does() 
         configure.streams[0].egress = CryptoChange::Install(crypto(again));
         plane.transact(vec![Command::Configure(configure)]).unwrap();
         let (direction, roc) = (Direction::Egress, RocOnRekey::Keep);
-        let activate = ActivateKey { slot, direction, roc, overlap: None };
+        let activate = ActivateKey { slot, direction, roc, overlap: None, at: None };
         let refused = plane.transact(vec![Command::ActivateKey(activate)]).unwrap_err();
         assert_eq!(refused.error.reason(), Reason::NothingStaged);
     }
@@ -80,7 +80,7 @@ fn a_moved_peer_needs_new_keys_only() {
 
 #[test]
 fn a_key_that_has_sealed_never_seals_again_even_after_its_call() {
-    let mut world = World::new(Policy::default());
+    let mut world = World::new(returning());
     let first = secured_call(&mut world);
     let sealing = |seed| {
         let mut other = access(ContextChoice::New);
@@ -126,7 +126,7 @@ fn a_policy_beyond_the_crypto_layers_limits_does_not_mislead_control() {
 
 #[test]
 fn keys_that_a_long_call_has_forgotten_are_free_to_open_and_never_seal() {
-    let mut world = World::new(Policy::default());
+    let mut world = World::new(returning());
     let leg = secured_call(&mut world);
     let key = |number: u16| {
         let mut octets = [7; 30];

@@ -97,7 +97,12 @@ async fn refusals_say_by_their_code_who_must_act() {
         (Code::FailedPrecondition, 441, invalid(Reason::KeyRequired)),
         (Code::AlreadyExists, 449, invalid(Reason::StreamExists)),
         (Code::FailedPrecondition, 449, CommandError::SuiteRefused { field: "f".into(), suite }),
-        (Code::InvalidArgument, 449, CommandError::KeyReuse { field: "f".into() }),
+        (
+            Code::InvalidArgument,
+            449,
+            CommandError::KeyReuse { field: "f".into(), direction: Direction::Ingress },
+        ),
+        (Code::InvalidArgument, 449, CommandError::KeyReturns { field: "f".into() }),
         (Code::ResourceExhausted, 510, CommandError::Exhausted { what, realm: Some(realm()) }),
         (Code::Unavailable, 503, CommandError::Draining),
         (Code::Unavailable, 503, CommandError::Locked),

@@ -1,0 +1,125 @@
+//! Keys that come in force by themselves: at a time that the controller said, or with a packet.
+
+use std::collections::BTreeSet;
+use std::time::{Instant, SystemTime};
+
+use crate::command::Direction;
+use crate::event::{EventKind, Subject};
+use crate::gateway::Gateway;
+use crate::id::{ContextId, StreamId, TerminationId};
+use crate::keys::activation;
+use crate::model::{Context, Stream};
+use crate::transaction::Work;
+
+/// The activations to come, by time; `Direction` of the key at the leg of that number.
+#[derive(Debug, Default)]
+pub(crate) struct Activations(BTreeSet<(Instant, u32, Direction)>);
+
+impl Activations {
+    /// Takes over what a transaction has made of a context.
+    pub(crate) fn change(&mut self, before: Option<&Context>, after: Option<&Context>) {
+        for entry in before.into_iter().flat_map(timed) {
+            self.0.remove(&entry);
+        }
+        self.0.extend(after.into_iter().flat_map(timed));
+    }
+
+    fn remove(&mut self, due: Instant, leg: u32, direction: Direction) {
+        self.0.remove(&(due, leg, direction));
+    }
+
+    fn pop_due(&mut self, now: Instant) -> Option<(Instant, u32, Direction)> {
+        let first = self.0.first().copied().filter(|&(due, ..)| due <= now)?;
+        self.0.remove(&first);
+        Some(first)
+    }
+}
+
+fn timed(context: &Context) -> impl Iterator<Item = (Instant, u32, Direction)> {
+    context.streams().flat_map(|(_, _, stream)| {
+        let of = |direction| {
+            let keys = match direction {
+                Direction::Ingress => &stream.ingress_keys,
+                Direction::Egress => &stream.egress_keys,
+            };
+            keys.timed().map(|timed| (timed.due, stream.leg, direction))
+        };
+        [Direction::Ingress, Direction::Egress].into_iter().filter_map(of)
+    })
+}
+
+impl Gateway {
+    /// When [`Gateway::handle_activations`] is due at the latest; ask again after every
+    /// transaction.
+    #[must_use]
+    pub fn poll_activation(&self) -> Option<Instant> {
+        self.activations.0.first().map(|&(due, ..)| due)
+    }
+
+    //= tests/spec/iq.md#keys
+    //# A staged key MUST come in force at the time that the controller has said and not before.
+    /// Puts keys in force whose time has come, and returns what the packet path must do.
+    pub fn handle_activations(&mut self, now: Instant, at: SystemTime) -> Vec<Work> {
+        let mut work = Vec::new();
+        while let Some((due, leg, direction)) = self.activations.pop_due(now) {
+            let Some(owner @ (context, ..)) = self.owner_of_leg(leg) else { continue };
+            let Some(stream) = self.stream_mut(owner) else { continue };
+            let keys = stream.keys(direction);
+            let Some(timed) = keys.timed().filter(|timed| timed.due == due) else { continue };
+            keys.put_staged_in_force();
+            let step = activation(stream, direction, timed.roc, timed.overlap);
+            work.push(Work { context, is_new: false, steps: vec![step], closed: Vec::new() });
+            self.tell_of_stream(owner, EventKind::KeyActivated { direction }, at);
+        }
+        work
+    }
+
+    /// The packet path activated a staged key because its identifier came. Tells whether that is
+    /// news: a command or a time may have done the same meanwhile.
+    pub(crate) fn staged_key_came_in_force(
+        &mut self,
+        owner: (ContextId, TerminationId, StreamId),
+        number: u32,
+    ) -> bool {
+        let Some(stream) = self.stream_mut(owner) else {
+            return false;
+        };
+        let (leg, known) = (stream.leg, stream.ingress_keys.came_in_force(number));
+        if let Some(Some(timed)) = known {
+            self.activations.remove(timed.due, leg, Direction::Ingress);
+        }
+        known.is_some()
+    }
+
+    /// The packet path discarded a staged key that no packet had activated.
+    pub(crate) fn staged_key_was_discarded(
+        &mut self,
+        owner: (ContextId, TerminationId, StreamId),
+        number: u32,
+    ) {
+        let key = self.stream_mut(owner).and_then(|s| s.ingress_keys.was_discarded(number));
+        if let Some(key) = key {
+            self.keys.free(key);
+        }
+    }
+
+    /// Appends an event about a stream.
+    pub(crate) fn tell_of_stream(
+        &mut self,
+        (context, termination, stream): (ContextId, TerminationId, StreamId),
+        kind: EventKind,
+        at: SystemTime,
+    ) {
+        let correlation = self.contexts.get(&context).and_then(|c| c.correlation.clone());
+        let (termination, stream) = (Some(termination), Some(stream));
+        self.events.push(at, Some(Subject { context, correlation, termination, stream }), kind);
+    }
+
+    fn stream_mut(
+        &mut self,
+        (context, termination, stream): (ContextId, TerminationId, StreamId),
+    ) -> Option<&mut Stream> {
+        let context = self.contexts.get_mut(&context)?;
+        context.terminations.get_mut(termination)?.streams.get_mut(stream)
+    }
+}
