@@ -5,16 +5,22 @@
 //! transactions: one reserves and configures an access termination with SDES keys and a plain core
 //! termination, the other releases both.
 //!
+//! `--refusals` compares what a call costs that is refused with one that is taken, and `--audit` times
+//! the full audit beside media.
+//!
 //! `cargo bench -p agw-bench --bench control -- --help` tells the options. With `--core` the whole
 //! gateway shares one core and the controller stays off it.
 #![expect(clippy::unwrap_used, reason = "a benchmark may fail")]
 
+mod audit;
+mod gateway;
+mod refusal;
+
 use std::collections::VecDeque;
 use std::net::Ipv4Addr;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::PathBuf;
+use std::thread;
 use std::time::{Duration, Instant};
-use std::{env, fs, thread};
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -29,10 +35,10 @@ use agw_iq::client::IqClient;
 use agw_iq::pb;
 use agw_iq::pb::command::Command as Kind;
 
+use gateway::{Gateway, Thread, built_agwd};
+
 /// Octets of an AES-128 key with its salt.
 const KEY_AND_SALT: usize = 30;
-/// The gateway gets ready within this.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What is measured.
 #[derive(Debug, Parser)]
@@ -55,12 +61,26 @@ struct Options {
     /// The gateway to measure, in place of the one that is built now.
     #[arg(long, env = "AGW_AGWD")]
     agwd: Option<PathBuf>,
+    /// Measure an audit of so many contexts in place of calls that come and go.
+    #[arg(long, value_name = "CONTEXTS", default_value_t = 0, conflicts_with = "refusals")]
+    audit: u64,
+    /// Measure so many refusals, and what they cost of as many acceptances as fit, in place of calls
+    /// that come and go.
+    #[arg(long, value_name = "CALLS", default_value_t = 0)]
+    refusals: u64,
     /// The process id is told and the run begins after so many seconds, for a profiler.
     #[arg(long, default_value_t = 0)]
     wait: u64,
     /// What `cargo bench` adds.
     #[arg(long, hide = true)]
     bench: bool,
+}
+
+impl Options {
+    /// Contexts that the gateway may have.
+    const fn most_contexts(&self) -> u64 {
+        if self.refusals > 0 { refusal::ACCEPTED } else { self.audit + 10_000 }
+    }
 }
 
 fn main() {
@@ -72,97 +92,17 @@ fn main() {
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let mut controller = Controller::connect(&gateway, &options).await;
+        if options.refusals > 0 {
+            return refusal::measure(&gateway, &mut controller, options.refusals).await;
+        }
+        if options.audit > 0 {
+            return audit::measure(&gateway, &mut controller, options.audit).await;
+        }
         controller.run(Duration::from_secs(1)).await;
         let before = gateway.threads();
         let measured = controller.run(Duration::from_secs(options.seconds)).await;
         report(&measured, &before, &gateway.threads(), &options);
     });
-}
-
-/// The daemon of this profile, built if need be.
-fn built_agwd() -> PathBuf {
-    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.args(["build", "--quiet", "--release", "--package", "agwd", "--bin", "agwd"]);
-    assert!(cargo.status().unwrap().success(), "agwd cannot be built");
-    let benchmark = env::current_exe().unwrap();
-    benchmark.parent().and_then(Path::parent).unwrap().join("agwd")
-}
-
-/// A daemon with ports enough for calls that come and go.
-struct Gateway {
-    process: Child,
-    address: String,
-    _directory: tempfile::TempDir,
-}
-
-impl Gateway {
-    fn start(agwd: &Path, options: &Options) -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let ready_file = directory.path().join("ready.json");
-        let mut command = match options.core {
-            None => Command::new(agwd),
-            Some(core) => {
-                let mut pinned = Command::new("taskset");
-                pinned.args(["--cpu-list", &core.to_string()]).arg(agwd);
-                pinned
-            }
-        };
-        let settings = [
-            "iq.listen=127.0.0.1:0",
-            "admin.listen=127.0.0.1:0",
-            "media.workers=1",
-            "policy.port_rest_ms=200",
-            "log.filter=warn",
-            r#"realm=[{name="access",addresses=["127.0.0.1"],ports="10000-20999"},
-                      {name="core",addresses=["127.0.0.1"],ports="21000-31999"}]"#,
-        ];
-        for setting in settings.into_iter().chain(options.settings.iter().map(String::as_str)) {
-            command.args(["--set", setting]);
-        }
-        command.arg("--ready-file").arg(&ready_file).stdin(Stdio::null());
-        let process = command.spawn().unwrap();
-        let deadline = Instant::now() + PATIENCE;
-        let ready = loop {
-            if let Ok(ready) = fs::read(&ready_file) {
-                break ready;
-            }
-            assert!(Instant::now() < deadline, "agwd does not get ready");
-            thread::sleep(Duration::from_millis(10));
-        };
-        let ready: serde_json::Value = serde_json::from_slice(&ready).unwrap();
-        let address = format!("http://{}", ready.get("iq").unwrap().as_str().unwrap());
-        Self { process, address, _directory: directory }
-    }
-
-    /// What every thread has cost so far.
-    fn threads(&self) -> Vec<Thread> {
-        let tasks = format!("/proc/{}/task", self.process.id());
-        fs::read_dir(tasks)
-            .unwrap()
-            .map(|task| {
-                let task = task.unwrap().path();
-                let read = |name| fs::read_to_string(task.join(name)).unwrap();
-                let on_cpu = read("schedstat");
-                let on_cpu = on_cpu.split_whitespace().next().unwrap().parse().unwrap();
-                Thread { name: read("comm").trim().to_owned(), on_cpu }
-            })
-            .collect()
-    }
-}
-
-impl Drop for Gateway {
-    fn drop(&mut self) {
-        // Wherever it stands, it is of no more use.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-/// A thread of the gateway.
-struct Thread {
-    name: String,
-    /// Nanoseconds on a core.
-    on_cpu: u64,
 }
 
 /// A transaction on its way.
@@ -224,6 +164,21 @@ impl Controller {
             }
         }
         Measured { calls, took: started.elapsed(), set_up, release }
+    }
+
+    /// Offers so many calls and releases none; hands every answer on.
+    async fn offer(&mut self, calls: u64, mut heard: impl FnMut(&pb::TransactStreamResponse)) {
+        let (mut offered, mut under_way) = (0, VecDeque::new());
+        while offered < calls || !under_way.is_empty() {
+            if offered < calls && under_way.len() < self.outstanding {
+                self.set_up(&mut under_way).await;
+                offered += 1;
+                continue;
+            }
+            let answer = self.answers.next().await.unwrap().unwrap();
+            let _ = under_way.pop_front();
+            heard(&answer);
+        }
     }
 
     async fn set_up(&mut self, under_way: &mut VecDeque<Sent>) {
