@@ -1,5 +1,7 @@
 //! The gateway: realms, contexts and what controllers may do to them.
 
+mod reports;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::ops::Bound;
@@ -133,65 +135,6 @@ impl Gateway {
             }
         }
         Ok(Outcome { replies, work: transaction.commit() })
-    }
-
-    /// Takes note of what the packet path reports.
-    pub fn handle_report(&mut self, report: Report, at: SystemTime) {
-        let (leg, kind) = match report {
-            Report::Learnt { ingress, component, address, again: false, .. } => {
-                (ingress.0, EventKind::Latched { component, address })
-            }
-            Report::Learnt { ingress, component, address, again: true, .. } => {
-                (ingress.0, EventKind::Relatched { component, address })
-            }
-            Report::IngressKey(id, event) => {
-                match self.key_event(id.0, event, Direction::Ingress) {
-                    Some(kind) => (id.0, kind),
-                    None => return,
-                }
-            }
-            Report::StagedKeyDiscarded(id, number) => {
-                let owner = self.owner_of_leg(id.0);
-                owner.into_iter().for_each(|owner| self.staged_key_was_discarded(owner, number));
-                return;
-            }
-            Report::EgressKey(id, event) => match self.key_event(id.0, event, Direction::Egress) {
-                Some(kind) => (id.0, kind),
-                None => return,
-            },
-            Report::IndexReused(id) => (id.0, EventKind::TransmitIndexReused),
-            Report::TooBig { egress, octets } => (egress.0, EventKind::MtuExceeded { octets }),
-            Report::Policed { ingress, packets } => {
-                let direction = Direction::Ingress;
-                (ingress.0, EventKind::PolicingDrops { direction, packets })
-            }
-            Report::EgressPoliced { egress, packets } => {
-                let direction = Direction::Egress;
-                (egress.0, EventKind::PolicingDrops { direction, packets })
-            }
-            Report::Released { egress, refusal } => {
-                (egress.0, EventKind::BearerReleased { cause: refusal })
-            }
-            Report::MediaInactive { ingress, direction, since } => {
-                (ingress.0, EventKind::MediaInactive { direction, since })
-            }
-            Report::MediaActive { ingress, direction } => {
-                (ingress.0, EventKind::MediaActive { direction })
-            }
-            Report::AuthenticationFailures { ingress, packets } => {
-                (ingress.0, EventKind::AuthenticationFailures { packets })
-            }
-            Report::Replays { ingress, packets } => (ingress.0, EventKind::Replays { packets }),
-            Report::SsrcCollision { ingress, ssrc, with, dropped } => {
-                let owner = |id: IngressId| *self.leg_owners.get(id.0 as usize)?;
-                let other = with.and_then(owner).map(|(_, termination, _)| termination);
-                (ingress.0, EventKind::SsrcCollision { ssrc: ssrc.0, other, dropped })
-            }
-        };
-        let Some(&Some((context, termination, stream))) = self.leg_owners.get(leg as usize) else {
-            return;
-        };
-        self.tell_of_stream((context, termination, stream), kind, at);
     }
 
     /// The events after number `after`, at most `limit`, oldest first.
@@ -438,19 +381,6 @@ impl Gateway {
 
     pub(crate) fn owner_of_leg(&self, leg: u32) -> Option<(ContextId, TerminationId, StreamId)> {
         *self.leg_owners.get(leg as usize)?
-    }
-
-    /// What controllers are told of an event about keys, if anything.
-    fn key_event(&mut self, leg: u32, event: KeyEvent, direction: Direction) -> Option<EventKind> {
-        match event {
-            KeyEvent::LifetimeWarning => Some(EventKind::KeyLifetimeWarning { direction }),
-            KeyEvent::LifetimeExpired => Some(EventKind::KeyLifetimeExpired { direction }),
-            KeyEvent::Activated { number } => {
-                let owner = self.owner_of_leg(leg)?;
-                let is_news = self.staged_key_came_in_force(owner, number);
-                is_news.then_some(EventKind::KeyActivated { direction })
-            }
-        }
     }
 }
 

@@ -4,6 +4,8 @@
 //! down, so that a refusal gives them back; keys themselves move into the commands for the packet
 //! path and are wiped with them.
 
+mod step;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
@@ -24,6 +26,7 @@ use crate::model::{Context, Stream};
 use crate::ports::Ports;
 use crate::service::ServiceState;
 use crate::topology::Topology;
+use step::leg_of;
 
 /// What surrounds a transaction: who asks, and what the sans-IO line keeps out.
 pub struct Circumstances<'a> {
@@ -384,18 +387,5 @@ impl<'a, 'c> Transaction<'a, 'c> {
         let correlation = context.correlation.clone();
         let subject = Subject { context: id, correlation, termination: None, stream: None };
         self.gateway.events.push(self.around.at, Some(subject), kind);
-    }
-}
-
-/// The leg that a change of keys is for.
-fn leg_of(step: &Step) -> Option<u32> {
-    match step {
-        Step::IngressCrypto(id, _) => Some(id.0),
-        Step::EgressCrypto(id, _) | Step::GroupIngressCrypto(id, _) => Some(id.0),
-        Step::SetIngress(..)
-        | Step::RemoveIngress(_)
-        | Step::SetEgress(..)
-        | Step::RemoveEgress(_)
-        | Step::Follow(..) => None,
     }
 }

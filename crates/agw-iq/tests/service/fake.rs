@@ -1,5 +1,7 @@
 //! A gateway that does what a test says, and the loopback connection to it.
 
+mod counters;
+
 use std::collections::VecDeque;
 use std::future::Future;
 use std::net::SocketAddr;
@@ -30,6 +32,8 @@ use agw_iq::backend::{
 use agw_iq::client::IqClient;
 use agw_iq::server::{Health, services};
 use agw_iq::{ConnectedPeer, Role, pb};
+
+pub(crate) use counters::{snapshots, status};
 
 pub(crate) const EPOCH: u64 = 0x1234_5678_9abc_def0;
 
@@ -281,42 +285,6 @@ fn released(context: ContextId) -> Completed {
             streams: vec![stream],
         }),
         statistics: vec![(stream, received, sent)],
-    }
-}
-
-/// Snapshots of a leg that saw nothing.
-pub(crate) fn snapshots() -> (IngressSnapshot, EgressSnapshot) {
-    let ingress = IngressSnapshot {
-        stats: Default::default(),
-        crypto: None,
-        learnt_rtp: None,
-        learnt_rtcp: None,
-        last_accepted: None,
-    };
-    let egress = EgressSnapshot {
-        stats: Default::default(),
-        crypto: None,
-        destination_rtp: None,
-        refusals: agw_relay::Refusals::default(),
-        destination_rtcp: None,
-        rewrite: None,
-        group: None,
-        quality: None,
-    };
-    (ingress, egress)
-}
-
-/// A status with counters to recognise.
-pub(crate) fn status(totals: WorkerTotals) -> GatewayStatus {
-    GatewayStatus {
-        version: "0.1.0".to_owned(),
-        engine: "avx512".to_owned(),
-        started: SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000),
-        uptime: Duration::from_millis(61_500),
-        contexts: 3,
-        orphans: 1,
-        workers: vec![WorkerTotals::default(), totals.clone()],
-        totals,
     }
 }
 
