@@ -56,9 +56,9 @@ fn a_comparison_names_what_only_one_of_both_knows() {
 }
 
 /// In the order of context ids, which are drawn.
-fn sorted<'a>(
-    mut expected: [(u32, DifferenceKind, &'a str, bool); 4],
-) -> Vec<(u32, DifferenceKind, &'a str, bool)> {
+fn sorted(
+    mut expected: [(u32, DifferenceKind, &str, bool); 4],
+) -> Vec<(u32, DifferenceKind, &str, bool)> {
     expected.sort_by_key(|one| one.0);
     expected.into()
 }
