@@ -49,6 +49,8 @@ mod neglect;
 #[cfg(test)]
 mod policing;
 #[cfg(test)]
+mod pre_key;
+#[cfg(test)]
 mod quality;
 #[cfg(test)]
 mod realms;

@@ -132,6 +132,8 @@ pub struct Capabilities {
     pub max_terminations: usize,
     /// The most members of a group.
     pub max_group_members: usize,
+    /// The most packets that may wait for the ingress key of a stream.
+    pub max_pre_key_packets: u8,
     /// How long a replaced ingress key opens packets unless a command says otherwise.
     pub default_overlap: Duration,
     /// Whether session parameters UNENCRYPTED_SRTP and UNENCRYPTED_SRTCP are allowed.

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use agw_relay::{SourceFilter, TrafficLimit};
+use agw_relay::{PreKeySpec, SourceFilter, TrafficLimit, Transport};
 use agw_srtp::{
     EgressKey, IngressKey, KeyError, Lifetime, MAX_KEYS, MasterKey, Mki, SessionParameters,
 };
@@ -201,6 +201,26 @@ pub(crate) fn source_filter(
     if filter.lowest_port > filter.highest_port {
         let rule = "must not be below lowest_port";
         return Err(invalid(format!("{field}.highest_port"), rule, Reason::FieldValue));
+    }
+    Ok(())
+}
+
+/// Refuses a buffer that policy or the transport leaves no place for.
+pub(crate) fn pre_key(
+    buffer: PreKeySpec,
+    field: &str,
+    transport: Transport,
+    policy: &Policy,
+) -> Result<(), CommandError> {
+    if transport != Transport::Secured {
+        return Err(invalid(field, "is for secured streams", Reason::FieldValue));
+    }
+    if buffer.packets == 0 || buffer.time.is_zero() {
+        return Err(invalid(field, "needs packets and a time", Reason::FieldValue));
+    }
+    if buffer.packets > policy.max_pre_key_packets {
+        let rule = "must not be above what policy allows";
+        return Err(invalid(format!("{field}.packets"), rule, Reason::FieldValue));
     }
     Ok(())
 }

@@ -101,7 +101,7 @@ impl Transaction<'_, '_> {
         let before = stream.extras.as_deref().cloned().unwrap_or_default();
         let ssrc = before.rewrite_sources.and_then(|rewrite| rewrite.ssrc);
         let mut after = before.changed(change);
-        after.check(field, family, stream.transport)?;
+        after.check(field, family, stream.transport, &self.gateway.policy)?;
         let Stream { leg, transport, .. } = *stream;
         self.settle_rewriting(Rewritten { context, leg, transport, ssrc }, &mut after, field)?;
         stream.extras = after.kept(&self.gateway.policy);

@@ -1,8 +1,8 @@
 //! What few streams ask for, kept apart so that all others pay for a pointer only.
 
 use agw_relay::{
-    CodePoint, EgressExtras, EgressId, Gate, Inactivity, IngressExtras, Marking, RewriteSpec,
-    SourceFilter, Ssrc, TrafficLimit, TrafficLimits, Transport,
+    CodePoint, EgressExtras, EgressId, Gate, Inactivity, IngressExtras, Marking, PreKeySpec,
+    RewriteSpec, SourceFilter, Ssrc, TrafficLimit, TrafficLimits, Transport,
 };
 
 use crate::checks::{self, invalid};
@@ -36,6 +36,8 @@ pub struct StreamExtras {
     pub limits: StreamLimits,
     /// Whatever leaves looks like one gapless stream; once reserved, with its SSRC.
     pub rewrite_sources: Option<RewriteSources>,
+    /// How much of what arrives before the ingress key waits for it (RFC 4568 §5.1.1).
+    pub pre_key: Option<PreKeySpec>,
 }
 
 /// How much of a stream may pass (TS 23.334 §6.2.5).
@@ -99,6 +101,8 @@ pub struct StreamExtrasChange {
     pub egress: Change<TrafficLimit>,
     /// Whether whatever leaves looks like one gapless stream.
     pub rewrite_sources: Change<RewriteSources>,
+    /// How much waits for the ingress key.
+    pub pre_key: Change<PreKeySpec>,
 }
 
 /// What becomes of something that may be absent.
@@ -134,6 +138,7 @@ impl StreamExtras {
             ingress,
             egress,
             rewrite_sources,
+            pre_key,
         } = change;
         source_filter.apply(&mut self.source_filter);
         self.dscp = dscp.unwrap_or(self.dscp);
@@ -146,6 +151,7 @@ impl StreamExtras {
         ingress.apply(&mut self.bandwidth.ingress);
         egress.apply(&mut self.bandwidth.egress);
         rewrite_sources.apply(&mut self.rewrite_sources);
+        pre_key.apply(&mut self.pre_key);
         self
     }
 
@@ -155,6 +161,7 @@ impl StreamExtras {
         field: &str,
         family: Family,
         transport: Transport,
+        policy: &Policy,
     ) -> Result<(), CommandError> {
         let Self {
             source_filter,
@@ -167,6 +174,7 @@ impl StreamExtras {
             limits: _,
             group: _,
             rewrite_sources: _,
+            pre_key,
         } = self;
         checks::dscp(*dscp, field)?;
         if let Some(filter) = source_filter {
@@ -175,6 +183,9 @@ impl StreamExtras {
         if *latch_once && transport != Transport::Secured {
             let rule = "is for secured streams: others latch once in any case";
             return Err(invalid(format!("{field}.latch_once"), rule, Reason::FieldValue));
+        }
+        if let Some(pre_key) = pre_key {
+            checks::pre_key(*pre_key, &format!("{field}.pre_key"), transport, policy)?;
         }
         for (limit, name) in
             [(bandwidth.ingress, "ingress_limit"), (bandwidth.egress, "egress_limit")]
@@ -225,6 +236,7 @@ impl StreamExtras {
             reads_traffic_class,
             limits: self.limits.ingress,
             inactivity: self.inactivity,
+            pre_key: self.pre_key,
         };
         (extras != IngressExtras::default()).then(|| Box::new(extras))
     }

@@ -201,6 +201,7 @@ impl Gateway {
             max_streams: self.policy.max_streams,
             max_terminations: self.policy.max_terminations,
             max_group_members: self.policy.max_group_members,
+            max_pre_key_packets: self.policy.max_pre_key_packets,
             default_overlap: self.policy.default_overlap,
             unencrypted_allowed: self.policy.allow_unencrypted,
             supervision: self.policy.supervision.clone(),

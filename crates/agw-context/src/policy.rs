@@ -46,6 +46,8 @@ pub struct Policy {
     pub policing_factor: u32,
     /// How long it may do so at once: the depth of its bucket.
     pub policing_burst: Duration,
+    /// The most packets that may wait for the ingress key of a stream; 0 is none (RFC 4568 §5.1.1).
+    pub max_pre_key_packets: u8,
     /// How long ports rest after release.
     pub port_rest: Duration,
     /// The gateway's own listeners, which no peer may be.
@@ -76,6 +78,7 @@ impl Default for Policy {
             latch_gate: Duration::from_secs(3),
             policing_factor: 3,
             policing_burst: Duration::from_secs(2),
+            max_pre_key_packets: 64,
             port_rest: Duration::from_secs(10),
             listeners: Vec::new(),
             event_capacity: 65_536,

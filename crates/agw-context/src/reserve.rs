@@ -192,7 +192,7 @@ impl Transaction<'_, '_> {
             let field = format!("{field}.remote");
             self.check_remote(remote, &field, place.realm, place.family)?;
         }
-        extras.check(field, place.family, transport)?;
+        extras.check(field, place.family, transport, &self.gateway.policy)?;
         if let Some(group) = extras.group {
             let (context, stream) = (place.context, id);
             let (ingress, egress) = (&ingress, &egress);

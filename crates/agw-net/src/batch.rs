@@ -110,6 +110,29 @@ impl Batch {
         self.clear_outbox();
     }
 
+    /// Puts a copy of a datagram into the next free slot, as if it had arrived at a port; `false` if
+    /// every slot is held, or it is longer than [`MAX_DATAGRAM`].
+    pub fn put(
+        &mut self,
+        port: PortToken,
+        source: SocketAddr,
+        traffic_class: u8,
+        octets: &[u8],
+    ) -> bool {
+        let (arena, places, arrivals) = self.free_mut();
+        let (Some(place), Some(arrival)) = (places.first_mut(), arrivals.first_mut()) else {
+            return false;
+        };
+        let (len, room) = (octets.len(), PAYLOAD_ROOM);
+        let Some(landing) = place.landing_mut(arena).get_mut(..len) else {
+            return false;
+        };
+        landing.copy_from_slice(octets);
+        *arrival = Arrival { port, source, len, room, truncated: false, traffic_class };
+        self.advance(1);
+        true
+    }
+
     pub(crate) fn arena(&self) -> &Arc<Arena> {
         &self.arena
     }
@@ -298,6 +321,29 @@ mod tests {
         }
         assert_eq!(batch.outbox().len(), BATCH);
         assert_eq!(batch.outbox().push(transmit(0, 1)), Err(Unqueued::Full));
+    }
+
+    #[test]
+    fn a_datagram_that_is_put_in_stands_behind_those_there_are_and_can_be_sent() {
+        let mut batch = Batch::new();
+        let source = SocketAddr::from(([127, 0, 0, 1], 9));
+        for count in 0..BATCH {
+            assert!(batch.put(PortToken(count as u32), source, 184, &[count as u8; 33]));
+        }
+        assert!(!batch.put(PortToken(0), source, 0, &[1]));
+
+        for (slot, count) in batch.slots_mut().zip(0..) {
+            assert_eq!(
+                (slot.port, slot.source, slot.traffic_class),
+                (PortToken(count), source, 184)
+            );
+            assert_eq!(slot.octets[..slot.len], [count as u8; 33]);
+            assert!(!slot.truncated && slot.octets.len() == PAYLOAD_ROOM);
+        }
+        assert_eq!(batch.outbox().push(transmit(BATCH - 1, PAYLOAD_ROOM)), Ok(()));
+        batch.clear();
+        assert!(!batch.put(PortToken(0), source, 0, &[1; MAX_DATAGRAM + 1]));
+        assert!(batch.put(PortToken(0), source, 0, &[1; MAX_DATAGRAM]));
     }
 
     #[test]

@@ -6,7 +6,7 @@
 use std::time::Instant;
 
 use agw_rtp::{PacketKind, classify};
-use agw_srtp::{CryptoFailure, Engine, OpenTicket, SealTicket};
+use agw_srtp::{CryptoFailure, Engine};
 use arrayvec::ArrayVec;
 
 use crate::datagram::{Datagram, Verdict};
@@ -15,61 +15,21 @@ use crate::egress::{Route, sealing};
 use crate::fanout::{Claim, FanOut, look_up, note, ssrc_of};
 use crate::group::Sender;
 use crate::ingress::{Admission, opening};
+use crate::passage::{Passage, Stage, Way};
 use crate::relay::{Relay, report_egress_keys, report_ingress_keys};
 use crate::report::Report;
 use crate::round::{Outcome, Round};
-use crate::spec::{Component, EgressId, IngressId, Transport};
+use crate::spec::{Component, IngressId, Transport};
 use crate::trouble::egress_policed;
 
 /// The most datagrams that go through together; longer batches are taken in pieces.
 pub const MAX_BATCH: usize = 64;
 
-/// Where a datagram of the batch stands.
-struct Passage {
-    component: Component,
-    ingress: IngressId,
-    stage: Stage,
-}
-
-enum Stage {
-    /// Out, for a reason.
-    Dropped(DropReason),
-    /// The tag must verify.
-    Opening(OpenTicket),
-    /// In; so many octets of plain or transparent packet.
-    Accepted(usize),
-    /// To be sealed.
-    Sealing(EgressId, Way, SealTicket, usize),
-    /// Done.
-    Leaving(EgressId, Way, usize),
-}
-
-/// Where a datagram leaves.
-#[derive(Debug, Clone, Copy)]
-enum Way {
-    /// At one leg.
-    Leg(Route),
-    /// At those of a group's members.
-    Members,
-}
-
-impl Stage {
-    /// Where the packet leaves and how long it is, once that is known.
-    const fn leaving(&self) -> Option<(EgressId, usize)> {
-        match self {
-            Self::Sealing(egress, _, _, len) | Self::Leaving(egress, _, len) => {
-                Some((*egress, *len))
-            }
-            Self::Dropped(_) | Self::Opening(_) | Self::Accepted(_) => None,
-        }
-    }
-}
-
 impl<E: Engine> Relay<E> {
     /// Takes datagrams through gates, source rules and crypto, in their slots.
     ///
-    /// Every datagram ends with a verdict and is counted once: as forwarded or as dropped for a
-    /// reason.
+    /// Every datagram ends with a verdict and is counted once, as forwarded or as dropped for a
+    /// reason; one that is kept for its key ([`Verdict::Kept`]) is counted when its fate is known.
     pub fn handle_batch(&mut self, batch: &mut [Datagram<'_>], now: Instant) {
         for datagrams in batch.chunks_mut(MAX_BATCH) {
             //= tests/spec/relay.md#accounting
@@ -136,7 +96,9 @@ impl<E: Engine> Relay<E> {
                         self.follow(binding.ingress, component, moved, now);
                         Stage::Accepted(datagram.len)
                     }
-                    Err(reason) => Stage::Dropped(reason),
+                    Err(reason) => self
+                        .keep(binding.ingress, component, datagram, reason, now)
+                        .map_or_else(Stage::Dropped, |()| Stage::Kept),
                 }
             }
         };
@@ -360,11 +322,15 @@ impl<E: Engine> Relay<E> {
     fn conclude(&mut self, datagram: &mut Datagram<'_>, passage: Option<&Passage>, now: Instant) {
         let ingress = passage.and_then(|passage| self.ingresses.at_mut(passage.ingress.0));
         let stage = passage.map(|passage| &passage.stage);
+        if matches!(stage, Some(Stage::Kept)) {
+            datagram.verdict = Verdict::Kept;
+            return;
+        }
         let Some(&Stage::Leaving(id, way, len)) = stage else {
             let reason = match stage {
                 None => DropReason::NoFlow,
                 Some(Stage::Dropped(reason)) => *reason,
-                Some(Stage::Opening(_)) => DropReason::NoIngressKey,
+                Some(Stage::Kept | Stage::Opening(_)) => DropReason::NoIngressKey,
                 Some(Stage::Accepted(_) | Stage::Leaving(..)) => DropReason::NoOutput,
                 Some(Stage::Sealing(..)) => DropReason::NoEgressKey,
             };

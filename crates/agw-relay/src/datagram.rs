@@ -46,6 +46,9 @@ pub enum Verdict {
     },
     /// It leaves to the members of a group, from its slot.
     FanOut(FanOut),
+    /// It waits for the key of its leg, and is not counted until [`crate::Relay::poll_kept`] hands
+    /// it back or its time is over.
+    Kept,
     /// It went no further.
     Drop(DropReason),
 }

@@ -73,11 +73,13 @@ pub enum DropReason {
     OtherSource,
     /// The sequence number of a rewritten source is far off, and the one before it was not.
     SequenceJump,
+    /// It has waited for the key of its leg for as long as it may (RFC 4568 §5.1.1).
+    PreKeyExpired,
 }
 
 impl DropReason {
     /// Every reason, in counter order.
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 34] = [
         Self::NoFlow,
         Self::TooLong,
         Self::NotMedia,
@@ -111,6 +113,7 @@ impl DropReason {
         Self::AuthenticationLimited,
         Self::OtherSource,
         Self::SequenceJump,
+        Self::PreKeyExpired,
     ];
 
     /// The reason's name in metrics, the API and the tool: lower case, words joined by `_`.
@@ -150,6 +153,7 @@ impl DropReason {
             Self::AuthenticationLimited => "authentication_limited",
             Self::OtherSource => "other_source",
             Self::SequenceJump => "sequence_jump",
+            Self::PreKeyExpired => "pre_key_expired",
         }
     }
 }

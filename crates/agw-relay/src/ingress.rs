@@ -9,6 +9,7 @@ use crate::alarm::Alarm;
 use crate::drop::DropReason;
 use crate::limiter::{Limiter, Rate};
 use crate::police::{Meters, TrafficLimit, TrafficLimits, ip_octets};
+use crate::pre_key::PreKeyBuffer;
 use crate::source::{Latch, Move};
 use crate::spec::{
     Component, EgressId, Gate, IngressCrypto, IngressSpec, RtcpIngress, SourceRule, Transport,
@@ -35,18 +36,20 @@ pub(crate) struct Ingress<K> {
     /// The deadline under which the relay watches the keys.
     pub(crate) watched: Option<Instant>,
     /// What few receiving halves remember.
-    extras: Option<Box<IngressState>>,
+    pub(crate) extras: Option<Box<IngressState>>,
 }
 
 /// What few receiving halves remember: apart, so that all others pay for a pointer only.
 #[derive(Default)]
-struct IngressState {
+pub(crate) struct IngressState {
     /// What the peer has sent, from where it is known to be.
     of_peer: Meters,
     /// What came from elsewhere.
     of_strangers: Meters,
     /// What was too much.
     policed: Alarm,
+    /// What waits for the key.
+    pub(crate) pre_key: Option<Box<PreKeyBuffer>>,
 }
 
 // A call has two.
@@ -229,7 +232,7 @@ impl<K> Ingress<K> {
 
     /// Charges a packet to whom it seems to come from.
     #[inline]
-    fn police(
+    pub(crate) fn police(
         &mut self,
         component: Component,
         is_peers: bool,
@@ -255,12 +258,17 @@ impl<K> Ingress<K> {
     /// Gives back what a packet was charged to the peer that the peer has not sent, or not now: a
     /// forger who borrows its address must not use up what it may send.
     pub(crate) fn give_back(&mut self, component: Component, source: SocketAddr, payload: usize) {
-        let learning = self.spec.learning(component);
-        let is_peers = self.latch.is_peers(&self.spec, learning, source);
-        if let (true, Some((limit, state))) =
-            (is_peers, limit_of(&self.spec, &mut self.extras, component))
-        {
-            state.of_peer.of(component).give_back(limit, ip_octets(payload, source));
+        if self.is_peers(component, source) {
+            self.uncharge(component, source, payload);
+        }
+    }
+
+    /// Gives back what a packet was charged, whoever it is from.
+    pub(crate) fn uncharge(&mut self, component: Component, source: SocketAddr, payload: usize) {
+        let is_peers = self.is_peers(component, source);
+        if let Some((limit, state)) = limit_of(&self.spec, &mut self.extras, component) {
+            let meters = if is_peers { &mut state.of_peer } else { &mut state.of_strangers };
+            meters.of(component).give_back(limit, ip_octets(payload, source));
         }
     }
 
@@ -310,6 +318,7 @@ impl<K> Ingress<K> {
             learnt_rtp: self.latch.address(Component::Rtp),
             learnt_rtcp: self.latch.address(Component::Rtcp),
             last_accepted: self.last_accepted,
+            waiting: self.pre_key().map_or(0, PreKeyBuffer::len),
         }
     }
 }

@@ -10,6 +10,7 @@ use crate::batch::MAX_BATCH;
 use crate::egress::Egress;
 use crate::inactivity::Watches;
 use crate::ingress::Ingress;
+use crate::pre_key::{PreKeyBuffer, PreKeys};
 use crate::refusal::{Refusal, Telling};
 use crate::report::{Report, Reports};
 use crate::spec::{
@@ -36,6 +37,7 @@ pub struct Relay<E: Engine> {
     pub(crate) reports: Reports,
     pub(crate) suspects: Suspects,
     pub(crate) told: Told,
+    pub(crate) pre_keys: PreKeys,
     deadlines: BTreeSet<(Instant, IngressId)>,
     pub(crate) watches: Watches,
     /// Sending halves whose first report has passed, and which have no room for it.
@@ -93,6 +95,7 @@ impl<E: Engine> Relay<E> {
             reports: Reports::new(),
             suspects: Suspects::new(),
             told: Told::new(),
+            pre_keys: PreKeys::new(),
             deadlines: BTreeSet::new(),
             watches: Watches::default(),
             without_quality: ArrayVec::new(),
@@ -113,6 +116,8 @@ impl<E: Engine> Relay<E> {
             Command::SetIngress(id, spec) => {
                 self.set_ingress(id, spec);
                 self.watch_activity(id, now);
+                self.arrange_pre_key(id, now);
+                self.watch_deadline(id);
             }
             Command::RemoveIngress(id) => return self.remove_ingress(id),
             Command::SetEgress(id, spec) => self.set_egress(id, spec, now)?,
@@ -137,8 +142,8 @@ impl<E: Engine> Relay<E> {
         Ok(Removed::Nothing)
     }
 
-    /// Does what is due between two batches: wipes replaced keys whose overlap has ended, and makes
-    /// room for what packets have brought.
+    /// Does what is due between two batches: wipes replaced keys whose overlap has ended, drops
+    /// what has waited for its key for too long, and makes room for what packets have brought.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.make_room_for_quality();
         self.look_for_activity(now);
@@ -153,6 +158,7 @@ impl<E: Engine> Relay<E> {
                     crypto.handle_timeout(now);
                 }
             }
+            self.handle_pre_key_timeout(id, now);
             self.watch_deadline(id);
         }
     }
@@ -256,6 +262,7 @@ impl<E: Engine> Relay<E> {
     }
 
     fn remove_ingress(&mut self, id: IngressId) -> Result<Removed, ApplyError> {
+        self.drop_kept(id);
         let ingress = self.ingresses.remove(id.0).ok_or(ApplyError::UnknownIngress(id))?;
         for (port, _) in bindings(&ingress.spec) {
             self.ports.remove(port.0);
@@ -273,6 +280,9 @@ impl<E: Engine> Relay<E> {
         change: IngressCrypto,
         now: Instant,
     ) -> Result<(), ApplyError> {
+        if matches!(change, IngressCrypto::Remove) {
+            self.drop_kept(id);
+        }
         let ingress = self.ingresses.at_mut(id.0).ok_or(ApplyError::UnknownIngress(id))?;
         let staged = ingress.staged_number();
         let activates = matches!(change, IngressCrypto::Activate { .. });
@@ -281,6 +291,7 @@ impl<E: Engine> Relay<E> {
             self.reports.push(Report::StagedKeyDiscarded(id, number));
         }
         report_ingress_keys(id, ingress, &mut self.reports);
+        self.arrange_pre_key(id, now);
         self.watch_deadline(id);
         Ok(())
     }
@@ -290,7 +301,8 @@ impl<E: Engine> Relay<E> {
         let Some(ingress) = self.ingresses.at_mut(id.0) else {
             return;
         };
-        let due = ingress.crypto.as_ref().and_then(|crypto| crypto.poll_timeout());
+        let of_keys = ingress.crypto.as_ref().and_then(|crypto| crypto.poll_timeout());
+        let due = of_keys.or_else(|| ingress.pre_key().and_then(PreKeyBuffer::poll_timeout));
         if ingress.watched == due {
             return;
         }

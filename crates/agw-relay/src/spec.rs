@@ -9,6 +9,7 @@ use crate::filter::SourceFilter;
 use crate::group::GroupSpec;
 use crate::inactivity::Inactivity;
 use crate::police::TrafficLimits;
+use crate::pre_key::PreKeySpec;
 use crate::rewrite::RewriteSpec;
 
 /// A local media port, as a dense number that control gives out.
@@ -198,6 +199,9 @@ pub struct IngressExtras {
     pub reads_traffic_class: bool,
     /// When control is told that nothing happens on the leg.
     pub inactivity: Option<Inactivity>,
+    /// What waits for the key of a secured leg; without it, it is dropped. A change of it drops what
+    /// waits.
+    pub pre_key: Option<PreKeySpec>,
 }
 
 /// The sending half of a leg.
@@ -277,7 +281,7 @@ pub enum IngressCrypto {
     },
     /// Discards the staged key.
     Cancel,
-    /// Removes and wipes every key.
+    /// Removes and wipes every key, and drops what it was to open.
     Remove,
 }
 
@@ -313,7 +317,7 @@ pub enum Command {
     /// rule or signalled source, what was learnt is forgotten on both halves of the leg; with
     /// another moment in the same rule, the leg latches anew.
     SetIngress(IngressId, IngressSpec),
-    /// Removes an ingress and wipes its keys.
+    /// Removes an ingress and wipes its keys; what waits for one is dropped.
     RemoveIngress(IngressId),
     /// Creates or changes an egress; keys, indices and counters stay. Members that join a group
     /// are given the keys that members send under: their legs come first.

@@ -27,6 +27,12 @@ impl Traffic {
         self.packets += 1;
         self.octets += octets as u64;
     }
+
+    /// Counts one less, which comes again.
+    pub(crate) const fn take_back(&mut self, octets: usize) {
+        self.packets -= 1;
+        self.octets -= octets as u64;
+    }
 }
 
 /// Dropped datagrams by reason.
@@ -138,12 +144,23 @@ pub struct RelayStats {
     pub unprotected: u64,
     /// SRTP and SRTCP packets sealed.
     pub protected: u64,
+    /// Legs whose pre-key buffer found no memory.
+    pub pre_key_refused: u64,
 }
 
 impl AddAssign for RelayStats {
     /// Adds what another relay has seen, as another worker's.
     fn add_assign(&mut self, other: Self) {
-        let Self { received, forwarded, dropped, copies, refused, unprotected, protected } = other;
+        let Self {
+            received,
+            forwarded,
+            dropped,
+            copies,
+            refused,
+            unprotected,
+            protected,
+            pre_key_refused,
+        } = other;
         for (sum, traffic) in [
             (&mut self.received, received),
             (&mut self.forwarded, forwarded),
@@ -158,6 +175,7 @@ impl AddAssign for RelayStats {
         self.refused += refused;
         self.unprotected += unprotected;
         self.protected += protected;
+        self.pre_key_refused += pre_key_refused;
     }
 }
 
@@ -196,6 +214,8 @@ pub struct IngressSnapshot {
     pub learnt_rtcp: Option<SocketAddr>,
     /// When the last packet was accepted.
     pub last_accepted: Option<Instant>,
+    /// Datagrams that wait for the key, and are not counted yet.
+    pub waiting: usize,
 }
 
 /// One egress, copied out for audit.

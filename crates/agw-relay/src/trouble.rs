@@ -94,7 +94,8 @@ impl<E: Engine> Relay<E> {
             | DropReason::EgressPoliced
             | DropReason::AuthenticationLimited
             | DropReason::OtherSource
-            | DropReason::SequenceJump => None,
+            | DropReason::SequenceJump
+            | DropReason::PreKeyExpired => None,
         };
         if let Some(report) = report {
             self.reports.push(report);

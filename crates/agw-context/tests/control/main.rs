@@ -9,6 +9,7 @@ mod keystream;
 mod limits;
 mod model;
 mod plan;
+mod pre_key;
 mod reserve;
 mod rewriting;
 mod streams;

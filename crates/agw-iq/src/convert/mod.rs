@@ -10,6 +10,7 @@ mod crypto;
 mod group;
 mod inactivity;
 mod marking;
+mod pre_key;
 mod sdes;
 mod stream;
 mod supervision;

@@ -12,6 +12,7 @@ use super::crypto::{DirectionKey, crypto_context};
 use super::group::group_id;
 use super::inactivity::inactivity;
 use super::marking::{dscp_rule, ecn_rule};
+use super::pre_key::pre_key;
 use crate::invalid::{InvalidRequest, optional};
 use crate::pb;
 
@@ -38,6 +39,7 @@ pub(super) fn stream(stream: &pb::Stream) -> Result<StreamSpec, InvalidRequest> 
         group_id: group,
         rewrite_sources: rewrite,
         inactivity: watch,
+        pre_key: buffer,
     } = stream;
     Ok(StreamSpec {
         id: stream_id(*id)?,
@@ -64,6 +66,7 @@ pub(super) fn stream(stream: &pb::Stream) -> Result<StreamSpec, InvalidRequest> 
             group: group_id(*group)?,
             rewrite_sources: optional("rewrite_sources", rewrite.as_ref(), rewrite_sources)?
                 .flatten(),
+            pre_key: optional("pre_key", buffer.as_ref(), pre_key)?.flatten(),
         },
         ingress: optional("ingress_crypto", ingress_crypto.as_ref(), crypto_context)?,
         egress: optional("egress_crypto", egress_crypto.as_ref(), crypto_context)?,
@@ -92,6 +95,7 @@ pub(super) fn stream_change(change: &pb::StreamChange) -> Result<StreamChange, I
         relatch,
         rewrite_sources: rewrite,
         inactivity: watch,
+        pre_key: buffer,
     } = change;
     let ingress = optional("ingress_crypto", ingress_crypto.as_ref(), crypto_context)?;
     let egress = optional("egress_crypto", egress_crypto.as_ref(), crypto_context)?;
@@ -117,6 +121,7 @@ pub(super) fn stream_change(change: &pb::StreamChange) -> Result<StreamChange, I
                 rewrite.as_ref(),
                 rewrite_sources,
             )?),
+            pre_key: change_of(optional("pre_key", buffer.as_ref(), pre_key)?),
         },
         ingress: crypto_change("remove_ingress_crypto", ingress, *remove_ingress_crypto)?,
         egress: crypto_change("remove_egress_crypto", egress, *remove_egress_crypto)?,

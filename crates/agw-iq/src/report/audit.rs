@@ -7,7 +7,7 @@ use agw_context::{
     KeyView, Media, Priority, Protection, RealmView, Relation, Remote, RtcpGate, RtcpMode,
     SourcePolicy, StreamExtras, StreamMode, StreamView, SupervisionPolicy, TerminationView,
 };
-use agw_relay::{SourceFilter, TrafficLimit, Transport};
+use agw_relay::{PreKeySpec, SourceFilter, TrafficLimit, Transport};
 
 use super::group::{group_info, group_statistics};
 use super::statistics::{stream_statistics, totals};
@@ -119,6 +119,7 @@ fn stream_info(stream: StreamView) -> pb::StreamInfo {
         limits,
         group,
         rewrite_sources,
+        pre_key,
     } = extras;
     pb::StreamInfo {
         stream_id: id.0.into(),
@@ -152,7 +153,14 @@ fn stream_info(stream: StreamView) -> pb::StreamInfo {
             enable: true,
             ssrc: rewrite.ssrc.unwrap_or_default(),
         }),
+        pre_key: pre_key.map(pre_key_buffer),
     }
+}
+
+fn pre_key_buffer(pre_key: PreKeySpec) -> pb::PreKeyBuffer {
+    let PreKeySpec { packets, time } = pre_key;
+    let time_ms = u32::try_from(time.as_millis()).unwrap_or(u32::MAX);
+    pb::PreKeyBuffer { packets: packets.into(), time_ms }
 }
 
 fn remote_address(remote: Remote) -> pb::RemoteAddress {
@@ -294,6 +302,7 @@ pub(crate) fn capabilities(capabilities: Capabilities) -> pb::Capabilities {
         max_streams,
         max_terminations,
         max_group_members,
+        max_pre_key_packets,
         default_overlap,
         unencrypted_allowed,
         supervision: policy,
@@ -312,6 +321,7 @@ pub(crate) fn capabilities(capabilities: Capabilities) -> pb::Capabilities {
         unencrypted_allowed,
         max_commands: small_count(MAX_COMMANDS),
         max_group_members: small_count(max_group_members),
+        max_pre_key_packets: max_pre_key_packets.into(),
         reserve_percent: reserve_percent.into(),
         supervision: Some(supervision(&policy)),
     }

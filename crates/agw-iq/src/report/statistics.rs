@@ -25,7 +25,8 @@ pub(crate) fn stream_statistics(
 }
 
 fn ingress_statistics(snapshot: &IngressSnapshot, now: Instant) -> pb::IngressStatistics {
-    let IngressSnapshot { stats, crypto, learnt_rtp, learnt_rtcp, last_accepted } = snapshot;
+    let IngressSnapshot { stats, crypto, learnt_rtp, learnt_rtcp, last_accepted, waiting } =
+        snapshot;
     let IngressStats { received, received_rtcp, forwarded, dropped } = stats;
     pb::IngressStatistics {
         received: Some(traffic(received)),
@@ -36,6 +37,7 @@ fn ingress_statistics(snapshot: &IngressSnapshot, now: Instant) -> pb::IngressSt
         learnt_rtp: learnt_rtp.map(socket_address),
         learnt_rtcp: learnt_rtcp.map(socket_address),
         accepted_ago_ms: last_accepted.map(|at| milliseconds(now.saturating_duration_since(at))),
+        waiting: u32::try_from(*waiting).unwrap_or(u32::MAX),
     }
 }
 
@@ -89,8 +91,16 @@ pub(crate) fn crypto_state(snapshot: &CryptoSnapshot) -> pb::CryptoState {
 
 pub(crate) fn totals(totals: &WorkerTotals) -> pb::Totals {
     let WorkerTotals { relay, send_errors, kernel_drops } = totals;
-    let RelayStats { received, forwarded, dropped, copies, refused: _, unprotected, protected } =
-        relay;
+    let RelayStats {
+        received,
+        forwarded,
+        dropped,
+        copies,
+        refused: _,
+        unprotected,
+        protected,
+        pre_key_refused: _,
+    } = relay;
     let send_error = |(class, packets): &(&'static str, u64)| pb::SendErrorCount {
         error_class: (*class).to_owned(),
         packets: *packets,
@@ -174,6 +184,7 @@ pub(crate) const fn drop_reason(reason: DropReason) -> pb::DropReason {
         DropReason::AuthenticationLimited => pb::DropReason::AuthenticationLimited,
         DropReason::OtherSource => pb::DropReason::OtherSource,
         DropReason::SequenceJump => pb::DropReason::SequenceJump,
+        DropReason::PreKeyExpired => pb::DropReason::PreKeyExpired,
     }
 }
 

@@ -141,6 +141,7 @@ impl Backend for Fake {
             max_streams: 64,
             max_terminations: 8,
             max_group_members: 64,
+            max_pre_key_packets: 32,
             default_overlap: Duration::from_millis(2_500),
             unencrypted_allowed: true,
             supervision: SupervisionPolicy::default(),

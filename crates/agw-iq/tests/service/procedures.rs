@@ -8,7 +8,7 @@ use agw_context::{
     KeySlot, KeySource, Media, Priority, Relation, Release, Remote, RewriteSources, RtcpGate,
     RtcpMode, SetTopology, SourcePolicy, StreamId, StreamMode, TerminationId, TopologyChange,
 };
-use agw_relay::{TrafficLimit, Transport};
+use agw_relay::{PreKeySpec, TrafficLimit, Transport};
 use agw_srtp::{MasterKey, RocOnRekey, SessionParameters, Suite};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -94,6 +94,7 @@ fn full_stream() -> pb::Stream {
         inactivity: Some(pb::Inactivity { time_ms: 100, direction: 0 }),
         group_id: 65_535,
         rewrite_sources: Some(pb::RewriteSources { enable: true, ssrc: 0x1234_5678 }),
+        pre_key: Some(pb::PreKeyBuffer { packets: 64, time_ms: 10_000 }),
     }
 }
 
@@ -127,6 +128,8 @@ async fn a_reservation_reaches_the_gateway_with_every_field() {
     assert_eq!(stream.mode, StreamMode::ReceiveOnly);
     let rewrite = RewriteSources { ssrc: Some(0x1234_5678) };
     assert_eq!(stream.extras.rewrite_sources, Some(rewrite));
+    let pre_key = PreKeySpec { packets: 64, time: Duration::from_secs(10) };
+    assert_eq!(stream.extras.pre_key, Some(pre_key));
     let within = Some(Duration::from_millis(1_500));
     assert_eq!(stream.source, Some(SourcePolicy::Latch { within }));
     let marking = (stream.extras.dscp, stream.extras.ecn);

@@ -41,7 +41,19 @@ fn ingress(stream: &mut pb::Stream) -> &mut pb::CryptoContext {
 #[tokio::test]
 async fn a_stream_that_breaks_a_rule_is_refused_with_its_path() {
     let rig = rig().await;
-    let cases: [(&str, &str, fn(&mut pb::Stream)); 20] = [
+    let cases: [(&str, &str, fn(&mut pb::Stream)); 24] = [
+        ("FIELD_VALUE", "pre_key.packets", |s| {
+            s.pre_key = Some(pb::PreKeyBuffer { packets: 0, time_ms: 1 });
+        }),
+        ("FIELD_VALUE", "pre_key.packets", |s| {
+            s.pre_key = Some(pb::PreKeyBuffer { packets: 65, time_ms: 1 });
+        }),
+        ("FIELD_VALUE", "pre_key.time_ms", |s| {
+            s.pre_key = Some(pb::PreKeyBuffer { packets: 1, time_ms: 0 });
+        }),
+        ("FIELD_VALUE", "pre_key.time_ms", |s| {
+            s.pre_key = Some(pb::PreKeyBuffer { packets: 1, time_ms: 10_001 });
+        }),
         ("FIELD_VALUE", "rewrite_sources.ssrc", |s| {
             s.rewrite_sources = Some(pb::RewriteSources { enable: false, ssrc: 1 });
         }),

@@ -11,8 +11,9 @@ use agw_context::{
     StreamMode, StreamView, TerminationId, TerminationView,
 };
 use agw_relay::{
-    ActiveDirection, CryptoSnapshot, EgressId, Inactivity, IngressId, Network, RelayStats,
-    RewriteSnapshot, SourceFilter, SourceSnapshot, Traffic, TrafficLimit, TrafficLimits, Transport,
+    ActiveDirection, CryptoSnapshot, EgressId, Inactivity, IngressId, Network, PreKeySpec,
+    RelayStats, RewriteSnapshot, SourceFilter, SourceSnapshot, Traffic, TrafficLimit,
+    TrafficLimits, Transport,
 };
 use agw_rtp::Ssrc;
 use agw_srtp::Suite;
@@ -73,6 +74,7 @@ fn extras() -> StreamExtras {
         },
         group: Some(GroupId(3)),
         rewrite_sources: Some(RewriteSources { ssrc: Some(9) }),
+        pre_key: Some(PreKeySpec { packets: 8, time: Duration::from_millis(1_500) }),
     }
 }
 
@@ -176,6 +178,7 @@ fn stream_info() -> pb::StreamInfo {
         }),
         group_id: 3,
         rewrite_sources: Some(pb::RewriteSources { enable: true, ssrc: 9 }),
+        pre_key: Some(pb::PreKeyBuffer { packets: 8, time_ms: 1_500 }),
     }
 }
 

@@ -184,6 +184,7 @@ impl Conference {
                 }
                 Ok(sent)
             }
+            Verdict::Kept => panic!("nothing waits for keys"),
             Verdict::Drop(reason) => Err(reason),
         }
     }

@@ -8,6 +8,7 @@ mod flows;
 mod groups;
 mod ledger;
 mod policing;
+mod pre_key;
 mod rewriting;
 mod sources;
 mod support;

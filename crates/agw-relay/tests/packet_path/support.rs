@@ -38,7 +38,7 @@ pub(crate) struct Call {
     pub(crate) now: Instant,
 }
 
-/// A datagram on its way out, or the reason why not.
+/// A datagram on its way out, or the reason why not; empty and at its own port if it is kept.
 pub(crate) type Passed = Result<(PortId, SocketAddr, Vec<u8>), DropReason>;
 
 pub(crate) fn at(address: &str) -> SocketAddr {
@@ -211,6 +211,7 @@ pub(crate) fn pass_all(
     let outcome = |datagram: &Datagram<'_>| match datagram.verdict {
         Verdict::Forward { via, to, len, .. } => Ok((via, to, datagram.slot[..len].to_vec())),
         Verdict::FanOut(_) => panic!("no group here"),
+        Verdict::Kept => Ok((datagram.port, datagram.source, Vec::new())),
         Verdict::Drop(reason) => Err(reason),
     };
     batch.iter().map(outcome).collect()

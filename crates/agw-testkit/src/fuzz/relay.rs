@@ -251,6 +251,7 @@ impl Call {
         let verdicts: Vec<Verdict> = batch.iter().map(|datagram| datagram.verdict).collect();
         for ((arrival, slot), verdict) in arrivals.iter().zip(&slots).zip(&verdicts) {
             match *verdict {
+                Verdict::Kept => panic!("nothing waits for keys"),
                 Verdict::Drop(_) => {}
                 Verdict::FanOut(_) => panic!("there is no group"),
                 Verdict::Forward { via, to, len, .. } if arrival.port < 2 => {

@@ -61,6 +61,9 @@ pub(super) const fn meaning(reason: DropReason) -> &'static str {
         DropReason::OtherSource => {
             "the other leg's stream is rewritten, and another source has it at the moment"
         }
+        DropReason::PreKeyExpired => {
+            "it waited for the key with which the peer sends, and that came too late or not at all"
+        }
         DropReason::SequenceJump => "a source of a rewritten stream jumps in its sequence numbers",
     }
 }

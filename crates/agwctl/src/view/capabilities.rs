@@ -20,6 +20,7 @@ pub(crate) struct CapabilitiesView {
     unencrypted_allowed: bool,
     max_commands: u32,
     max_group_members: u32,
+    max_pre_key_packets: u32,
     reserve_percent: u32,
     supervision: SupervisionView,
 }
@@ -100,6 +101,7 @@ impl From<pb::Capabilities> for CapabilitiesView {
             unencrypted_allowed: can.unencrypted_allowed,
             max_commands: can.max_commands,
             max_group_members: can.max_group_members,
+            max_pre_key_packets: can.max_pre_key_packets,
             reserve_percent: can.reserve_percent,
             supervision: can.supervision.unwrap_or_default().into(),
         }
@@ -144,6 +146,7 @@ impl CapabilitiesView {
             ("streams", format!("up to {} of a termination", self.max_streams)),
             ("commands", format!("up to {} of a transaction", self.max_commands)),
             ("key overlap", format!("{} ms unless told otherwise", self.default_overlap_ms)),
+            ("before a key", format!("up to {} packets wait", self.max_pre_key_packets)),
             ("unencrypted", unencrypted.to_owned()),
             ("orphans", self.supervision.orphans()),
         ]);

@@ -47,6 +47,13 @@ pub(crate) struct TerminationView {
     pub(crate) streams: Vec<StreamView>,
 }
 
+/// What waits for the key of a leg.
+#[derive(Debug, Serialize)]
+struct PreKeyView {
+    packets: u32,
+    time_ms: u32,
+}
+
 /// A stream.
 #[derive(Debug, Serialize)]
 pub(crate) struct StreamView {
@@ -69,6 +76,7 @@ pub(crate) struct StreamView {
     egress_limit: Option<LimitView>,
     egress_rtcp_limit: Option<LimitView>,
     rewrite_ssrc: Option<String>,
+    pre_key: Option<PreKeyView>,
     local: PairView,
     remote: PairView,
     ingress_key: Option<KeyView>,
@@ -238,6 +246,9 @@ impl From<pb::StreamInfo> for StreamView {
                 rule: word(source.rule().as_str_name(), "SOURCE_RULE_"),
                 within_ms: source.within_ms,
             }),
+            pre_key: stream
+                .pre_key
+                .map(|pb::PreKeyBuffer { packets, time_ms }| PreKeyView { packets, time_ms }),
             rewrite_ssrc: stream.rewrite_sources.map(|it| format!("{:#010x}", it.ssrc)),
             source_filter: stream.source_filter.as_ref().map(|filter| FilterView {
                 network: text(&filter.network),

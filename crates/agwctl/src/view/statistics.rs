@@ -31,6 +31,7 @@ pub(crate) struct IngressView {
     learnt_rtp: Option<String>,
     learnt_rtcp: Option<String>,
     accepted_ago_ms: Option<u64>,
+    waiting: u32,
 }
 
 /// What left.
@@ -117,6 +118,7 @@ impl From<pb::StreamStatistics> for StatisticsView {
                 learnt_rtp: address(ingress.learnt_rtp.as_ref()),
                 learnt_rtcp: address(ingress.learnt_rtcp.as_ref()),
                 accepted_ago_ms: ingress.accepted_ago_ms,
+                waiting: ingress.waiting,
             },
             egress: EgressView {
                 sent: egress.sent.into(),

@@ -312,6 +312,7 @@ fn snapshots() -> (IngressSnapshot, EgressSnapshot) {
         learnt_rtp: "127.0.0.2:30000".parse().ok(),
         learnt_rtcp: None,
         last_accepted: None,
+        waiting: 2,
     };
     ingress.stats.received.packets = 50;
     let egress = EgressSnapshot {

@@ -163,6 +163,7 @@ impl Config {
         rules.within("limits.streams", limits.streams as u64, 1..=64);
         rules.within("limits.sources", u64::from(limits.sources), 1..=64);
         rules.within("limits.events", limits.events as u64, 1..=10_000_000);
+        rules.within("limits.pre_key_octets", limits.pre_key_octets as u64, 0..=1 << 34);
         rules.within("limits.reserve_percent", limits.reserve_percent.into(), 0..=50);
         rules.within("limits.cpu_percent", limits.cpu_percent.into(), 0..=100);
         rules.within("limits.memory_percent", limits.memory_percent.into(), 0..=100);
@@ -192,6 +193,7 @@ impl Config {
         rules.within("policy.latch_gate_ms", policy.latch_gate_ms, 1..=60_000);
         rules.within("policy.policing_factor", policy.policing_factor.into(), 0..=1_000);
         rules.within("policy.policing_burst_ms", policy.policing_burst_ms, 100..=60_000);
+        rules.within("policy.pre_key_packets", policy.pre_key_packets.into(), 0..=64);
         rules.within("policy.port_rest_ms", policy.port_rest_ms, 0..=600_000);
     }
 

@@ -32,6 +32,7 @@ impl Config {
             latch_gate: Duration::from_millis(policy.latch_gate_ms),
             policing_factor: policy.policing_factor,
             policing_burst: Duration::from_millis(policy.policing_burst_ms),
+            max_pre_key_packets: policy.pre_key_packets,
             port_rest: Duration::from_millis(policy.port_rest_ms),
             listeners,
             event_capacity: limits.events,

@@ -153,6 +153,9 @@ pub struct Limits {
     pub sources: u8,
     /// Events kept for controllers that come back.
     pub events: usize,
+    /// What may wait for keys (RFC 4568 §5.1.1), of all calls together, in octets: the workers share
+    /// it evenly.
+    pub pre_key_octets: usize,
     /// What of contexts, ports and load only priority and emergency calls get, in percent, 0 to 50.
     pub reserve_percent: u8,
     /// Packets received in a second; 0 is no limit.
@@ -201,6 +204,8 @@ pub struct Policy {
     pub policing_factor: u32,
     /// How long it may do so at once, in milliseconds: the depth of its bucket.
     pub policing_burst_ms: u64,
+    /// The most packets that a controller may have wait for the key of a stream, 0 to 64.
+    pub pre_key_packets: u8,
     /// How long ports rest after release, in milliseconds.
     pub port_rest_ms: u64,
 }
@@ -391,6 +396,7 @@ impl Default for Limits {
             streams: 64,
             sources: 64,
             events: 65_536,
+            pre_key_octets: 16 << 20,
             reserve_percent: 10,
             packet_rate: 0,
             cpu_percent: 90,
@@ -416,6 +422,7 @@ impl Default for Policy {
             latch_gate_ms: 3_000,
             policing_factor: 3,
             policing_burst_ms: 2_000,
+            pre_key_packets: 64,
             port_rest_ms: 10_000,
         }
     }

@@ -199,6 +199,8 @@ fn a_broken_rule_names_its_key() {
         ("[policy]\nlatch_gate_ms = 0\n", "policy.latch_gate_ms"),
         ("[policy]\npolicing_factor = 1001\n", "policy.policing_factor"),
         ("[policy]\npolicing_burst_ms = 99\n", "policy.policing_burst_ms"),
+        ("[policy]\npre_key_packets = 65\n", "policy.pre_key_packets"),
+        ("[limits]\npre_key_octets = 17179869185\n", "limits.pre_key_octets"),
         ("[policy]\nport_rest_ms = 600001\n", "policy.port_rest_ms"),
         ("[log]\nfilter = \"agwd=loud\"\n", "log.filter"),
         ("[drain]\ntimeout_s = 100000\n", "drain.timeout_s"),

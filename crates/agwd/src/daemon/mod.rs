@@ -267,7 +267,7 @@ fn start_media(
     info!(engine = engine.name(), workers, "media starts");
     let mut shares = shares.into_iter();
     let workers = (0..workers)
-        .map(|index| start_worker(config, engine, index, shares.next(), reports.clone()))
+        .map(|index| start_worker(config, engine, (index, workers), shares.next(), reports.clone()))
         .collect::<Result<Vec<_>, _>>()?;
     let heartbeats = workers.iter().map(WorkerHandle::heartbeat).collect();
     let accounts = workers.iter().map(WorkerHandle::account).collect();
@@ -290,7 +290,7 @@ fn start_media(
 fn start_worker(
     config: &Config,
     engine: AnyEngine,
-    index: usize,
+    (index, workers): (usize, usize),
     xdp: Option<XdpWorker>,
     reports: mpsc::Sender<agw_relay::Report>,
 ) -> Result<WorkerHandle<MediaPort>, StartError> {
@@ -299,9 +299,11 @@ fn start_worker(
     let system = |what| move |source| StartError::System { what, source };
     let cores = agw_net::allowed_cores().map_err(system("asking for cores"))?;
     let core = cores.get(index % cores.len().max(1)).copied().filter(|_| config.media.pin);
+    let pre_key_octets = config.limits.pre_key_octets / workers.max(1);
     let options = SocketsOptions { coalesce, busy_poll, ..SocketsOptions::default() };
     let io = MediaBackend::new(options, xdp).map_err(system("opening epoll"))?;
-    let options = StartOptions { index, core, engine, coalesces: !coalesce.is_zero() };
+    let coalesces = !coalesce.is_zero();
+    let options = StartOptions { index, core, engine, coalesces, pre_key_octets };
     worker::start(options, io, reports).map_err(system("starting a worker"))
 }
 

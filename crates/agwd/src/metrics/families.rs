@@ -166,7 +166,7 @@ const fn of(name: &'static str, help: &'static str, of: fn(&Totals) -> u64) -> W
     WorkerCounter { name, help, of }
 }
 
-const WORKER_COUNTERS: [WorkerCounter; 21] = [
+const WORKER_COUNTERS: [WorkerCounter; 22] = [
     of("agw_packets_received_total", "Datagrams that reached the relay.", |t| {
         t.relay.received.packets
     }),
@@ -189,6 +189,9 @@ const WORKER_COUNTERS: [WorkerCounter; 21] = [
         t.relay.unprotected
     }),
     of("agw_packets_protected_total", "SRTP and SRTCP packets sealed.", |t| t.relay.protected),
+    of("agw_pre_key_refused_total", "Legs whose pre-key buffer found no memory.", |t| {
+        t.relay.pre_key_refused
+    }),
     of("agw_socket_packets_received_total", "Datagrams read from media sockets.", |t| {
         t.io.received
     }),

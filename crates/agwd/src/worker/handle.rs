@@ -41,6 +41,8 @@ pub(crate) struct StartOptions {
     pub(crate) engine: AnyEngine,
     /// Whether it waits for more packets by timer, so that the timer must be exact.
     pub(crate) coalesces: bool,
+    /// What may wait for keys at it, in octets.
+    pub(crate) pre_key_octets: usize,
 }
 
 /// Control's end of a worker; dropping it stops the worker.
@@ -71,11 +73,13 @@ where
     let waker = io.waker();
     let batch = io.new_batch()?;
     let heartbeat = Arc::new(AtomicU64::new(0));
+    let mut relay = Relay::new(options.engine);
+    relay.set_pre_key_octets(options.pre_key_octets);
     let worker = Worker {
         index: options.index,
         io,
         batch,
-        relay: Relay::new(options.engine),
+        relay,
         orders: ring,
         done: ArrayVec::new(),
         reports,

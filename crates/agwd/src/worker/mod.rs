@@ -1,7 +1,7 @@
 //! One worker: a thread that owns its ports, its flows and nothing else.
 //!
 //! A round: wait for packets, take them through the relay in their slots, send what may leave, then
-//! do what control ordered. Orders are done between two rounds, so an acknowledged order is in
+//! do what control ordered, and what had waited for the keys among it. Orders are done between two rounds, so an acknowledged order is in
 //! force for the next packet. Nothing here locks, allocates or logs for a packet.
 
 #[cfg(test)]
@@ -11,6 +11,8 @@ mod broken;
 mod busy;
 mod handle;
 mod order;
+#[cfg(test)]
+mod pre_key;
 mod refusal;
 #[cfg(test)]
 mod tests;
@@ -27,8 +29,8 @@ use tracing::error;
 
 use agw_net::{BATCH, Batch, PacketIo, PortToken, Transmit};
 use agw_relay::{
-    Command, Datagram, Departure, DropReason, EgressId, FanOut, PortId, Refusal, Relay, Removed,
-    Report, RtcpIngress, Verdict,
+    Command, Datagram, Departure, DropReason, EgressId, FanOut, Kept, PortId, Refusal, Relay,
+    Removed, Report, RtcpIngress, Verdict,
 };
 use agw_simd::AnyEngine;
 
@@ -86,6 +88,7 @@ impl<I: PacketIo> Worker<I> {
         self.forward(*now);
         self.relay.handle_timeout(*now);
         let next = self.carry_out_orders(*now);
+        self.forward_kept(*now);
         self.report();
         self.heartbeat.fetch_add(1, Ordering::Relaxed);
         Ok(next)
@@ -124,7 +127,7 @@ impl<I: PacketIo> Worker<I> {
                     }
                 }
                 Verdict::FanOut(fan_out) => fan_outs.push((slot, fan_out)),
-                Verdict::Drop(_) => {}
+                Verdict::Kept | Verdict::Drop(_) => {}
             }
         }
         drop(datagrams);
@@ -132,6 +135,22 @@ impl<I: PacketIo> Worker<I> {
             self.fan_out(slot, fan_out, now);
         }
         self.flush(now);
+    }
+
+    /// Takes what has waited for the keys that came through the relay, before more is received.
+    fn forward_kept(&mut self, now: Instant) {
+        while let Some(Kept { port, source, traffic_class, octets }) = self.relay.poll_kept(now) {
+            self.batch.clear();
+            // Shorter than a slot.
+            let _ = self.batch.put(PortToken(port.0), source, traffic_class, octets);
+            while self.batch.len() < BATCH
+                && let Some(Kept { port, source, traffic_class, octets }) =
+                    self.relay.poll_kept(now)
+            {
+                let _ = self.batch.put(PortToken(port.0), source, traffic_class, octets);
+            }
+            self.forward(now);
+        }
     }
 
     /// Queues a copy of a datagram for each member of its group; a full queue leaves first.

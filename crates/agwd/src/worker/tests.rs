@@ -18,23 +18,23 @@ use agw_relay::{
 };
 use agw_simd::{AnyEngine, Choice};
 
-const RTP: [u8; 20] = [0x80, 8, 0, 1, 0, 0, 0, 160, 0, 0, 0, 7, 1, 2, 3, 4, 5, 6, 7, 8];
+pub(super) const RTP: [u8; 20] = [0x80, 8, 0, 1, 0, 0, 0, 160, 0, 0, 0, 7, 1, 2, 3, 4, 5, 6, 7, 8];
 
 /// A worker, its wire and control's ends.
-struct Rig {
+pub(super) struct Rig {
     worker: Worker<MemoryBackend>,
-    wire: MemoryWire,
+    pub(super) wire: MemoryWire,
     orders: Producer<Order<SocketAddr>>,
     reports: mpsc::Receiver<Report>,
     now: Instant,
 }
 
-fn address(port: u16) -> SocketAddr {
+pub(super) fn address(port: u16) -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], port))
 }
 
 impl Rig {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let (io, wire) = MemoryBackend::new().expect("a backend");
         let (orders, ring) = RingBuffer::new(64);
         let (sender, reports) = mpsc::channel(8);
@@ -51,7 +51,7 @@ impl Rig {
         Self { worker, wire, orders, reports, now: Instant::now() }
     }
 
-    fn round(&mut self) -> Next {
+    pub(super) fn round(&mut self) -> Next {
         self.worker.round(&mut self.now, Duration::ZERO).expect("a round")
     }
 
@@ -59,7 +59,12 @@ impl Rig {
         self.orders.push(order).expect("room");
     }
 
-    fn apply(&mut self, added: &[(u32, u16)], steps: Vec<Command>, closed: &[u32]) -> Applied {
+    pub(super) fn apply(
+        &mut self,
+        added: &[(u32, u16)],
+        steps: Vec<Command>,
+        closed: &[u32],
+    ) -> Applied {
         let (done, mut acknowledged) = oneshot::channel();
         self.order(Order::Apply(Assignment {
             context: ContextId(1),
@@ -72,7 +77,7 @@ impl Rig {
         acknowledged.try_recv().expect("acknowledged within the round")
     }
 
-    fn count(&mut self) -> Totals {
+    pub(super) fn count(&mut self) -> Totals {
         let (answer, mut counted) = oneshot::channel();
         self.order(Order::Count { answer });
         self.round();
@@ -104,7 +109,7 @@ fn ingress(id: u32, peer: u16) -> Command {
     Command::SetIngress(IngressId(id), spec)
 }
 
-fn egress(id: u32, peer: u16) -> Command {
+pub(super) fn egress(id: u32, peer: u16) -> Command {
     let spec = EgressSpec {
         transport: Transport::Plain,
         gate: Gate::OPEN,

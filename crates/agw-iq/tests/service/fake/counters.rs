@@ -10,6 +10,7 @@ pub(crate) fn snapshots() -> (IngressSnapshot, EgressSnapshot) {
         learnt_rtp: None,
         learnt_rtcp: None,
         last_accepted: None,
+        waiting: 2,
     };
     let egress = EgressSnapshot {
         stats: Default::default(),
