@@ -1,9 +1,11 @@
 //! The receiving half of a leg: spec, keys, latch, counters.
 
+mod reasons;
+
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use agw_srtp::{Engine, KeyError, OpenTicket, UnprotectError, Unprotector};
+use agw_srtp::{Engine, KeyError, OpenTicket, Unprotector};
 
 use crate::alarm::Alarm;
 use crate::drop::DropReason;
@@ -16,6 +18,8 @@ use crate::spec::{
     initial_roc,
 };
 use crate::stats::{CryptoSnapshot, IngressCounters, IngressSnapshot, SourceSnapshot};
+pub(crate) use reasons::opening;
+use reasons::well_formed;
 
 /// Unknown SSRCs and far indices are tried this often after a burst of two batches, so that a
 /// flood of them does not buy a MAC each. Where the peer is known to be and anywhere else count
@@ -376,27 +380,5 @@ impl Gate {
             //# RTCP MUST pass while media is on hold.
             Component::Rtcp => self.rtcp,
         }
-    }
-}
-
-fn well_formed(component: Component, packet: &[u8]) -> Result<(), DropReason> {
-    match component {
-        Component::Rtp => agw_rtp::RtpHeader::parse(packet).map(drop),
-        Component::Rtcp => agw_rtp::RtcpHeader::parse(packet).map(drop),
-    }
-    .map_err(|_| DropReason::Malformed)
-}
-
-pub(crate) fn opening(error: UnprotectError) -> DropReason {
-    match error {
-        UnprotectError::Malformed => DropReason::Malformed,
-        UnprotectError::Replay => DropReason::Replay,
-        UnprotectError::TooOld => DropReason::TooOld,
-        UnprotectError::UnknownMki => DropReason::UnknownMki,
-        UnprotectError::Unencrypted => DropReason::Unencrypted,
-        UnprotectError::SourceLimit => DropReason::SourceLimit,
-        UnprotectError::KeyExpired => DropReason::IngressKeyExpired,
-        UnprotectError::Authentication => DropReason::Authentication,
-        UnprotectError::Unconfirmed => DropReason::Implausible,
     }
 }

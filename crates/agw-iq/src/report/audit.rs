@@ -1,11 +1,13 @@
 //! Contexts, capabilities and the gateway as a whole.
 
+mod rules;
+
 use std::time::{Duration, Instant};
 
 use agw_context::{
     Association, Capabilities, ContextView, Controller, DscpRule, EcnRule, Hanging, KeySource,
-    KeyView, Media, Priority, Protection, RealmView, Relation, Remote, RtcpGate, RtcpMode,
-    SourcePolicy, StreamExtras, StreamMode, StreamView, SupervisionPolicy, TerminationView,
+    KeyView, Media, Priority, Protection, RealmView, Relation, Remote, RtcpMode, SourcePolicy,
+    StreamExtras, StreamMode, StreamView, SupervisionPolicy, TerminationView,
 };
 use agw_relay::{PreKeySpec, SourceFilter, TrafficLimit, Transport};
 
@@ -16,6 +18,7 @@ use crate::backend::{AuditedContext, Condition, GatewayStatus};
 use crate::convert::{MAX_COMMANDS, suite_to_wire};
 use crate::pb;
 use crate::reply::{gateway_state, local_stream, socket_address};
+use rules::{rtcp_gate, told_inactivity};
 
 pub(crate) fn context_info(context: AuditedContext, now: Instant) -> pb::ContextInfo {
     let AuditedContext { view, statistics, groups: counters } = context;
@@ -144,10 +147,7 @@ fn stream_info(stream: StreamView) -> pb::StreamInfo {
         egress_limit: limits.egress.rtp.map(traffic_limit),
         egress_rtcp_limit: limits.egress.rtcp.map(traffic_limit),
         latch_once,
-        inactivity: inactivity.map(|rule| pb::Inactivity {
-            time_ms: u32::try_from(rule.after.as_millis()).unwrap_or(u32::MAX),
-            direction: super::inactive_direction(rule.direction),
-        }),
+        inactivity: inactivity.map(told_inactivity),
         group_id: group.map_or(0, |group| group.0.into()),
         rewrite_sources: rewrite_sources.map(|rewrite| pb::RewriteSources {
             enable: true,
@@ -237,15 +237,6 @@ fn traffic_limit(limit: TrafficLimit) -> pb::TrafficLimit {
         burst_octets,
         peak_octets_per_s,
         peak_tolerance_us: u32::try_from(peak_tolerance.as_micros()).unwrap_or(u32::MAX),
-    }
-}
-
-fn rtcp_gate(gate: RtcpGate) -> pb::RtcpGate {
-    match gate {
-        RtcpGate::UnlessInactive => pb::RtcpGate::UnlessInactive,
-        RtcpGate::WithMedia => pb::RtcpGate::WithMedia,
-        RtcpGate::Open => pb::RtcpGate::Open,
-        RtcpGate::Closed => pb::RtcpGate::Closed,
     }
 }
 

@@ -39,6 +39,7 @@ fn ingress(stream: &mut pb::Stream) -> &mut pb::CryptoContext {
 //= type=test
 //# A refusal MUST carry an H.248 error code, a machine-readable reason and the path of the field.
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "a table of rules")]
 async fn a_stream_that_breaks_a_rule_is_refused_with_its_path() {
     let rig = rig().await;
     let cases: [(&str, &str, fn(&mut pb::Stream)); 24] = [

@@ -86,7 +86,7 @@ impl PacketIo for Broken {
 
 fn options() -> StartOptions {
     let engine = AnyEngine::new(Choice::Auto).expect("an engine");
-    StartOptions { index: 0, core: None, engine, coalesces: false }
+    StartOptions { index: 0, core: None, engine, coalesces: false, pre_key_octets: 0 }
 }
 
 fn reserve() -> Command {
