@@ -9,6 +9,7 @@ mod arrows;
 mod bench;
 mod fuzz;
 mod process;
+mod reference;
 mod sizes;
 mod sources;
 mod spec;
@@ -40,6 +41,8 @@ enum Verb {
     Spec(spec::Options),
     /// Run the benchmarks; everything after the verb goes to `cargo bench`.
     Bench(bench::Options),
+    /// Write the API reference, proto/REFERENCE.md, from the proto.
+    Reference,
     /// Run the fuzz targets, or replay their committed corpus.
     Fuzz(fuzz::Options),
 }
@@ -61,6 +64,7 @@ fn run(verb: &Verb) -> anyhow::Result<ExitCode> {
         Verb::Arrows => arrows::run(&workspace)?,
         Verb::Spec(options) => spec::run(&workspace, options)?,
         Verb::Bench(options) => bench::run(&workspace, options)?,
+        Verb::Reference => reference::run(&workspace)?,
         Verb::Fuzz(options) => fuzz::run(&workspace, options)?,
     }
     Ok(ExitCode::SUCCESS)
