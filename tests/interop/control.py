@@ -28,6 +28,11 @@ METHODS = {
     "SubscribeEvents",
     "ServiceChange",
     "GetStatus",
+    "SetGroup",
+    "RemoveGroup",
+    "ConfirmTerminations",
+    "AdoptContexts",
+    "CompareContexts",
 }
 
 

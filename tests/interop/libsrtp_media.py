@@ -76,6 +76,10 @@ def reaching_roc_5_by_gaps(iq, suite):
     call = SecuredCall(iq, suite)
     last = (5 << 16) + 77
     for index in [*indices_towards(last), last]:
+        if suite.endswith("_32") and index:
+            # Under short tags the first packet behind a gap is not believed alone.
+            call.access.send_rtp(call.sender.protect(rtp(call.ssrc, index, payload(index))))
+            index += 1
         call.media_inwards(rtp(call.ssrc, index, payload(index)))
         call.media_outwards(rtp(call.core_ssrc, index, payload(index)))
     call.check_silence()

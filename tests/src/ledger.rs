@@ -73,6 +73,27 @@ impl Ledger {
         }
     }
 
+    /// Waits until a counter, summed over the workers, stands at a count.
+    ///
+    /// # Panics
+    ///
+    /// When it does not.
+    pub fn await_sum(&self, counter: &str, count: u64) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let page = self.page("/metrics");
+            let series =
+                page.lines().filter_map(|line| line.strip_prefix(counter)?.strip_prefix('{'));
+            let values = series.filter_map(|line| line.rsplit_once(' ')?.1.parse::<u64>().ok());
+            let sum = values.sum::<u64>();
+            if sum == count {
+                return;
+            }
+            assert!(Instant::now() < deadline, "{counter} is {sum}, not {count}");
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
     /// The counters as they are told now.
     #[must_use]
     pub fn read(&self) -> Entry {

@@ -50,9 +50,13 @@ impl Sink {
         let (lines, queued) = sync_channel(queue);
         let counts = Arc::new(Counts::default());
         let of_thread = Arc::clone(&counts);
-        thread::Builder::new()
-            .name("agw-log".to_owned())
-            .spawn(move || write_lines(&queued, out, &of_thread))?;
+        thread::Builder::new().name("agw-log".to_owned()).spawn(move || {
+            // It is there before the daemon has given its capabilities up, and needs none. A
+            // thread that cannot give them up does not run: its lines count as dropped.
+            if agw_net::keep_capabilities(&[]).is_ok() {
+                write_lines(&queued, out, &of_thread);
+            }
+        })?;
         Ok(Self { lines, counts })
     }
 
