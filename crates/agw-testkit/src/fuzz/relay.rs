@@ -14,6 +14,7 @@ use agw_srtp::{
     SessionParameters, Suite, Unprotector,
 };
 
+use super::model::with_long_tags;
 use crate::draw::Draw;
 use crate::packet::{self, Shape};
 
@@ -34,7 +35,7 @@ const PORTS: [u32; 5] = [0, 1, 2, 3, 9];
 /// a closed gate or to an address that nobody authorised, or if the genuine stream does not go on.
 pub fn relay_batch(data: &[u8]) {
     let mut draw = Draw::new(data);
-    let mut call = Call::new(draw.one_of(&Suite::ALL));
+    let mut call = Call::new(with_long_tags(draw.one_of(&Suite::ALL)));
     for _ in 0..MAX_ROUNDS {
         if draw.is_empty() {
             break;
