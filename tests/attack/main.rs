@@ -21,6 +21,8 @@ mod counters;
 #[cfg(test)]
 mod downgrade;
 #[cfg(test)]
+mod fencing;
+#[cfg(test)]
 mod fragments;
 #[cfg(test)]
 mod http2;

@@ -260,8 +260,8 @@ impl IqClient {
             .chunks(MAX_COMPARED)
             .map(|part| pb::CompareContextsRequest { contexts: part.to_vec() })
             .collect();
-        let mut answers =
-            self.service().compare_contexts(tokio_stream::iter(parts)).await?.into_inner();
+        let request = self.stated(tokio_stream::iter(parts));
+        let mut answers = self.service().compare_contexts(request).await?.into_inner();
         let (mut differences, mut compared) = (Vec::new(), 0);
         while let Some(answer) = answers.message().await? {
             differences.extend(answer.differences);
@@ -341,8 +341,14 @@ impl IqClient {
 
     /// A request with all that goes with it.
     fn request<M>(&self, message: M) -> Request<M> {
-        let mut request = Request::new(message);
+        let mut request = self.stated(message);
         request.set_timeout(DEADLINE);
+        request
+    }
+
+    /// A request that states which instance asks.
+    fn stated<M>(&self, message: M) -> Request<M> {
+        let mut request = Request::new(message);
         if let Some(epoch) = self.epoch {
             request.metadata_mut().insert(EPOCH, epoch.into());
         }

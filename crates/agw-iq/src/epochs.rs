@@ -27,7 +27,8 @@ impl Stated {
         let Some(value) = metadata.get(EPOCH) else {
             return Ok(Self(None));
         };
-        let epoch = value.to_str().ok().and_then(|text| text.parse().ok());
+        let digits = |text: &&str| text.bytes().all(|octet| octet.is_ascii_digit());
+        let epoch = value.to_str().ok().filter(digits).and_then(|text| text.parse().ok());
         let rule = "is a decimal number below 2^64";
         epoch.map(|epoch| Self(Some(epoch))).ok_or_else(|| InvalidRequest::value(EPOCH, rule))
     }
@@ -82,7 +83,7 @@ mod tests {
             Stated::read(&metadata)
         };
         assert_eq!(read("18446744073709551615"), Ok(Stated(Some(u64::MAX))));
-        for text in ["", "-1", "0x10", "18446744073709551616", "1 "] {
+        for text in ["", "-1", "+1", "0x10", "18446744073709551616", "1 "] {
             assert_eq!(read(text).unwrap_err().field, EPOCH, "{text:?}");
         }
         assert_eq!(Stated::read(&MetadataMap::new()), Ok(Stated(None)));
