@@ -31,6 +31,8 @@ mod inactivity;
 #[cfg(test)]
 mod key_life;
 #[cfg(test)]
+mod key_use;
+#[cfg(test)]
 mod keystream;
 #[cfg(test)]
 mod latching;

@@ -271,6 +271,7 @@ impl<K> Egress<K> {
             crypto: self.crypto.as_ref().map(|crypto| CryptoSnapshot {
                 suite: crypto.suite(),
                 sources: crypto.sources().map(SourceSnapshot::from).collect(),
+                keys: crypto.keys().collect(),
             }),
             destination_rtp: self.destination_rtp(),
             destination_rtcp: match self.spec.rtcp {

@@ -318,6 +318,7 @@ impl<K> Ingress<K> {
             crypto: self.crypto.as_ref().map(|crypto| CryptoSnapshot {
                 suite: crypto.suite(),
                 sources: crypto.sources().map(SourceSnapshot::from).collect(),
+                keys: crypto.keys().collect(),
             }),
             learnt_rtp: self.latch.address(Component::Rtp),
             learnt_rtcp: self.latch.address(Component::Rtcp),

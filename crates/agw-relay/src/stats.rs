@@ -5,7 +5,7 @@ use std::ops::AddAssign;
 use std::time::Instant;
 
 use agw_rtp::Ssrc;
-use agw_srtp::{SourceState, Suite};
+use agw_srtp::{KeyUse, SourceState, Suite};
 
 use crate::drop::DropReason;
 use crate::group::GroupSnapshot;
@@ -199,6 +199,8 @@ pub struct CryptoSnapshot {
     pub suite: Suite,
     /// The sources known so far.
     pub sources: Vec<SourceSnapshot>,
+    /// What the live keys have been used for.
+    pub keys: Vec<KeyUse>,
 }
 
 /// One ingress, copied out for audit.

@@ -341,7 +341,7 @@ impl Usage {
         };
         let (spent, limit) = self.count(protocol);
         let stop = spent + 1 >= limit || index >= last_index;
-        let warn = spent >= limit - limit / 10 || index >= last_index - last_index / 10;
+        let warn = spent >= Self::warning_at(limit) || index >= last_index - last_index / 10;
         if stop && !self.stopped {
             self.stopped = true;
             self.warned = true;
@@ -356,8 +356,15 @@ impl Usage {
         None
     }
 
+    /// How many packets use nine tenths of a lifetime.
     #[inline]
-    fn count(&self, protocol: Protocol) -> (u64, u64) {
+    pub(crate) const fn warning_at(limit: u64) -> u64 {
+        limit - limit / 10
+    }
+
+    /// Packets so far, and the lifetime.
+    #[inline]
+    pub(crate) fn count(&self, protocol: Protocol) -> (u64, u64) {
         match protocol {
             Protocol::Srtp => (self.spent.srtp, self.limit.srtp),
             Protocol::Srtcp => (self.spent.srtcp, self.limit.srtcp),

@@ -14,8 +14,8 @@ use crate::live::{KeySet, LiveKey, ValidKeys};
 use crate::sources::{Refusal, SourceTable};
 use crate::ticket::Protocol;
 use crate::{
-    EgressKey, KeyError, KeyEvent, ProtectError, SealTicket, SessionParameters, SourceState,
-    SrtcpIndex, Suite,
+    EgressKey, KeyError, KeyEvent, KeyStanding, KeyUse, ProtectError, SealTicket,
+    SessionParameters, SourceState, SrtcpIndex, Suite,
 };
 
 /// The transmit guard looks back at least this many packets.
@@ -206,6 +206,12 @@ impl<K> Protector<K> {
             1 => None,
             next => Some(SrtcpIndex::from_word(next - 1)),
         }
+    }
+
+    /// What the live keys have been used for: those in force and the staged one.
+    pub fn keys(&self) -> impl Iterator<Item = KeyUse> {
+        let staged = self.staged.iter().flat_map(|keys| keys.uses(KeyStanding::Staged));
+        self.current.uses(KeyStanding::InForce).chain(staged)
     }
 
     /// The suite in force.

@@ -16,8 +16,8 @@ use crate::live::{KeySet, LiveKey, ValidKeys};
 use crate::sources::{Remembered, SourceTable};
 use crate::ticket::{KeyId, Protocol};
 use crate::{
-    Accepted, IngressKey, KeyError, KeyEvent, OpenTicket, RocOnRekey, SessionParameters,
-    SourceState, Suite, UnprotectError,
+    Accepted, IngressKey, KeyError, KeyEvent, KeyStanding, KeyUse, OpenTicket, RocOnRekey,
+    SessionParameters, SourceState, Suite, UnprotectError,
 };
 
 /// How long the old key still opens packets after the first packet under a staged key's
@@ -265,6 +265,14 @@ impl<K> Unprotector<K> {
     /// The sources known under the keys in force, in the order of their first packets.
     pub fn sources(&self) -> impl Iterator<Item = SourceState> {
         self.sources.states()
+    }
+
+    /// What the live keys have been used for: those in force, the staged one, and replaced ones
+    /// until their overlap ends.
+    pub fn keys(&self) -> impl Iterator<Item = KeyUse> {
+        let staged = self.staged.iter().flat_map(|keys| keys.uses(KeyStanding::Staged));
+        let retired = self.retired.iter().flat_map(|old| old.keys.uses(KeyStanding::Replaced));
+        self.current.uses(KeyStanding::InForce).chain(staged).chain(retired)
     }
 
     /// The suite in force.

@@ -1,6 +1,7 @@
 //! Why a call is silent: what the gateway knows of its legs, read as an engineer on call would.
 
 mod drops;
+mod keys;
 
 use std::collections::BTreeMap;
 
@@ -54,8 +55,11 @@ fn findings(stream: &pb::StreamInfo, alone: bool) -> Vec<Finding> {
     found.extend(closed_gates(stream.mode()));
     found.extend(missing_keys(stream));
     let statistics = stream.statistics.clone().unwrap_or_default();
-    found.extend(arriving(stream, &statistics.ingress.unwrap_or_default()));
-    found.extend(leaving(&statistics.egress.unwrap_or_default()));
+    let (ingress, egress) =
+        (statistics.ingress.unwrap_or_default(), statistics.egress.unwrap_or_default());
+    found.extend(keys::worn(&ingress, &egress));
+    found.extend(arriving(stream, &ingress));
+    found.extend(leaving(&egress));
     found
 }
 
@@ -216,6 +220,24 @@ mod tests {
         assert_eq!(causes(|leg| egress(leg).refused = 900), ["refused"]);
         let lossy = pb::Quality { loss_percent: 30.0, ..pb::Quality::default() };
         assert_eq!(causes(|leg| egress(leg).quality = Some(lossy)), ["lost_on_the_way"]);
+    }
+
+    #[test]
+    fn a_key_that_is_used_up_or_nearly_so_is_found() {
+        let count = |until_warning, until_stop| {
+            Some(pb::KeyCount { packets: 90, until_warning, until_stop })
+        };
+        let key = |standing: pb::KeyStanding, srtp, srtcp| pb::CryptoState {
+            keys: vec![pb::KeyUse { standing: standing.into(), srtp, srtcp, ..Default::default() }],
+            ..Default::default()
+        };
+        let in_force = pb::KeyStanding::InForce;
+        let used_up = key(in_force, count(0, 0), count(10, 20));
+        assert_eq!(causes(|leg| ingress(leg).crypto = Some(used_up)), ["key_used_up"]);
+        let worn = key(in_force, count(5, 15), count(0, 10));
+        assert_eq!(causes(|leg| egress(leg).crypto = Some(worn)), ["key_wears_out"]);
+        let replaced = key(pb::KeyStanding::Replaced, count(0, 0), count(0, 0));
+        assert!(causes(|leg| ingress(leg).crypto = Some(replaced)).is_empty());
     }
 
     #[test]

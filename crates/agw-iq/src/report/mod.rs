@@ -3,6 +3,7 @@
 pub(crate) mod audit;
 pub(crate) mod event;
 pub(crate) mod group;
+mod key_use;
 mod quality;
 pub(crate) mod statistics;
 

@@ -7,6 +7,7 @@ use agw_relay::{
     Refusal, Refusals, RelayStats, RewriteSnapshot, SourceSnapshot, Traffic,
 };
 
+use super::key_use::key_use;
 use super::milliseconds;
 use crate::backend::WorkerTotals;
 use crate::convert::suite_to_wire;
@@ -73,7 +74,7 @@ fn rewrite_state(snapshot: &RewriteSnapshot) -> pb::RewriteState {
 }
 
 pub(crate) fn crypto_state(snapshot: &CryptoSnapshot) -> pb::CryptoState {
-    let CryptoSnapshot { suite, sources } = snapshot;
+    let CryptoSnapshot { suite, sources, keys } = snapshot;
     let source_state = |source: &SourceSnapshot| {
         let SourceSnapshot { ssrc, roc, highest_sequence, srtcp_index } = source;
         pb::SourceState {
@@ -86,6 +87,7 @@ pub(crate) fn crypto_state(snapshot: &CryptoSnapshot) -> pb::CryptoState {
     pb::CryptoState {
         suite: suite_to_wire(*suite).into(),
         sources: sources.iter().map(source_state).collect(),
+        keys: keys.iter().map(key_use).collect(),
     }
 }
 

@@ -16,7 +16,7 @@ use agw_relay::{
     TrafficLimits, Transport,
 };
 use agw_rtp::Ssrc;
-use agw_srtp::Suite;
+use agw_srtp::{KeyCount, KeyStanding, KeyUse, Mki, Suite};
 use prost_types::Timestamp;
 use tonic::Code;
 
@@ -233,7 +233,9 @@ async fn counters_stand_at_the_stream_they_are_of() {
         highest_sequence: Some(65_535),
         srtcp_index: Some(12),
     };
-    ingress.crypto = Some(CryptoSnapshot { suite: Suite::AeadAes128Gcm, sources: vec![source] });
+    let suite = Suite::AeadAes128Gcm;
+    let keys = vec![key_use(suite)];
+    ingress.crypto = Some(CryptoSnapshot { suite, sources: vec![source], keys });
     egress.stats.refused = 2;
     let (ssrc, source) = (Ssrc(7), Some(Ssrc(8)));
     egress.rewrite = Some(RewriteSnapshot { ssrc, source, changes: 3 });
@@ -256,9 +258,27 @@ async fn counters_stand_at_the_stream_they_are_of() {
         srtcp_index: Some(12),
     };
     assert_eq!(crypto.sources, [source]);
+    assert_eq!(crypto.keys, [told_key_use()]);
     let egress = statistics.egress.unwrap();
     let rewrite = pb::RewriteState { ssrc: 7, source_ssrc: Some(8), source_changes: 3 };
     assert_eq!((egress.refused, egress.rewrite), (2, Some(rewrite)));
+}
+
+fn key_use(suite: Suite) -> KeyUse {
+    let count = |packets| KeyCount { packets, until_warning: 40, until_stop: 50 };
+    let mki = Some(Mki::new(b"12").unwrap());
+    KeyUse { standing: KeyStanding::Replaced, mki, suite, srtp: count(7), srtcp: count(1) }
+}
+
+fn told_key_use() -> pb::KeyUse {
+    let count = |packets| Some(pb::KeyCount { packets, until_warning: 40, until_stop: 50 });
+    pb::KeyUse {
+        standing: pb::KeyStanding::Replaced.into(),
+        mki: b"12".to_vec(),
+        suite: pb::Suite::AeadAes128Gcm.into(),
+        srtp: count(7),
+        srtcp: count(1),
+    }
 }
 
 #[tokio::test]

@@ -100,6 +100,7 @@ fn all_fields_that_can_hold_a_secret_are_known() {
     let expected = [
         "CryptoContext.sdes_line",
         "KeyInfo.mkis",
+        "KeyUse.mki",
         "MasterKey.key",
         "MasterKey.mki",
         "MasterKey.salt",

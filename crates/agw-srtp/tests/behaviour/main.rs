@@ -8,6 +8,7 @@ mod identity;
 mod index_estimate;
 mod jumps;
 mod key_identifiers;
+mod key_use;
 mod lifetimes;
 mod no_trace_of_failures;
 mod rekeying;

@@ -4,7 +4,7 @@ use agw_iq::pb;
 use serde::Serialize;
 
 use super::context::KeyView;
-use super::statistics::CryptoView;
+use super::crypto::CryptoView;
 use super::{TrafficView, word};
 use crate::output::{dash, facts};
 

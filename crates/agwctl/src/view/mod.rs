@@ -6,6 +6,7 @@
 mod adopted;
 mod capabilities;
 mod context;
+mod crypto;
 mod event;
 mod gateway_event;
 mod group;

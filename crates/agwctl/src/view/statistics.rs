@@ -8,9 +8,10 @@ use comfy_table::Cell;
 use serde::Serialize;
 
 use super::context::ContextView;
+use super::crypto::CryptoView;
 use super::quality::QualityView;
 use super::status::TotalsView;
-use super::{TrafficView, address, drops, refusals, suite};
+use super::{TrafficView, address, drops, refusals};
 use crate::output::{alarm, dash, table};
 
 /// Counters of one stream at one termination.
@@ -48,27 +49,12 @@ pub(crate) struct EgressView {
     quality: Option<QualityView>,
 }
 
-/// Key state.
 /// Whose a rewritten stream is.
 #[derive(Debug, Serialize)]
 struct RewriteView {
     ssrc: String,
     source_ssrc: Option<String>,
     source_changes: u64,
-}
-
-#[derive(Debug, Serialize)]
-pub(crate) struct CryptoView {
-    suite: Option<String>,
-    sources: Vec<SourceStateView>,
-}
-
-#[derive(Debug, Serialize)]
-struct SourceStateView {
-    ssrc: String,
-    roc: u32,
-    highest_sequence: Option<u32>,
-    srtcp_index: Option<u32>,
 }
 
 /// Counters of several counters' owners at one moment.
@@ -144,18 +130,6 @@ impl From<pb::RewriteState> for RewriteView {
     }
 }
 
-impl From<&pb::CryptoState> for CryptoView {
-    fn from(crypto: &pb::CryptoState) -> Self {
-        let source = |source: &pb::SourceState| SourceStateView {
-            ssrc: format!("{:#010x}", source.ssrc),
-            roc: source.roc,
-            highest_sequence: source.highest_sequence,
-            srtcp_index: source.srtcp_index,
-        };
-        Self { suite: suite(crypto.suite()), sources: crypto.sources.iter().map(source).collect() }
-    }
-}
-
 impl StatisticsView {
     /// As a table: what arrived, what left.
     pub(crate) fn table(&self) -> String {
@@ -182,8 +156,13 @@ impl StatisticsView {
             Cell::new(dash(egress.destination_rtp.clone())),
             Cell::new(rocs(egress.crypto.as_ref())),
         ]);
-        let heard = egress.quality.as_ref().map(|quality| format!("\n{quality}"));
-        format!("{table}{}", heard.unwrap_or_default())
+        let mut lines = vec![table.to_string()];
+        for (direction, crypto) in [("ingress", &ingress.crypto), ("egress", &egress.crypto)] {
+            let keys = crypto.iter().flat_map(CryptoView::keys);
+            lines.extend(keys.map(|key| format!("{direction} key {key}")));
+        }
+        lines.extend(egress.quality.as_ref().map(ToString::to_string));
+        lines.join("\n")
     }
 }
 
@@ -305,8 +284,7 @@ fn dropped_cell(dropped: &BTreeMap<String, u64>) -> Cell {
 }
 
 fn rocs(crypto: Option<&CryptoView>) -> String {
-    let sources = crypto.iter().flat_map(|crypto| &crypto.sources);
-    let rocs: Vec<String> = sources.map(|source| source.roc.to_string()).collect();
+    let rocs = crypto.map(CryptoView::rocs).unwrap_or_default();
     if rocs.is_empty() { "-".to_owned() } else { rocs.join(" ") }
 }
 

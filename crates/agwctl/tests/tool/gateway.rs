@@ -11,7 +11,11 @@ use agw_context::{
     ContextView, Controller, Event, Gateway, LocalPort, Policy, PortError, Ports, RealmAddress,
     RealmConfig, Reply, ServiceCause, ServiceState,
 };
-use agw_relay::{EgressSnapshot, IngressSnapshot, PortId, QualitySnapshot};
+use agw_relay::{
+    CryptoSnapshot, EgressSnapshot, IngressSnapshot, PortId, QualitySnapshot, SourceSnapshot,
+};
+use agw_rtp::Ssrc;
+use agw_srtp::{KeyCount, KeyStanding, KeyUse, Mki, Suite};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio_stream::wrappers::TcpListenerStream;
@@ -305,6 +309,16 @@ fn totals(packets: u64) -> WorkerTotals {
     totals
 }
 
+/// Key state of which nothing is null or empty.
+fn crypto() -> CryptoSnapshot {
+    let (ssrc, suite) = (Ssrc(7), Suite::AesCm128HmacSha1_80);
+    let source = SourceSnapshot { ssrc, roc: 3, highest_sequence: Some(9), srtcp_index: Some(2) };
+    let count = KeyCount { packets: 95, until_warning: 0, until_stop: 4 };
+    let (standing, mki) = (KeyStanding::InForce, Mki::new(&[0, 0x1f]).ok());
+    let key = KeyUse { standing, mki, suite, srtp: count, srtcp: count };
+    CryptoSnapshot { suite, sources: vec![source], keys: vec![key] }
+}
+
 fn snapshots() -> (IngressSnapshot, EgressSnapshot) {
     let mut ingress = IngressSnapshot {
         stats: Default::default(),
@@ -315,6 +329,7 @@ fn snapshots() -> (IngressSnapshot, EgressSnapshot) {
         waiting: 2,
     };
     ingress.stats.received.packets = 50;
+    ingress.crypto = Some(crypto());
     let egress = EgressSnapshot {
         stats: Default::default(),
         crypto: None,
