@@ -137,8 +137,6 @@ fn the_controller_is_told_the_size_and_not_by_every_packet() {
     let Some(_stage) = on_stage() else { return };
     let gateway = Gateway::with(&["access.oversize=\"refuse\""]);
     let mut call = call(&gateway, IpVersion::V4);
-    // Where the next hop is not known yet packets wait, and what becomes of them is told later.
-    call.talk();
     let begun = Instant::now();
     for _ in 0..20 {
         let too_long = of_octets(&mut call, 1_472);

@@ -58,6 +58,17 @@ impl Gateway {
         Self { iq, daemon, runtime, _watch: Watch }
     }
 
+    /// Ends the controller's connection and makes another, without TLS.
+    ///
+    /// # Panics
+    ///
+    /// When there is no connection, or the old one does not end.
+    pub fn reconnect(&mut self) {
+        let address = format!("http://{}", self.daemon.iq);
+        self.iq = self.wait(IqClient::connect(&address, None)).expect("a connection");
+        self.ledger().await_line("agwd_connections{listener=\"tcp\"} 1");
+    }
+
     /// Waits for an answer.
     ///
     /// # Panics

@@ -15,13 +15,19 @@ mod output;
 mod spec;
 mod view;
 
+use std::alloc::System;
 use std::process::ExitCode;
 
 use clap::Parser;
 use tokio::runtime::Builder;
+use zeroizing_alloc::ZeroAlloc;
 
 use cli::Cli;
 use failure::Failure;
+
+/// Memory is wiped when it is freed: keys pass through buffers of HTTP/2 and protobuf.
+#[global_allocator]
+static ALLOCATOR: ZeroAlloc<System> = ZeroAlloc(System);
 
 fn main() -> ExitCode {
     let cli = Cli::parse();

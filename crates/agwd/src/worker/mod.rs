@@ -1,8 +1,9 @@
 //! One worker: a thread that owns its ports, its flows and nothing else.
 //!
 //! A round: wait for packets, take them through the relay in their slots, send what may leave, then
-//! do what control ordered, and what had waited for the keys among it. Orders are done between two rounds, so an acknowledged order is in
-//! force for the next packet. Nothing here locks, allocates or logs for a packet.
+//! do what control ordered, and what had waited for the keys among it. Orders are done between two
+//! rounds, so an acknowledged order is in force for the next packet. Nothing here locks, allocates
+//! or logs for a packet.
 
 #[cfg(test)]
 mod allocations;
@@ -26,6 +27,7 @@ use arrayvec::ArrayVec;
 use rtrb::Consumer;
 use tokio::sync::{mpsc, oneshot};
 use tracing::error;
+use zeroize::zeroize_stack;
 
 use agw_net::{BATCH, Batch, PacketIo, PortToken, Transmit};
 use agw_relay::{
@@ -43,6 +45,8 @@ use refusal::refusal;
 const LONGEST_WAIT: Duration = Duration::from_millis(250);
 /// Orders that are done between two rounds, so that calls that come and go do not hold up media.
 const ORDERS_AT_ONCE: usize = 16;
+/// More octets of the stack than a round uses: 330,000 in a development build.
+const STACK_OF_A_ROUND: usize = 448 * 1024;
 
 /// What one thread owns.
 struct Worker<I: PacketIo> {
@@ -86,8 +90,14 @@ impl<I: PacketIo> Worker<I> {
         self.io.receive(&mut self.batch, Some(wait))?;
         *now = Instant::now();
         self.forward(*now);
+        let due = self.relay.poll_timeout().is_some_and(|due| due <= *now);
         self.relay.handle_timeout(*now);
         let next = self.carry_out_orders(*now);
+        if due || !self.done.is_empty() {
+            // Keys may have ended, and packets and orders left copies of them where they passed.
+            zeroize_stack::<STACK_OF_A_ROUND>();
+        }
+        self.answer();
         self.forward_kept(*now);
         self.report();
         self.heartbeat.fetch_add(1, Ordering::Relaxed);
@@ -112,7 +122,9 @@ impl<I: PacketIo> Worker<I> {
             });
         }
         if datagrams.is_empty() {
-            return;
+            // What waited for its way is told of without anybody sending more.
+            drop(datagrams);
+            return self.flush(now);
         }
         self.relay.handle_batch(&mut datagrams, now);
         let mut fan_outs: ArrayVec<(usize, FanOut), BATCH> = ArrayVec::new();
@@ -179,20 +191,19 @@ impl<I: PacketIo> Worker<I> {
         });
     }
 
-    /// Does some of what control ordered, and tells it at the end: who is told is woken, and on a
-    /// shared core takes the worker's place.
-    fn carry_out_orders(&mut self, now: Instant) -> Next {
-        let next = self.carry_out_some(now);
+    /// Tells what was done since the round before: who is told is woken, and on a shared core takes
+    /// the worker's place.
+    fn answer(&mut self) {
         for Done { applied, answer } in self.done.drain(..) {
             // Nobody waits any more: the work is done all the same.
             //= tests/spec/iq.md#acknowledgement
             //# An acknowledged command MUST be in force in the packet path.
             let _ = answer.send(applied);
         }
-        next
     }
 
-    fn carry_out_some(&mut self, now: Instant) -> Next {
+    /// Does some of what control ordered.
+    fn carry_out_orders(&mut self, now: Instant) -> Next {
         while !self.done.is_full()
             && let Ok(order) = self.orders.pop()
         {
