@@ -1,9 +1,8 @@
 //! Windows and rollover counters as sets and arithmetic: what agw-srtp is measured against.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use agw_rtp::Ssrc;
-use agw_srtp::Suite;
 
 /// A replay window that remembers everything.
 #[derive(Debug, Clone, Default)]
@@ -26,47 +25,129 @@ impl Window {
 }
 
 /// One source: SRTP and SRTCP apart.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(super) struct Source {
+    ssrc: Ssrc,
     pub(super) srtp: Window,
     pub(super) srtcp: Window,
+    /// The key that its latest packet was under.
+    generation: u16,
 }
 
-/// The sources of one end.
+/// The sources of one end, in the order in which they appeared.
 #[derive(Debug, Clone)]
 pub(super) struct Sources {
-    pub(super) initial_roc: u32,
-    pub(super) window: u64,
-    pub(super) limit: usize,
-    pub(super) known: BTreeMap<Ssrc, Source>,
+    initial_roc: u32,
+    window: u64,
+    limit: usize,
+    known: Vec<Source>,
 }
 
 impl Sources {
+    pub(super) fn new(initial_roc: u32, window: u16, limit: u8) -> Self {
+        let (window, limit) = (u64::from(window), usize::from(limit));
+        Self { initial_roc, window, limit, known: Vec::new() }
+    }
+
     pub(super) fn started_anew(&self, roc: u32) -> Self {
-        Self { initial_roc: roc, known: BTreeMap::new(), ..*self }
+        Self { initial_roc: roc, known: Vec::new(), ..*self }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.known.len()
+    }
+
+    pub(super) fn find(&self, ssrc: Ssrc) -> Option<&Source> {
+        self.known.iter().find(|source| source.ssrc == ssrc)
     }
 
     /// The index that a sequence number stands for here.
     pub(super) fn index(&self, ssrc: Ssrc, sequence: u16) -> u64 {
-        match self.known.get(&ssrc).and_then(|source| source.srtp.highest()) {
+        match self.find(ssrc).and_then(|source| source.srtp.highest()) {
             Some(highest) => nearest(highest, sequence),
             None => (u64::from(self.initial_roc) << 16) | u64::from(sequence),
         }
     }
 
     pub(super) fn has_room_for(&self, ssrc: Ssrc) -> bool {
-        self.known.contains_key(&ssrc) || self.known.len() < self.limit
+        self.find(ssrc).is_some() || self.known.len() < self.limit
+    }
+
+    /// A new source of a sender takes the place of the oldest that has sent nothing under the key
+    /// in force, of which no key stream can be had again.
+    pub(super) fn make_room_for(&mut self, ssrc: Ssrc, generation: u16) {
+        let replaced = |source: &Source| source.generation != generation;
+        if !self.has_room_for(ssrc)
+            && let Some(place) = self.known.iter().position(replaced)
+        {
+            self.known.remove(place);
+        }
     }
 
     pub(super) fn is_fresh(&self, ssrc: Ssrc, rtcp: bool, index: u64) -> bool {
-        let source = self.known.get(&ssrc);
-        let window = source.map(|source| if rtcp { &source.srtcp } else { &source.srtp });
+        let window = self.find(ssrc).map(|source| source.window(rtcp));
         window.is_none_or(|window| window.is_fresh(index, self.window))
     }
 
-    pub(super) fn remember(&mut self, ssrc: Ssrc, rtcp: bool, index: u64) {
-        let source = self.known.entry(ssrc).or_default();
+    /// Whether an index is more than `distance` ahead of what is known.
+    pub(super) fn is_ahead(&self, ssrc: Ssrc, index: u64, distance: u64) -> bool {
+        let highest = self.find(ssrc).and_then(|source| source.srtp.highest());
+        highest.is_some_and(|highest| index > highest + distance)
+    }
+
+    pub(super) fn remember(&mut self, ssrc: Ssrc, rtcp: bool, index: u64, generation: u16) {
+        let place = self.known.iter().position(|source| source.ssrc == ssrc);
+        let place = place.unwrap_or_else(|| {
+            let (srtp, srtcp) = (Window::default(), Window::default());
+            self.known.push(Source { ssrc, srtp, srtcp, generation });
+            self.known.len() - 1
+        });
+        let source = &mut self.known[place];
+        source.generation = generation;
         if rtcp { source.srtcp.remember(index) } else { source.srtp.remember(index) }
+    }
+}
+
+impl Source {
+    fn window(&self, rtcp: bool) -> &Window {
+        if rtcp { &self.srtcp } else { &self.srtp }
+    }
+}
+
+/// Under a tag of 32 bits one packet far ahead is not believed: a second one must be near it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Jumps {
+    waiting: Option<Jump>,
+}
+
+#[derive(Debug, Clone)]
+struct Jump {
+    ssrc: Ssrc,
+    index: u64,
+    others: u32,
+}
+
+impl Jumps {
+    /// Farther ahead than this is a jump, and nearer than this to one confirms it.
+    pub(super) const FAR: u64 = 1_000;
+    /// So many jumps of other sources one that waits outlasts.
+    const MOST_OTHERS: u32 = 16;
+
+    /// Whether the jump may pass; one that may not waits for the next.
+    pub(super) fn confirms(&mut self, ssrc: Ssrc, index: u64) -> bool {
+        if let Some(waiting) = &mut self.waiting {
+            if waiting.ssrc != ssrc && waiting.others < Self::MOST_OTHERS {
+                waiting.others += 1;
+                return false;
+            }
+            let near = (1..=Self::FAR).contains(&waiting.index.abs_diff(index));
+            if waiting.ssrc == ssrc && near {
+                self.waiting = None;
+                return true;
+            }
+        }
+        self.waiting = Some(Jump { ssrc, index, others: 0 });
+        false
     }
 }
 
@@ -78,22 +159,4 @@ fn nearest(highest: u64, sequence: u16) -> u64 {
     let others = [roc.checked_sub(1), Some(roc + 1).filter(|next| *next < 1 << 32)];
     let nearer = others.into_iter().flatten().find(|other| distance(*other) < distance(roc));
     (nearer.unwrap_or(roc) << 16) | u64::from(sequence)
-}
-
-/// A suite for models that believe every authentic packet: under short tags a far jump is not
-/// believed alone, which has tests of its own.
-pub(super) const fn with_long_tags(suite: Suite) -> Suite {
-    match suite {
-        Suite::AesCm128HmacSha1_32 => Suite::AesCm128HmacSha1_80,
-        Suite::AesCm192HmacSha1_32 => Suite::AesCm192HmacSha1_80,
-        Suite::AesCm256HmacSha1_32 => Suite::AesCm256HmacSha1_80,
-        Suite::NullHmacSha1_32 => Suite::NullHmacSha1_80,
-        Suite::AesCm128HmacSha1_80
-        | Suite::AesCm192HmacSha1_80
-        | Suite::AesCm256HmacSha1_80
-        | Suite::AeadAes128Gcm
-        | Suite::AeadAes256Gcm
-        | Suite::NullHmacSha1_80
-        | Suite::AesF8128HmacSha1_80 => suite,
-    }
 }
