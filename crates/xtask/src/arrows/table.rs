@@ -2,8 +2,8 @@
 
 /// Which packages of ours each package may be built on.
 ///
-/// Below the sans-IO line stand agw-rtp, agw-srtp, agw-sdes, agw-relay and agw-context. Control
-/// knows the vocabulary of the packet path, never the reverse.
+/// Below the sans-IO line stand agw-rtp, agw-srtp, agw-sdes, agw-relay, agw-context and agw-sdp.
+/// Control knows the vocabulary of the packet path, never the reverse.
 const ARROWS: &[(&str, &[&str])] = &[
     ("agw-rtp", &[]),
     ("agw-srtp", &["agw-rtp"]),
@@ -11,6 +11,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("agw-sdes", &["agw-srtp"]),
     ("agw-relay", &["agw-rtp", "agw-srtp"]),
     ("agw-context", &["agw-relay", "agw-sdes", "agw-srtp"]),
+    ("agw-sdp", &["agw-context", "agw-relay", "agw-sdes", "agw-srtp"]),
     ("agw-iq", &["agw-context", "agw-relay", "agw-sdes", "agw-srtp"]),
     ("agw-net", &[]),
     ("agwd", PRODUCT),
@@ -29,6 +30,7 @@ const PRODUCT: &[&str] = &[
     "agw-relay",
     "agw-rtp",
     "agw-sdes",
+    "agw-sdp",
     "agw-simd",
     "agw-srtp",
 ];
@@ -41,6 +43,7 @@ const EVERYTHING: &[&str] = &[
     "agw-relay",
     "agw-rtp",
     "agw-sdes",
+    "agw-sdp",
     "agw-simd",
     "agw-srtp",
     "agw-testkit",

@@ -1,0 +1,235 @@
+//! Answers: keys are installed and gates opened, and the offerer is shown its own side.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use agw_context::{
+    Association, Command, Configure, ContextId, Relation, Release, SetTopology, StreamChange,
+    StreamId, StreamMode, TerminationId, TopologyChange,
+};
+
+use crate::call::{Call, Dialogue};
+use crate::description::SessionDescription;
+use crate::error::AlgError;
+use crate::exchange::{Exchange, LineExchange, Offered};
+use crate::keys::Random;
+use crate::leg::{Side, unchanged};
+use crate::options::AlgPolicy;
+use crate::plan::{AnswerStep, Pending, Plan, Signalled, Step};
+use crate::render::{MediaEdit, render};
+use crate::settle::{Answer, Settled, SettledLeg};
+
+/// Who hears whom on a stream.
+type Pair = (TerminationId, TerminationId, StreamId);
+
+/// An answer on its way.
+#[derive(Clone, Copy)]
+pub struct AnswerRequest<'a> {
+    /// The dialogue; the tags may stand either way round.
+    pub dialogue: Dialogue<'a>,
+    /// The answer.
+    pub sdp: &'a [u8],
+}
+
+/// What the lines of an answer lead to.
+#[derive(Default)]
+struct Outcome {
+    changes: BTreeMap<TerminationId, Vec<StreamChange>>,
+    settled: Vec<Option<Settled>>,
+    edits: Vec<MediaEdit>,
+    rekey_advised: bool,
+}
+
+impl Call {
+    /// Plans an answer: keys, addresses and gates of both sides at once, so that media passes
+    /// before the offerer is told.
+    ///
+    /// An offer can be answered more than once, as in a 183 and a 200 response, or by several who
+    /// got it behind a fork: the last one is heard.
+    ///
+    /// # Errors
+    /// Why the answer is refused. Nothing has changed then.
+    pub fn plan_answer(
+        &self,
+        request: &AnswerRequest<'_>,
+        policy: &AlgPolicy,
+        random: &mut Random<'_>,
+    ) -> Result<Plan, AlgError> {
+        let description = SessionDescription::parse(request.sdp)?;
+        let position = self.locate_answer(&request.dialogue)?;
+        let branch = self.branches.get(position).ok_or(AlgError::UnknownDialogue)?;
+        let exchange = branch.exchange.as_ref().ok_or(AlgError::NoOffer)?;
+        let (offered, found) = (exchange.lines.len(), description.media.len());
+        if offered != found {
+            return Err(AlgError::MediaCount { offered, found });
+        }
+        let mut outcome = Outcome::default();
+        for line in 0..offered {
+            self.settle_line(
+                (position, exchange, line),
+                &description,
+                policy,
+                random,
+                &mut outcome,
+            )?;
+        }
+        let Dialogue { from_tag, to_tag, via_branch: _ } = request.dialogue;
+        let tags = [Some(from_tag), to_tag].into_iter().flatten();
+        let callee_tag = tags.into_iter().find(|tag| *tag != branch.caller_tag).map(str::to_owned);
+        let took_over = branch.established && branch.callee_tag.is_some();
+        let took_over = took_over && callee_tag.is_some() && branch.callee_tag != callee_tag;
+        let Outcome { changes, settled, edits, rekey_advised } = outcome;
+        let connected = self.wanted(position);
+        let commands = match self.context {
+            Some(context) => self.answer_commands(context, changes, &connected, position),
+            None => Vec::new(),
+        };
+        //= tests/spec/sdp.md#forking
+        //# When others know the keys of a call, a new offer MUST be advised.
+        let forked = self.branches.len() > 1 || took_over;
+        let is_secured = settled.iter().flatten().any(|one| one.far.own.is_some());
+        let sdp = render(description, &edits, policy.hides_origin);
+        let rekey_advised = rekey_advised || (forked && is_secured);
+        let branch = position;
+        let step = AnswerStep { branch, callee_tag, settled, connected, sdp, rekey_advised };
+        let generation = self.generation;
+        Ok(Plan { commands, pending: Pending { generation, step: Step::Answer(Box::new(step)) } })
+    }
+
+    fn settle_line(
+        &self,
+        (position, exchange, line): (usize, &Exchange, usize),
+        description: &SessionDescription,
+        policy: &AlgPolicy,
+        random: &mut Random<'_>,
+        outcome: &mut Outcome,
+    ) -> Result<(), AlgError> {
+        let media = description.media.get(line).ok_or(AlgError::Replies)?;
+        let (edit, settled) = match exchange.lines.get(line).ok_or(AlgError::Replies)? {
+            LineExchange::Declined(transport) => {
+                self.silence(position, line, outcome);
+                (MediaEdit::Decline { transport: Some(transport.clone()) }, None)
+            }
+            LineExchange::PassBy => (MediaEdit::PassBy, None),
+            LineExchange::Relayed(offered) if media.port == 0 => {
+                self.silence(position, line, outcome);
+                (MediaEdit::Decline { transport: Some(offered.transport.clone()) }, None)
+            }
+            LineExchange::Relayed(offered) => {
+                let leg = |side| self.used(position, side, line).ok_or(AlgError::Replies);
+                let (near, far) = (leg(exchange.offerer)?, leg(exchange.offerer.other())?);
+                let offered: &Offered = offered;
+                let answer =
+                    Answer { line, media, description, exchange, offered, near, far, policy };
+                let answered = answer.settle(random)?;
+                outcome.changes.entry(far.termination).or_default().push(answered.far);
+                outcome.changes.entry(near.termination).or_default().push(answered.near);
+                outcome.rekey_advised |= answered.rekey_advised;
+                (MediaEdit::Relay(Box::new(answered.edit)), Some(answered.settled))
+            }
+        };
+        outcome.edits.push(edit);
+        outcome.settled.push(settled);
+        Ok(())
+    }
+
+    /// Closes the gates of a declined line, where it has some.
+    fn silence(&self, position: usize, line: usize, outcome: &mut Outcome) {
+        for side in [Side::Caller, Side::Callee] {
+            if let Some(leg) = self.used(position, side, line) {
+                let mode = Some(StreamMode::Inactive);
+                let change = StreamChange { mode, ..unchanged(line) };
+                outcome.changes.entry(leg.termination).or_default().push(change);
+            }
+        }
+    }
+
+    fn answer_commands(
+        &self,
+        context: ContextId,
+        changes: BTreeMap<TerminationId, Vec<StreamChange>>,
+        wanted: &[Pair],
+        position: usize,
+    ) -> Vec<Command> {
+        let configure = |(termination, streams)| {
+            Command::Configure(Configure { context, termination, streams, priority: None })
+        };
+        let mut commands: Vec<Command> = changes.into_iter().map(configure).collect();
+        let associations = associations(&self.connected, wanted);
+        if !associations.is_empty() {
+            let change = TopologyChange::Associate(associations);
+            commands.push(Command::SetTopology(SetTopology { context, change }));
+        }
+        let released = self.replaced(position).into_iter().map(|termination| {
+            Command::Release(Release { context, termination: Some(termination) })
+        });
+        commands.extend(released);
+        commands
+    }
+
+    /// The terminations that nobody uses any more once the exchange of a branch is answered.
+    fn replaced(&self, position: usize) -> BTreeSet<TerminationId> {
+        let before = self.terminations(None);
+        let mut after: BTreeSet<TerminationId> = BTreeSet::new();
+        for (other, branch) in self.branches.iter().enumerate() {
+            for line in 0..self.caller.len().max(branch.callee.len()) {
+                let legs = match other == position {
+                    true => [Side::Caller, Side::Callee].map(|side| self.used(other, side, line)),
+                    false => [None, self.leg(Some(other), Side::Callee, line)],
+                };
+                after.extend(legs.into_iter().flatten().map(|leg| leg.termination));
+            }
+        }
+        before.difference(&after).copied().collect()
+    }
+
+    /// The keys are installed: the offerer can be told.
+    pub(crate) fn conclude_answer(&mut self, step: AnswerStep) -> Result<Signalled, AlgError> {
+        let AnswerStep { branch: position, callee_tag, settled, connected, sdp, rekey_advised } =
+            step;
+        let branch = self.branches.get_mut(position).ok_or(AlgError::UnknownDialogue)?;
+        let mut exchange = branch.exchange.take().ok_or(AlgError::NoOffer)?;
+        self.put_in_force(position, &mut exchange, true);
+        for (line, settled) in settled.into_iter().enumerate() {
+            let Some(Settled { near, far }) = settled else { continue };
+            for (side, settled) in [(exchange.offerer, near), (exchange.offerer.other(), far)] {
+                self.remember(position, side, line, settled);
+            }
+        }
+        exchange.answered = true;
+        exchange.reserved.clear();
+        if let Some(branch) = self.branches.get_mut(position) {
+            branch.exchange = Some(exchange);
+            branch.established = true;
+            branch.callee_tag = callee_tag.or(branch.callee_tag.take());
+        }
+        self.connected = connected;
+        let (context, streams) = (self.context, self.streams());
+        Ok(Signalled { sdp, context, streams, rekey_advised })
+    }
+
+    fn remember(&mut self, position: usize, side: Side, line: usize, settled: SettledLeg) {
+        let legs = match side {
+            Side::Caller => Some(&mut self.caller),
+            Side::Callee => self.branches.get_mut(position).map(|branch| &mut branch.callee),
+        };
+        let leg = legs.and_then(|legs| legs.get_mut(line)).and_then(Option::as_mut);
+        if let Some(leg) = leg {
+            leg.own = settled.own;
+            leg.remote = settled.remote.or(leg.remote);
+        }
+    }
+}
+
+/// What changes who hears whom; nothing if nothing does.
+fn associations(before: &[Pair], after: &[Pair]) -> Vec<Association> {
+    let only = |these: &[Pair], those: &[Pair], relation| -> Vec<Association> {
+        let gone = these.iter().filter(|pair| !those.contains(pair));
+        gone.map(|&(from, to, stream)| Association { from, to, relation, stream: Some(stream) })
+            .collect()
+    };
+    //= tests/spec/sdp.md#forking
+    //# Of the branches of a call only the one that answered last MUST be heard.
+    let mut changes = only(before, after, Relation::Isolate);
+    changes.extend(only(after, before, Relation::BothWay));
+    changes
+}

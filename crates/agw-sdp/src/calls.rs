@@ -1,0 +1,94 @@
+//! All calls of a face.
+
+use std::collections::BTreeMap;
+
+use crate::call::{Call, Dialogue};
+use crate::error::AlgError;
+
+/// All calls, by their identifier and the tag of who sent the first offer.
+#[derive(Debug)]
+pub struct Calls {
+    calls: BTreeMap<(String, String), Call>,
+    limit: usize,
+}
+
+impl Calls {
+    /// No calls yet, and at most `limit` of them ever.
+    #[must_use]
+    pub const fn new(limit: usize) -> Self {
+        Self { calls: BTreeMap::new(), limit }
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.calls.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.calls.is_empty()
+    }
+
+    /// The call of a request, whoever of the two sends it.
+    #[must_use]
+    pub fn find(&self, call_id: &str, dialogue: &Dialogue<'_>) -> Option<&Call> {
+        self.calls.get(&self.key(call_id, dialogue)?)
+    }
+
+    /// The call of a request, to be concluded.
+    pub fn find_mut(&mut self, call_id: &str, dialogue: &Dialogue<'_>) -> Option<&mut Call> {
+        let key = self.key(call_id, dialogue)?;
+        self.calls.get_mut(&key)
+    }
+
+    /// The call of an offer; a new one if it is the first. [`Self::tidy`] takes it out again if
+    /// nothing comes of it.
+    ///
+    /// # Errors
+    /// [`AlgError::TooManyCalls`], and [`AlgError::UnknownDialogue`] if the offer belongs to a
+    /// dialogue that is not there.
+    pub fn for_offer(
+        &mut self,
+        call_id: &str,
+        dialogue: &Dialogue<'_>,
+    ) -> Result<&mut Call, AlgError> {
+        let key = match self.key(call_id, dialogue) {
+            Some(key) => key,
+            None if dialogue.to_tag.is_some() => return Err(AlgError::UnknownDialogue),
+            None if self.calls.len() >= self.limit => {
+                return Err(AlgError::TooManyCalls { limit: self.limit });
+            }
+            None => (call_id.to_owned(), dialogue.from_tag.to_owned()),
+        };
+        Ok(self.calls.entry(key).or_insert_with(|| Call::new(call_id)))
+    }
+
+    /// Forgets the call of a request if nothing is left of it.
+    pub fn tidy(&mut self, call_id: &str, dialogue: &Dialogue<'_>) {
+        if let Some(key) = self.key(call_id, dialogue)
+            && self.calls.get(&key).is_some_and(Call::is_empty)
+        {
+            self.calls.remove(&key);
+        }
+    }
+
+    /// Every call with this identifier.
+    pub fn with_id<'a>(&'a self, call_id: &'a str) -> impl Iterator<Item = &'a Call> {
+        let from = (call_id.to_owned(), String::new());
+        self.calls.range(from..).take_while(move |((id, _), _)| id == call_id).map(|(_, call)| call)
+    }
+
+    /// Every call, in the order of identifiers.
+    pub fn iter(&self) -> impl Iterator<Item = &Call> {
+        self.calls.values()
+    }
+
+    /// The caller may be who sends, or who is sent to.
+    fn key(&self, call_id: &str, dialogue: &Dialogue<'_>) -> Option<(String, String)> {
+        let tags = [Some(dialogue.from_tag), dialogue.to_tag].into_iter().flatten();
+        let mut keys = tags.map(|tag| (call_id.to_owned(), tag.to_owned()));
+        keys.find(|key| self.calls.contains_key(key))
+    }
+}

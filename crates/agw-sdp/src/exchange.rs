@@ -1,0 +1,98 @@
+//! An offer on its way to its answer.
+
+use agw_context::{Remote, RtcpMode, TerminationId};
+use agw_sdes::CryptoAttribute;
+
+use crate::description::{Bandwidth, Profile};
+use crate::direction::Flow;
+use crate::leg::{Leg, Side};
+use crate::options::{MuxRule, RtcpAttribute, SideOptions};
+
+/// An offer, waiting for its answer or answered.
+///
+/// ```text
+/// ──offer──▶ waiting ──answer──▶ answered ──answer (183, then 200)──▶ answered
+///               │                    │
+///               └─reject─▶ (before)  └─offer─▶ waiting, the old session in force
+/// ```
+#[derive(Debug)]
+pub(crate) struct Exchange {
+    pub(crate) offerer: Side,
+    pub(crate) lines: Vec<LineExchange>,
+    pub(crate) answered: bool,
+    /// Terminations that were reserved for it.
+    pub(crate) reserved: Vec<TerminationId>,
+    pub(crate) near: Manner,
+    pub(crate) far: Manner,
+}
+
+/// What an answer needs to know of a side's options.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Manner {
+    pub(crate) indicates_e2ae: bool,
+    pub(crate) mux: MuxRule,
+    pub(crate) rtcp_attribute: RtcpAttribute,
+}
+
+impl Manner {
+    pub(crate) const fn of(options: &SideOptions) -> Self {
+        let SideOptions { indicates_e2ae, mux, rtcp_attribute, .. } = options;
+        Self { indicates_e2ae: *indicates_e2ae, mux: *mux, rtcp_attribute: *rtcp_attribute }
+    }
+}
+
+/// One media line of an offer.
+#[derive(Debug)]
+pub(crate) enum LineExchange {
+    /// Offered with port 0, or refused here; the transport as the offerer wrote it.
+    Declined(String),
+    /// Past the gateway.
+    PassBy,
+    /// Through the gateway.
+    Relayed(Box<Offered>),
+}
+
+/// A relayed media line of an offer.
+#[derive(Debug)]
+pub(crate) struct Offered {
+    /// The transport as the offerer wrote it, which the answer repeats.
+    pub(crate) transport: String,
+    /// The same, understood.
+    pub(crate) profile: Profile,
+    /// What the answerer was offered.
+    pub(crate) far_profile: Profile,
+    /// Whether a plain answer to offered keys is taken (RFC 8643).
+    pub(crate) opportunistic: bool,
+    pub(crate) remote: Option<Remote>,
+    pub(crate) flow: Flow,
+    pub(crate) bandwidth: Bandwidth,
+    /// The offerer's crypto line that will be answered.
+    pub(crate) chosen: Option<CryptoAttribute>,
+    /// Whether the offerer asked for e2ae protection.
+    pub(crate) requested: bool,
+    /// Our crypto lines that the answerer was offered.
+    pub(crate) keys: Vec<CryptoAttribute>,
+    /// Whether the answerer was offered multiplexed RTCP.
+    pub(crate) mux_offered: bool,
+    /// Where the offerer's RTCP will go.
+    pub(crate) near_rtcp: RtcpMode,
+    /// What was reserved for this line on the offerer's side.
+    pub(crate) near: Option<Leg>,
+    /// What was reserved for this line on the answerer's side.
+    pub(crate) far: Option<Leg>,
+}
+
+impl Exchange {
+    /// Where its lines begin to use the gateway on a side, besides what was there.
+    pub(crate) fn leg(&self, side: Side, line: usize) -> Option<&Leg> {
+        let offered = self.offered(line)?;
+        if side == self.offerer { offered.near.as_ref() } else { offered.far.as_ref() }
+    }
+
+    pub(crate) fn offered(&self, line: usize) -> Option<&Offered> {
+        match self.lines.get(line)? {
+            LineExchange::Relayed(offered) => Some(offered),
+            LineExchange::Declined(_) | LineExchange::PassBy => None,
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! One media line on one side: a stream at a termination of the gateway.
+
+use agw_context::{
+    CryptoChange, CryptoContext, KeySource, LocalStream, Remote, RtcpMode, StreamChange,
+    StreamExtrasChange, StreamId, TerminationId,
+};
+use agw_relay::Transport;
+use agw_sdes::CryptoAttribute;
+use agw_srtp::{EgressKey, RocOnRekey};
+
+use crate::error::LineRefusal;
+use crate::keys;
+
+/// The two sides of a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Side {
+    /// Who sent the first offer.
+    Caller,
+    /// Who answered it.
+    Callee,
+}
+
+impl Side {
+    /// The other one.
+    #[must_use]
+    pub const fn other(self) -> Self {
+        match self {
+            Self::Caller => Self::Callee,
+            Self::Callee => Self::Caller,
+        }
+    }
+}
+
+/// One media line on one side.
+#[derive(Debug)]
+pub(crate) struct Leg {
+    pub(crate) termination: TerminationId,
+    pub(crate) local: LocalStream,
+    pub(crate) transport: Transport,
+    pub(crate) rtcp: RtcpMode,
+    pub(crate) remote: Option<Remote>,
+    /// The line under which the gateway sends, once it is installed.
+    pub(crate) own: Option<CryptoAttribute>,
+}
+
+impl Leg {
+    /// Whether a peer's address takes the place of another one.
+    pub(crate) fn moves(&self, remote: Option<Remote>) -> bool {
+        matches!((self.remote, remote), (Some(old), Some(new)) if old.rtp != new.rtp)
+    }
+}
+
+/// The stream of a media line: from 1, the same at every termination.
+pub(crate) fn stream_id(line: usize) -> StreamId {
+    StreamId(u16::try_from(line + 1).unwrap_or(u16::MAX))
+}
+
+/// A change that changes nothing yet.
+pub(crate) fn unchanged(line: usize) -> StreamChange {
+    StreamChange {
+        id: stream_id(line),
+        remote: None,
+        mode: None,
+        source: None,
+        relatch: false,
+        extras: StreamExtrasChange::default(),
+        ingress: CryptoChange::Keep,
+        egress: CryptoChange::Keep,
+    }
+}
+
+/// Installs the keys of both directions: the peer's line opens what arrives, ours seals what
+/// leaves.
+///
+/// `roc` is what becomes of our own rollover counter.
+pub(crate) fn install(
+    change: &mut StreamChange,
+    theirs: &CryptoAttribute,
+    ours: &CryptoAttribute,
+    roc: Option<RocOnRekey>,
+) -> Result<(), LineRefusal> {
+    let (keys, parameters) = keys::twin(theirs)?.into_ingress().map_err(keys::refused)?;
+    change.ingress = CryptoChange::Install(CryptoContext {
+        source: KeySource::Sdes,
+        keys,
+        parameters,
+        roc: None,
+        overlap: None,
+    });
+    let (keys, parameters) = keys::twin(ours)?.into_egress().map_err(keys::refused)?;
+    let egress: CryptoContext<EgressKey> =
+        CryptoContext { source: KeySource::Sdes, keys, parameters, roc, overlap: None };
+    change.egress = CryptoChange::Install(egress);
+    Ok(())
+}

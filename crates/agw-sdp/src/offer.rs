@@ -1,0 +1,335 @@
+//! Offers: ports are reserved on both sides, and the answerer is shown its own.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use agw_context::{
+    Command, ContextChoice, Family, LocalStream, Release, Remote, Reserve, RtcpMode, StreamMode,
+    StreamSpec, TerminationId,
+};
+use agw_relay::Transport;
+use agw_sdes::CryptoLines;
+
+use crate::call::{Call, Dialogue, Located};
+use crate::decision::{Decision, Relayed, decide};
+use crate::description::{MediaDescription, SessionDescription};
+use crate::direction::Flow;
+use crate::error::{AlgError, LineRefusal};
+use crate::exchange::{Exchange, LineExchange, Manner, Offered};
+use crate::keys::{self, Random};
+use crate::leg::{Leg, Side, stream_id};
+use crate::options::{AlgPolicy, MuxRule, SideOptions};
+use crate::plan::{OfferStep, Pending, Plan, Step};
+
+/// An offer on its way.
+#[derive(Clone, Copy)]
+pub struct OfferRequest<'a> {
+    /// The dialogue; its `from_tag` is the offerer's.
+    pub dialogue: Dialogue<'a>,
+    /// The offer.
+    pub sdp: &'a [u8],
+    /// The offerer's side.
+    pub near: &'a SideOptions,
+    /// The answerer's side.
+    pub far: &'a SideOptions,
+    /// Whether the answerer is offered fresh keys, though it has some (RFC 4568 §7.1.4, §7.3).
+    pub rekey: bool,
+}
+
+impl Call {
+    /// Plans an offer: what the gateway reserves, so that the answerer can be shown it.
+    ///
+    /// `random` fills a buffer with unpredictable octets.
+    ///
+    /// # Errors
+    /// Why the offer is refused. Nothing has changed then; an earlier session goes on under its
+    /// old keys (RFC 4568 §7.1.4).
+    pub fn plan_offer(
+        &self,
+        request: &OfferRequest<'_>,
+        policy: &AlgPolicy,
+        random: &mut Random<'_>,
+    ) -> Result<Plan, AlgError> {
+        let description = SessionDescription::parse(request.sdp)?;
+        let at = self.locate_offer(&request.dialogue)?;
+        self.admit(&at, &description, policy)?;
+        let (branch, offerer) = match &at {
+            Located::New { .. } => (None, Side::Caller),
+            Located::Branch { position, offerer } => (Some(*position), *offerer),
+        };
+        let place = Place { branch, offerer };
+        let relayed = decide_all(&description, request, policy)?;
+        let mut lines = Vec::with_capacity(relayed.len());
+        for (line, (media, decision)) in description.media.iter().zip(relayed).enumerate() {
+            lines.push(match decision {
+                Decision::Declined(_) => LineExchange::Declined(media.transport().to_owned()),
+                Decision::PassBy => LineExchange::PassBy,
+                Decision::Relayed(relayed) => {
+                    let offer = Offer { description: &description, media, line, place, request };
+                    LineExchange::Relayed(Box::new(self.offered(&offer, relayed, random)?))
+                }
+            });
+        }
+        let (near, far) = (Manner::of(request.near), Manner::of(request.far));
+        let reserved = self.carried(branch);
+        let exchange = Exchange { offerer, lines, answered: false, reserved, near, far };
+        Ok(self.reserve(at, exchange, description, request, policy))
+    }
+
+    fn admit(
+        &self,
+        at: &Located,
+        description: &SessionDescription,
+        policy: &AlgPolicy,
+    ) -> Result<(), AlgError> {
+        let (position, offerer) = match at {
+            Located::New { .. } if self.branches.len() >= policy.max_branches => {
+                return Err(AlgError::TooManyBranches { limit: policy.max_branches });
+            }
+            Located::New { .. } => return Ok(()),
+            Located::Branch { position, offerer } => (*position, *offerer),
+        };
+        let branch = self.branches.get(position).ok_or(AlgError::UnknownDialogue)?;
+        let waiting = branch.exchange.as_ref().filter(|exchange| !exchange.answered);
+        //= tests/spec/sdp.md#offer-and-answer
+        //# While an offer of one side waits, an offer of the other side MUST be refused.
+        if waiting.is_some_and(|exchange| exchange.offerer != offerer) {
+            return Err(AlgError::OfferPending);
+        }
+        let known = branch.exchange.as_ref().map_or(0, |exchange| exchange.lines.len());
+        if branch.established && description.media.len() < known {
+            return Err(AlgError::MediaRemoved);
+        }
+        Ok(())
+    }
+
+    /// What an offer that is replaced before its answer has reserved and the new one takes over.
+    fn carried(&self, branch: Option<usize>) -> Vec<TerminationId> {
+        let branch = branch.and_then(|position| self.branches.get(position));
+        let waiting = branch.and_then(|branch| branch.exchange.as_ref());
+        let reserved = waiting.filter(|exchange| !exchange.answered).map(|one| &one.reserved);
+        let in_force = self.terminations(None);
+        reserved.into_iter().flatten().copied().filter(|one| in_force.contains(one)).collect()
+    }
+
+    fn offered(
+        &self,
+        offer: &Offer<'_>,
+        relayed: Relayed,
+        random: &mut Random<'_>,
+    ) -> Result<Offered, AlgError> {
+        let Offer { description, media, line, place, request } = *offer;
+        let Relayed { profile, far_profile, near, far, opportunistic, crypto } = relayed;
+        let in_force = |side| self.leg(place.branch, side, line);
+        let callee = in_force(place.offerer.other());
+        // A stream that was answered in plain stays so: its leg has no keys to fall back from.
+        let stays_plain =
+            opportunistic && callee.is_some_and(|leg| leg.transport == Transport::Plain);
+        let far = if stays_plain { Transport::Plain } else { far };
+        let caller = in_force(place.offerer).filter(|leg| leg.transport == near);
+        let callee = callee.filter(|leg| leg.transport == far);
+        let address = description.address(media);
+        let remote = address.map(|ip| remote(media, ip));
+        let had_mux = media.has("rtcp-mux");
+        let near_rtcp = match (caller, request.near.mux) {
+            (Some(leg), _) => leg.rtcp,
+            (None, MuxRule::Remove) => RtcpMode::Pair,
+            (None, _) if had_mux => RtcpMode::Mux,
+            (None, _) => RtcpMode::Pair,
+        };
+        let mux_offered = request.far.mux == MuxRule::Require;
+        let far_rtcp = if mux_offered { RtcpMode::Mux } else { RtcpMode::Pair };
+        let own = callee.and_then(|leg| leg.own.as_ref()).filter(|_| !request.rekey);
+        let keys = match (far, own) {
+            (Transport::Secured, Some(own)) => vec![keys::twin(own).map_err(at(line))?],
+            (Transport::Secured, None) => keys::offer(&request.far.suites, random)?,
+            (Transport::Plain | Transport::Transparent, _) => Vec::new(),
+        };
+        let leg = |transport, rtcp, remote| Leg::reserved(line, transport, rtcp, remote);
+        Ok(Offered {
+            transport: media.transport().to_owned(),
+            profile,
+            far_profile,
+            opportunistic,
+            remote,
+            flow: Flow::of(description, media),
+            bandwidth: media.bandwidth(&description.session),
+            chosen: crypto.map(|(_, chosen)| chosen),
+            requested: media.requests_e2ae(),
+            keys,
+            mux_offered,
+            near_rtcp,
+            near: caller.is_none().then(|| leg(near, near_rtcp, remote)),
+            far: callee.is_none().then(|| leg(far, far_rtcp, None)),
+        })
+    }
+
+    /// Puts the commands together: one reservation for each side that needs something.
+    fn reserve(
+        &self,
+        at: Located,
+        exchange: Exchange,
+        description: SessionDescription,
+        request: &OfferRequest<'_>,
+        policy: &AlgPolicy,
+    ) -> Plan {
+        let mut commands = Vec::new();
+        let mut side = |side: Side, options: &SideOptions| {
+            let lines = 0..exchange.lines.len();
+            let legs = lines.filter_map(|line| Some((line, exchange.leg(side, line)?)));
+            let specs = legs.map(|(line, leg)| spec(line, leg, options, &description));
+            let streams: Vec<StreamSpec> = specs.collect();
+            if streams.is_empty() {
+                return None;
+            }
+            let context = match (self.context, commands.is_empty()) {
+                (Some(context), _) => ContextChoice::Existing(context),
+                (None, true) => ContextChoice::New,
+                (None, false) => ContextChoice::Latest,
+            };
+            let is_new = context == ContextChoice::New;
+            commands.push(Command::Reserve(Reserve {
+                context,
+                correlation: is_new.then(|| self.correlation()).flatten(),
+                realm: options.realm.clone(),
+                family: options.family.or_else(|| family(side, &exchange, &description)),
+                heartbeat: None,
+                priority: None,
+                streams,
+            }));
+            Some(commands.len() - 1)
+        };
+        let near = side(exchange.offerer, request.near);
+        let far = side(exchange.offerer.other(), request.far);
+        if let (Some(context), Located::Branch { position, .. }) = (self.context, &at) {
+            commands.extend(self.superseded(*position).map(|termination| {
+                Command::Release(Release { context, termination: Some(termination) })
+            }));
+        }
+        let hides_origin = policy.hides_origin;
+        let step = OfferStep { at, exchange, near, far, description, hides_origin };
+        let generation = self.generation;
+        Plan { commands, pending: Pending { generation, step: Step::Offer(Box::new(step)) } }
+    }
+
+    /// What an unanswered offer has reserved beside what is in force, and loses to a new one.
+    fn superseded(&self, branch: usize) -> impl Iterator<Item = TerminationId> {
+        let exchange = self.branches.get(branch).and_then(|branch| branch.exchange.as_ref());
+        let waiting = exchange.filter(|exchange| !exchange.answered);
+        let in_force = self.terminations(None);
+        let reserved = waiting.into_iter().flat_map(|exchange| exchange.reserved.clone());
+        reserved.filter(move |one| !in_force.contains(one))
+    }
+
+    fn correlation(&self) -> Option<String> {
+        let fits = (1..=128).contains(&self.id.len())
+            && self.id.bytes().all(|octet| octet.is_ascii_graphic());
+        fits.then(|| self.id.clone())
+    }
+}
+
+/// Where an offer belongs.
+#[derive(Clone, Copy)]
+struct Place {
+    branch: Option<usize>,
+    offerer: Side,
+}
+
+/// One media line of an offer with what surrounds it.
+struct Offer<'a> {
+    description: &'a SessionDescription,
+    media: &'a MediaDescription,
+    line: usize,
+    place: Place,
+    request: &'a OfferRequest<'a>,
+}
+
+impl Leg {
+    /// A leg whose place in the gateway is not known yet.
+    fn reserved(line: usize, transport: Transport, rtcp: RtcpMode, remote: Option<Remote>) -> Self {
+        let nowhere = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
+        let local = LocalStream { id: stream_id(line), rtp: nowhere, rtcp: None };
+        Self { termination: TerminationId(0), local, transport, rtcp, remote, own: None }
+    }
+}
+
+fn decide_all(
+    description: &SessionDescription,
+    request: &OfferRequest<'_>,
+    policy: &AlgPolicy,
+) -> Result<Vec<Decision>, AlgError> {
+    let mut decisions = Vec::with_capacity(description.media.len());
+    for (line, media) in description.media.iter().enumerate() {
+        let decision = decide(media, request.near, request.far, policy)?;
+        //= tests/spec/sdp.md#offer-and-answer
+        //# A master key that stands under two media lines MUST make the offer refused.
+        if let Some(lines) = lines_of(&decision) {
+            let mut others = decisions.iter().filter_map(lines_of);
+            if others.any(|other| other.shares_key_with(lines)) {
+                return Err(AlgError::Line { line, refusal: LineRefusal::KeyRepeated });
+            }
+        }
+        decisions.push(decision);
+    }
+    let refusals = decisions.iter().map(|decision| match decision {
+        Decision::Declined(refusal) => Some(refusal),
+        Decision::PassBy | Decision::Relayed(_) => None,
+    });
+    // Lines that were offered with port 0 are nobody's refusal.
+    let refused = refusals.collect::<Option<Vec<_>>>().unwrap_or_default();
+    match refused.into_iter().find(|refusal| **refusal != LineRefusal::Declined) {
+        Some(refusal) => Err(AlgError::NothingLeft(refusal.clone())),
+        None => Ok(decisions),
+    }
+}
+
+/// The crypto lines of an offered media line, if the gateway opens its media.
+fn lines_of(decision: &Decision) -> Option<&CryptoLines> {
+    match decision {
+        Decision::Relayed(Relayed { crypto, .. }) => crypto.as_ref().map(|(lines, _)| lines),
+        Decision::Declined(_) | Decision::PassBy => None,
+    }
+}
+
+fn spec(
+    line: usize,
+    leg: &Leg,
+    options: &SideOptions,
+    description: &SessionDescription,
+) -> StreamSpec {
+    let media = description.media.get(line).map(|media| media.media).unwrap_or_default();
+    StreamSpec {
+        id: stream_id(line),
+        media,
+        transport: leg.transport,
+        remote: leg.remote,
+        rtcp: leg.rtcp,
+        //= tests/spec/sdp.md#gates
+        //# Until the answer the gates MUST be closed.
+        mode: StreamMode::Inactive,
+        source: options.source,
+        extras: options.extras.clone(),
+        ingress: None,
+        egress: None,
+    }
+}
+
+/// The family of an offerer that tells no address to send to, by the address that is nowhere.
+fn family(side: Side, exchange: &Exchange, description: &SessionDescription) -> Option<Family> {
+    if side != exchange.offerer {
+        return None;
+    }
+    let first = description.media.iter().find(|media| media.port != 0)?;
+    Some(match description.connection(first)?.0 {
+        IpAddr::V4(_) => Family::V4,
+        IpAddr::V6(_) => Family::V6,
+    })
+}
+
+/// Where the author of a media line receives.
+pub(crate) fn remote(media: &MediaDescription, ip: IpAddr) -> Remote {
+    Remote { rtp: SocketAddr::new(ip, media.port), rtcp: media.rtcp_address(ip) }
+}
+
+fn at(line: usize) -> impl Fn(LineRefusal) -> AlgError {
+    move |refusal| AlgError::Line { line, refusal }
+}

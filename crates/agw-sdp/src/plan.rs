@@ -1,0 +1,110 @@
+//! What a request asks of the gateway, and what waits for its replies.
+
+use agw_context::{Command, ContextId, LocalStream, StreamId, TerminationId};
+use zeroize::Zeroizing;
+
+use crate::call::Located;
+use crate::description::SessionDescription;
+use crate::exchange::Exchange;
+use crate::settle::Settled;
+
+/// What the gateway must do before a request is answered.
+///
+/// Give the commands to the gateway as one transaction. When it has carried them out, give its
+/// replies with the rest of the plan to [`crate::Call::conclude`]; when it refuses, drop the rest:
+/// nothing has changed.
+#[derive(Debug)]
+#[must_use]
+pub struct Plan {
+    pub(crate) commands: Vec<Command>,
+    pub(crate) pending: Pending,
+}
+
+impl Plan {
+    /// The commands for the gateway, in order, and what waits for their replies. There may be no
+    /// command: then there are no replies to wait for.
+    pub fn into_parts(self) -> (Vec<Command>, Pending) {
+        (self.commands, self.pending)
+    }
+}
+
+/// The half of a plan that waits for the gateway.
+#[derive(Debug)]
+#[must_use]
+pub struct Pending {
+    pub(crate) generation: u64,
+    pub(crate) step: Step,
+}
+
+/// What becomes true when the gateway has done its part.
+#[derive(Debug)]
+pub(crate) enum Step {
+    Offer(Box<OfferStep>),
+    Answer(Box<AnswerStep>),
+    Reject { branch: usize },
+    Delete { branch: Option<usize> },
+}
+
+/// An offer whose ports are being reserved.
+#[derive(Debug)]
+pub(crate) struct OfferStep {
+    pub(crate) at: Located,
+    pub(crate) exchange: Exchange,
+    /// The positions of the reservations among the commands: near, far.
+    pub(crate) near: Option<usize>,
+    pub(crate) far: Option<usize>,
+    /// The offer, to be shown to the answerer.
+    pub(crate) description: SessionDescription,
+    pub(crate) hides_origin: bool,
+}
+
+/// An answer whose keys are being installed.
+#[derive(Debug)]
+pub(crate) struct AnswerStep {
+    pub(crate) branch: usize,
+    pub(crate) callee_tag: Option<String>,
+    pub(crate) settled: Vec<Option<Settled>>,
+    pub(crate) connected: Vec<(TerminationId, TerminationId, StreamId)>,
+    pub(crate) sdp: Zeroizing<Vec<u8>>,
+    pub(crate) rekey_advised: bool,
+}
+
+/// What a request leads to: the description to send on, **with its keys**.
+pub struct Signalled {
+    /// The description to send on; empty when nothing is to be sent.
+    pub sdp: Zeroizing<Vec<u8>>,
+    /// The gateway's context, by which the call is found over Iq; `None` if media goes past the
+    /// gateway or the call has ended.
+    pub context: Option<ContextId>,
+    /// The streams that the gateway has for the call, in their order.
+    pub streams: Vec<SignalledStream>,
+    /// Whether keys may be known to somebody who is not in the call any more, so that a new offer
+    /// with fresh keys is advised (RFC 4568 §7.3; diversion and forking).
+    pub rekey_advised: bool,
+}
+
+/// A stream of a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SignalledStream {
+    /// Which side.
+    pub side: crate::Side,
+    /// The media line, from 0.
+    pub line: usize,
+    /// The termination.
+    pub termination: TerminationId,
+    /// The stream with the addresses that this side was or will be told.
+    pub local: LocalStream,
+    /// What the gateway speaks there.
+    pub transport: agw_relay::Transport,
+}
+
+impl std::fmt::Debug for Signalled {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Signalled")
+            .field("sdp", &format_args!("redacted, {} octets", self.sdp.len()))
+            .field("context", &self.context)
+            .field("streams", &self.streams)
+            .field("rekey_advised", &self.rekey_advised)
+            .finish()
+    }
+}

@@ -1,0 +1,211 @@
+//! The outgoing description: the incoming one, with few lines changed.
+
+use std::net::IpAddr;
+
+use agw_context::LocalStream;
+use zeroize::Zeroizing;
+
+use crate::description::{
+    Line, MediaDescription, SessionDescription, connection_line, kind, nowhere,
+};
+use crate::options::RtcpAttribute;
+
+/// What becomes of a media line.
+pub(crate) enum MediaEdit {
+    /// It stays; only an indication that is not its author's to make is taken away.
+    PassBy,
+    /// Its port becomes 0.
+    Decline {
+        /// The transport to write; `None` leaves it.
+        transport: Option<String>,
+    },
+    /// It shows the gateway.
+    Relay(Box<RelayEdit>),
+}
+
+/// How a relayed media line changes.
+pub(crate) struct RelayEdit {
+    /// The gateway's addresses towards who reads this.
+    pub(crate) local: LocalStream,
+    /// The transport to write; `None` leaves it.
+    pub(crate) transport: Option<String>,
+    /// The crypto lines in place of those that there are; `None` leaves them.
+    pub(crate) crypto: Option<Vec<Zeroizing<String>>>,
+    /// Whether `a=3ge2ae:applied` is said.
+    pub(crate) applied: bool,
+    /// Whether `a=rtcp-mux` is said.
+    pub(crate) mux: bool,
+    /// Whether what is for RTP/AVPF only goes away.
+    pub(crate) drops_feedback: bool,
+    /// What stands as `a=rtcp`.
+    pub(crate) rtcp: RtcpAttribute,
+}
+
+/// What belongs to the path between the ends, which the gateway cuts in two.
+const OF_PATH: [&str; 10] = [
+    "candidate",
+    "remote-candidates",
+    "end-of-candidates",
+    "ice-ufrag",
+    "ice-pwd",
+    "ice-options",
+    "ice-lite",
+    "ice-mismatch",
+    "rtcp-mux-only",
+    "bundle-only",
+];
+/// Other ways to key SRTP, which end where the gateway opens it (RFC 4568 §7.5).
+const OF_KEYS: [&str; 6] = ["crypto", "key-mgmt", "fingerprint", "setup", "tls-id", "dtls-id"];
+
+/// Writes a description with one edit for each of its media lines.
+pub(crate) fn render(
+    mut description: SessionDescription,
+    edits: &[MediaEdit],
+    hides_origin: bool,
+) -> Zeroizing<Vec<u8>> {
+    edit_session(&mut description, edits, hides_origin);
+    let shown = description.session_connection().map(|connection| connection.0);
+    for (media, edit) in description.media.iter_mut().zip(edits) {
+        match edit {
+            //= tests/spec/sdp.md#indications
+            //# An indication of e2ae protection that another party wrote MUST be taken away.
+            MediaEdit::PassBy => media.lines.retain(|line| !line.is_attribute("3ge2ae")),
+            MediaEdit::Decline { transport } => decline(media, transport.as_deref()),
+            MediaEdit::Relay(edit) => relay(media, edit, shown),
+        }
+    }
+    description.expose()
+}
+
+fn edit_session(description: &mut SessionDescription, edits: &[MediaEdit], hides_origin: bool) {
+    let first = edits.iter().find_map(|edit| match edit {
+        MediaEdit::Relay(edit) => Some(edit),
+        MediaEdit::PassBy | MediaEdit::Decline { .. } => None,
+    });
+    let is_end_to_end = edits.iter().any(|edit| match edit {
+        MediaEdit::Relay(edit) => edit.crypto.is_none(),
+        MediaEdit::PassBy => true,
+        MediaEdit::Decline { .. } => false,
+    });
+    let leans = |(media, edit): (&MediaDescription, &MediaEdit)| {
+        matches!(edit, MediaEdit::PassBy) && media.connection().is_none()
+    };
+    let is_needed = description.media.iter().zip(edits).any(leans);
+    let lines = &mut description.session;
+    lines.retain(|line| !line.is_attribute("3ge2ae"));
+    if !is_end_to_end {
+        lines.retain(|line| !is_of_keys(line));
+    }
+    let Some(first) = first else { return };
+    let local = first.local.rtp.ip();
+    lines.retain(|line| !is_of_path(line) && !is_bundle(line));
+    for line in lines.iter_mut() {
+        match line.kind() {
+            Some(b'c') if !is_needed => replace_connection(line, local),
+            Some(b'o') if hides_origin => replace_origin(line, local),
+            Some(_) | None => {}
+        }
+    }
+}
+
+fn decline(media: &mut MediaDescription, transport: Option<&str>) {
+    let transport = transport.unwrap_or_else(|| media.transport()).to_owned();
+    let text = format!("m={} 0 {transport} {}", media.name(), media.formats());
+    media.lines.retain(|line| !is_of_keys(line) && !line.is_attribute("3ge2ae"));
+    if let Some(line) = media.lines.first_mut() {
+        line.replace(&text);
+    }
+}
+
+fn relay(media: &mut MediaDescription, edit: &RelayEdit, shown: Option<IpAddr>) {
+    let RelayEdit { local, transport, crypto, applied, mux, drops_feedback, rtcp } = edit;
+    let had_rtcp = media.has("rtcp");
+    let text = {
+        let transport = transport.as_deref().unwrap_or_else(|| media.transport());
+        format!("m={} {} {transport} {}", media.name(), local.rtp.port(), media.formats())
+    };
+    media.lines.retain(|line| {
+        let replaced = ["3ge2ae", "rtcp-mux", "rtcp"].iter().any(|name| line.is_attribute(name));
+        let is_feedback = *drops_feedback && line.is_attribute("rtcp-fb");
+        !replaced && !is_feedback && !is_of_path(line)
+    });
+    if crypto.is_some() {
+        //= tests/spec/sdp.md#end-to-access-edge
+        //# Towards the core no crypto line MUST be left.
+        media.lines.retain(|line| !is_of_keys(line));
+    }
+    if let Some(line) = media.lines.first_mut() {
+        line.replace(&text);
+    }
+    place_connection(media, local.rtp.ip(), shown);
+    if let Some(last) = media.lines.last_mut() {
+        last.finish();
+    }
+    let mut put = |text: &str| media.lines.push(Line::new(text));
+    let says_rtcp = match rtcp {
+        RtcpAttribute::AsGiven => had_rtcp,
+        RtcpAttribute::Never => false,
+        RtcpAttribute::Full => true,
+    };
+    if let (true, Some(rtcp)) = (says_rtcp, local.rtcp) {
+        put(&format!("a=rtcp:{} {}", rtcp.port(), connection_line(rtcp.ip())));
+    }
+    if *mux {
+        put("a=rtcp-mux");
+    }
+    for line in crypto.iter().flatten() {
+        put(line);
+    }
+    if *applied {
+        put("a=3ge2ae:applied");
+    }
+}
+
+/// Puts the gateway's address in place of the line's own, or there if the session's is another.
+fn place_connection(media: &mut MediaDescription, local: IpAddr, shown: Option<IpAddr>) {
+    let own = media.lines.iter_mut().find(|line| line.kind() == Some(b'c'));
+    if let Some(line) = own {
+        replace_connection(line, local);
+        return;
+    }
+    if shown.is_some_and(|shown| shown == local || shown.is_unspecified()) {
+        return;
+    }
+    let after = media.lines.iter().take_while(|line| matches!(line.kind(), Some(b'm' | b'i')));
+    let place = after.count();
+    if let Some(line) = place.checked_sub(1).and_then(|before| media.lines.get_mut(before)) {
+        line.finish();
+    }
+    media.lines.insert(place, Line::new(&format!("c={}", connection_line(local))));
+}
+
+//= tests/spec/sdp.md#hold
+//# An address that is nowhere MUST be passed on as one, in the family of the other side.
+fn replace_connection(line: &mut Line, local: IpAddr) {
+    let said = line.value().and_then(crate::description::Connection::parse);
+    let is_nowhere = said.is_some_and(|connection| connection.0.is_unspecified());
+    let address = if is_nowhere { nowhere(local) } else { local };
+    line.replace(&format!("c={}", connection_line(address)));
+}
+
+fn replace_origin(line: &mut Line, local: IpAddr) {
+    let Some(value) = line.value() else { return };
+    let fields: Vec<&str> = value.split_ascii_whitespace().collect();
+    let [user, session, version, ..] = fields.as_slice() else { return };
+    let text = format!("o={user} {session} {version} IN {} {local}", kind(local));
+    line.replace(&text);
+}
+
+fn is_of_path(line: &Line) -> bool {
+    OF_PATH.iter().any(|name| line.is_attribute(name))
+}
+
+fn is_of_keys(line: &Line) -> bool {
+    line.kind() == Some(b'k') || OF_KEYS.iter().any(|name| line.is_attribute(name))
+}
+
+/// Streams that would share a port, which the gateway does not do (RFC 9143).
+fn is_bundle(line: &Line) -> bool {
+    let is_group = line.is_attribute("group");
+    is_group && line.attribute().is_some_and(|(_, value)| value.trim().starts_with("BUNDLE"))
+}

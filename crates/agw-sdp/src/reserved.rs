@@ -1,0 +1,112 @@
+//! Offers whose ports are reserved: what the answerer is shown.
+
+use agw_context::{Reply, TerminationReply};
+use agw_relay::Transport;
+
+use crate::call::{Branch, Call, Located};
+use crate::error::AlgError;
+use crate::exchange::{Exchange, LineExchange, Offered};
+use crate::keys;
+use crate::leg::{Side, stream_id};
+use crate::plan::{OfferStep, Signalled};
+use crate::render::{MediaEdit, RelayEdit, render};
+
+impl Call {
+    /// The ports are reserved: the answerer can be shown them.
+    pub(crate) fn conclude_offer(
+        &mut self,
+        step: OfferStep,
+        replies: &[Reply],
+    ) -> Result<Signalled, AlgError> {
+        let OfferStep { at, mut exchange, near, far, description, hides_origin } = step;
+        let is_first = self.context.is_none();
+        let offerer = exchange.offerer;
+        for (side, position) in [(offerer, near), (offerer.other(), far)] {
+            let Some(position) = position else { continue };
+            let Some(Reply::Termination(reply)) = replies.get(position) else {
+                return Err(AlgError::Replies);
+            };
+            place(&mut exchange, side, reply)?;
+        }
+        let told = [near, far].into_iter().flatten().filter_map(|at| replies.get(at));
+        for reply in told {
+            if let Reply::Termination(reply) = reply {
+                self.context = Some(reply.context);
+                exchange.reserved.push(reply.termination);
+            }
+        }
+        let position = self.branch_for(at)?;
+        self.put_in_force(position, &mut exchange, false);
+        let branch = self.branches.get_mut(position).ok_or(AlgError::UnknownDialogue)?;
+        branch.exchange = Some(exchange);
+        if is_first {
+            self.connected = self.wanted(position);
+        }
+        let edits = self.offer_edits(position)?;
+        let sdp = render(description, &edits, hides_origin);
+        let (context, streams) = (self.context, self.streams());
+        Ok(Signalled { sdp, context, streams, rekey_advised: false })
+    }
+
+    fn branch_for(&mut self, at: Located) -> Result<usize, AlgError> {
+        let (via_branch, caller_tag) = match at {
+            Located::Branch { position, .. } => return Ok(position),
+            Located::New { via_branch, caller_tag } => (via_branch, caller_tag),
+        };
+        self.branches.push(Branch {
+            via_branch,
+            caller_tag,
+            callee_tag: None,
+            callee: Vec::new(),
+            exchange: None,
+            established: false,
+        });
+        Ok(self.branches.len() - 1)
+    }
+
+    /// How the offer changes for who is to answer it.
+    fn offer_edits(&self, position: usize) -> Result<Vec<MediaEdit>, AlgError> {
+        let branch = self.branches.get(position).ok_or(AlgError::UnknownDialogue)?;
+        let exchange = branch.exchange.as_ref().ok_or(AlgError::NoOffer)?;
+        let answerer = exchange.offerer.other();
+        let edit = |(line, one): (usize, &LineExchange)| {
+            Ok(match one {
+                LineExchange::Declined(_) => MediaEdit::Decline { transport: None },
+                LineExchange::PassBy => MediaEdit::PassBy,
+                LineExchange::Relayed(offered) => {
+                    let leg = self.used(position, answerer, line).ok_or(AlgError::Replies)?;
+                    let Offered { profile, far_profile, .. } = &**offered;
+                    let is_cut = leg.transport != Transport::Transparent;
+                    let is_secured = leg.transport == Transport::Secured;
+                    let edit = RelayEdit {
+                        local: leg.local,
+                        transport: (profile != far_profile).then(|| far_profile.name().to_owned()),
+                        crypto: is_cut.then(|| keys::texts(&offered.keys)),
+                        //= tests/spec/sdp.md#indications
+                        //# A UE that is offered e2ae protection MUST be told that it is applied.
+                        applied: is_secured && exchange.far.indicates_e2ae,
+                        mux: offered.mux_offered,
+                        drops_feedback: profile.feedback && !far_profile.feedback,
+                        rtcp: exchange.far.rtcp_attribute,
+                    };
+                    MediaEdit::Relay(Box::new(edit))
+                }
+            })
+        };
+        exchange.lines.iter().enumerate().map(edit).collect()
+    }
+}
+
+/// Gives the legs of a side the place that was reserved for them.
+fn place(exchange: &mut Exchange, side: Side, reply: &TerminationReply) -> Result<(), AlgError> {
+    let is_near = side == exchange.offerer;
+    for (line, one) in exchange.lines.iter_mut().enumerate() {
+        let LineExchange::Relayed(offered) = one else { continue };
+        let leg = if is_near { &mut offered.near } else { &mut offered.far };
+        let Some(leg) = leg else { continue };
+        let id = stream_id(line);
+        let local = reply.streams.iter().find(|local| local.id == id).ok_or(AlgError::Replies)?;
+        (leg.termination, leg.local) = (reply.termination, *local);
+    }
+    Ok(())
+}

@@ -1,0 +1,184 @@
+//! One answered media line: the keys, addresses and gates of both its legs.
+
+use agw_context::{Remote, RtcpMode, StreamChange};
+use agw_relay::Transport;
+use agw_sdes::{CryptoAttribute, CryptoLines, Mode};
+use agw_srtp::RocOnRekey;
+use zeroize::Zeroizing;
+
+use crate::description::{Bandwidth, MediaDescription, Protocol, SessionDescription};
+use crate::direction::Flow;
+use crate::error::{AlgError, LineRefusal};
+use crate::exchange::{Exchange, Offered};
+use crate::keys::{self, Random};
+use crate::leg::{Leg, install, unchanged};
+use crate::offer::remote;
+use crate::options::{AlgPolicy, MuxRule};
+use crate::render::RelayEdit;
+
+/// What an answered media line leads to.
+pub(crate) struct Answered {
+    pub(crate) near: StreamChange,
+    pub(crate) far: StreamChange,
+    pub(crate) settled: Settled,
+    pub(crate) edit: RelayEdit,
+    /// Whether a peer went to another address under a key of ours that it knew before.
+    pub(crate) rekey_advised: bool,
+}
+
+/// What is remembered of it.
+#[derive(Debug)]
+pub(crate) struct Settled {
+    pub(crate) near: SettledLeg,
+    pub(crate) far: SettledLeg,
+}
+
+/// What is remembered of one leg.
+#[derive(Debug)]
+pub(crate) struct SettledLeg {
+    pub(crate) own: Option<CryptoAttribute>,
+    pub(crate) remote: Option<Remote>,
+}
+
+/// A media line of an answer with what it answers.
+pub(crate) struct Answer<'a> {
+    pub(crate) line: usize,
+    pub(crate) media: &'a MediaDescription,
+    pub(crate) description: &'a SessionDescription,
+    pub(crate) exchange: &'a Exchange,
+    pub(crate) offered: &'a Offered,
+    pub(crate) near: &'a Leg,
+    pub(crate) far: &'a Leg,
+    pub(crate) policy: &'a AlgPolicy,
+}
+
+impl Answer<'_> {
+    pub(crate) fn settle(&self, random: &mut Random<'_>) -> Result<Answered, AlgError> {
+        let Self { line, media, description, offered, .. } = *self;
+        let refused = |refusal| AlgError::Line { line, refusal };
+        self.check_transport().map_err(refused)?;
+        self.check_mux().map_err(refused)?;
+        let (mut near, mut far) = (unchanged(line), unchanged(line));
+        near.remote = offered.remote;
+        far.remote = description.address(media).map(|ip| remote(media, ip));
+        let flow = Flow::of(description, media);
+        near.mode = Some(offered.flow.mode_with(flow));
+        far.mode = Some(flow.mode_with(offered.flow));
+        limit(&mut near, &mut far, offered.bandwidth, media.bandwidth(&description.session));
+        let far_own = self.far_keys(&mut far).map_err(refused)?;
+        let near_own = self.near_keys(&mut near, random)?;
+        let moved = self.far.moves(far.remote);
+        let kept = moved && far_own.as_ref().is_some_and(|own| self.is_known(own));
+        let edit = self.edit(near_own.as_ref());
+        let settled = Settled {
+            near: SettledLeg { own: near_own, remote: near.remote },
+            far: SettledLeg { own: far_own, remote: far.remote },
+        };
+        Ok(Answered { near, far, settled, edit, rekey_advised: kept })
+    }
+
+    fn check_transport(&self) -> Result<(), LineRefusal> {
+        let Self { media, offered, policy, .. } = *self;
+        let Protocol::Rtp(profile) = media.protocol else {
+            return Err(LineRefusal::TransportChanged);
+        };
+        let is_same = profile.secured == offered.far_profile.secured;
+        // TS 34.229-1 answers with keys under RTP/AVP.
+        let has_keys = policy.mode == Mode::Tolerant && media.has("crypto");
+        let is_secured = profile.secured || has_keys;
+        if is_same || (is_secured && (offered.far_profile.secured || offered.opportunistic)) {
+            return Ok(());
+        }
+        Err(LineRefusal::TransportChanged)
+    }
+
+    fn check_mux(&self) -> Result<(), LineRefusal> {
+        let Self { media, offered, exchange, policy, .. } = *self;
+        match (offered.mux_offered, media.has("rtcp-mux")) {
+            (true, false) if exchange.far.mux == MuxRule::Require => {
+                Err(LineRefusal::NotMultiplexed)
+            }
+            (false, true) if policy.mode == Mode::Strict => Err(LineRefusal::MuxAdded),
+            (true | false, true | false) => Ok(()),
+        }
+    }
+
+    /// The answerer's keys: its one line answers one of ours, which is ours from now on.
+    fn far_keys(&self, change: &mut StreamChange) -> Result<Option<CryptoAttribute>, LineRefusal> {
+        let Self { media, offered, far, policy, .. } = *self;
+        if far.transport != Transport::Secured {
+            return Ok(None);
+        }
+        let texts = keys::texts(&offered.keys);
+        let ours = CryptoLines::parse(texts.iter().map(|text| text.as_str()), Mode::Tolerant)?;
+        //= tests/spec/sdp.md#offer-and-answer
+        //# An accepted secured line without a crypto line MUST make the answer refused.
+        let theirs = keys::lines_of(media, policy)?;
+        let tag = ours.verify_answer(&theirs)?.tag();
+        let missing = || LineRefusal::Crypto(agw_sdes::StreamRejected::NoLine);
+        let theirs = theirs.into_chosen(tag).ok_or_else(missing)?;
+        policy.sdes.check(&theirs).map_err(keys::refused)?;
+        if offered.chosen.as_ref().is_some_and(|chosen| chosen.shares_key_with(&theirs)) {
+            return Err(LineRefusal::KeyRepeated);
+        }
+        let ours = ours.into_chosen(tag).ok_or_else(missing)?;
+        let is_fresh = far.own.is_some() && !self.is_known(&ours);
+        let roc = (is_fresh && far.moves(change.remote)).then_some(RocOnRekey::Reset);
+        install(change, &theirs, &ours, roc)?;
+        Ok(Some(ours))
+    }
+
+    /// The offerer's keys: its chosen line, and our answer to it.
+    fn near_keys(
+        &self,
+        change: &mut StreamChange,
+        random: &mut Random<'_>,
+    ) -> Result<Option<CryptoAttribute>, AlgError> {
+        let Self { line, offered, near, .. } = *self;
+        let Some(chosen) = &offered.chosen else { return Ok(None) };
+        //= tests/spec/sdp.md#re-offers
+        //# An offerer that keeps its address MUST be answered with the key that it knows.
+        let moved = near.moves(offered.remote);
+        let known = near.own.as_ref().filter(|_| !moved);
+        let own = keys::answer(chosen, known, random)?;
+        let roc = (moved && near.own.is_some()).then_some(RocOnRekey::Reset);
+        let refused = |refusal| AlgError::Line { line, refusal };
+        install(change, chosen, &own, roc).map_err(refused)?;
+        Ok(Some(own))
+    }
+
+    fn is_known(&self, own: &CryptoAttribute) -> bool {
+        self.far.own.as_ref().is_some_and(|known| known.shares_key_with(own))
+    }
+
+    /// How the answer changes for the offerer.
+    fn edit(&self, own: Option<&CryptoAttribute>) -> RelayEdit {
+        let Self { offered, exchange, near, .. } = *self;
+        let is_cut = near.transport != Transport::Transparent;
+        let lines: Vec<Zeroizing<String>> = own.iter().map(|own| own.expose_line()).collect();
+        RelayEdit {
+            local: near.local,
+            transport: Some(offered.transport.clone()),
+            crypto: is_cut.then_some(lines),
+            //= tests/spec/sdp.md#indications
+            //# A UE that asked for e2ae protection MUST be told that it is applied.
+            applied: exchange.near.indicates_e2ae && offered.requested && own.is_some(),
+            mux: near.rtcp == RtcpMode::Mux && offered.near_rtcp == RtcpMode::Mux,
+            drops_feedback: offered.far_profile.feedback && !offered.profile.feedback,
+            rtcp: exchange.near.rtcp_attribute,
+        }
+    }
+}
+
+//= tests/spec/sdp.md#bandwidth
+//# A stream MUST be policed by the greater bandwidth of both sides, if both say one.
+/// What one side wants to receive at most is what the other may send.
+fn limit(near: &mut StreamChange, far: &mut StreamChange, offer: Bandwidth, answer: Bandwidth) {
+    let greater = |a: u64, b: u64| if a == 0 || b == 0 { 0 } else { a.max(b) };
+    let media_bps = greater(offer.media_bps, answer.media_bps);
+    let rtcp_bps = greater(offer.rtcp_bps, answer.rtcp_bps);
+    for change in [near, far] {
+        change.extras.media_bps = Some(media_bps);
+        change.extras.rtcp_bps = Some(rtcp_bps);
+    }
+}

@@ -1,0 +1,6 @@
+//! The IMS-ALG through its public door, on a real gateway with a real packet path behind it.
+#![expect(clippy::unwrap_used, reason = "a test may fail")]
+
+mod golden;
+mod story;
+mod world;
