@@ -59,19 +59,52 @@ pub(crate) enum Transform<'a> {
     Galois(&'a dyn GaloisMode),
 }
 
-/// Cipher of SRTP or SRTCP.
+/// Cipher of SRTP or SRTCP. A packet is worked on in place, and its new length returned.
 pub(crate) trait GaloisMode {
-    /// Opens or seals a packet and returns its new length.
+    /// SRTP: packet, tag, identifier. SRTCP: packet, tag, E flag and index, identifier.
     ///
     /// # Errors
-    /// Why that cannot be done; the packet is as it was.
-    fn run(
+    /// [`CryptoFailure::TooShort`] or [`CryptoFailure::NoRoom`]; the packet is as it was.
+    fn seal(
         &self,
         level: Level,
         frame: &Frame<'_>,
         buffer: &mut [u8],
         octets: usize,
     ) -> Result<usize, CryptoFailure>;
+
+    /// Verifies, then decrypts.
+    ///
+    /// # Errors
+    /// [`CryptoFailure::TooShort`] or [`CryptoFailure::Authentication`]; the packet is as it was.
+    fn open(
+        &self,
+        level: Level,
+        frame: &Frame<'_>,
+        buffer: &mut [u8],
+        octets: usize,
+    ) -> Result<usize, CryptoFailure>;
+
+    /// Opens or seals as the frame says.
+    ///
+    /// # Errors
+    /// Those of [`seal`](Self::seal) and [`open`](Self::open).
+    fn run(
+        &self,
+        level: Level,
+        frame: &Frame<'_>,
+        buffer: &mut [u8],
+        octets: usize,
+    ) -> Result<usize, CryptoFailure> {
+        match frame.operation {
+            Operation::ProtectSrtp | Operation::ProtectSrtcp => {
+                self.seal(level, frame, buffer, octets)
+            }
+            Operation::UnprotectSrtp | Operation::UnprotectSrtcp => {
+                self.open(level, frame, buffer, octets)
+            }
+        }
+    }
 }
 
 /// Keys that may be this engine's.
@@ -185,44 +218,6 @@ impl SimdKeys {
             Suited::CounterMode256(keys) => prefetch(&keys.srtp, lines),
             Suited::F8(keys) => prefetch(&keys.srtp, lines),
             Suited::Galois128(_) | Suited::Galois256(_) => {}
-        }
-    }
-}
-
-impl<const KEYS: usize> GaloisMode for Galois<KEYS> {
-    fn run(
-        &self,
-        level: Level,
-        frame: &Frame<'_>,
-        buffer: &mut [u8],
-        octets: usize,
-    ) -> Result<usize, CryptoFailure> {
-        match frame.operation {
-            Operation::ProtectSrtp | Operation::ProtectSrtcp => {
-                self.seal(level, frame, buffer, octets)
-            }
-            Operation::UnprotectSrtp | Operation::UnprotectSrtcp => {
-                self.open(level, frame, buffer, octets)
-            }
-        }
-    }
-}
-
-impl<const KEYS: usize> GaloisMode for CompactGalois<KEYS> {
-    fn run(
-        &self,
-        level: Level,
-        frame: &Frame<'_>,
-        buffer: &mut [u8],
-        octets: usize,
-    ) -> Result<usize, CryptoFailure> {
-        match frame.operation {
-            Operation::ProtectSrtp | Operation::ProtectSrtcp => {
-                self.seal(level, frame, buffer, octets)
-            }
-            Operation::UnprotectSrtp | Operation::UnprotectSrtcp => {
-                self.open(level, frame, buffer, octets)
-            }
         }
     }
 }

@@ -6,6 +6,7 @@ use zeroize::{Zeroize, ZeroizeOnDrop};
 use super::{BadTag, FirstCounter, GcmKey, NONCE, TAG};
 use crate::Level;
 use crate::aes::RoundKeys;
+use crate::keys::GaloisMode;
 
 /// Octets of E flag and SRTCP index.
 const WORD: usize = 4;
@@ -35,13 +36,11 @@ impl<const KEYS: usize> Galois<KEYS> {
     pub(crate) fn new(keys: &ProtocolKeys) -> Self {
         Self { key: GcmKey::new(keys.cipher()), salt: salt(keys) }
     }
+}
 
-    /// SRTP: packet, tag, identifier. SRTCP: packet, tag, E flag and index, identifier.
-    ///
-    /// # Errors
-    /// [`CryptoFailure::TooShort`] or [`CryptoFailure::NoRoom`]; the packet is as it was.
+impl<const KEYS: usize> GaloisMode for Galois<KEYS> {
     #[inline]
-    pub(crate) fn seal(
+    fn seal(
         &self,
         level: Level,
         frame: &Frame<'_>,
@@ -51,12 +50,8 @@ impl<const KEYS: usize> Galois<KEYS> {
         Transform { level, key: &self.key, salt: &self.salt }.seal(frame, buffer, octets)
     }
 
-    /// Verifies, then decrypts.
-    ///
-    /// # Errors
-    /// [`CryptoFailure::TooShort`] or [`CryptoFailure::Authentication`]; the packet is as it was.
     #[inline]
-    pub(crate) fn open(
+    fn open(
         &self,
         level: Level,
         frame: &Frame<'_>,
@@ -76,11 +71,13 @@ impl<const KEYS: usize> CompactGalois<KEYS> {
         compact
     }
 
-    /// As [`Galois::seal`].
-    ///
-    /// # Errors
-    /// As [`Galois::seal`].
-    pub(crate) fn seal(
+    fn expand(&self) -> GcmKey<KEYS> {
+        GcmKey::new(self.key.get(..RoundKeys::<KEYS>::KEY_OCTETS).unwrap_or_default())
+    }
+}
+
+impl<const KEYS: usize> GaloisMode for CompactGalois<KEYS> {
+    fn seal(
         &self,
         level: Level,
         frame: &Frame<'_>,
@@ -91,11 +88,7 @@ impl<const KEYS: usize> CompactGalois<KEYS> {
         Transform { level, key: &key, salt: &self.salt }.seal(frame, buffer, octets)
     }
 
-    /// As [`Galois::open`].
-    ///
-    /// # Errors
-    /// As [`Galois::open`].
-    pub(crate) fn open(
+    fn open(
         &self,
         level: Level,
         frame: &Frame<'_>,
@@ -104,10 +97,6 @@ impl<const KEYS: usize> CompactGalois<KEYS> {
     ) -> Result<usize, CryptoFailure> {
         let key = self.expand();
         Transform { level, key: &key, salt: &self.salt }.open(frame, buffer, octets)
-    }
-
-    fn expand(&self) -> GcmKey<KEYS> {
-        GcmKey::new(self.key.get(..RoundKeys::<KEYS>::KEY_OCTETS).unwrap_or_default())
     }
 }
 

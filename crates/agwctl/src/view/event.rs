@@ -19,6 +19,13 @@ pub(crate) struct EventView {
     correlation_id: Option<String>,
     termination_id: Option<u32>,
     stream_id: Option<u32>,
+    #[serde(flatten)]
+    details: Details,
+}
+
+/// What an event says beyond its kind.
+#[derive(Debug, Default, Serialize)]
+struct Details {
     direction: Option<String>,
     component: Option<String>,
     address: Option<String>,
@@ -40,29 +47,6 @@ pub(crate) struct EventView {
     refused: Option<u32>,
 }
 
-/// What an event says beyond its kind.
-#[derive(Default)]
-struct Details {
-    direction: Option<String>,
-    component: Option<String>,
-    address: Option<String>,
-    ssrc: Option<String>,
-    other_termination_id: Option<u32>,
-    dropped: Option<bool>,
-    octets: Option<u32>,
-    inactive_ms: Option<u64>,
-    packets: Option<u32>,
-    group_id: Option<u32>,
-    joined: Option<u32>,
-    left: Option<u32>,
-    cause: Option<String>,
-    controller: Option<String>,
-    from_controller: Option<String>,
-    gateway: GatewayDetails,
-    realm: Option<String>,
-    refused: Option<u32>,
-}
-
 impl From<pb::Event> for EventView {
     fn from(event: pb::Event) -> Self {
         let pb::Event { sequence, restart_epoch, at, subject, kind } = event;
@@ -77,24 +61,7 @@ impl From<pb::Event> for EventView {
             correlation_id: text(&subject.correlation_id),
             termination_id: number(subject.termination_id),
             stream_id: number(subject.stream_id),
-            direction: details.direction,
-            component: details.component,
-            address: details.address,
-            ssrc: details.ssrc,
-            other_termination_id: details.other_termination_id,
-            dropped: details.dropped,
-            octets: details.octets,
-            inactive_ms: details.inactive_ms,
-            packets: details.packets,
-            group_id: details.group_id,
-            joined: details.joined,
-            left: details.left,
-            cause: details.cause,
-            controller: details.controller,
-            from_controller: details.from_controller,
-            gateway: details.gateway,
-            realm: details.realm,
-            refused: details.refused,
+            details,
         }
     }
 }
@@ -207,6 +174,7 @@ fn of_realm(realm: &str) -> Details {
 impl EventView {
     /// As a line of text.
     pub(crate) fn line(&self) -> String {
+        let details = &self.details;
         let at = dash(self.at.as_deref().map(moment));
         let mut line = format!("{:>6}  {at}  {:<21}", self.sequence, self.kind);
         let numbers = [
@@ -221,41 +189,42 @@ impl EventView {
         }
         let words = [
             &self.correlation_id,
-            &self.direction,
-            &self.component,
-            &self.address,
-            &self.ssrc,
-            &self.cause,
-            &self.from_controller,
-            &self.controller,
-            &self.realm,
+            &details.direction,
+            &details.component,
+            &details.address,
+            &details.ssrc,
+            &details.cause,
+            &details.from_controller,
+            &details.controller,
+            &details.realm,
         ];
         for word in words.into_iter().flatten() {
             line.push(' ');
             line.push_str(word);
         }
-        if let Some(other) = self.other_termination_id {
+        if let Some(other) = details.other_termination_id {
             line.push_str(&format!(" of termination {other}"));
         }
-        if let Some(octets) = self.octets {
+        if let Some(octets) = details.octets {
             line.push_str(&format!(" {octets} octets"));
         }
-        let counts = [("group", self.group_id), ("joined", self.joined), ("left", self.left)];
+        let counts =
+            [("group", details.group_id), ("joined", details.joined), ("left", details.left)];
         for (name, count) in counts {
             if let Some(count) = count {
                 line.push_str(&format!(" {name} {count}"));
             }
         }
-        if let Some(refused) = self.refused {
+        if let Some(refused) = details.refused {
             line.push_str(&format!(" {refused} refused"));
         }
-        if self.dropped == Some(true) {
+        if details.dropped == Some(true) {
             line.push_str(" dropped");
         }
-        if let Some(packets) = self.packets {
+        if let Some(packets) = details.packets {
             line.push_str(&format!(" {packets} packets"));
         }
-        line + &self.gateway.words()
+        line + &details.gateway.words()
     }
 }
 

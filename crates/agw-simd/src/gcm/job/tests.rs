@@ -17,24 +17,13 @@ fn hex(text: &str) -> Vec<u8> {
 }
 
 /// A transform in either form.
-trait Transformer {
+trait Transformer: GaloisMode {
     fn from_parts(key: &[u8], salt: [u8; NONCE]) -> Self;
-    fn run(&self, level: Level, frame: &Frame<'_>, buffer: &mut [u8], octets: usize) -> Outcome;
 }
-
-type Outcome = Result<usize, CryptoFailure>;
 
 impl<const KEYS: usize> Transformer for Galois<KEYS> {
     fn from_parts(key: &[u8], salt: [u8; NONCE]) -> Self {
         Self { key: GcmKey::new(key), salt }
-    }
-
-    fn run(&self, level: Level, frame: &Frame<'_>, buffer: &mut [u8], octets: usize) -> Outcome {
-        if seals(frame) {
-            self.seal(level, frame, buffer, octets)
-        } else {
-            self.open(level, frame, buffer, octets)
-        }
     }
 }
 
@@ -43,21 +32,6 @@ impl<const KEYS: usize> Transformer for CompactGalois<KEYS> {
         let mut octets = [0; MAX_KEY];
         octets[..key.len()].copy_from_slice(key);
         Self { key: octets, salt }
-    }
-
-    fn run(&self, level: Level, frame: &Frame<'_>, buffer: &mut [u8], octets: usize) -> Outcome {
-        if seals(frame) {
-            self.seal(level, frame, buffer, octets)
-        } else {
-            self.open(level, frame, buffer, octets)
-        }
-    }
-}
-
-fn seals(frame: &Frame<'_>) -> bool {
-    match frame.operation {
-        Operation::ProtectSrtp | Operation::ProtectSrtcp => true,
-        Operation::UnprotectSrtp | Operation::UnprotectSrtcp => false,
     }
 }
 
