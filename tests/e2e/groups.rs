@@ -1,6 +1,7 @@
 //! Conferences with group keys: sealed once, heard by all, each member by itself.
 
 mod membership;
+mod staged;
 
 use agw_iq::client::CallError;
 use agw_iq::pb;

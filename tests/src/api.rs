@@ -89,6 +89,7 @@ pub fn stage_ingress(context_id: u32, key: &Key) -> pb::StageKey {
         termination_id: 1,
         stream_id: 1,
         key: Some(pb::stage_key::Key::IngressCrypto(key.staged())),
+        group_id: 0,
     }
 }
 
@@ -116,7 +117,13 @@ pub fn activate(context_id: u32, direction: pb::Direction) -> pb::ActivateKey {
 /// Discards the staged key of termination 1, stream 1.
 #[must_use]
 pub fn cancel(context_id: u32, direction: pb::Direction) -> pb::CancelKey {
-    pb::CancelKey { context_id, termination_id: 1, stream_id: 1, direction: direction.into() }
+    pb::CancelKey {
+        context_id,
+        termination_id: 1,
+        stream_id: 1,
+        direction: direction.into(),
+        group_id: 0,
+    }
 }
 
 /// How two terminations hear each other, on every stream.

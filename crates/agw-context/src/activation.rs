@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::{Instant, SystemTime};
 
+use agw_relay::Command as Step;
+
 use crate::command::Direction;
 use crate::event::{EventKind, Subject};
 use crate::gateway::Gateway;
@@ -36,7 +38,8 @@ impl Activations {
 }
 
 fn timed(context: &Context) -> impl Iterator<Item = (Instant, u32, Direction)> {
-    context.streams().flat_map(|(_, _, stream)| {
+    let of_groups = context.groups().flat_map(|(_, group)| group.timed());
+    let of_streams = context.streams().flat_map(|(_, _, stream)| {
         let of = |direction| {
             let keys = match direction {
                 Direction::Ingress => &stream.ingress_keys,
@@ -45,7 +48,8 @@ fn timed(context: &Context) -> impl Iterator<Item = (Instant, u32, Direction)> {
             keys.timed().map(|timed| (timed.due, stream.leg, direction))
         };
         [Direction::Ingress, Direction::Egress].into_iter().filter_map(of)
-    })
+    });
+    of_streams.chain(of_groups)
 }
 
 impl Gateway {
@@ -63,15 +67,31 @@ impl Gateway {
         let mut work = Vec::new();
         while let Some((due, leg, direction)) = self.activations.pop_due(now) {
             let Some(owner @ (context, ..)) = self.owner_of_leg(leg) else { continue };
-            let Some(stream) = self.stream_mut(owner) else { continue };
-            let keys = stream.keys(direction);
-            let Some(timed) = keys.timed().filter(|timed| timed.due == due) else { continue };
-            keys.put_staged_in_force();
-            let step = activation(stream, direction, timed.roc, timed.overlap);
-            work.push(Work { context, is_new: false, steps: vec![step], closed: Vec::new() });
-            self.tell_of_stream(owner, EventKind::KeyActivated { direction }, at);
+            let (group, steps) = match self.activate_group_key(context, leg, due, direction) {
+                Some((group, steps)) => (Some(group), steps),
+                None => match self.activate_stream_key(owner, leg, due, direction) {
+                    Some(step) => (None, vec![step]),
+                    None => continue,
+                },
+            };
+            work.push(Work { context, is_new: false, steps, closed: Vec::new() });
+            self.tell_of_stream(owner, EventKind::KeyActivated { direction, group }, at);
         }
         work
+    }
+
+    /// Puts a stream's key in force whose time has come.
+    fn activate_stream_key(
+        &mut self,
+        owner: (ContextId, TerminationId, StreamId),
+        leg: u32,
+        due: Instant,
+        direction: Direction,
+    ) -> Option<Step> {
+        let stream = self.stream_mut(owner).filter(|stream| stream.leg == leg)?;
+        let timed = stream.keys(direction).timed().filter(|timed| timed.due == due)?;
+        stream.keys(direction).put_staged_in_force();
+        Some(activation(stream, direction, timed.roc, timed.overlap))
     }
 
     /// The packet path activated a staged key because its identifier came. Tells whether that is

@@ -73,6 +73,7 @@ impl Command {
                 ContextChoice::Existing(context) => Some(context),
                 ContextChoice::New | ContextChoice::Latest => None,
             },
+            Self::GroupKey(command) => Some(command.context),
             Self::RemoveGroup(remove) => Some(remove.context),
             Self::Configure(configure) => Some(configure.context),
             Self::ChangeThroughConnection(change) => Some(change.context),

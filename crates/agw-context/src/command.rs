@@ -8,7 +8,7 @@ use agw_srtp::{EgressKey, IngressKey, RocOnRekey, SessionParameters};
 
 use crate::admission::Priority;
 use crate::extras::{StreamExtras, StreamExtrasChange};
-use crate::group::{RemoveGroup, SetGroup};
+use crate::group::{GroupKey, RemoveGroup, SetGroup};
 use crate::id::{ContextId, StreamId, TerminationId};
 
 /// One procedure of the Iq interface.
@@ -30,6 +30,8 @@ pub enum Command {
     ActivateKey(ActivateKey),
     /// Discard the staged key, as when an offer is rejected (RFC 4568 §7.1.4).
     CancelKey(CancelKey),
+    /// Bring, put in force or discard a key that waits for a whole group.
+    GroupKey(GroupKey),
     /// Make, change or re-key a conference's group (TR 33.829 clause 5).
     SetGroup(Box<SetGroup>),
     /// End a group that has no members.

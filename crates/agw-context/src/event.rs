@@ -83,6 +83,8 @@ pub enum EventKind {
     KeyActivated {
         /// Whose key.
         direction: Direction,
+        /// The group whose key it is: with its MKI it came in force for this member alone.
+        group: Option<GroupId>,
     },
     /// Keys were refused because they are or were in use. Told at most once a second.
     KeyReuseBlocked {

@@ -369,6 +369,7 @@ impl Transaction<'_, '_> {
             Command::StageKey(stage) => self.stage_key(stage),
             Command::ActivateKey(activate) => self.activate_key(activate),
             Command::CancelKey(cancel) => self.cancel_key(cancel),
+            Command::GroupKey(command) => self.group_key(command),
             Command::SetGroup(set) => self.set_group(*set),
             Command::RemoveGroup(remove) => self.remove_group(remove),
         }

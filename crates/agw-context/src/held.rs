@@ -121,6 +121,11 @@ impl Keys {
         self.installed.iter().flat_map(|keys| keys.fingerprints())
     }
 
+    /// The keys in force and the one that waits.
+    pub(crate) fn live(&self) -> impl Iterator<Item = Fingerprint> {
+        self.in_force().chain(self.staged.iter().map(|staged| staged.key.fingerprint))
+    }
+
     pub(crate) fn was_used(&self, key: Fingerprint) -> bool {
         self.past.as_ref().is_some_and(|past| past.former.contains(&key))
     }

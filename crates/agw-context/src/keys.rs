@@ -222,7 +222,7 @@ impl Transaction<'_, '_> {
     ///
     /// A packet with its identifier may have put it in force a moment ago, of which control has
     /// not heard yet: then it counts as used until the packet path tells.
-    fn discard_staged(&mut self, keys: &mut Keys, direction: Direction) -> bool {
+    pub(crate) fn discard_staged(&mut self, keys: &mut Keys, direction: Direction) -> bool {
         let Some(staged) = keys.staged.take() else {
             return false;
         };
@@ -234,7 +234,7 @@ impl Transaction<'_, '_> {
     }
 
     /// An activation at a time, which lies ahead and not too far.
-    fn timed(
+    pub(crate) fn timed(
         &self,
         at: SystemTime,
         roc: RocOnRekey,
@@ -256,7 +256,7 @@ impl Transaction<'_, '_> {
     }
 
     /// Takes a key to wait; returns what the packet path is to call it.
-    fn stage<K: Key>(
+    pub(crate) fn stage<K: Key>(
         &mut self,
         keys: &mut Keys,
         key: &K,
@@ -290,7 +290,7 @@ impl Transaction<'_, '_> {
         Ok(number)
     }
 
-    fn overlap(&self, overlap: Option<Duration>) -> Result<Duration, CommandError> {
+    pub(crate) fn overlap(&self, overlap: Option<Duration>) -> Result<Duration, CommandError> {
         let policy = &self.gateway.policy;
         let overlap = overlap.unwrap_or(policy.default_overlap);
         if overlap > policy.max_overlap {

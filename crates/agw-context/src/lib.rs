@@ -58,7 +58,7 @@ pub use error::{CommandError, Reason, Refused, Resource};
 pub use event::{Ended, Event, EventKind, Subject};
 pub use extras::{Bandwidth, Change, RtcpGate, StreamExtras, StreamExtrasChange, StreamLimits};
 pub use gateway::{Gateway, Outcome};
-pub use group::{GroupView, RekeyInterval, RemoveGroup, SetGroup};
+pub use group::{GroupKey, GroupKeyChange, GroupView, RekeyInterval, RemoveGroup, SetGroup};
 pub use id::{ContextId, Controller, GroupId, StreamId, TerminationId};
 pub use log::EventsGone;
 pub use policy::Policy;

@@ -193,6 +193,12 @@ impl<'a, 'c> Transaction<'a, 'c> {
         self.keys.removed.insert(key);
     }
 
+    /// Leaves a key in use after all.
+    pub(crate) fn keep_key(&mut self, key: Fingerprint) {
+        self.keys.removed.remove(&key);
+        self.keys.added.insert(key);
+    }
+
     /// Takes a key out of use that was in force.
     pub(crate) fn spend_key(&mut self, key: Fingerprint, context: ContextId) {
         self.remove_key(key);

@@ -81,6 +81,11 @@ impl<K> Egress<K> {
         Some((self.spec.group()?, self.extras.as_mut()?.group.as_mut()?))
     }
 
+    /// Of a group, what it remembers.
+    pub(crate) fn group(&self) -> Option<&Group> {
+        self.extras.as_ref()?.group.as_ref()
+    }
+
     /// The SSRCs that it has sealed packets of.
     pub(crate) fn sealed_ssrcs(&self) -> impl Iterator<Item = Ssrc> {
         self.crypto.iter().flat_map(|crypto| crypto.sources().map(|source| source.ssrc))
@@ -279,7 +284,7 @@ impl<K> Egress<K> {
                 RtcpEgress::Mux => self.destination_rtp(),
                 RtcpEgress::Off => None,
             },
-            group: self.extras.as_ref().and_then(|state| state.group.as_ref()).map(Group::snapshot),
+            group: self.group().map(Group::snapshot),
             rewrite: self
                 .extras
                 .as_ref()

@@ -9,10 +9,10 @@ use agw_srtp::Engine;
 
 use crate::drop::DropReason;
 use crate::egress::{Egress, Route};
-use crate::group::{Collision, Member, Sender};
-use crate::relay::{ApplyError, Relay};
+use crate::group::{Collision, Sender};
+use crate::relay::Relay;
 use crate::report::{Report, Reports};
-use crate::spec::{Component, EgressId, IngressCrypto, IngressId, PortId};
+use crate::spec::{Component, EgressId, IngressId, PortId};
 use crate::table::Table;
 use crate::trouble::egress_policed;
 
@@ -121,51 +121,6 @@ impl<E: Engine> Relay<E> {
         let claim = Claim { group: id, sender: Sender::Gateway, ssrc };
         look_up(&mut self.egresses, &mut self.reports, claim, from, now)?;
         note(&mut self.egresses, claim);
-        Ok(())
-    }
-
-    /// Changes the keys that all members of a group send under.
-    pub(crate) fn change_group_ingress(
-        &mut self,
-        id: EgressId,
-        change: IngressCrypto,
-        now: Instant,
-    ) -> Result<(), ApplyError> {
-        let unknown = || ApplyError::UnknownEgress(id);
-        let egress = self.egresses.at(id.0).ok_or_else(unknown)?;
-        let members = egress.group_spec().ok_or_else(unknown)?.members.clone();
-        //= tests/spec/group.md#re-key
-        //# A re-key of a group MUST reach the sending state and every member's receiving state at
-        //# once, and replaced member keys MUST open packets until the overlap ends.
-        for member in members {
-            self.change_ingress_crypto(member.ingress, change.for_another_member(), now)?;
-        }
-        let egress = self.egresses.at_mut(id.0).ok_or_else(unknown)?;
-        let sealed: Vec<Ssrc> = egress.sealed_ssrcs().collect();
-        let (spec, group) = egress.group_mut().ok_or_else(unknown)?;
-        group.change_member_keys(change);
-        if spec.seals_in_domain {
-            // Under a key that was the gateway's before it was the members'.
-            sealed.into_iter().for_each(|ssrc| group.note(ssrc, Sender::Gateway));
-        }
-        Ok(())
-    }
-
-    /// Gives the keys that members send under to those that have joined.
-    pub(crate) fn welcome(
-        &mut self,
-        id: EgressId,
-        joined: &[Member],
-        now: Instant,
-    ) -> Result<(), ApplyError> {
-        for &member in joined {
-            let group = self.egresses.at_mut(id.0).and_then(|egress| egress.group_mut());
-            let keys: Vec<IngressCrypto> =
-                group.map(|(_, group)| group.keys_for_joining().collect()).unwrap_or_default();
-            for change in keys {
-                self.change_ingress_crypto(member.ingress, change, now)?;
-            }
-        }
         Ok(())
     }
 }

@@ -10,11 +10,11 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use agw_rtp::Ssrc;
-use agw_srtp::{IngressKey, RocOnRekey, SessionParameters};
 
 use crate::drop::DropReason;
 use crate::limiter::{Limiter, Rate};
-use crate::spec::{EgressId, IngressCrypto, IngressId, initial_roc};
+use crate::member_keys::MemberKeys;
+use crate::spec::{EgressId, IngressCrypto, IngressId};
 
 /// Collisions are told at most so often for one group; the counter has them all.
 const COLLISIONS_TOLD: Rate = Rate { interval: Duration::from_secs(1), burst: 4 };
@@ -69,15 +69,6 @@ pub struct GroupSnapshot {
     pub ssrcs: usize,
     /// Packets whose SSRC was another sender's under the same key.
     pub collisions: u64,
-}
-
-/// Keys that open what members send; wiped with the group.
-#[derive(Debug)]
-struct MemberKeys {
-    keys: Vec<IngressKey>,
-    staged: Option<(IngressKey, u32)>,
-    parameters: SessionParameters,
-    roc: u32,
 }
 
 /// Whose SSRC is whose under one key.
@@ -158,78 +149,28 @@ impl Group {
     //# A member that has left MUST NOT be sent anything, and the others MUST go on undisturbed.
     /// Forgets who left, but not with which SSRCs: what was sent under the key stays sent.
     pub(crate) fn keep_members(&mut self, members: &[Member]) {
-        self.domain.keep(members);
+        // What a packet with its identifier puts in force may have been its key already.
+        let early = self.member_keys.as_ref().is_some_and(MemberKeys::may_begin_early);
+        let some_left = self.domain.keep(members, u32::from(early));
+        if let (true, Some(keys)) = (some_left, &mut self.member_keys) {
+            keys.doubt();
+        }
     }
 
     /// Keeps a change of the members' keys for those that join later.
     pub(crate) fn change_member_keys(&mut self, change: IngressCrypto) {
-        match change {
-            IngressCrypto::Install { keys, parameters, roc, overlap: _ } => {
-                let before = self.member_keys.as_ref();
-                let roc = match (roc, before) {
-                    (RocOnRekey::Keep, Some(before)) => before.roc,
-                    (roc, _) => initial_roc(roc),
-                };
-                self.member_keys = Some(MemberKeys { keys, staged: None, parameters, roc });
-                self.domain.begin_generation();
-            }
-            IngressCrypto::Stage(key, number) => {
-                if let Some(member_keys) = &mut self.member_keys {
-                    member_keys.staged = Some((key, number));
-                }
-            }
-            IngressCrypto::Activate { roc, overlap: _ } => {
-                if let Some(MemberKeys { keys, staged, roc: at, .. }) = &mut self.member_keys {
-                    keys.splice(.., staged.take().map(|(key, _)| key));
-                    *at = if roc == RocOnRekey::Keep { *at } else { initial_roc(roc) };
-                    self.domain.begin_generation();
-                }
-            }
-            IngressCrypto::Cancel => {
-                if let Some(member_keys) = &mut self.member_keys {
-                    member_keys.staged = None;
-                }
-            }
-            IngressCrypto::Remove => self.member_keys = None,
+        if MemberKeys::change(&mut self.member_keys, change) {
+            self.domain.begin_generation();
         }
     }
 
-    /// What a member that joins needs to send under the group's key.
-    pub(crate) fn keys_for_joining(&self) -> impl Iterator<Item = IngressCrypto> {
-        self.member_keys.iter().flat_map(|MemberKeys { keys, staged, parameters, roc }| {
-            let install = IngressCrypto::Install {
-                keys: keys.iter().map(IngressKey::for_another_member).collect(),
-                parameters: *parameters,
-                roc: RocOnRekey::Set(*roc),
-                overlap: Duration::ZERO,
-            };
-            let staged = staged
-                .as_ref()
-                .map(|(key, number)| IngressCrypto::Stage(key.for_another_member(), *number));
-            std::iter::once(install).chain(staged)
-        })
+    /// The keys that members send under, if they share them.
+    pub(crate) const fn member_keys(&self) -> Option<&MemberKeys> {
+        self.member_keys.as_ref()
     }
 
     pub(crate) fn snapshot(&self) -> GroupSnapshot {
         GroupSnapshot { ssrcs: self.domain.owners.len(), collisions: self.collisions }
-    }
-}
-
-impl IngressCrypto {
-    /// The same change for another member of a group.
-    pub(crate) fn for_another_member(&self) -> Self {
-        match self {
-            Self::Install { keys, parameters, roc, overlap } => Self::Install {
-                keys: keys.iter().map(IngressKey::for_another_member).collect(),
-                parameters: *parameters,
-                roc: *roc,
-                overlap: *overlap,
-            },
-            Self::Stage(key, number) => Self::Stage(key.for_another_member(), *number),
-            Self::Activate { roc, overlap } => Self::Activate { roc: *roc, overlap: *overlap },
-            Self::Cancel => Self::Cancel,
-            Self::Remove => Self::Remove,
-        }
     }
 }
 
@@ -250,14 +191,18 @@ impl Domain {
         }
     }
 
-    fn keep(&mut self, members: &[Member]) {
+    /// Tells whether some have left; they may have used keys so many generations ahead.
+    fn keep(&mut self, members: &[Member], ahead: u32) -> bool {
+        let mut some_left = false;
         for owner in self.owners.values_mut() {
             if let Sender::Member(ingress) = *owner
                 && members.binary_search_by_key(&ingress, |member| member.ingress).is_err()
             {
-                *owner = Sender::Gone(self.generation);
+                *owner = Sender::Gone(self.generation + ahead);
+                some_left = true;
             }
         }
+        some_left
     }
 
     /// Other keys: SSRCs of members that left are free once their keys no longer open packets,

@@ -17,6 +17,7 @@ mod group;
 mod inactivity;
 mod ingress;
 mod limiter;
+mod member_keys;
 mod passage;
 mod place;
 mod police;

@@ -274,7 +274,24 @@ impl<E: Engine> Relay<E> {
         Ok(Removed::Ingress(id, Box::new(ingress.snapshot())))
     }
 
-    pub(crate) fn change_ingress_crypto(
+    fn change_ingress_crypto(
+        &mut self,
+        id: IngressId,
+        change: IngressCrypto,
+        now: Instant,
+    ) -> Result<(), ApplyError> {
+        let staged = |relay: &Self| relay.ingresses.at(id.0).and_then(|it| it.staged_number());
+        let activates = matches!(change, IngressCrypto::Activate { .. });
+        let before = staged(self);
+        self.apply_ingress_crypto(id, change, now)?;
+        if let Some(number) = before.filter(|_| !activates && staged(self) != before) {
+            self.reports.push(Report::StagedKeyDiscarded(id, number));
+        }
+        Ok(())
+    }
+
+    /// Changes an ingress's keys; what becomes of one that waited is not told.
+    pub(crate) fn apply_ingress_crypto(
         &mut self,
         id: IngressId,
         change: IngressCrypto,
@@ -284,12 +301,7 @@ impl<E: Engine> Relay<E> {
             self.drop_kept(id);
         }
         let ingress = self.ingresses.at_mut(id.0).ok_or(ApplyError::UnknownIngress(id))?;
-        let staged = ingress.staged_number();
-        let activates = matches!(change, IngressCrypto::Activate { .. });
         ingress.change_crypto(&self.engine, change, now)?;
-        if let Some(number) = staged.filter(|_| !activates && ingress.staged_number() != staged) {
-            self.reports.push(Report::StagedKeyDiscarded(id, number));
-        }
         report_ingress_keys(id, ingress, &mut self.reports);
         self.arrange_pre_key(id, now);
         self.watch_deadline(id);

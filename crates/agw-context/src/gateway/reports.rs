@@ -19,8 +19,10 @@ impl Gateway {
                 }
             }
             Report::StagedKeyDiscarded(id, number) => {
-                let owner = self.owner_of_leg(id.0);
-                owner.into_iter().for_each(|owner| self.staged_key_was_discarded(owner, number));
+                if let Some(owner @ (context, ..)) = self.owner_of_leg(id.0) {
+                    self.staged_key_was_discarded(owner, number);
+                    self.group_key_was_discarded(context, id, number);
+                }
                 return;
             }
             Report::EgressKey(id, event) => match self.key_event(id.0, event, Direction::Egress) {
@@ -70,7 +72,8 @@ impl Gateway {
             KeyEvent::Activated { number } => {
                 let owner = self.owner_of_leg(leg)?;
                 let is_news = self.staged_key_came_in_force(owner, number);
-                is_news.then_some(EventKind::KeyActivated { direction })
+                let group = self.group_whose_key_began(owner, number);
+                (is_news || group.is_some()).then_some(EventKind::KeyActivated { direction, group })
             }
         }
     }

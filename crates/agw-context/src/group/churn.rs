@@ -79,7 +79,7 @@ impl Churn {
         self.due.insert((changes.due, key.0, key.1));
     }
 
-    fn forget(&mut self, key: (ContextId, GroupId)) {
+    pub(super) fn forget(&mut self, key: (ContextId, GroupId)) {
         if let Some(Changes { due, .. }) = self.waiting.remove(&key) {
             self.due.remove(&(due, key.0, key.1));
         }

@@ -1,11 +1,11 @@
 //! What a controller can ask of a group.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use agw_relay::{CollisionRule, Transport};
-use agw_srtp::{EgressKey, IngressKey};
+use agw_srtp::{EgressKey, IngressKey, RocOnRekey};
 
-use crate::command::{ContextChoice, CryptoContext};
+use crate::command::{ContextChoice, CryptoContext, DirectedKey, Direction};
 use crate::id::{ContextId, GroupId, StreamId, TerminationId};
 
 /// Makes a group, or changes one: with new keys it is re-keyed.
@@ -51,4 +51,36 @@ pub struct RemoveGroup {
     pub context: ContextId,
     /// The group.
     pub group: GroupId,
+}
+
+/// Changes the key that waits for a whole group.
+#[derive(Debug)]
+pub struct GroupKey {
+    /// The context.
+    pub context: ContextId,
+    /// The group.
+    pub group: GroupId,
+    /// What becomes of it.
+    pub change: GroupKeyChange,
+}
+
+/// What becomes of a key that waits for a whole group: ingress is what members send, egress what
+/// leaves to them.
+#[derive(Debug)]
+pub enum GroupKeyChange {
+    /// It is brought.
+    Stage(DirectedKey),
+    /// It comes in force.
+    Activate {
+        /// Which direction.
+        direction: Direction,
+        /// What becomes of the rollover counter.
+        roc: RocOnRekey,
+        /// How long the replaced members' key still opens packets; `None` takes the default.
+        overlap: Option<Duration>,
+        /// When, by the wall clock; `None` is at once.
+        at: Option<SystemTime>,
+    },
+    /// It is discarded.
+    Cancel(Direction),
 }

@@ -8,6 +8,7 @@ mod churn;
 mod command;
 mod member;
 mod procedures;
+mod staging;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -23,7 +24,7 @@ use crate::id::{ContextId, GroupId, StreamId, TerminationId};
 use crate::model::{Context, Stream};
 
 pub(crate) use churn::Churn;
-pub use command::{RekeyInterval, RemoveGroup, SetGroup};
+pub use command::{GroupKey, GroupKeyChange, RekeyInterval, RemoveGroup, SetGroup};
 pub(crate) use member::Candidate;
 
 /// The groups of a context; few contexts have any.
@@ -88,10 +89,12 @@ impl Group {
         self.ingress_keys.installed.is_some()
     }
 
-    /// Whether a key in force for members, or one that was, is also the gateway's own: what members
-    /// have sent under it stays sent.
+    /// Whether a key in force for members, one that was, or one that waits and may be used already,
+    /// is also the gateway's own: what members have sent under it stays sent.
     fn seals_in_domain(&self) -> bool {
-        self.ingress_keys.used().any(|key| self.egress_keys.in_force().any(|own| own == key))
+        self.ingress_keys
+            .fingerprints()
+            .any(|key| self.egress_keys.in_force().any(|own| own == key))
     }
 }
 
@@ -105,7 +108,7 @@ impl Gateway {
 }
 
 impl Context {
-    fn groups(&self) -> impl Iterator<Item = (GroupId, &Group)> {
+    pub(crate) fn groups(&self) -> impl Iterator<Item = (GroupId, &Group)> {
         self.groups.iter().flat_map(|groups| groups.iter())
     }
 

@@ -10,6 +10,7 @@ use super::{Group, RemoveGroup, SetGroup};
 use crate::checks::{Key, invalid};
 use crate::command::{ContextChoice, CryptoContext, Direction};
 use crate::error::{CommandError, Reason};
+use crate::fingerprint::Fingerprint;
 use crate::held::Keys;
 use crate::id::{ContextId, GroupId};
 use crate::reply::Reply;
@@ -51,6 +52,7 @@ impl Transaction<'_, '_> {
         if let Some(crypto) = ingress {
             self.rekey_members(context, id, &mut group, crypto)?;
         }
+        self.keep_shared_keys(&group);
         let groups = self.context(context)?.groups.get_or_insert_default();
         groups.insert(id, group);
         Ok(Reply::Done { context })
@@ -187,17 +189,20 @@ impl Transaction<'_, '_> {
         field: &str,
     ) -> Result<(), CommandError> {
         let installed = self.checked(crypto, field)?;
-        let shared: Vec<_> = installed
-            .fingerprints()
-            .filter(|&key| {
-                others.in_force().any(|other| other == key)
-                    && !keys.fingerprints().any(|own| own == key)
-            })
-            .collect();
-        //= tests/spec/group.md#members
-        //# A key that a group uses MUST be refused outside of it.
-        shared.into_iter().for_each(|key| self.remove_key(key));
+        for key in installed.fingerprints() {
+            self.share_key(keys, others, key);
+        }
         self.install_keys(keys, installed, place, roc, field).map(drop)
+    }
+
+    //= tests/spec/group.md#members
+    //# A key that a group uses MUST be refused outside of it.
+    /// Lets one direction of a group take a key that is the other one's.
+    pub(super) fn share_key(&mut self, own: &Keys, others: &Keys, key: Fingerprint) {
+        let is_theirs = others.live().any(|other| other == key);
+        if is_theirs && !own.fingerprints().any(|own| own == key) {
+            self.remove_key(key);
+        }
     }
 
     pub(crate) fn remove_group(&mut self, remove: RemoveGroup) -> Result<Reply, CommandError> {

@@ -1,6 +1,7 @@
 //! Conferences: who may be a member, whose keys are whose, and when a re-key is wanted.
 
 mod order;
+mod staging;
 
 use std::time::{Duration, SystemTime};
 

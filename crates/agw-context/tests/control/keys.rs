@@ -258,7 +258,7 @@ fn a_staged_key_that_its_mki_put_in_force_is_no_longer_staged() {
     assert!(!view(&world).staged);
     assert_eq!(view(&world).mkis, [vec![2]]);
     let last = world.gateway.events_after(1, 10).unwrap().pop().unwrap();
-    assert_eq!(last.kind, EventKind::KeyActivated { direction: Direction::Ingress });
+    assert_eq!(last.kind, EventKind::KeyActivated { direction: Direction::Ingress, group: None });
 }
 
 /// A key as tests tell it apart: octets of key and salt, suite, identifier.

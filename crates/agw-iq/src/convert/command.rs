@@ -1,17 +1,15 @@
 //! Commands.
 
 use std::collections::BTreeSet;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use agw_context::{
-    ActivateKey, Association, CancelKey, ChangeThroughConnection, Command, Configure,
-    ContextChoice, ContextId, DirectedKey, KeySlot, Priority, Relation, Release, Reserve,
-    SetTopology, StageKey, StreamId, TerminationId, TopologyChange,
+    Association, ChangeThroughConnection, Command, Configure, ContextChoice, ContextId, Priority,
+    Relation, Release, Reserve, SetTopology, StreamId, TerminationId, TopologyChange,
 };
-use agw_srtp::RocOnRekey;
 
-use super::crypto::{direction, overlap, roc, staged_key};
 use super::group::{remove_group, set_group};
+use super::key::{activate_key, cancel_key, stage_key};
 use super::stream::{stream, stream_change, stream_id, stream_mode};
 use super::{MAX_ID_OCTETS, MAX_STREAMS, address, correlation_id};
 use crate::invalid::{InvalidRequest, each};
@@ -192,59 +190,6 @@ pub(crate) fn release(command: &pb::Release) -> Result<Command, InvalidRequest> 
     }))
 }
 
-pub(crate) fn stage_key(command: &pb::StageKey) -> Result<Command, InvalidRequest> {
-    use pb::stage_key::Key;
-    let pb::StageKey { context_id, termination_id, stream_id, key } = command;
-    let slot = key_slot(*context_id, *termination_id, *stream_id)?;
-    let key = match key {
-        None => return Err(InvalidRequest::missing("ingress_crypto")),
-        Some(Key::IngressCrypto(key)) => {
-            DirectedKey::Ingress(staged_key(key).map_err(|error| error.under("ingress_crypto"))?)
-        }
-        Some(Key::EgressCrypto(key)) => {
-            DirectedKey::Egress(staged_key(key).map_err(|error| error.under("egress_crypto"))?)
-        }
-    };
-    Ok(Command::StageKey(StageKey { slot, key }))
-}
-
-pub(crate) fn activate_key(command: &pb::ActivateKey) -> Result<Command, InvalidRequest> {
-    let pb::ActivateKey {
-        context_id,
-        termination_id,
-        stream_id,
-        direction: of,
-        roc_on_rekey,
-        initial_roc,
-        overlap_ms,
-        at,
-    } = command;
-    let direction = direction(*of)?;
-    Ok(Command::ActivateKey(ActivateKey {
-        slot: key_slot(*context_id, *termination_id, *stream_id)?,
-        direction,
-        roc: roc(*roc_on_rekey, *initial_roc)?.unwrap_or(RocOnRekey::Keep),
-        overlap: overlap(direction, *overlap_ms)?,
-        at: (*at).map(moment).transpose()?,
-    }))
-}
-
-pub(crate) fn cancel_key(command: &pb::CancelKey) -> Result<Command, InvalidRequest> {
-    let pb::CancelKey { context_id, termination_id, stream_id, direction: of } = command;
-    Ok(Command::CancelKey(CancelKey {
-        slot: key_slot(*context_id, *termination_id, *stream_id)?,
-        direction: direction(*of)?,
-    }))
-}
-
-fn key_slot(context: u32, termination: u32, stream: u32) -> Result<KeySlot, InvalidRequest> {
-    Ok(KeySlot {
-        context: context_id(context)?,
-        termination: termination_id("termination_id", termination)?,
-        stream: stream_id(stream)?,
-    })
-}
-
 pub(super) fn context_id(id: u32) -> Result<ContextId, InvalidRequest> {
     match id {
         0 => Err(InvalidRequest::missing("context_id")),
@@ -265,9 +210,4 @@ pub(super) fn optional_stream(id: u32) -> Result<Option<StreamId>, InvalidReques
         0 => Ok(None),
         id => stream_id(id).map(Some),
     }
-}
-
-/// A time on the wall clock.
-fn moment(at: prost_types::Timestamp) -> Result<SystemTime, InvalidRequest> {
-    SystemTime::try_from(at).map_err(|_| InvalidRequest::value("at", "is a time"))
 }

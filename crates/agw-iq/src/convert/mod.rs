@@ -9,6 +9,7 @@ mod command;
 mod crypto;
 mod group;
 mod inactivity;
+mod key;
 mod marking;
 mod pre_key;
 mod sdes;
@@ -16,11 +17,11 @@ mod stream;
 mod supervision;
 
 pub(crate) use command::{
-    activate_key, cancel_key, change_through_connection, command, configure, release, reserve,
-    set_topology, stage_key,
+    change_through_connection, command, configure, release, reserve, set_topology,
 };
 pub(crate) use crypto::suite_to_wire;
 pub(crate) use group::{remove_group, set_group};
+pub(crate) use key::{activate_key, cancel_key, stage_key};
 pub(crate) use supervision::{adoption, confirmations};
 
 use crate::invalid::InvalidRequest;

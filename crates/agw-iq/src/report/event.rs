@@ -50,9 +50,10 @@ fn kind(kind: &EventKind) -> pb::event::Kind {
         EventKind::KeyLifetimeExpired { direction: of } => {
             Kind::KeyLifetimeExpired(pb::KeyLifetimeExpired { direction: direction(*of) })
         }
-        EventKind::KeyActivated { direction: of } => {
-            Kind::KeyActivated(pb::KeyActivated { direction: direction(*of) })
-        }
+        EventKind::KeyActivated { direction: of, group } => Kind::KeyActivated(pb::KeyActivated {
+            direction: direction(*of),
+            group_id: group.map_or(0, |group| group.0.into()),
+        }),
         EventKind::KeyReuseBlocked { direction: of, refused } => {
             let (direction, refused) = (direction(*of), *refused);
             Kind::KeyReuseBlocked(pb::KeyReuseBlocked { direction, refused })

@@ -254,6 +254,7 @@ fn carried_out(command: &Command) -> Completed {
         Command::StageKey(stage) => Reply::Done { context: stage.slot.context },
         Command::ActivateKey(activate) => Reply::Done { context: activate.slot.context },
         Command::CancelKey(cancel) => Reply::Done { context: cancel.slot.context },
+        Command::GroupKey(command) => Reply::Done { context: command.context },
         Command::SetGroup(set) => match set.context {
             ContextChoice::Existing(context) => Reply::Done { context },
             ContextChoice::New | ContextChoice::Latest => Reply::Done { context: ContextId(7) },

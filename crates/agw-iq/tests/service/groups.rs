@@ -3,10 +3,11 @@
 use std::time::{Duration, SystemTime};
 
 use agw_context::{
-    Command, ContextChoice, ContextId, ContextView, Controller, GroupId, GroupView, RekeyInterval,
-    RemoveGroup, StreamId, TerminationId,
+    Command, ContextChoice, ContextId, ContextView, Controller, DirectedKey, Direction, GroupId,
+    GroupKeyChange, GroupView, RekeyInterval, RemoveGroup, StreamId, TerminationId,
 };
 use agw_relay::{CollisionRule, EgressId, GroupSnapshot, Transport};
+use agw_srtp::RocOnRekey;
 use tonic::Code;
 
 use agw_iq::backend::{AuditPage, AuditedContext};
@@ -83,6 +84,69 @@ async fn a_group_that_breaks_a_rule_is_refused_with_its_path() {
         assert_eq!(error.code, Code::InvalidArgument, "{error}");
         assert_eq!(error.reason.as_deref(), Some(reason), "{error}");
         assert_eq!(error.field, Some(format!("set_group.{field}")), "{error}");
+    }
+    assert_eq!(rig.fake.transactions(), 0);
+}
+
+fn keys_of_a_group() -> (pb::StageKey, pb::ActivateKey, pb::CancelKey) {
+    let direction = pb::Direction::Ingress.into();
+    let (termination_id, stream_id, group_id) = (0, 0, 3);
+    let stage = pb::StageKey { termination_id, stream_id, group_id, ..sent::stage_key() };
+    let activate = pb::ActivateKey {
+        context_id: 7,
+        direction,
+        overlap_ms: Some(2_500),
+        group_id,
+        ..pb::ActivateKey::default()
+    };
+    let cancel = pb::CancelKey { context_id: 7, direction, group_id, ..pb::CancelKey::default() };
+    (stage, activate, cancel)
+}
+
+#[tokio::test]
+async fn the_keys_that_wait_for_a_group_reach_the_gateway() {
+    let rig = rig().await;
+    let (stage, activate, cancel) = keys_of_a_group();
+    let change = || {
+        let Command::GroupKey(command) = rig.fake.command() else { panic!("not a group's key") };
+        assert_eq!((command.context, command.group), (ContextId(7), GroupId(3)));
+        command.change
+    };
+    rig.client.stage_key(stage).await.unwrap();
+    assert!(matches!(change(), GroupKeyChange::Stage(DirectedKey::Ingress(_))));
+    rig.client.activate_key(activate).await.unwrap();
+    let GroupKeyChange::Activate { direction, roc, overlap, at } = change() else {
+        panic!("not an activation")
+    };
+    assert_eq!((direction, roc, at), (Direction::Ingress, RocOnRekey::Keep, None));
+    assert_eq!(overlap, Some(Duration::from_millis(2_500)));
+    rig.client.cancel_key(cancel).await.unwrap();
+    assert!(matches!(change(), GroupKeyChange::Cancel(Direction::Ingress)));
+}
+
+#[tokio::test]
+async fn a_key_is_a_groups_or_a_streams_and_not_both() {
+    let rig = rig().await;
+    let (stage, activate, cancel) = keys_of_a_group();
+    let table = [
+        (2, 0, 3, "FIELD_VALUE", "group_id"),
+        (0, 1, 3, "FIELD_VALUE", "group_id"),
+        (0, 0, 65_536, "FIELD_VALUE", "group_id"),
+        (0, 0, 0, "FIELD_MISSING", "termination_id"),
+    ];
+    for (termination_id, stream_id, group_id, reason, field) in table {
+        let stage = pb::StageKey { termination_id, stream_id, group_id, ..stage.clone() };
+        let activate = pb::ActivateKey { termination_id, stream_id, group_id, ..activate };
+        let cancel = pb::CancelKey { termination_id, stream_id, group_id, ..cancel };
+        let refused = [
+            ("stage_key", rig.client.stage_key(stage).await.unwrap_err()),
+            ("activate_key", rig.client.activate_key(activate).await.unwrap_err()),
+            ("cancel_key", rig.client.cancel_key(cancel).await.unwrap_err()),
+        ];
+        for (procedure, error) in refused {
+            assert_eq!(error.reason.as_deref(), Some(reason), "{error}");
+            assert_eq!(error.field, Some(format!("{procedure}.{field}")), "{error}");
+        }
     }
     assert_eq!(rig.fake.transactions(), 0);
 }

@@ -322,6 +322,7 @@ async fn a_key_is_staged_activated_and_cancelled() {
         initial_roc: None,
         overlap_ms: Some(0),
         at: Some(prost_types::Timestamp { seconds: 1_800_000_000, nanos: 5 }),
+        group_id: 0,
     };
     rig.client.activate_key(activate).await.unwrap();
     let Command::ActivateKey(activate) = rig.fake.command() else { panic!("activate") };
@@ -335,6 +336,7 @@ async fn a_key_is_staged_activated_and_cancelled() {
         termination_id: 2,
         stream_id: 1,
         direction: pb::Direction::Egress.into(),
+        group_id: 0,
     };
     rig.client.cancel_key(cancel).await.unwrap();
     let Command::CancelKey(cancel) = rig.fake.command() else { panic!("cancel") };

@@ -87,6 +87,7 @@ pub(crate) fn stage_key() -> pb::StageKey {
         termination_id: 2,
         stream_id: 1,
         key: Some(pb::stage_key::Key::IngressCrypto(staged_key())),
+        group_id: 0,
     }
 }
 

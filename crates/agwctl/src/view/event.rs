@@ -81,7 +81,7 @@ fn describe(kind: Option<&Kind>) -> (&'static str, Details) {
         Some(Kind::Relatched(at)) => ("relatched", learnt(at.component(), at.address.as_ref())),
         Some(Kind::KeyLifetimeWarning(key)) => ("key_lifetime_warning", direction(key.direction())),
         Some(Kind::KeyLifetimeExpired(key)) => ("key_lifetime_expired", direction(key.direction())),
-        Some(Kind::KeyActivated(key)) => ("key_activated", direction(key.direction())),
+        Some(Kind::KeyActivated(key)) => ("key_activated", activated(*key)),
         Some(Kind::KeyReuseBlocked(blocked)) => {
             let refused = Some(blocked.refused);
             ("key_reuse_blocked", Details { refused, ..direction(blocked.direction()) })
@@ -131,6 +131,10 @@ fn describe(kind: Option<&Kind>) -> (&'static str, Details) {
         Some(Kind::CapabilitiesChanged(change)) => ("capabilities_changed", gateway(change.into())),
         Some(Kind::CertificateExpires(one)) => ("certificate_expires", gateway(one.into())),
     }
+}
+
+fn activated(key: pb::KeyActivated) -> Details {
+    Details { group_id: number(key.group_id), ..direction(key.direction()) }
 }
 
 fn direction(direction: pb::Direction) -> Details {
