@@ -46,10 +46,10 @@ pub struct PortOptions {
 ///   not reported as an error.
 /// - No `SO_REUSEADDR`: two owners of a media port would be two owners of a call's media.
 /// - IPv6 sockets take IPv6 only.
-/// - Path MTU with [`Oversize::Fragment`], IPv4: `IP_PMTUDISC_OMIT`. No "don't fragment" bit, longer datagrams than the
-///   interface takes leave in fragments, and forged "fragmentation needed" cannot make the kernel
-///   cut media to 552 octets. IPv6: `IPV6_PMTUDISC_DONT`. Fragmented here to the path MTU, since
-///   no router does it; a forged "packet too big" cannot go below 1,280 octets.
+/// - Path MTU with [`Oversize::Fragment`], IPv4: `IP_PMTUDISC_OMIT`. No "don't fragment" bit, longer
+///   datagrams than the interface takes leave in fragments, and forged "fragmentation needed" cannot
+///   make the kernel cut media to 552 octets. IPv6: `IPV6_PMTUDISC_DONT`. Fragmented here to the
+///   path MTU, since no router does it; a forged "packet too big" cannot go below 1,280 octets.
 /// - Path MTU with [`Oversize::Refuse`]: `IP_PMTUDISC_DO`, `IPV6_PMTUDISC_DO`. Longer datagrams than
 ///   the path takes, as far as the kernel has learnt, meet `EMSGSIZE`.
 #[derive(Debug)]

@@ -4,26 +4,8 @@ use std::collections::BTreeMap;
 
 use toml::{Table, Value};
 
-use crate::config::Config;
+use crate::config::{Config, Limits, Policy};
 
-/// Keys that change at run time, by their beginnings; the rest takes a restart.
-const RELOADABLE: [&str; 15] = [
-    "limits.contexts",
-    "limits.terminations",
-    "limits.streams",
-    "limits.sources",
-    "limits.reserve_percent",
-    "limits.packet_rate",
-    "limits.cpu_percent",
-    "limits.memory_percent",
-    "limits.controller_share_percent",
-    "limits.controller_shares",
-    "policy.allow_",
-    "policy.default_overlap_ms",
-    "policy.max_overlap_ms",
-    "policy.latch_gate_ms",
-    LOG_FILTER,
-];
 /// Changes at run time, but is nothing that a controller could see.
 const LOG_FILTER: &str = "log.filter";
 
@@ -39,13 +21,8 @@ pub(crate) struct Changes {
 impl Changes {
     /// Compares what is in force with what was read.
     pub(crate) fn between(before: &Config, after: &Config) -> Self {
-        let (before, after) = (keys(before), keys(after));
-        let all = before.keys().chain(after.keys().filter(|key| !before.contains_key(*key)));
-        let mut changed: Vec<&String> =
-            all.filter(|key| before.get(*key) != after.get(*key)).collect();
-        changed.sort();
-        let (now, restart) = changed.into_iter().cloned().partition(|key| is_reloadable(key));
-        Self { now, restart }
+        let merged = before.with_changes(after);
+        Self { now: changed(before, &merged), restart: changed(&merged, after) }
     }
 
     /// What controllers should know of, comma-separated; empty if there is nothing.
@@ -60,12 +37,14 @@ impl Config {
     /// This configuration with all of `new` that can change at run time.
     pub(crate) fn with_changes(&self, new: &Self) -> Self {
         let mut config = self.clone();
-        let (events, memory_octets) = (config.limits.events, config.limits.memory_octets);
-        config.limits = new.limits.clone();
-        (config.limits.events, config.limits.memory_octets) = (events, memory_octets);
-        let port_rest_ms = config.policy.port_rest_ms;
-        config.policy = new.policy.clone();
-        config.policy.port_rest_ms = port_rest_ms;
+        config.limits = Limits {
+            events: self.limits.events,
+            memory_octets: self.limits.memory_octets,
+            pre_key_octets: self.limits.pre_key_octets,
+            ..new.limits.clone()
+        };
+        config.policy = Policy { port_rest_ms: self.policy.port_rest_ms, ..new.policy.clone() };
+        config.supervision = new.supervision.clone();
         config.log.filter.clone_from(&new.log.filter);
         for realm in &mut config.realm {
             if let Some(new) = new.realm.iter().find(|new| new.name == realm.name) {
@@ -76,9 +55,14 @@ impl Config {
     }
 }
 
-fn is_reloadable(key: &str) -> bool {
-    RELOADABLE.iter().any(|reloadable| key.starts_with(reloadable))
-        || key.starts_with("realm[") && key.ends_with("].max_ports")
+/// The keys that differ, sorted.
+fn changed(before: &Config, after: &Config) -> Vec<String> {
+    let (before, after) = (keys(before), keys(after));
+    let gone = before.keys().filter(|key| !after.contains_key(*key));
+    let other = after.iter().filter(|(key, value)| before.get(*key) != Some(*value));
+    let mut changed: Vec<String> = gone.chain(other.map(|(key, _)| key)).cloned().collect();
+    changed.sort();
+    changed
 }
 
 /// Every key with its value, dotted.
@@ -128,17 +112,33 @@ mod tests {
         after.limits.events = 7;
         after.policy.allow_null = true;
         after.policy.port_rest_ms = 1;
+        after.policy.policing_burst_ms += 1;
+        after.supervision.orphan_silence_ms += 1;
+        after.limits.pre_key_octets += 1;
         after.log.filter = "debug".to_owned();
         after.realm[1].max_ports = Some(10);
         after.realm[1].dscp = Some(46);
         after.iq.max_connections = 5;
         let changes = Changes::between(&before, &after);
-        let now = ["limits.contexts", "log.filter", "policy.allow_null", "realm[1].max_ports"];
+        let now = [
+            "limits.contexts",
+            "log.filter",
+            "policy.allow_null",
+            "policy.policing_burst_ms",
+            "realm[1].max_ports",
+            "supervision.orphan_silence_ms",
+        ];
         assert_eq!(changes.now, now);
-        let restart =
-            ["iq.max_connections", "limits.events", "policy.port_rest_ms", "realm[1].dscp"];
+        let restart = [
+            "iq.max_connections",
+            "limits.events",
+            "limits.pre_key_octets",
+            "policy.port_rest_ms",
+            "realm[1].dscp",
+        ];
         assert_eq!(changes.restart, restart);
-        let told = "limits.contexts,policy.allow_null,realm[1].max_ports";
+        let told = "limits.contexts,policy.allow_null,policy.policing_burst_ms,\
+                    realm[1].max_ports,supervision.orphan_silence_ms";
         assert_eq!(changes.for_controllers(), told);
 
         let merged = before.with_changes(&after);
