@@ -10,6 +10,7 @@ use crate::admission::Priority;
 use crate::extras::{StreamExtras, StreamExtrasChange};
 use crate::group::{GroupKey, RemoveGroup, SetGroup};
 use crate::id::{ContextId, StreamId, TerminationId};
+use crate::late::LateChoice;
 
 /// One procedure of the Iq interface.
 #[derive(Debug)]
@@ -246,6 +247,8 @@ pub struct StreamChange {
     pub id: StreamId,
     /// The peer's address.
     pub remote: Option<Remote>,
+    /// What was left open when it was reserved.
+    pub late: LateChoice,
     /// Which directions are open.
     pub mode: Option<StreamMode>,
     /// Whom to listen to; a new rule starts latching anew.

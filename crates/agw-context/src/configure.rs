@@ -31,6 +31,7 @@ impl Transaction<'_, '_> {
             if let Some(remote) = &change.remote {
                 self.check_remote(remote, &format!("{field}.remote"), realm, family)?;
             }
+            self.choose_late((realm, family), stream, change.late, &field)?;
             self.change_stream((context, family), stream, change, &field)?;
         }
         let locals = changed.locals();
@@ -47,7 +48,8 @@ impl Transaction<'_, '_> {
         change: StreamChange,
         field: &str,
     ) -> Result<(), CommandError> {
-        let StreamChange { id: _, remote, mode, source, relatch, extras, ingress, egress } = change;
+        let StreamChange { id: _, remote, late: _, mode, source, relatch, extras, ingress, egress } =
+            change;
         if stream.transport != Transport::Secured {
             let given = [
                 (matches!(ingress, CryptoChange::Install(_)), "ingress_crypto"),

@@ -23,6 +23,7 @@ mod group;
 mod held;
 mod id;
 mod keys;
+mod late;
 mod leg;
 mod log;
 mod model;
@@ -60,6 +61,7 @@ pub use extras::{Bandwidth, Change, RtcpGate, StreamExtras, StreamExtrasChange, 
 pub use gateway::{Gateway, Outcome};
 pub use group::{GroupKey, GroupKeyChange, GroupView, RekeyInterval, RemoveGroup, SetGroup};
 pub use id::{ContextId, Controller, GroupId, StreamId, TerminationId};
+pub use late::LateChoice;
 pub use log::EventsGone;
 pub use policy::Policy;
 pub use ports::{PortError, Ports};

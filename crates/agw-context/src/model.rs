@@ -261,6 +261,16 @@ impl Stream {
     }
 }
 
+impl SourcePolicy {
+    /// The safe default of a transport.
+    pub(crate) const fn default_of(transport: Transport) -> Self {
+        match transport {
+            Transport::Secured => Self::Latch { within: None },
+            Transport::Plain | Transport::Transparent => Self::Signalled,
+        }
+    }
+}
+
 impl StreamMode {
     const fn receives(self) -> bool {
         matches!(self, Self::ReceiveOnly | Self::SendReceive)

@@ -102,7 +102,7 @@ impl Transaction<'_, '_> {
 
     //= tests/spec/iq.md#reservation
     //# A stream without the protection that its realm demands MUST be refused.
-    fn check_protection(
+    pub(crate) fn check_protection(
         &self,
         realm: usize,
         transport: Transport,
@@ -199,10 +199,7 @@ impl Transaction<'_, '_> {
             let candidate = Candidate { context, group, stream, transport, ingress, egress };
             self.check_member(&candidate, field)?;
         }
-        let source = source.unwrap_or(match transport {
-            Transport::Secured => SourcePolicy::Latch { within: None },
-            Transport::Plain | Transport::Transparent => SourcePolicy::Signalled,
-        });
+        let source = source.unwrap_or(SourcePolicy::default_of(transport));
         let leg = self.gateway.take_leg((place.context, place.termination, id), self.around.now);
         self.note_leg(leg);
         let rewritten = Rewritten { context: place.context, leg, transport, ssrc: None };

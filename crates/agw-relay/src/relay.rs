@@ -232,6 +232,12 @@ impl<E: Engine> Relay<E> {
     }
 
     fn set_ingress(&mut self, id: IngressId, spec: IngressSpec) {
+        // A port that is not read any more must not lead here.
+        if let Some(before) = self.ingresses.at(id.0) {
+            for (port, _) in bindings(&before.spec) {
+                self.ports.remove(port.0);
+            }
+        }
         for (port, carries) in bindings(&spec) {
             self.ports.insert(port.0, Binding { ingress: id, carries });
         }

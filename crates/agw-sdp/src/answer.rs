@@ -105,7 +105,7 @@ impl Call {
     ) -> Result<(), AlgError> {
         let media = description.media.get(line).ok_or(AlgError::Replies)?;
         let (edit, settled) = match exchange.lines.get(line).ok_or(AlgError::Replies)? {
-            LineExchange::Declined(transport) => {
+            LineExchange::Declined { transport, shown: _ } => {
                 self.silence(position, line, outcome);
                 (MediaEdit::Decline { transport: Some(transport.clone()) }, None)
             }
@@ -214,8 +214,10 @@ impl Call {
         };
         let leg = legs.and_then(|legs| legs.get_mut(line)).and_then(Option::as_mut);
         if let Some(leg) = leg {
-            leg.own = settled.own;
-            leg.remote = settled.remote.or(leg.remote);
+            let SettledLeg { own, remote, transport, rtcp } = settled;
+            leg.local = leg.local_with(rtcp);
+            (leg.own, leg.transport, leg.rtcp) = (own, transport, rtcp);
+            leg.remote = remote.or(leg.remote);
         }
     }
 }

@@ -69,7 +69,9 @@ pub(crate) fn decide(
             }
             //= tests/spec/sdp.md#opportunistic-protection
             //# Keys under RTP/AVP that cannot be used MUST be answered with a plain stream.
-            Err(_) if !profile.secured => cut(profile, None, far, policy).map(Decision::Relayed),
+            Err(_) if !profile.secured && !media.requests_e2ae() => {
+                cut(profile, None, far, policy).map(Decision::Relayed)
+            }
             //= tests/spec/sdp.md#offer-and-answer
             //# A secured line without a crypto line that can be used MUST be declined.
             Err(refusal) => Ok(Decision::Declined(refusal)),

@@ -1,6 +1,6 @@
 //! An offer on its way to its answer.
 
-use agw_context::{Remote, RtcpMode, TerminationId};
+use agw_context::{Remote, RtcpMode, SourcePolicy, TerminationId};
 use agw_sdes::CryptoAttribute;
 
 use crate::description::{Bandwidth, Profile};
@@ -32,20 +32,27 @@ pub(crate) struct Manner {
     pub(crate) indicates_e2ae: bool,
     pub(crate) mux: MuxRule,
     pub(crate) rtcp_attribute: RtcpAttribute,
+    pub(crate) source: Option<SourcePolicy>,
 }
 
 impl Manner {
     pub(crate) const fn of(options: &SideOptions) -> Self {
-        let SideOptions { indicates_e2ae, mux, rtcp_attribute, .. } = options;
-        Self { indicates_e2ae: *indicates_e2ae, mux: *mux, rtcp_attribute: *rtcp_attribute }
+        let SideOptions { indicates_e2ae, mux, rtcp_attribute, source, .. } = options;
+        let (mux, rtcp_attribute) = (*mux, *rtcp_attribute);
+        Self { indicates_e2ae: *indicates_e2ae, mux, rtcp_attribute, source: *source }
     }
 }
 
 /// One media line of an offer.
 #[derive(Debug)]
 pub(crate) enum LineExchange {
-    /// Offered with port 0, or refused here; the transport as the offerer wrote it.
-    Declined(String),
+    /// Offered with port 0, or refused here.
+    Declined {
+        /// The transport as the offerer wrote it.
+        transport: String,
+        /// The transport that the answerer knows.
+        shown: Option<String>,
+    },
     /// Past the gateway.
     PassBy,
     /// Through the gateway.
@@ -92,7 +99,7 @@ impl Exchange {
     pub(crate) fn offered(&self, line: usize) -> Option<&Offered> {
         match self.lines.get(line)? {
             LineExchange::Relayed(offered) => Some(offered),
-            LineExchange::Declined(_) | LineExchange::PassBy => None,
+            LineExchange::Declined { .. } | LineExchange::PassBy => None,
         }
     }
 }

@@ -1,8 +1,10 @@
 //! One media line on one side: a stream at a termination of the gateway.
 
+use std::net::SocketAddr;
+
 use agw_context::{
-    CryptoChange, CryptoContext, KeySource, LocalStream, Remote, RtcpMode, StreamChange,
-    StreamExtrasChange, StreamId, TerminationId,
+    CryptoChange, CryptoContext, KeySource, LateChoice, LocalStream, Remote, RtcpMode,
+    StreamChange, StreamExtrasChange, StreamId, TerminationId,
 };
 use agw_relay::Transport;
 use agw_sdes::CryptoAttribute;
@@ -48,6 +50,18 @@ impl Leg {
     pub(crate) fn moves(&self, remote: Option<Remote>) -> bool {
         matches!((self.remote, remote), (Some(old), Some(new)) if old.rtp != new.rtp)
     }
+
+    /// The gateway's addresses when RTCP goes so.
+    pub(crate) fn local_with(&self, rtcp: RtcpMode) -> LocalStream {
+        let LocalStream { id, rtp, .. } = self.local;
+        let after = || Some(SocketAddr::new(rtp.ip(), rtp.port().checked_add(1)?));
+        let rtcp = match rtcp {
+            RtcpMode::Pair => after(),
+            RtcpMode::Mux => Some(rtp),
+            RtcpMode::Off => None,
+        };
+        LocalStream { id, rtp, rtcp }
+    }
 }
 
 /// The stream of a media line: from 1, the same at every termination.
@@ -60,6 +74,7 @@ pub(crate) fn unchanged(line: usize) -> StreamChange {
     StreamChange {
         id: stream_id(line),
         remote: None,
+        late: LateChoice::default(),
         mode: None,
         source: None,
         relatch: false,

@@ -11,13 +11,13 @@ use agw_sdes::CryptoLines;
 
 use crate::call::{Call, Dialogue, Located};
 use crate::decision::{Decision, Relayed, decide};
-use crate::description::{MediaDescription, SessionDescription};
+use crate::description::{MediaDescription, Profile, Protocol, SessionDescription};
 use crate::direction::Flow;
 use crate::error::{AlgError, LineRefusal};
 use crate::exchange::{Exchange, LineExchange, Manner, Offered};
 use crate::keys::{self, Random};
 use crate::leg::{Leg, Side, stream_id};
-use crate::options::{AlgPolicy, MuxRule, SideOptions};
+use crate::options::{AlgPolicy, MuxRule, Protection, SideOptions};
 use crate::plan::{OfferStep, Pending, Plan, Step};
 
 /// An offer on its way.
@@ -61,7 +61,12 @@ impl Call {
         let mut lines = Vec::with_capacity(relayed.len());
         for (line, (media, decision)) in description.media.iter().zip(relayed).enumerate() {
             lines.push(match decision {
-                Decision::Declined(_) => LineExchange::Declined(media.transport().to_owned()),
+                Decision::Declined(_) => {
+                    let transport = media.transport().to_owned();
+                    let far = self.leg(branch, offerer.other(), line);
+                    let shown = shown_declined(media, far, request.far);
+                    LineExchange::Declined { transport, shown }
+                }
                 Decision::PassBy => LineExchange::PassBy,
                 Decision::Relayed(relayed) => {
                     let offer = Offer { description: &description, media, line, place, request };
@@ -130,20 +135,22 @@ impl Call {
         let address = description.address(media);
         let remote = address.map(|ip| remote(media, ip));
         let had_mux = media.has("rtcp-mux");
-        let near_rtcp = match (caller, request.near.mux) {
-            (Some(leg), _) => leg.rtcp,
-            (None, MuxRule::Remove) => RtcpMode::Pair,
-            (None, _) if had_mux => RtcpMode::Mux,
-            (None, _) => RtcpMode::Pair,
+        let near_rtcp = match request.near.mux {
+            MuxRule::Accept | MuxRule::Offer | MuxRule::Require if had_mux => RtcpMode::Mux,
+            MuxRule::Accept | MuxRule::Offer | MuxRule::Require | MuxRule::Remove => RtcpMode::Pair,
         };
-        let mux_offered = request.far.mux == MuxRule::Require;
-        let far_rtcp = if mux_offered { RtcpMode::Mux } else { RtcpMode::Pair };
+        let mux_offered = match request.far.mux {
+            MuxRule::Remove => false,
+            MuxRule::Accept => had_mux,
+            MuxRule::Offer | MuxRule::Require => true,
+        };
         let own = callee.and_then(|leg| leg.own.as_ref()).filter(|_| !request.rekey);
         let keys = match (far, own) {
             (Transport::Secured, Some(own)) => vec![keys::twin(own).map_err(at(line))?],
             (Transport::Secured, None) => keys::offer(&request.far.suites, random)?,
             (Transport::Plain | Transport::Transparent, _) => Vec::new(),
         };
+        // Both ports, whatever the offer says: the answer decides.
         let leg = |transport, rtcp, remote| Leg::reserved(line, transport, rtcp, remote);
         Ok(Offered {
             transport: media.transport().to_owned(),
@@ -158,8 +165,8 @@ impl Call {
             keys,
             mux_offered,
             near_rtcp,
-            near: caller.is_none().then(|| leg(near, near_rtcp, remote)),
-            far: callee.is_none().then(|| leg(far, far_rtcp, None)),
+            near: caller.is_none().then(|| leg(near, RtcpMode::Pair, remote)),
+            far: callee.is_none().then(|| leg(far, RtcpMode::Pair, None)),
         })
     }
 
@@ -311,6 +318,22 @@ fn spec(
         ingress: None,
         egress: None,
     }
+}
+
+/// The transport that the answerer knows of a line which is not used any more.
+fn shown_declined(
+    media: &MediaDescription,
+    far: Option<&Leg>,
+    options: &SideOptions,
+) -> Option<String> {
+    let Protocol::Rtp(profile) = media.protocol else { return None };
+    let secured = match far?.transport {
+        Transport::Transparent => return None,
+        Transport::Plain => false,
+        Transport::Secured => options.protection == Protection::Secured,
+    };
+    let feedback = options.feedback.unwrap_or(profile.feedback);
+    Some(Profile { secured, feedback }.name().to_owned())
 }
 
 /// The family of an offerer that tells no address to send to, by the address that is nowhere.

@@ -65,12 +65,13 @@ pub(crate) fn render(
 ) -> Zeroizing<Vec<u8>> {
     edit_session(&mut description, edits, hides_origin);
     let shown = description.session_connection().map(|connection| connection.0);
+    let local = first_local(edits);
     for (media, edit) in description.media.iter_mut().zip(edits) {
         match edit {
             //= tests/spec/sdp.md#indications
             //# An indication of e2ae protection that another party wrote MUST be taken away.
             MediaEdit::PassBy => media.lines.retain(|line| !line.is_attribute("3ge2ae")),
-            MediaEdit::Decline { transport } => decline(media, transport.as_deref()),
+            MediaEdit::Decline { transport } => decline(media, transport.as_deref(), local),
             MediaEdit::Relay(edit) => relay(media, edit, shown),
         }
     }
@@ -78,10 +79,6 @@ pub(crate) fn render(
 }
 
 fn edit_session(description: &mut SessionDescription, edits: &[MediaEdit], hides_origin: bool) {
-    let first = edits.iter().find_map(|edit| match edit {
-        MediaEdit::Relay(edit) => Some(edit),
-        MediaEdit::PassBy | MediaEdit::Decline { .. } => None,
-    });
     let is_end_to_end = edits.iter().any(|edit| match edit {
         MediaEdit::Relay(edit) => edit.crypto.is_none(),
         MediaEdit::PassBy => true,
@@ -96,8 +93,7 @@ fn edit_session(description: &mut SessionDescription, edits: &[MediaEdit], hides
     if !is_end_to_end {
         lines.retain(|line| !is_of_keys(line));
     }
-    let Some(first) = first else { return };
-    let local = first.local.rtp.ip();
+    let Some(local) = first_local(edits) else { return };
     lines.retain(|line| !is_of_path(line) && !is_bundle(line));
     for line in lines.iter_mut() {
         match line.kind() {
@@ -108,12 +104,24 @@ fn edit_session(description: &mut SessionDescription, edits: &[MediaEdit], hides
     }
 }
 
-fn decline(media: &mut MediaDescription, transport: Option<&str>) {
+/// The address that a description shows where it shows only one.
+fn first_local(edits: &[MediaEdit]) -> Option<IpAddr> {
+    edits.iter().find_map(|edit| match edit {
+        MediaEdit::Relay(edit) => Some(edit.local.rtp.ip()),
+        MediaEdit::PassBy | MediaEdit::Decline { .. } => None,
+    })
+}
+
+fn decline(media: &mut MediaDescription, transport: Option<&str>, local: Option<IpAddr>) {
     let transport = transport.unwrap_or_else(|| media.transport()).to_owned();
     let text = format!("m={} 0 {transport} {}", media.name(), media.formats());
     media.lines.retain(|line| !is_of_keys(line) && !line.is_attribute("3ge2ae"));
     if let Some(line) = media.lines.first_mut() {
         line.replace(&text);
+    }
+    let connection = media.lines.iter_mut().find(|line| line.kind() == Some(b'c'));
+    if let (Some(line), Some(local)) = (connection, local) {
+        replace_connection(line, local);
     }
 }
 

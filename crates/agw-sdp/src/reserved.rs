@@ -71,7 +71,9 @@ impl Call {
         let answerer = exchange.offerer.other();
         let edit = |(line, one): (usize, &LineExchange)| {
             Ok(match one {
-                LineExchange::Declined(_) => MediaEdit::Decline { transport: None },
+                LineExchange::Declined { shown, transport: _ } => {
+                    MediaEdit::Decline { transport: shown.clone() }
+                }
                 LineExchange::PassBy => MediaEdit::PassBy,
                 LineExchange::Relayed(offered) => {
                     let leg = self.used(position, answerer, line).ok_or(AlgError::Replies)?;

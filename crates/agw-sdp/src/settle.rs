@@ -38,6 +38,8 @@ pub(crate) struct Settled {
 pub(crate) struct SettledLeg {
     pub(crate) own: Option<CryptoAttribute>,
     pub(crate) remote: Option<Remote>,
+    pub(crate) transport: Transport,
+    pub(crate) rtcp: RtcpMode,
 }
 
 /// A media line of an answer with what it answers.
@@ -65,14 +67,29 @@ impl Answer<'_> {
         near.mode = Some(offered.flow.mode_with(flow));
         far.mode = Some(flow.mode_with(offered.flow));
         limit(&mut near, &mut far, offered.bandwidth, media.bandwidth(&description.session));
-        let far_own = self.far_keys(&mut far).map_err(refused)?;
+        let takes_mux = offered.mux_offered && media.has("rtcp-mux");
+        let far_rtcp = if takes_mux { RtcpMode::Mux } else { RtcpMode::Pair };
+        near.late.rtcp = (offered.near_rtcp != self.near.rtcp).then_some(offered.near_rtcp);
+        far.late.rtcp = (far_rtcp != self.far.rtcp).then_some(far_rtcp);
+        let far_transport = self.far_transport(&mut far);
+        let far_own = self.far_keys(&mut far, far_transport).map_err(refused)?;
         let near_own = self.near_keys(&mut near, random)?;
         let moved = self.far.moves(far.remote);
         let kept = moved && far_own.as_ref().is_some_and(|own| self.is_known(own));
         let edit = self.edit(near_own.as_ref());
         let settled = Settled {
-            near: SettledLeg { own: near_own, remote: near.remote },
-            far: SettledLeg { own: far_own, remote: far.remote },
+            near: SettledLeg {
+                own: near_own,
+                remote: near.remote,
+                transport: self.near.transport,
+                rtcp: offered.near_rtcp,
+            },
+            far: SettledLeg {
+                own: far_own,
+                remote: far.remote,
+                transport: far_transport,
+                rtcp: far_rtcp,
+            },
         };
         Ok(Answered { near, far, settled, edit, rekey_advised: kept })
     }
@@ -103,10 +120,32 @@ impl Answer<'_> {
         }
     }
 
+    //= tests/spec/sdp.md#opportunistic-protection
+    //# An answer without a crypto line to keys under RTP/AVP MUST make the stream plain.
+    /// What is spoken with the answerer: what was offered, or RTP if it took no key that it was
+    /// free not to take.
+    fn far_transport(&self, change: &mut StreamChange) -> Transport {
+        let Self { media, offered, exchange, far, .. } = *self;
+        let wanted = match (offered.opportunistic, media.has("crypto")) {
+            (true, false) => Transport::Plain,
+            (true, true) if !offered.keys.is_empty() => Transport::Secured,
+            (true | false, true | false) => far.transport,
+        };
+        if wanted != far.transport {
+            change.late.transport = Some(wanted);
+            change.source = exchange.far.source;
+        }
+        wanted
+    }
+
     /// The answerer's keys: its one line answers one of ours, which is ours from now on.
-    fn far_keys(&self, change: &mut StreamChange) -> Result<Option<CryptoAttribute>, LineRefusal> {
+    fn far_keys(
+        &self,
+        change: &mut StreamChange,
+        transport: Transport,
+    ) -> Result<Option<CryptoAttribute>, LineRefusal> {
         let Self { media, offered, far, policy, .. } = *self;
-        if far.transport != Transport::Secured {
+        if transport != Transport::Secured {
             return Ok(None);
         }
         let texts = keys::texts(&offered.keys);
@@ -157,13 +196,13 @@ impl Answer<'_> {
         let is_cut = near.transport != Transport::Transparent;
         let lines: Vec<Zeroizing<String>> = own.iter().map(|own| own.expose_line()).collect();
         RelayEdit {
-            local: near.local,
+            local: near.local_with(offered.near_rtcp),
             transport: Some(offered.transport.clone()),
             crypto: is_cut.then_some(lines),
             //= tests/spec/sdp.md#indications
             //# A UE that asked for e2ae protection MUST be told that it is applied.
             applied: exchange.near.indicates_e2ae && offered.requested && own.is_some(),
-            mux: near.rtcp == RtcpMode::Mux && offered.near_rtcp == RtcpMode::Mux,
+            mux: offered.near_rtcp == RtcpMode::Mux,
             drops_feedback: offered.far_profile.feedback && !offered.profile.feedback,
             rtcp: exchange.near.rtcp_attribute,
         }

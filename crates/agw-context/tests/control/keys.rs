@@ -7,7 +7,7 @@ use crate::support::{
 };
 use agw_context::{
     ActivateKey, CancelKey, Command, Configure, ContextChoice, CryptoChange, DirectedKey,
-    Direction, EventKind, KeySlot, Policy, Reason, Refused, StageKey, StreamChange,
+    Direction, EventKind, KeySlot, LateChoice, Policy, Reason, Refused, StageKey, StreamChange,
     StreamExtrasChange, StreamId, TerminationReply,
 };
 use agw_relay::{Command as Step, IngressCrypto, IngressId, Report};
@@ -35,6 +35,7 @@ pub(crate) fn change(at: &TerminationReply) -> Configure {
     let change = StreamChange {
         id: StreamId(1),
         remote: None,
+        late: LateChoice::default(),
         mode: None,
         source: None,
         relatch: false,

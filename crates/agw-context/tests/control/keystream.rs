@@ -6,7 +6,8 @@ use std::net::SocketAddr;
 
 use agw_context::{
     ActivateKey, Command, Configure, ContextChoice, CryptoChange, DirectedKey, Direction, KeySlot,
-    Policy, Release, StageKey, StreamChange, StreamExtrasChange, StreamId, TerminationReply,
+    LateChoice, Policy, Release, StageKey, StreamChange, StreamExtrasChange, StreamId,
+    TerminationReply,
 };
 use agw_relay::{Datagram, DropReason, PortId, Verdict};
 use agw_srtp::{EgressKey, MAX_TRAILER, MasterKey, Mki, RocOnRekey, Suite};
@@ -157,6 +158,7 @@ impl Call {
         let change = StreamChange {
             id: StreamId(1),
             remote,
+            late: LateChoice::default(),
             mode,
             source,
             relatch,

@@ -6,6 +6,7 @@ mod groups;
 mod key_times;
 mod keys;
 mod keystream;
+mod late;
 mod limits;
 mod model;
 mod plan;

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use agw_context::{
     ActivateKey, CancelKey, ChangeThroughConnection, Command, Configure, ContextChoice, ContextId,
-    CryptoChange, CryptoContext, DirectedKey, Direction, KeySlot, KeySource, Media, Release,
-    Remote, Reserve, RtcpMode, SetTopology, SourcePolicy, StageKey, StreamChange, StreamExtras,
-    StreamExtrasChange, StreamId, StreamMode, StreamSpec, TerminationId, TopologyChange,
+    CryptoChange, CryptoContext, DirectedKey, Direction, KeySlot, KeySource, LateChoice, Media,
+    Release, Remote, Reserve, RtcpMode, SetTopology, SourcePolicy, StageKey, StreamChange,
+    StreamExtras, StreamExtrasChange, StreamId, StreamMode, StreamSpec, TerminationId,
+    TopologyChange,
 };
 use agw_relay::Transport;
 use agw_srtp::{
@@ -276,6 +277,7 @@ fn configure(slot: KeySlot, plan: &ChangePlan) -> Command {
     let change = StreamChange {
         id: slot.stream,
         remote: plan.remote.map(remote),
+        late: LateChoice::default(),
         mode: plan.mode,
         source: plan.source,
         relatch: false,

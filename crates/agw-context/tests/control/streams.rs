@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use agw_context::{
     Change, ChangeThroughConnection, Command, Configure, ContextChoice, ContextId, CryptoChange,
-    Policy, RealmAddress, RealmConfig, Reason, Release, SetTopology, SourcePolicy, StreamChange,
-    StreamExtrasChange, StreamId, StreamMode, TerminationId, TopologyChange, Work,
+    LateChoice, Policy, RealmAddress, RealmConfig, Reason, Release, SetTopology, SourcePolicy,
+    StreamChange, StreamExtrasChange, StreamId, StreamMode, TerminationId, TopologyChange, Work,
 };
 use agw_relay::{
     Command as Step, EgressId, EgressSpec, Gate, IngressExtras, IngressSpec, Network, SourceFilter,
@@ -38,6 +38,7 @@ pub(crate) fn unchanged(id: u16) -> StreamChange {
     StreamChange {
         id: StreamId(id),
         remote: None,
+        late: LateChoice::default(),
         mode: None,
         source: None,
         relatch: false,

@@ -1,8 +1,8 @@
 //! Streams of a new termination and changes of streams.
 
 use agw_context::{
-    Bandwidth, Change, CryptoChange, CryptoContext, Media, RewriteSources, RtcpMode, StreamChange,
-    StreamExtras, StreamExtrasChange, StreamId, StreamLimits, StreamMode, StreamSpec,
+    Bandwidth, Change, CryptoChange, CryptoContext, LateChoice, Media, RewriteSources, RtcpMode,
+    StreamChange, StreamExtras, StreamExtrasChange, StreamId, StreamLimits, StreamMode, StreamSpec,
 };
 use agw_relay::{TrafficLimit, Transport};
 
@@ -102,6 +102,7 @@ pub(super) fn stream_change(change: &pb::StreamChange) -> Result<StreamChange, I
     Ok(StreamChange {
         id: stream_id(*id)?,
         remote: optional("remote", peer.as_ref(), remote)?,
+        late: LateChoice::default(),
         mode: stream_mode(*mode)?,
         source: optional("source", source.as_ref(), source_policy)?,
         relatch: *relatch,

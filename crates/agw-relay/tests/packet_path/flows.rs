@@ -66,6 +66,8 @@ fn rtcp_multiplexed_on_one_side_is_demultiplexed_on_the_other() {
     assert_eq!(forwarded, Ok((CORE_RTCP_PORT, at(CORE_RTCP), report.clone())));
     let (via, to, _) = call.pass(CORE_RTCP_PORT, CORE_RTCP, &report).unwrap();
     assert_eq!((via, to), (ACCESS_RTP, at(UE)));
+    let late = call.seal_rtcp(&report);
+    assert_eq!(call.pass(ACCESS_RTCP, UE_RTCP, &late), Err(DropReason::NoFlow));
 }
 
 #[test]

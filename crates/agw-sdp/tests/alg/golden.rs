@@ -30,4 +30,9 @@ macro_rules! stories {
 stories! {
     a_ue_that_asks_for_e2ae_talks_to_a_core_without_it = "originating";
     a_ue_that_registered_for_e2ae_is_called = "terminating";
+    srtp_from_end_to_end_leaves_as_it_came = "end_to_end";
+    a_call_is_held_resumed_rekeyed_and_moved = "reoffer";
+    branches_have_legs_and_keys_of_their_own = "forking";
+    media_lines_come_and_go_each_in_its_own_way = "many_lines";
+    keys_under_avp_are_taken_or_left = "opportunistic";
 }
