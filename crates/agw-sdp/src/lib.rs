@@ -8,7 +8,8 @@
 //! description and yields a [`Plan`]: commands for [`agw_context::Gateway`]. When the gateway has
 //! carried them out, [`Call::conclude`] takes its replies and yields the description to send on,
 //! with the addresses that the gateway has reserved. What is refused, here or there, changes
-//! nothing. [`Calls`] keeps the calls and finds them.
+//! nothing. [`Calls`] keeps the calls and finds them. [`mediasec`] is what a UE and
+//! its edge agree on when the UE registers.
 //!
 //! ```text
 //!  offer ─▶ plan_offer ─▶ Reserve near, Reserve far ─▶ conclude ─▶ offer to the answerer
@@ -31,6 +32,7 @@ mod error;
 mod exchange;
 mod keys;
 mod leg;
+pub mod mediasec;
 mod offer;
 mod options;
 mod plan;

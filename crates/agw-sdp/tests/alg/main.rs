@@ -2,5 +2,6 @@
 #![expect(clippy::unwrap_used, reason = "a test may fail")]
 
 mod golden;
+mod registration;
 mod story;
 mod world;

@@ -6,9 +6,9 @@ use std::net::SocketAddr;
 use std::time::{Instant, SystemTime};
 
 use agw_context::{
-    Circumstances, Command, ContextId, Controller, CryptoChange, Gateway, LocalPort, Outcome,
-    Policy, PortError, Ports, RealmAddress, RealmConfig, Refused, Remote, Reply, StreamChange,
-    StreamSpec,
+    Association, Circumstances, Command, ContextId, Controller, CryptoChange, Gateway, LocalPort,
+    Outcome, Policy, PortError, Ports, RealmAddress, RealmConfig, Refused, Remote, Reply,
+    SetTopology, StreamChange, StreamSpec, TopologyChange,
 };
 use agw_relay::{PortId, Relay};
 use agw_sdp::{AlgError, AlgPolicy, AnswerRequest, Calls, Dialogue, OfferRequest, Plan, Signalled};
@@ -192,28 +192,34 @@ fn fill(keys: &mut u8, octets: &mut [u8]) {
 
 /// A command in few words, without its keys.
 fn told(command: &Command) -> String {
-    match command {
-        Command::Reserve(reserve) => {
-            let streams: Vec<String> = reserve.streams.iter().map(spec).collect();
-            let realm = reserve.realm.as_deref().unwrap_or("default");
-            format!("reserve in {realm}, {:?}: {}", reserve.context, streams.join("; "))
-        }
-        Command::Configure(configure) => {
-            let streams: Vec<String> = configure.streams.iter().map(change).collect();
-            format!("configure T{}: {}", configure.termination, streams.join("; "))
-        }
-        Command::SetTopology(topology) => format!("topology {:?}", topology.change),
-        Command::Release(release) => match release.termination {
-            Some(termination) => format!("release T{termination}"),
-            None => "release the context".to_owned(),
-        },
-        Command::ChangeThroughConnection(_)
-        | Command::StageKey(_)
-        | Command::ActivateKey(_)
-        | Command::CancelKey(_)
-        | Command::SetGroup(_)
-        | Command::RemoveGroup(_) => panic!("not a command of the ALG: {command:?}"),
+    if let Command::Reserve(reserve) = command {
+        let streams: Vec<String> = reserve.streams.iter().map(spec).collect();
+        let realm = reserve.realm.as_deref().unwrap_or("default");
+        return format!("reserve in {realm}, {:?}: {}", reserve.context, streams.join("; "));
     }
+    if let Command::Configure(configure) = command {
+        let streams: Vec<String> = configure.streams.iter().map(change).collect();
+        return format!("configure T{}: {}", configure.termination, streams.join("; "));
+    }
+    if let Command::SetTopology(topology) = command {
+        return topology_told(topology);
+    }
+    let Command::Release(release) = command else {
+        panic!("not a command of the ALG: {command:?}");
+    };
+    release.termination.map_or("release the context".to_owned(), |one| format!("release T{one}"))
+}
+
+fn topology_told(topology: &SetTopology) -> String {
+    let TopologyChange::Associate(associations) = &topology.change else {
+        panic!("not a change of the ALG: {topology:?}");
+    };
+    let told = associations.iter().map(|one| {
+        let Association { from, to, relation, stream } = one;
+        let stream = stream.map(|stream| format!(" S{stream}")).unwrap_or_default();
+        format!("{relation:?} T{from} T{to}{stream}")
+    });
+    format!("topology {}", told.collect::<Vec<_>>().join("; "))
 }
 
 fn spec(spec: &StreamSpec) -> String {
