@@ -9,6 +9,7 @@
 //! over, however it ends; no message that carries a key prints it.
 #![forbid(unsafe_code)]
 
+pub mod alg;
 pub mod backend;
 pub mod client;
 mod convert;

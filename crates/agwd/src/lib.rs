@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod admin;
+mod alg;
 mod backend;
 pub mod cli;
 mod config;
@@ -36,9 +37,9 @@ mod worker;
 mod xdp;
 
 pub use config::{
-    Admin, Choice, Config, ConfigError, Control, Drain, Engine, Fallback, Invalid, Iq, Limits,
-    Listen, Log, LogFormat, Media, Mode, Placed, Policy, PortRange, Realm, RealmBackend, Roles,
-    Sources, Tls, Xdp,
+    Admin, Alg, Choice, Config, ConfigError, Control, Drain, Engine, Fallback, Invalid, Iq, Limits,
+    Listen, Log, LogFormat, Media, Mode, OtherMediaLines, Placed, Policy, PortRange, Realm,
+    RealmBackend, Roles, Sources, Tls, Xdp,
 };
 pub use daemon::{Daemon, Running, StartError};
 pub use exit::Exit;

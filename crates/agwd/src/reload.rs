@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use toml::{Table, Value};
 
-use crate::config::{Config, Limits, Policy};
+use crate::config::{Alg, Config, Limits, Policy};
 
 /// Changes at run time, but is nothing that a controller could see.
 const LOG_FILTER: &str = "log.filter";
@@ -45,6 +45,7 @@ impl Config {
         };
         config.policy = Policy { port_rest_ms: self.policy.port_rest_ms, ..new.policy.clone() };
         config.supervision = new.supervision.clone();
+        config.alg = Alg { enabled: self.alg.enabled, ..new.alg.clone() };
         config.log.filter.clone_from(&new.log.filter);
         for realm in &mut config.realm {
             if let Some(new) = new.realm.iter().find(|new| new.name == realm.name) {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use agw_context::{Admission, Family, Policy, Protection, RealmAddress, RealmConfig};
 use agw_net::{PortOptions, XdpPort};
+use agw_sdp::AlgPolicy;
 
 use super::check::Host;
 use super::{Config, Oversize, Realm, RealmProtection};
@@ -38,6 +39,11 @@ impl Config {
             event_capacity: limits.events,
             supervision: self.supervision.policy(),
         }
+    }
+
+    /// What holds for every call of the IMS-ALG.
+    pub(crate) fn alg_policy(&self) -> AlgPolicy {
+        self.alg.policy(&self.policy)
     }
 
     fn admission(&self) -> Admission {

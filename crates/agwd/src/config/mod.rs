@@ -3,6 +3,7 @@
 //! Precedence, highest first: `--set`, environment (`AGWD__SECTION__KEY`), file, defaults. The
 //! defaults are those of the annotated sample `deploy/agwd.toml`, and a test keeps them so.
 
+mod alg;
 mod check;
 mod convert;
 mod engine;
@@ -23,6 +24,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use alg::{Alg, OtherMediaLines};
 pub(crate) use check::Host;
 pub use check::Invalid;
 pub use engine::Engine;
@@ -40,6 +42,8 @@ pub use xdp::{Choice, Fallback, Mode, Xdp};
 pub struct Config {
     /// The Iq control API.
     pub iq: Iq,
+    /// The IMS-ALG.
+    pub alg: Alg,
     /// The admin HTTP server.
     pub admin: Admin,
     /// The control side's own resources.
@@ -345,6 +349,7 @@ impl Default for Config {
         };
         Self {
             iq: Iq::default(),
+            alg: Alg::default(),
             admin: Admin::default(),
             control: Control::default(),
             media: Media::default(),

@@ -25,6 +25,7 @@ use agw_net::{MediaBackend, MediaPort, SocketsOptions, XdpWorker};
 use agw_simd::AnyEngine;
 
 use crate::admin::Admin;
+use crate::alg::SignalledCalls;
 use crate::backend;
 use crate::config::{Config, Host, Invalid};
 use crate::control::{Control, ControlClient, MediaPorts, Surroundings};
@@ -193,11 +194,14 @@ impl Daemon {
         let control = media.control.clone();
         let gateway = backend::Gateway::new(control, metrics.clone(), engine, subscriptions);
         let gateway = Arc::new(gateway);
+        let (alg, limit) = (config.alg_policy(), config.limits.contexts);
+        let calls = SignalledCalls::new(Arc::clone(&gateway), alg, limit, metrics.clone());
         let services = services(gateway, config.iq.reflection)
             .await
             .map_err(|error| StartError::Software(format!("reflection: {error}")))?;
         services.health.set_serving().await;
         let mut running = Running::new(&bound, &media, stop.clone(), metrics.clone());
+        running.serve_calls(calls);
         running.watch_certificates();
         running.serve_health(services.health.clone());
         let admin = Admin {

@@ -17,6 +17,7 @@ use agw_iq::server::Health;
 
 use super::bind::Bound;
 use super::{Addresses, MediaPlane};
+use crate::alg::{SignalledCalls, forget_ended};
 use crate::config::Config;
 use crate::control::{ControlClient, Told};
 use crate::exit::Exit;
@@ -46,6 +47,7 @@ pub struct Running {
     server: Option<JoinHandle<()>>,
     control_task: Option<JoinHandle<()>>,
     unix_socket: Option<UnixSocket>,
+    calls: Option<SignalledCalls>,
 }
 
 impl Running {
@@ -66,6 +68,7 @@ impl Running {
             server: None,
             control_task: None,
             unix_socket: None,
+            calls: None,
         }
     }
 
@@ -103,6 +106,9 @@ impl Running {
     /// Puts limits and policy of a configuration in force that was checked; `keys` are what has
     /// changed.
     pub(crate) async fn reconfigure(&self, config: &Config, keys: String) {
+        if let Some(calls) = &self.calls {
+            calls.reconfigure(config.alg_policy(), config.limits.contexts);
+        }
         let (policy, limits) = (config.gateway_policy(Vec::new()), config.load_limits());
         // Control that is gone ends the process.
         let _ = self.control.reconfigure(policy, limits, keys).await;
@@ -156,6 +162,12 @@ impl Running {
     /// Contexts now.
     pub(crate) fn contexts(&self) -> usize {
         self.control.overview().contexts
+    }
+
+    /// Keeps the calls of the IMS-ALG in step with their contexts.
+    pub(super) fn serve_calls(&mut self, calls: SignalledCalls) {
+        self.tasks.spawn(forget_ended(calls.clone(), self.control.clone()));
+        self.calls = Some(calls);
     }
 
     /// Runs a task that ends together with the daemon.

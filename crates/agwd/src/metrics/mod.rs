@@ -3,6 +3,7 @@
 //! Names follow the Prometheus conventions; labels come from closed sets (reason, class, realm,
 //! worker, listener, result), never from a call or a peer.
 
+mod alg;
 mod families;
 mod process;
 #[cfg(test)]
@@ -20,6 +21,7 @@ use agw_iq::backend::TransactError;
 use agw_net::XdpInterface;
 
 use crate::logging::lines_dropped;
+pub(crate) use alg::AlgMetrics;
 pub(crate) use families::Snapshot;
 pub(crate) use process::resident_octets;
 
@@ -47,6 +49,7 @@ pub(crate) struct Metrics {
     reloads: IntCounterVec,
     certificate_expiry: IntGauge,
     xdp_queues: IntGaugeVec,
+    alg: AlgMetrics,
 }
 
 /// Why a connection was not served; the variants are the values of the label.
@@ -138,6 +141,7 @@ impl Metrics {
                 Opts::new("agw_xdp_queues", "Receive queues of the devices of xdp realms."),
                 &["device", "mode", "zero_copy"],
             )?,
+            alg: AlgMetrics::new()?,
             registry,
         };
         metrics.register()?;
@@ -146,6 +150,7 @@ impl Metrics {
     }
 
     fn register(&self) -> Result<(), prometheus::Error> {
+        self.alg.register(&self.registry)?;
         for counters in
             [&self.transactions, &self.shed, &self.accepted, &self.refused, &self.reloads]
         {
@@ -174,6 +179,11 @@ impl Metrics {
     pub(crate) fn shed(&self, error: &CommandError) {
         let limit = error.limit().map_or("service", Resource::name);
         self.shed.with_label_values(&[limit]).inc();
+    }
+
+    /// Where the IMS-ALG counts.
+    pub(crate) const fn alg(&self) -> &AlgMetrics {
+        &self.alg
     }
 
     /// A transaction ended.

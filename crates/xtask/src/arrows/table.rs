@@ -12,7 +12,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("agw-relay", &["agw-rtp", "agw-srtp"]),
     ("agw-context", &["agw-relay", "agw-sdes", "agw-srtp"]),
     ("agw-sdp", &["agw-context", "agw-relay", "agw-sdes", "agw-srtp"]),
-    ("agw-iq", &["agw-context", "agw-relay", "agw-sdes", "agw-srtp"]),
+    ("agw-iq", &["agw-context", "agw-relay", "agw-sdes", "agw-sdp", "agw-srtp"]),
     ("agw-net", &[]),
     ("agwd", PRODUCT),
     ("agwctl", &["agw-iq"]),

@@ -1,0 +1,100 @@
+//! The IMS-ALG: the calls of every signalling face, and how their requests reach the gateway.
+//!
+//! A request holds its call, has `agw-sdp` plan it, puts the plan to the gateway as one
+//! transaction of its controller, over the same way as the requests of the Iq API, and concludes.
+//! So contexts are their controller's in audits, limits and events. Calls whose contexts end
+//! otherwise are forgotten ([`ended`]).
+
+mod ended;
+mod request;
+mod table;
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+
+use agw_context::Controller;
+use agw_iq::alg::{Alg, AlgFailure, Answer, CallName, CallView, Deleted, Offer, Which};
+use agw_sdp::{AlgPolicy, Signalled};
+
+use crate::backend::Gateway;
+use crate::metrics::Metrics;
+pub(crate) use ended::forget_ended;
+use table::Table;
+
+/// The calls of every face; clones are the same calls.
+#[derive(Clone)]
+pub(crate) struct SignalledCalls {
+    gateway: Arc<Gateway>,
+    table: Table,
+    policy: Arc<ArcSwap<AlgPolicy>>,
+    metrics: Metrics,
+}
+
+impl SignalledCalls {
+    /// No calls yet, and at most `limit` of them at a time.
+    pub(crate) fn new(
+        gateway: Arc<Gateway>,
+        policy: AlgPolicy,
+        limit: usize,
+        metrics: Metrics,
+    ) -> Self {
+        let policy = Arc::new(ArcSwap::from_pointee(policy));
+        Self { gateway, table: Table::new(limit), policy, metrics }
+    }
+
+    /// Puts another policy and limit in force, for requests to come.
+    pub(crate) fn reconfigure(&self, policy: AlgPolicy, limit: usize) {
+        self.policy.store(Arc::new(policy));
+        self.table.set_limit(limit);
+    }
+
+    /// How many calls there are.
+    pub(crate) fn count(&self) -> usize {
+        self.table.len()
+    }
+
+    /// Carries a request through in a task of its own: a caller that goes away does not leave a
+    /// call half changed.
+    async fn carry<T: Send + 'static>(
+        &self,
+        procedure: &'static str,
+        request: impl Future<Output = Result<T, AlgFailure>> + Send + 'static,
+    ) -> Result<T, AlgFailure> {
+        let result = tokio::spawn(request).await;
+        let result = result.unwrap_or_else(|_panicked| Err(agw_iq::backend::Unavailable.into()));
+        self.metrics.alg().request(procedure, &result);
+        self.metrics.alg().calls(self.table.len());
+        result
+    }
+}
+
+impl Alg for SignalledCalls {
+    async fn offer(&self, offer: Offer) -> Result<Signalled, AlgFailure> {
+        self.carry("offer", request::offer(self.clone(), offer)).await
+    }
+
+    async fn answer(&self, answer: Answer) -> Result<Signalled, AlgFailure> {
+        self.carry("answer", request::answer(self.clone(), answer)).await
+    }
+
+    async fn reject(&self, name: CallName) -> Result<Signalled, AlgFailure> {
+        self.carry("reject", request::reject(self.clone(), name)).await
+    }
+
+    async fn delete(&self, controller: Controller, which: Which) -> Result<Deleted, AlgFailure> {
+        self.carry("delete", request::delete(self.clone(), controller, which)).await
+    }
+
+    async fn query(
+        &self,
+        controller: Controller,
+        which: Which,
+    ) -> Result<Vec<CallView>, AlgFailure> {
+        self.carry("query", request::query(self.clone(), controller, which)).await
+    }
+
+    fn list(&self, controller: &Controller, after: Option<&str>, limit: usize) -> Vec<String> {
+        self.table.list(controller, after, limit)
+    }
+}

@@ -1,0 +1,56 @@
+//! What the IMS-ALG counts, whichever face its requests come by.
+
+use prometheus::{IntCounterVec, IntGauge, Registry};
+
+use agw_iq::alg::AlgFailure;
+
+use super::counters;
+
+/// The procedures, as the label names them.
+pub(crate) const PROCEDURES: [&str; 5] = ["offer", "answer", "reject", "delete", "query"];
+/// How a request ends.
+const RESULTS: [&str; 3] = ["ok", "refused", "unavailable"];
+
+/// Requests and calls of the IMS-ALG.
+#[derive(Clone)]
+pub(crate) struct AlgMetrics {
+    requests: IntCounterVec,
+    calls: IntGauge,
+}
+
+impl AlgMetrics {
+    pub(super) fn new() -> Result<Self, prometheus::Error> {
+        let requests = counters(
+            "agw_alg_requests_total",
+            "Requests to the IMS-ALG by procedure and result.",
+            &["procedure", "result"],
+        )?;
+        let calls = IntGauge::new("agw_alg_calls", "Calls that the IMS-ALG knows.")?;
+        for procedure in PROCEDURES {
+            for result in RESULTS {
+                let _ = requests.with_label_values(&[procedure, result]);
+            }
+        }
+        Ok(Self { requests, calls })
+    }
+
+    pub(super) fn register(&self, registry: &Registry) -> Result<(), prometheus::Error> {
+        registry.register(Box::new(self.requests.clone()))?;
+        registry.register(Box::new(self.calls.clone()))
+    }
+
+    /// A request ended.
+    pub(crate) fn request<T>(&self, procedure: &str, result: &Result<T, AlgFailure>) {
+        let result = match result {
+            Ok(_) => "ok",
+            Err(failure) if failure.is_final() => "refused",
+            Err(_) => "unavailable",
+        };
+        self.requests.with_label_values(&[procedure, result]).inc();
+    }
+
+    /// So many calls are known now.
+    pub(crate) fn calls(&self, count: usize) {
+        self.calls.set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+}
