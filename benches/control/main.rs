@@ -79,7 +79,7 @@ struct Options {
 impl Options {
     /// Contexts that the gateway may have.
     const fn most_contexts(&self) -> u64 {
-        if self.refusals > 0 { refusal::ACCEPTED } else { self.audit + 10_000 }
+        if self.refusals > 0 { refusal::TAKEN } else { self.audit + 10_000 }
     }
 }
 
@@ -93,7 +93,7 @@ fn main() {
     runtime.block_on(async {
         let mut controller = Controller::connect(&gateway, &options).await;
         if options.refusals > 0 {
-            return refusal::measure(&gateway, &mut controller, options.refusals).await;
+            return refusal::measure(&gateway, &mut controller, &options).await;
         }
         if options.audit > 0 {
             return audit::measure(&gateway, &mut controller, options.audit).await;
@@ -182,28 +182,8 @@ impl Controller {
     }
 
     async fn set_up(&mut self, under_way: &mut VecDeque<Sent>) {
-        let rtcp = self.rtcp.into();
-        let plain = pb::Stream {
-            stream_id: 1,
-            transport: pb::Transport::Plain.into(),
-            rtcp,
-            remote: Some(remote(self.next)),
-            mode: pb::StreamMode::SendReceive.into(),
-            ..pb::Stream::default()
-        };
-        let secured = pb::Stream {
-            transport: pb::Transport::Secured.into(),
-            ingress_crypto: Some(fresh_key()),
-            egress_crypto: Some(fresh_key()),
-            ..plain.clone()
-        };
-        let reserve = |realm: &str, latest_context, stream| {
-            let realm = realm.to_owned();
-            let streams = vec![stream];
-            Kind::Reserve(pb::Reserve { realm, latest_context, streams, ..Default::default() })
-        };
-        let commands = [reserve("access", false, secured), reserve("core", true, plain)];
-        self.send(commands.into(), true, under_way).await;
+        let commands = call(self.next, self.rtcp);
+        self.send(commands, true, under_way).await;
     }
 
     async fn release(&mut self, context_id: u32, under_way: &mut VecDeque<Sent>) {
@@ -223,7 +203,31 @@ impl Controller {
     }
 }
 
-/// A peer that is none of the gateway.s own addresses.
+/// A call: an access termination with SDES keys and a plain core termination.
+fn call(number: u64, rtcp: pb::RtcpMode) -> Vec<Kind> {
+    let plain = pb::Stream {
+        stream_id: 1,
+        transport: pb::Transport::Plain.into(),
+        rtcp: rtcp.into(),
+        remote: Some(remote(number)),
+        mode: pb::StreamMode::SendReceive.into(),
+        ..pb::Stream::default()
+    };
+    let secured = pb::Stream {
+        transport: pb::Transport::Secured.into(),
+        ingress_crypto: Some(fresh_key()),
+        egress_crypto: Some(fresh_key()),
+        ..plain.clone()
+    };
+    let reserve = |realm: &str, latest_context, stream| {
+        let realm = realm.to_owned();
+        let streams = vec![stream];
+        Kind::Reserve(pb::Reserve { realm, latest_context, streams, ..Default::default() })
+    };
+    vec![reserve("access", false, secured), reserve("core", true, plain)]
+}
+
+/// A peer that is none of the gateway's own addresses.
 fn remote(number: u64) -> pb::RemoteAddress {
     let port = 40_000 + u32::try_from(number % 10_000).unwrap() * 2;
     let rtp = pb::SocketAddress { ip: Ipv4Addr::new(127, 0, 0, 2).to_string(), port };

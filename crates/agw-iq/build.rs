@@ -20,6 +20,13 @@ const FILES: [&str; 10] = [
 const SECRET: [&str; 3] =
     [".agw.iq.v1.CryptoContext", ".agw.iq.v1.MasterKey", ".agw.iq.v1.StagedKey"];
 
+/// The package, and where its messages are in this crate.
+const PACKAGE: &str = ".agw.iq.v1";
+const PB: &str = "crate::pb";
+/// Requests that the server takes as they come, and as what.
+const TRANSACTIONS: [&str; 2] = ["TransactRequest", "TransactStreamRequest"];
+const UNREAD: &str = "crate::UnreadTransaction";
+
 fn main() -> Result<(), Box<dyn Error>> {
     let root = PathBuf::from(std::env::var("CARGO_MANIFEST_DIR")?).join("../../proto");
     for file in FILES {
@@ -34,7 +41,18 @@ fn main() -> Result<(), Box<dyn Error>> {
     std::fs::write(descriptors, compiler.encode_file_descriptor_set())?;
 
     tonic_prost_build::configure()
+        .build_server(false)
         .skip_debug(SECRET)
         .compile_fds(compiler.file_descriptor_set())?;
+
+    // The server for itself, because it takes transactions unread: see `src/unread.rs`.
+    let server = PathBuf::from(std::env::var("OUT_DIR")?).join("server");
+    std::fs::create_dir_all(&server)?;
+    let mut builder =
+        tonic_prost_build::configure().build_client(false).out_dir(server).extern_path(PACKAGE, PB);
+    for transaction in TRANSACTIONS {
+        builder = builder.extern_path(format!("{PACKAGE}.{transaction}"), UNREAD);
+    }
+    builder.compile_fds(compiler.file_descriptor_set())?;
     Ok(())
 }

@@ -1,8 +1,8 @@
 //! Transactions that were carried out, so that a retry is answered and not carried out again.
 
 use std::collections::hash_map::RandomState;
-use std::collections::{BTreeMap, VecDeque};
-use std::hash::{BuildHasher, Hasher};
+use std::collections::{HashMap, VecDeque};
+use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -77,8 +77,35 @@ impl Pending {
 pub(crate) struct Digest([u64; 2]);
 
 /// Whose transaction, and its id, in sums as those of a [`Digest`]: small, and soon compared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Key([u64; 2]);
+
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let Self([sum, _]) = self;
+        state.write_u64(*sum);
+    }
+}
+
+/// Takes a key's sum for its hash: nobody outside can tell which ids share a place.
+#[derive(Default)]
+struct Summed(u64);
+
+impl Hasher for Summed {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, octets: &[u8]) {
+        for octet in octets {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*octet);
+        }
+    }
+
+    fn write_u64(&mut self, sum: u64) {
+        self.0 = sum;
+    }
+}
 
 /// The transactions of the last 10 minutes.
 pub(crate) struct Transactions {
@@ -89,7 +116,8 @@ pub(crate) struct Transactions {
 
 #[derive(Default)]
 struct Kept {
-    entries: BTreeMap<Key, Entry>,
+    /// Looked into for every call that is refused: a retry of one that was taken is none.
+    entries: HashMap<Key, Entry, BuildHasherDefault<Summed>>,
     /// Those that are over, oldest first.
     over: VecDeque<Over>,
     octets: usize,

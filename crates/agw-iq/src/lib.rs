@@ -25,11 +25,13 @@ pub mod server;
 mod service;
 mod status;
 mod transaction;
+mod unread;
 mod wipe;
 
 pub use backend::Backend;
 pub use peer::{ConnectedPeer, Role};
 pub use service::Iq;
+pub use unread::UnreadTransaction;
 pub use wipe::Wipe;
 
 /// The messages, service and client of `proto/agw/iq/v1`; the fields are described there.
@@ -41,6 +43,7 @@ pub use wipe::Wipe;
 )]
 pub mod pb {
     tonic::include_proto!("agw.iq.v1");
+    include!(concat!(env!("OUT_DIR"), "/server/agw.iq.v1.rs"));
 }
 
 /// The descriptors of `proto/agw/iq/v1` with all they import, as an encoded

@@ -1,6 +1,7 @@
 //! Refusals: one place that maps them to gRPC codes, reasons, H.248 codes and field paths.
 
 use std::collections::HashMap;
+use std::fmt::Write as _;
 
 use agw_context::{CommandError, ContextId, Reason, Refused, Resource};
 use tonic::{Code, Status};
@@ -10,6 +11,8 @@ use crate::backend::{Condition, EventsError, TransactError, Unavailable, numbers
 use crate::invalid::{InvalidRequest, Word};
 use crate::{Role, pb};
 
+/// Octets that the text of a refusal usually takes at most.
+const USUAL_MESSAGE: usize = 64;
 /// The domain of the `ErrorInfo` detail.
 pub(crate) const DOMAIN: &str = "agw.iq.v1";
 
@@ -119,8 +122,11 @@ impl Failure {
     //# A refusal for want of resources MUST say what ran out.
     /// The gateway refused a request as a whole.
     pub(crate) fn gateway(error: &CommandError) -> Self {
+        // Written at once: this is what a refused call costs.
+        let mut message = String::with_capacity(USUAL_MESSAGE);
+        let _ = write!(message, "{error}");
         Self {
-            message: error.to_string(),
+            message,
             reason: Word::Gateway(error.reason()),
             h248_code: Some(error.h248_code()),
             command: None,

@@ -137,7 +137,6 @@ requests! {
     StageKeyRequest: stage_key,
     SetGroupRequest: set_group,
     TransactRequest: commands,
-    TransactStreamRequest: commands,
     ChangeThroughConnectionRequest,
     SetTopologyRequest,
     ReleaseRequest,

@@ -6,7 +6,7 @@ use tokio_stream::StreamExt;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};
 
-use super::read::TRANSACT_STREAM;
+use super::read::TRANSACT;
 use super::{Answers, Iq};
 use crate::backend::Backend;
 use crate::epochs::Stated;
@@ -14,6 +14,7 @@ use crate::idempotency::Pending;
 use crate::pb;
 use crate::status::Failure;
 use crate::transaction;
+use crate::unread::UnreadTransaction;
 
 /// Transactions of one stream that wait for their answers; beyond these the stream is not read.
 const DEPTH: usize = 256;
@@ -30,7 +31,7 @@ impl<B: Backend> Iq<B> {
         &self,
         controller: Controller,
         stated: Stated,
-        mut requests: Streaming<pb::TransactStreamRequest>,
+        mut requests: Streaming<UnreadTransaction>,
     ) -> Answers<pb::TransactStreamResponse> {
         let (line, started) = mpsc::channel::<Result<Started, Status>>(DEPTH);
         let reader = self.clone();
@@ -58,14 +59,14 @@ impl<B: Backend> Iq<B> {
         &self,
         controller: &Controller,
         stated: Stated,
-        request: pb::TransactStreamRequest,
+        request: UnreadTransaction,
     ) -> Started {
         let transaction_id = request.transaction_id.clone();
         // For each anew: a newer instance may have come while the stream was open.
         let pending = self
             .epochs
             .admit(controller, stated)
-            .and_then(|()| self.read(controller.clone(), request, TRANSACT_STREAM))
+            .and_then(|()| self.read(controller.clone(), request, TRANSACT))
             .and_then(|read| transaction::start(&self.backend, &self.transactions, read));
         Started { transaction_id, pending }
     }

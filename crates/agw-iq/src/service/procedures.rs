@@ -21,6 +21,7 @@ use crate::pb::iq_service_server::IqService;
 use crate::reply::confirmation;
 use crate::report::{audit, count, event};
 use crate::status::Failure;
+use crate::unread::UnreadTransaction;
 
 /// Contexts of a page unless the request says otherwise.
 const DEFAULT_PAGE: usize = 100;
@@ -140,7 +141,7 @@ impl<B: Backend> IqService for Iq<B> {
 
     async fn transact(
         &self,
-        request: Request<pb::TransactRequest>,
+        request: Request<UnreadTransaction>,
     ) -> Result<Response<pb::TransactResponse>, Status> {
         let replies = self.several(request, read::TRANSACT).await?;
         let gateway = self.gateway();
@@ -149,7 +150,7 @@ impl<B: Backend> IqService for Iq<B> {
 
     async fn transact_stream(
         &self,
-        request: Request<Streaming<pb::TransactStreamRequest>>,
+        request: Request<Streaming<UnreadTransaction>>,
     ) -> Result<Response<Self::TransactStreamStream>, Status> {
         let controller = self.admit(&request).map_err(|failure| self.status(failure))?;
         let stated = Stated::read(request.metadata()).map_err(|invalid| self.status(invalid))?;

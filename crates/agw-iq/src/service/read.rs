@@ -1,11 +1,14 @@
 //! How each procedure's request becomes commands.
 
 use agw_context::{Command, Priority};
+use prost::Message;
 
 use crate::convert::{self, MAX_COMMANDS};
 use crate::invalid::{InvalidRequest, each, required};
 use crate::pb;
 use crate::status::Places;
+use crate::unread::{Glance, UnreadTransaction, glance};
+use crate::wipe::Wiped;
 
 /// What a request asks for.
 pub(super) struct Asked {
@@ -38,28 +41,39 @@ pub(super) struct Opening<'a> {
 }
 
 impl<'a> Opening<'a> {
-    fn of(id: &'a str, reserves: impl Iterator<Item = &'a pb::Reserve>) -> Option<Self> {
+    fn of(id: &'a str, reserves: impl Iterator<Item = Glance<'a>>) -> Option<Self> {
         let (mut priority, mut realms) = (None, Vec::new());
         for reserve in reserves.filter(|reserve| reserve.context_id == 0) {
             if !reserve.latest_context {
-                let asked = match reserve.priority() {
-                    pb::Priority::Unspecified | pb::Priority::Normal => Priority::Normal,
-                    pb::Priority::Priority => Priority::Priority,
-                    pb::Priority::Emergency => Priority::Emergency,
+                let asked = match pb::Priority::try_from(reserve.priority) {
+                    // What is no priority is refused where it is read.
+                    Ok(pb::Priority::Unspecified | pb::Priority::Normal) | Err(_) => {
+                        Priority::Normal
+                    }
+                    Ok(pb::Priority::Priority) => Priority::Priority,
+                    Ok(pb::Priority::Emergency) => Priority::Emergency,
                 };
                 priority = Some(priority.map_or(asked, |lowest: Priority| lowest.min(asked)));
             }
-            realms.push(reserve.realm.as_str());
+            realms.push(reserve.realm);
         }
         Some(Self { id, priority: priority?, realms })
     }
 
-    fn among(id: &'a str, commands: &'a [pb::Command]) -> Option<Self> {
-        let reserve = |command: &'a pb::Command| match &command.command {
-            Some(pb::command::Command::Reserve(reserve)) => Some(reserve),
-            Some(_) | None => None,
+    fn of_one(id: &'a str, reserve: Option<&'a pb::Reserve>) -> Option<Self> {
+        let glance = |reserve: &'a pb::Reserve| Glance {
+            context_id: reserve.context_id,
+            latest_context: reserve.latest_context,
+            realm: &reserve.realm,
+            priority: reserve.priority,
         };
-        Self::of(id, commands.iter().filter_map(reserve))
+        Self::of(id, reserve.map(glance).into_iter())
+    }
+
+    fn among(unread: &'a UnreadTransaction) -> Option<Self> {
+        let UnreadTransaction { transaction_id, commands } = unread;
+        let reserves = commands.iter().take(MAX_COMMANDS).filter_map(|command| glance(command));
+        Self::of(transaction_id, reserves)
     }
 }
 
@@ -76,19 +90,25 @@ fn one<C>(
 }
 
 /// A request of several commands.
-fn many(transaction_id: &str, commands: &[pb::Command]) -> Result<Asked, InvalidRequest> {
+fn many(unread: &UnreadTransaction) -> Result<Asked, InvalidRequest> {
+    let UnreadTransaction { transaction_id, commands } = unread;
     let id = convert::transaction_id(transaction_id)?;
     if !(1..=MAX_COMMANDS).contains(&commands.len()) {
         return Err(InvalidRequest::value("commands", "are 1 to 64"));
     }
-    let named = each("commands", commands, convert::command)?;
+    let named = each("commands", commands, |octets| {
+        let mut command = Wiped(pb::Command::default());
+        let read = command.0.merge(octets.as_slice());
+        read.map_err(|_| InvalidRequest::value("command", "is not encoded as a Command"))?;
+        convert::command(&command.0)
+    })?;
     let (names, commands) = named.into_iter().unzip();
     Ok(Asked { id, commands, places: Places::Several(names) })
 }
 
 pub(super) const RESERVE: Reading<pb::ReserveConnectionPointRequest> = Reading {
     procedure: "ReserveConnectionPoint",
-    opening: |request| Opening::of(&request.transaction_id, request.reserve.iter()),
+    opening: |request| Opening::of_one(&request.transaction_id, request.reserve.as_ref()),
     read: |pb::ReserveConnectionPointRequest { transaction_id, reserve }| {
         one(transaction_id, "reserve", reserve.as_ref(), |reserve| {
             check_latest(reserve)?;
@@ -105,7 +125,7 @@ pub(super) const RESERVE: Reading<pb::ReserveConnectionPointRequest> = Reading {
 pub(super) const RESERVE_AND_CONFIGURE: Reading<pb::ReserveAndConfigureConnectionPointRequest> =
     Reading {
         procedure: "ReserveAndConfigureConnectionPoint",
-        opening: |request| Opening::of(&request.transaction_id, request.reserve.iter()),
+        opening: |request| Opening::of_one(&request.transaction_id, request.reserve.as_ref()),
         read: |pb::ReserveAndConfigureConnectionPointRequest { transaction_id, reserve }| {
             one(transaction_id, "reserve", reserve.as_ref(), |reserve| {
                 check_latest(reserve)?;
@@ -206,16 +226,7 @@ pub(super) const REMOVE_GROUP: Reading<pb::RemoveGroupRequest> = Reading {
     },
 };
 
-pub(super) const TRANSACT: Reading<pb::TransactRequest> = Reading {
-    procedure: "Transact",
-    opening: |request| Opening::among(&request.transaction_id, &request.commands),
-    read: |pb::TransactRequest { transaction_id, commands }| many(transaction_id, commands),
-};
-
 // A transaction may be tried on a stream and, after the stream broke, by a call of its own: both
 // count as the same procedure, and their messages have the same fields.
-pub(super) const TRANSACT_STREAM: Reading<pb::TransactStreamRequest> = Reading {
-    procedure: TRANSACT.procedure,
-    opening: |request| Opening::among(&request.transaction_id, &request.commands),
-    read: |pb::TransactStreamRequest { transaction_id, commands }| many(transaction_id, commands),
-};
+pub(super) const TRANSACT: Reading<UnreadTransaction> =
+    Reading { procedure: "Transact", opening: |unread| Opening::among(unread), read: many };

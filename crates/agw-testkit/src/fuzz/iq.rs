@@ -16,7 +16,7 @@ use agw_iq::backend::{
     ServiceChangeError, TransactError, Unavailable,
 };
 use agw_iq::pb::iq_service_server::IqService;
-use agw_iq::{Backend, ConnectedPeer, Iq, pb};
+use agw_iq::{Backend, ConnectedPeer, Iq, UnreadTransaction};
 use agw_relay::{PortId, Relay};
 use agw_srtp::Portable;
 use prost::Message;
@@ -53,7 +53,7 @@ fn carry_out(data: &[u8]) -> (usize, usize) {
         }
         let octets = usize::from(draw.word());
         let octets = draw.octets(octets.min(MAX_REQUEST_OCTETS));
-        let Ok(request) = pb::TransactRequest::decode(octets) else { continue };
+        let Ok(request) = UnreadTransaction::decode(octets) else { continue };
         let before = paper.world().picture();
         let mut request = Request::new(request);
         request.extensions_mut().insert(ConnectedPeer::local());
