@@ -17,7 +17,7 @@ use agw_bench::{SLOT, VOICE, key, voice};
 use agw_simd::{AnyEngine, AnyKeys, Choice};
 use agw_srtp::{
     EgressKey, Engine, IngressKey, Job, OpenTicket, Protector, SealTicket, SessionParameters,
-    Suite, Unprotector,
+    SpareRooms, Suite, Unprotector,
 };
 use arrayvec::ArrayVec;
 use webrtc_srtp::context::Context;
@@ -199,7 +199,11 @@ impl Rig {
             let mut tickets = ArrayVec::<SealTicket, BATCH>::new();
             for place in 0..contexts.len() {
                 contexts.get(place + AHEAD).into_iter().for_each(|one| one.prefetch(&self.engine));
-                tickets.push(contexts[place].begin_srtp(&slots[place][..VOICE]).unwrap());
+                tickets.push(
+                    contexts[place]
+                        .begin_srtp(&slots[place][..VOICE], &mut SpareRooms::new())
+                        .unwrap(),
+                );
             }
             let mut jobs: ArrayVec<Job<'_, AnyKeys>, BATCH> = contexts
                 .iter()
@@ -246,7 +250,7 @@ impl Rig {
             drop(jobs);
             for ((context, ticket), opened) in contexts.iter_mut().zip(tickets).zip(opened) {
                 assert!(opened);
-                black_box(context.commit(ticket, now).unwrap());
+                black_box(context.commit(ticket, now, &mut SpareRooms::new()).unwrap());
             }
             self.spent.add(UNPROTECT, start.elapsed());
         }

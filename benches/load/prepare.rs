@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use agw_srtp::{
     EgressKey, Engine, Job, KeyError, MasterKey, Protector, RocOnRekey, SealTicket,
-    SessionParameters,
+    SessionParameters, SpareRooms,
 };
 use anyhow::Context;
 
@@ -208,7 +208,9 @@ fn seal_batch<E: Engine>(
         let call = u32::try_from(call)?;
         traffic.form.write(PacketId { direction: Direction::Up, call, number }, room);
         let packet = room.get(..plain).unwrap_or_default();
-        let begin = |protector: &mut Protector<E::Keys>| protector.begin_srtp(packet);
+        let begin = |protector: &mut Protector<E::Keys>| {
+            protector.begin_srtp(packet, &mut SpareRooms::new())
+        };
         tickets.push(sealer.protector.as_mut().map(begin).transpose()?);
     }
     let chunks = rooms.chunks_exact_mut(arena.stride);

@@ -2,7 +2,8 @@
 
 use agw_simd::{AnyEngine, AnyKeys};
 use agw_srtp::{
-    EgressKey, Engine, Job, MAX_TRAILER, MasterKey, Protector, SealTicket, SessionParameters, Suite,
+    EgressKey, Engine, Job, MAX_TRAILER, MasterKey, Protector, SealTicket, SessionParameters,
+    SpareRooms, Suite,
 };
 use agw_testkit::engines::engines;
 use agw_testkit::libsrtp::{OracleKey, Session, SessionSpec, Sources};
@@ -76,9 +77,11 @@ fn seal(
     rtcp: bool,
     packets: &[Vec<u8>],
 ) -> Vec<Vec<u8>> {
-    let begin = if rtcp { Protector::begin_srtcp } else { Protector::begin_srtp };
-    let tickets: Vec<SealTicket> =
-        packets.iter().map(|packet| begin(session, packet).unwrap()).collect();
+    let mut begin = |packet: &[u8]| match rtcp {
+        true => session.begin_srtcp(packet),
+        false => session.begin_srtp(packet, &mut SpareRooms::new()),
+    };
+    let tickets: Vec<SealTicket> = packets.iter().map(|packet| begin(packet).unwrap()).collect();
     let mut buffers: Vec<Vec<u8>> = packets.to_vec();
     let mut jobs: Vec<Job<'_, AnyKeys>> = tickets
         .iter()

@@ -12,7 +12,7 @@ use arrayvec::ArrayVec;
 use crate::datagram::{Datagram, Verdict};
 use crate::drop::DropReason;
 use crate::egress::{Route, sealing};
-use crate::fanout::{Claim, FanOut, look_up, note, ssrc_of};
+use crate::fanout::{Claim, FanOut, look_up, ssrc_of};
 use crate::group::Sender;
 use crate::ingress::{Admission, opening};
 use crate::passage::{Passage, Stage, Way};
@@ -33,7 +33,7 @@ impl<E: Engine> Relay<E> {
     pub fn handle_batch(&mut self, batch: &mut [Datagram<'_>], now: Instant) {
         for datagrams in batch.chunks_mut(MAX_BATCH) {
             //= tests/spec/relay.md#accounting
-            //# A packet of a known source MUST be forwarded without allocating memory.
+            //# No packet MUST allocate memory, whatever arrives.
             let mut passages = ArrayVec::<Option<Passage>, MAX_BATCH>::new();
             for (place, datagram) in datagrams.iter().enumerate() {
                 self.prefetch_ingress(place, |place| datagrams.get(place).map(|one| one.port));
@@ -185,14 +185,15 @@ impl<E: Engine> Relay<E> {
             // and what one member sent must not move another one's address.
             look_up(&mut self.egresses, &mut self.reports, claim, passage.ingress, now)?;
         }
-        let moved = ingress.commit(passage.component, datagram.source, ticket, now)?;
-        if let Some(claim) = claim {
-            note(&mut self.egresses, claim);
-        }
+        let spare = &mut self.spare.sources;
+        let moved = ingress.commit(passage.component, datagram.source, ticket, now, spare)?;
         self.stats.unprotected += 1;
         report_ingress_keys(passage.ingress, ingress, &mut self.reports);
         let is_open = ingress.is_open(passage.component);
-        self.watch_deadline(passage.ingress);
+        if let Some(claim) = claim {
+            self.note(claim);
+        }
+        self.note_deadline(passage.ingress);
         self.follow(passage.ingress, passage.component, moved, now);
         if is_open { Ok(len) } else { Err(DropReason::IngressGate) }
     }
@@ -263,7 +264,7 @@ impl<E: Engine> Relay<E> {
             egress = self.egresses.at_mut(id.0).ok_or(DropReason::NoOutput)?;
         }
         let packet = packet.get(..len).unwrap_or_default();
-        let begun = egress.begin(component, packet);
+        let begun = egress.begin(component, packet, &mut self.spare.sources);
         let is_reuse =
             |&reason: &_| matches!(reason, DropReason::IndexReused | DropReason::EgressTooOld);
         if begun.as_ref().is_err_and(is_reuse) && self.told.tells_reuse(id, now) {
@@ -336,7 +337,7 @@ impl<E: Engine> Relay<E> {
             };
             self.stats.dropped.count(reason);
             if let Some(ingress) = ingress {
-                ingress.stats.count_drop(reason);
+                ingress.stats.count_drop(reason, &mut self.spare.drops);
             }
             if let Some(passage) = passage {
                 self.raise_alarm(passage.ingress, reason, now);

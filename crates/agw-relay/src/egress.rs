@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use agw_rtp::Ssrc;
-use agw_srtp::{Engine, KeyError, ProtectError, Protector, SealTicket};
+use agw_srtp::{Engine, KeyError, ProtectError, Protector, SealTicket, SpareRooms};
 
 use crate::alarm::Alarm;
 use crate::drop::DropReason;
@@ -14,6 +14,7 @@ use crate::police::{Meters, TrafficLimits, ip_octets};
 use crate::quality::Quality;
 use crate::refusal::{Refusal, Refusals, Telling, Trouble};
 use crate::rewrite::{RewriteSpec, Rewriter};
+use crate::spare::Spare;
 use crate::spec::{
     Component, EgressCrypto, EgressSpec, PortId, RtcpEgress, Transport, initial_roc,
 };
@@ -34,7 +35,7 @@ pub(crate) struct Egress<K> {
 
 /// What few sending halves remember: apart, so that all others pay for a pointer only.
 #[derive(Default)]
-struct EgressState {
+pub(crate) struct EgressState {
     /// Of a group, what is not in its spec.
     group: Option<Group>,
     /// Of a rewritten stream, where its numbers are.
@@ -200,11 +201,13 @@ impl<K> Egress<K> {
         Ok(Route { via, to })
     }
 
-    /// Reserves the index under which a packet is sealed; `None` on a leg that seals nothing.
+    /// Reserves the index under which a packet is sealed; `None` on a leg that seals nothing. A new
+    /// source may take its room from `spare`.
     pub(crate) fn begin(
         &mut self,
         component: Component,
         packet: &[u8],
+        spare: &mut SpareRooms,
     ) -> Result<Option<SealTicket>, DropReason> {
         match self.spec.transport {
             Transport::Plain | Transport::Transparent => return Ok(None),
@@ -214,7 +217,7 @@ impl<K> Egress<K> {
         //# On a secured leg nothing MUST leave before an egress key is installed.
         let crypto = self.crypto.as_mut().ok_or(DropReason::NoEgressKey)?;
         match component {
-            Component::Rtp => crypto.begin_srtp(packet),
+            Component::Rtp => crypto.begin_srtp(packet, spare),
             Component::Rtcp => crypto.begin_srtcp(packet),
         }
         .map(Some)
@@ -263,10 +266,12 @@ impl<K> Egress<K> {
     }
 
     /// Counts a datagram that the kernel refused; tells what is to be reported now.
-    pub(crate) fn refused(&mut self, refusal: Refusal, now: Instant) -> Telling {
+    /// The first one takes its room from `spare`.
+    pub(crate) fn refused(&mut self, refusal: Refusal, now: Instant, spare: &mut Spare) -> Telling {
         self.stats.refused += 1;
-        let (state, sent) = (self.extras.get_or_insert_default(), self.stats.sent.packets);
-        state.trouble.get_or_insert_default().note(refusal, sent, now)
+        let state = self.extras.get_or_insert_with(|| spare.states.take());
+        let trouble = state.trouble.get_or_insert_with(|| spare.troubles.take());
+        trouble.note(refusal, self.stats.sent.packets, now)
     }
 
     pub(crate) fn snapshot(&self) -> EgressSnapshot {

@@ -120,8 +120,31 @@ impl<E: Engine> Relay<E> {
         let ssrc = ssrc_of(component, packet).ok_or(DropReason::Malformed)?;
         let claim = Claim { group: id, sender: Sender::Gateway, ssrc };
         look_up(&mut self.egresses, &mut self.reports, claim, from, now)?;
-        note(&mut self.egresses, claim);
+        self.note(claim);
         Ok(())
+    }
+
+    /// Remembers whose an SSRC is.
+    pub(crate) fn note(&mut self, claim: Claim) {
+        let Claim { group: id, sender, ssrc } = claim;
+        let group = self.egresses.at_mut(id.0).and_then(|egress| egress.group_mut());
+        let Some((_, group)) = group else {
+            return;
+        };
+        group.note(ssrc, sender);
+        if group.is_crowded() && !self.crowded.contains(&id) {
+            // With as many as a batch has datagrams waiting, the next sender asks again.
+            let _ = self.crowded.try_push(id);
+        }
+    }
+
+    /// Makes room for the senders of groups that a batch may bring.
+    pub(crate) fn make_room_for_senders(&mut self) {
+        for id in self.crowded.drain(..) {
+            if let Some((_, group)) = self.egresses.at_mut(id.0).and_then(|one| one.group_mut()) {
+                group.make_room();
+            }
+        }
     }
 }
 
@@ -158,15 +181,6 @@ pub(crate) fn look_up<K>(
         reports.push(Report::SsrcCollision { ingress: from, ssrc, with, dropped });
     }
     dropped.map_or(Ok(()), Err)
-}
-
-/// Remembers whose an SSRC is.
-pub(crate) fn note<K>(egresses: &mut Table<Box<Egress<K>>>, claim: Claim) {
-    let Claim { group, sender, ssrc } = claim;
-    let group = egresses.at_mut(group.0).and_then(|egress| egress.group_mut());
-    if let Some((_, group)) = group {
-        group.note(ssrc, sender);
-    }
 }
 
 /// The sender of a packet, which stays in the clear under SRTP and SRTCP.

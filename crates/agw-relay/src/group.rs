@@ -6,11 +6,11 @@
 //! group is a *key domain*, in which two senders with one SSRC would encrypt under the same
 //! keystream (RFC 3711 §9.1), and in which a tag no longer tells who sent a packet.
 
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use agw_rtp::Ssrc;
 
+use crate::batch::MAX_BATCH;
 use crate::drop::DropReason;
 use crate::limiter::{Limiter, Rate};
 use crate::member_keys::MemberKeys;
@@ -72,9 +72,10 @@ pub struct GroupSnapshot {
 }
 
 /// Whose SSRC is whose under one key.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Domain {
-    owners: BTreeMap<Ssrc, Sender>,
+    /// In order of their SSRCs, with room for what a batch may bring.
+    owners: Vec<(Ssrc, Sender)>,
     /// How many times members' keys were replaced.
     generation: u32,
 }
@@ -103,12 +104,7 @@ pub(crate) struct Collision {
 
 impl Group {
     pub(crate) fn new() -> Self {
-        Self {
-            domain: Domain::default(),
-            member_keys: None,
-            collisions: 0,
-            told: Limiter::default(),
-        }
+        Self { domain: Domain::new(), member_keys: None, collisions: 0, told: Limiter::default() }
     }
 
     /// Whether `sender` may use an SSRC. A sender that may is remembered by [`Self::note`], once
@@ -169,16 +165,34 @@ impl Group {
         self.member_keys.as_ref()
     }
 
+    /// Whether a batch might bring more senders than there is room for.
+    pub(crate) fn is_crowded(&self) -> bool {
+        self.domain.owners.capacity() - self.domain.owners.len() < MAX_BATCH
+    }
+
+    /// Makes room for the senders that a batch may bring.
+    pub(crate) fn make_room(&mut self) {
+        self.domain.owners.reserve(MAX_BATCH);
+    }
+
     pub(crate) fn snapshot(&self) -> GroupSnapshot {
         GroupSnapshot { ssrcs: self.domain.owners.len(), collisions: self.collisions }
     }
 }
 
 impl Domain {
+    fn new() -> Self {
+        Self { owners: Vec::with_capacity(2 * MAX_BATCH), generation: 0 }
+    }
+
+    fn place(&self, ssrc: Ssrc) -> Result<usize, usize> {
+        self.owners.binary_search_by_key(&ssrc, |&(known, _)| known)
+    }
+
     /// Tells who else an SSRC belongs to.
     fn look(&self, ssrc: Ssrc, sender: Sender) -> Result<(), Sender> {
-        match self.owners.get(&ssrc) {
-            Some(&owner) if owner != sender => Err(owner),
+        match self.place(ssrc).ok().and_then(|place| self.owners.get(place)) {
+            Some(&(_, owner)) if owner != sender => Err(owner),
             Some(_) | None => Ok(()),
         }
     }
@@ -186,15 +200,15 @@ impl Domain {
     /// Makes a free SSRC the sender's. Without room it stays free: members bring at most
     /// `max_sources` each, so only thousands of them that come and go between two re-keys do that.
     fn note(&mut self, ssrc: Ssrc, sender: Sender) {
-        if self.owners.len() < MAX_SSRCS {
-            self.owners.entry(ssrc).or_insert(sender);
+        if let (true, Err(place)) = (self.owners.len() < MAX_SSRCS, self.place(ssrc)) {
+            self.owners.insert(place, (ssrc, sender));
         }
     }
 
     /// Tells whether some have left; they may have used keys so many generations ahead.
     fn keep(&mut self, members: &[Member], ahead: u32) -> bool {
         let mut some_left = false;
-        for owner in self.owners.values_mut() {
+        for (_, owner) in &mut self.owners {
             if let Sender::Member(ingress) = *owner
                 && members.binary_search_by_key(&ingress, |member| member.ingress).is_err()
             {
@@ -210,6 +224,6 @@ impl Domain {
     fn begin_generation(&mut self) {
         let before = self.generation;
         self.generation += 1;
-        self.owners.retain(|_, owner| !matches!(*owner, Sender::Gone(at) if at < before));
+        self.owners.retain(|(_, owner)| !matches!(*owner, Sender::Gone(at) if at < before));
     }
 }

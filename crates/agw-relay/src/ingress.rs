@@ -5,7 +5,7 @@ mod reasons;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use agw_srtp::{Engine, KeyError, OpenTicket, Unprotector};
+use agw_srtp::{Engine, KeyError, OpenTicket, SpareRooms, Unprotector};
 
 use crate::alarm::Alarm;
 use crate::drop::DropReason;
@@ -123,6 +123,12 @@ impl<K> Ingress<K> {
         }
         self.keep_extras();
         same_source
+    }
+
+    /// When its keys, or what waits for them, are to be looked at.
+    pub(crate) fn due(&self) -> Option<Instant> {
+        let of_keys = self.crypto.as_ref().and_then(|crypto| crypto.poll_timeout());
+        of_keys.or_else(|| self.pre_key().and_then(PreKeyBuffer::poll_timeout))
     }
 
     /// The number of the staged key, if packets could activate it.
@@ -286,18 +292,19 @@ impl<K> Ingress<K> {
         self.latch.is_peers(&self.spec, self.spec.learning(component), source)
     }
 
-    /// Takes note of a packet whose tag verified.
+    /// Takes note of a packet whose tag verified; a new source may take its room from `spare`.
     pub(crate) fn commit(
         &mut self,
         component: Component,
         source: SocketAddr,
         ticket: OpenTicket,
         now: Instant,
+        spare: &mut SpareRooms,
     ) -> Result<Option<Move>, DropReason> {
         let Some(crypto) = &mut self.crypto else {
             return Err(DropReason::NoIngressKey);
         };
-        let accepted = crypto.commit(ticket, now).map_err(opening)?;
+        let accepted = crypto.commit(ticket, now, spare).map_err(opening)?;
         let short_tag = component == Component::Rtp && crypto.suite().srtp_tag_len() < 10;
         self.last_accepted = Some(now);
         let learning = self.spec.learning(component);

@@ -31,6 +31,7 @@ mod rewrite;
 mod rewriting;
 mod round;
 mod source;
+mod spare;
 mod spec;
 mod stats;
 mod suspects;

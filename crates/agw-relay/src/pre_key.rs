@@ -293,7 +293,7 @@ impl<E: Engine> Relay<E> {
         if waiting.component == Component::Rtcp {
             ingress.stats.received_rtcp.add(waiting.len);
         }
-        ingress.stats.count_drop(reason);
+        ingress.stats.count_drop(reason, &mut self.spare.drops);
         true
     }
 

@@ -10,9 +10,10 @@ use crate::batch::MAX_BATCH;
 use crate::egress::Egress;
 use crate::inactivity::Watches;
 use crate::ingress::Ingress;
-use crate::pre_key::{PreKeyBuffer, PreKeys};
+use crate::pre_key::PreKeys;
 use crate::refusal::{Refusal, Telling};
 use crate::report::{Report, Reports};
+use crate::spare::Spare;
 use crate::spec::{
     Command, Component, EgressId, EgressSpec, IngressCrypto, IngressId, IngressSpec, PortId,
     RtcpIngress,
@@ -42,6 +43,11 @@ pub struct Relay<E: Engine> {
     pub(crate) watches: Watches,
     /// Sending halves whose first report has passed, and which have no room for it.
     pub(crate) without_quality: ArrayVec<EgressId, MAX_BATCH>,
+    /// Groups whose lists of senders are almost full.
+    pub(crate) crowded: ArrayVec<EgressId, MAX_BATCH>,
+    /// Receiving halves whose deadline a packet has moved.
+    moved_deadlines: ArrayVec<IngressId, MAX_BATCH>,
+    pub(crate) spare: Spare,
 }
 
 /// What arrives on a local port.
@@ -99,6 +105,9 @@ impl<E: Engine> Relay<E> {
             deadlines: BTreeSet::new(),
             watches: Watches::default(),
             without_quality: ArrayVec::new(),
+            crowded: ArrayVec::new(),
+            moved_deadlines: ArrayVec::new(),
+            spare: Spare::full(),
         }
     }
 
@@ -112,6 +121,12 @@ impl<E: Engine> Relay<E> {
         command: Command,
         now: Instant,
     ) -> Result<Removed, ApplyError> {
+        let removed = self.apply(command, now);
+        self.make_room();
+        removed
+    }
+
+    fn apply(&mut self, command: Command, now: Instant) -> Result<Removed, ApplyError> {
         match command {
             Command::SetIngress(id, spec) => {
                 self.set_ingress(id, spec);
@@ -142,10 +157,22 @@ impl<E: Engine> Relay<E> {
         Ok(Removed::Nothing)
     }
 
+    /// Makes anew what the packets of a batch, or datagrams that the kernel refused, have taken of the
+    /// memory made ahead, and makes room for what they have brought. To be called between two batches:
+    /// then no packet allocates memory. Commands and timeouts do it as well.
+    pub fn make_room(&mut self) {
+        self.spare.fill();
+        self.make_room_for_quality();
+        self.make_room_for_senders();
+        while let Some(id) = self.moved_deadlines.pop() {
+            self.watch_deadline(id);
+        }
+    }
+
     /// Does what is due between two batches: wipes replaced keys whose overlap has ended, drops
     /// what has waited for its key for too long, and makes room for what packets have brought.
     pub fn handle_timeout(&mut self, now: Instant) {
-        self.make_room_for_quality();
+        self.make_room();
         self.look_for_activity(now);
         while let Some(&(deadline, id)) = self.deadlines.first() {
             if deadline > now {
@@ -164,7 +191,7 @@ impl<E: Engine> Relay<E> {
     }
 
     /// When [`Relay::handle_timeout`] is due at the latest; ask again after every command, batch
-    /// and timeout.
+    /// with [`Relay::make_room`], and timeout.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         let keys = self.deadlines.first().map(|&(deadline, _)| deadline);
@@ -221,7 +248,7 @@ impl<E: Engine> Relay<E> {
         let Some(egress) = self.egresses.at_mut(id.0) else {
             return;
         };
-        match egress.refused(refusal, now) {
+        match egress.refused(refusal, now, &mut self.spare) {
             Telling::Nothing => {}
             //= tests/spec/relay.md#mtu
             //# A datagram that is too long for its path MUST be told to the controller, at most
@@ -314,13 +341,22 @@ impl<E: Engine> Relay<E> {
         Ok(())
     }
 
+    /// Has the deadline of an ingress watched once the batch is over, if its packet has moved it.
+    pub(crate) fn note_deadline(&mut self, id: IngressId) {
+        let is_moved = |ingress: &Ingress<E::Keys>| ingress.watched != ingress.due();
+        if self.ingresses.at(id.0).is_some_and(|ingress| is_moved(ingress))
+            && self.moved_deadlines.try_push(id).is_err()
+        {
+            self.watch_deadline(id);
+        }
+    }
+
     /// Keeps the ordered set of deadlines true for one ingress.
     pub(crate) fn watch_deadline(&mut self, id: IngressId) {
         let Some(ingress) = self.ingresses.at_mut(id.0) else {
             return;
         };
-        let of_keys = ingress.crypto.as_ref().and_then(|crypto| crypto.poll_timeout());
-        let due = of_keys.or_else(|| ingress.pre_key().and_then(PreKeyBuffer::poll_timeout));
+        let due = ingress.due();
         if ingress.watched == due {
             return;
         }

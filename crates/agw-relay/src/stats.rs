@@ -1,17 +1,20 @@
 //! Counters and snapshots of the packet path.
 
+use std::iter;
 use std::net::SocketAddr;
 use std::ops::AddAssign;
 use std::time::Instant;
 
 use agw_rtp::Ssrc;
 use agw_srtp::{KeyUse, SourceState, Suite};
+use arrayvec::ArrayVec;
 
 use crate::drop::DropReason;
 use crate::group::GroupSnapshot;
 use crate::quality::QualitySnapshot;
 use crate::refusal::Refusals;
 use crate::rewrite::RewriteSnapshot;
+use crate::spare::Boxes;
 
 /// Packets and the octets in them: UDP payload, without IP and UDP headers.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -94,14 +97,34 @@ pub(crate) struct IngressCounters {
     pub(crate) received_rtcp: Traffic,
     pub(crate) forwarded: Traffic,
     /// The reasons that there were, in order of their first datagrams.
-    dropped: Vec<(DropReason, u64)>,
+    dropped: Option<Box<DropRoom>>,
+}
+
+/// Reasons for which a leg has room at once.
+const REASONS: usize = 3;
+
+/// Room for some reasons, and what follows.
+#[derive(Debug, Default)]
+pub(crate) struct DropRoom {
+    counts: ArrayVec<(DropReason, u64), REASONS>,
+    next: Option<Box<DropRoom>>,
 }
 
 impl IngressCounters {
-    pub(crate) fn count_drop(&mut self, reason: DropReason) {
-        match self.dropped.iter_mut().find(|(known, _)| *known == reason) {
-            Some((_, count)) => *count += 1,
-            None => self.dropped.push((reason, 1)),
+    /// Counts a drop; a new reason may take its room from `spare`.
+    pub(crate) fn count_drop(&mut self, reason: DropReason, spare: &mut Boxes<DropRoom>) {
+        let mut at = &mut self.dropped;
+        loop {
+            let room = at.get_or_insert_with(|| spare.take());
+            if let Some((_, count)) = room.counts.iter_mut().find(|(known, _)| *known == reason) {
+                *count += 1;
+                return;
+            }
+            // None but the last one has a place.
+            if room.counts.try_push((reason, 1)).is_ok() {
+                return;
+            }
+            at = &mut room.next;
         }
     }
 
@@ -109,7 +132,8 @@ impl IngressCounters {
         let Self { received, received_rtcp, forwarded, ref dropped } = *self;
         let mut stats =
             IngressStats { received, received_rtcp, forwarded, dropped: Drops::default() };
-        for &(reason, count) in dropped {
+        let rooms = iter::successors(dropped.as_deref(), |room| room.next.as_deref());
+        for &(reason, count) in rooms.flat_map(|room| &room.counts) {
             stats.dropped.add(reason, count);
         }
         stats

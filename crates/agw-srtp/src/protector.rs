@@ -11,6 +11,7 @@ use self::keys::History;
 use crate::engine::{Engine, Frame, Job, Operation};
 use crate::event::PendingEvents;
 use crate::live::{KeySet, LiveKey, ValidKeys};
+use crate::room::SpareRooms;
 use crate::sources::{Refusal, SourceTable};
 use crate::ticket::Protocol;
 use crate::{
@@ -88,12 +89,17 @@ impl<K> Protector<K> {
         engine.prefetch(&self.current.first);
     }
 
-    /// Reserves the index of an RTP packet. It stays used whatever becomes of the packet.
+    /// Reserves the index of an RTP packet. It stays used whatever becomes of the packet. A new source
+    /// takes its room from `spare`.
     ///
     /// # Errors
     /// Why the packet must not be sealed; nothing has changed then.
     #[inline(always)]
-    pub fn begin_srtp(&mut self, packet: &[u8]) -> Result<SealTicket, ProtectError> {
+    pub fn begin_srtp(
+        &mut self,
+        packet: &[u8],
+        spare: &mut SpareRooms,
+    ) -> Result<SealTicket, ProtectError> {
         let header = RtpHeader::parse(packet).map_err(|_| ProtectError::Malformed)?;
         if !self.current.first.usage.has_room(Protocol::Srtp) {
             return Err(ProtectError::KeyExpired);
@@ -109,7 +115,7 @@ impl<K> Protector<K> {
         let index = standing?.index;
         //= tests/spec/srtp.md#transmit-guard
         //# Two packets MUST NOT be protected with the same key, SSRC and index.
-        self.sources.remember(header.ssrc(), Protocol::Srtp, index)?;
+        self.sources.remember(header.ssrc(), Protocol::Srtp, index, spare)?;
         let key = &mut self.current.first;
         if let Some(event) = key.usage.record(Protocol::Srtp, index) {
             self.events.push(event);
@@ -231,7 +237,7 @@ impl<K> Protector<K> {
         packet_octets: usize,
     ) -> Result<usize, ProtectError> {
         let packet = buffer.get(..packet_octets).ok_or(ProtectError::Malformed)?;
-        let ticket = self.begin_srtp(packet)?;
+        let ticket = self.begin_srtp(packet, &mut SpareRooms::new())?;
         self.protect(engine, &ticket, buffer, packet_octets)
     }
 

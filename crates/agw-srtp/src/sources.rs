@@ -2,6 +2,7 @@
 
 use agw_rtp::{SequenceNumber, Ssrc};
 
+use crate::room::{Room, SpareRooms};
 use crate::ticket::Protocol;
 use crate::window::Stale;
 use crate::{PacketIndex, ReplayWindow, SrtcpIndex, estimate_index};
@@ -24,8 +25,10 @@ pub struct SourceState {
 }
 
 /// All sources of a session, in the order of their first packets. A session's first source finds
-/// its room made. It is made for further ones when they have authenticated: few sessions have any,
-/// and room for as many as there may be would be a third of what a call takes.
+/// its room made. Further ones take theirs from what was made ahead ([`SpareRooms`]) when they have
+/// authenticated: few sessions have any, and room for as many as there may be would be a third of what
+/// a call takes. Windows of another size than usual do not lie there, so that a session with such
+/// has room for all its sources from the start.
 ///
 /// A source is never evicted while the key is in force that it was seen under: forgetting its window
 /// would open it to replays and, on an egress, to a reused keystream. What only replaced keys have
@@ -43,8 +46,9 @@ pub(crate) struct SourceTable {
     most: u8,
     /// Counts keys; a source remembers the last one that it was seen under.
     generation: u8,
-    /// As many as there is room for by now.
-    sources: Box<[Source]>,
+    /// The first source's SRTCP window; none where nothing is received.
+    first_srtcp: Option<Box<ReplayWindow>>,
+    others: Option<Box<Room>>,
 }
 
 const _: () = assert!(size_of::<SourceTable>() == 64);
@@ -54,8 +58,7 @@ const _: () = assert!(size_of::<SourceTable>() == 64);
 //= tests/spec/srtp.md#replay
 //# SRTP and SRTCP MUST have separate windows.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Source {
-    /// Vacant at the first place: see [`SourceTable::first`].
+pub(crate) struct Source {
     media: Media,
     srtcp: ReplayWindow,
 }
@@ -98,23 +101,34 @@ impl Media {
 }
 
 impl Source {
-    fn vacant(window: u16) -> Self {
-        Self { media: Media::vacant(window), srtcp: ReplayWindow::new(window) }
+    /// A source that is not there yet, with windows of the usual size.
+    pub(crate) const fn usual() -> Self {
+        let media = Media { srtp: ReplayWindow::usual(), ssrc: Ssrc(0), generation: 0 };
+        Self { media, srtcp: ReplayWindow::usual() }
     }
 }
 
 impl SourceTable {
     /// A table for what is sent: the first source needs nothing but the table.
     pub(crate) fn for_sending(initial_roc: u32, window: u16, max_sources: u8) -> Self {
-        let first = Media::vacant(window);
-        let sources = Box::default();
-        Self { first, initial_roc, used: 0, most: max_sources, generation: 0, sources }
+        let vacant = || Source { media: Media::vacant(window), ..Source::usual() };
+        Self::with_room(initial_roc, window, max_sources, vacant)
     }
 
     /// A table for what is received, with the first source's SRTCP window.
     pub(crate) fn for_receiving(initial_roc: u32, window: u16, max_sources: u8) -> Self {
-        let sources = Box::new([Source::vacant(window)]);
-        Self { sources, ..Self::for_sending(initial_roc, window, max_sources) }
+        let new = || ReplayWindow::new(window);
+        let vacant = || Source { media: Media::vacant(window), srtcp: new() };
+        let table = Self::with_room(initial_roc, window, max_sources, vacant);
+        Self { first_srtcp: Some(Box::new(new())), ..table }
+    }
+
+    fn with_room(initial_roc: u32, window: u16, most: u8, vacant: impl Fn() -> Source) -> Self {
+        let first = Media::vacant(window);
+        let further = usize::from(most).saturating_sub(1);
+        let others = (!first.srtp.is_usual()).then(|| Room::chain(further, &vacant)).flatten();
+        let (used, generation, first_srtcp) = (0, 0, None);
+        Self { first, initial_roc, used, most, generation, first_srtcp, others }
     }
 
     /// Estimates the index of an SRTP packet and looks whether it is fresh.
@@ -140,22 +154,23 @@ impl SourceTable {
         look(window, u64::from(index.get()))
     }
 
-    /// Remembers an index.
+    /// Remembers an index; a new source takes its room from `spare`.
     #[inline(always)]
     pub(crate) fn remember(
         &mut self,
         ssrc: Ssrc,
         protocol: Protocol,
         index: u64,
+        spare: &mut SpareRooms,
     ) -> Result<Remembered, Refusal> {
         let generation = self.generation;
         let window = match protocol {
             Protocol::Srtp => {
-                let media = self.media_mut(ssrc)?;
+                let media = self.media_mut(ssrc, spare)?;
                 media.generation = generation;
                 &mut media.srtp
             }
-            Protocol::Srtcp => self.srtcp_mut(ssrc)?,
+            Protocol::Srtcp => self.srtcp_mut(ssrc, spare)?,
         };
         let new_source = window.highest().is_none();
         let newer = window.remember(index)?;
@@ -193,16 +208,17 @@ impl SourceTable {
         let Some(gone) = (0..self.used()).find(|&at| self.media(at).is_some_and(replaced)) else {
             return false;
         };
-        // Those behind it move up, so that the oldest stays the first to go.
-        let mut moved = Media::vacant(self.first.srtp.size() as u16);
+        // Those behind it move up, so that the oldest stays the first to go, and its window is the
+        // next one's: making another could take memory.
+        let mut moved = Media { srtp: ReplayWindow::usual(), ssrc: Ssrc(0), generation: 0 };
         for place in (gone..self.used()).rev() {
-            let media = match place {
-                0 => Some(&mut self.first),
-                _ => self.sources.get_mut(place).map(|source| &mut source.media),
-            };
-            if let Some(media) = media {
+            if let Some(media) = self.media_at_mut(place) {
                 std::mem::swap(media, &mut moved);
             }
+        }
+        moved.srtp.clear();
+        if let Some(last) = self.media_at_mut(self.used() - 1) {
+            *last = moved;
         }
         self.used -= 1;
         true
@@ -223,9 +239,9 @@ impl SourceTable {
     }
 
     fn all_media(&mut self) -> impl Iterator<Item = &mut Media> {
-        let used = self.used();
-        let others = self.sources.iter_mut().take(used).skip(1).map(|source| &mut source.media);
-        std::iter::once(&mut self.first).chain(others)
+        let further = self.used().saturating_sub(1);
+        let others = Room::all_mut(&mut self.others).take(further);
+        std::iter::once(&mut self.first).chain(others.map(|source| &mut source.media))
     }
 
     #[inline]
@@ -249,79 +265,79 @@ impl SourceTable {
         if self.used > 0 && self.first.ssrc == ssrc {
             return Some(0);
         }
-        let others = self.sources.iter().take(self.used()).skip(1);
+        let others = Room::all(self.others.as_deref()).take(self.used().saturating_sub(1));
         (1..).zip(others).find_map(|(place, source)| (source.media.ssrc == ssrc).then_some(place))
     }
 
     #[inline(always)]
     fn media(&self, place: usize) -> Option<&Media> {
-        match place {
-            0 => Some(&self.first),
-            _ => self.sources.get(place).map(|source| &source.media),
+        match place.checked_sub(1) {
+            None => Some(&self.first),
+            Some(further) => Some(&Room::all(self.others.as_deref()).nth(further)?.media),
+        }
+    }
+
+    #[inline(always)]
+    fn media_at_mut(&mut self, place: usize) -> Option<&mut Media> {
+        match place.checked_sub(1) {
+            None => Some(&mut self.first),
+            Some(further) => Some(&mut Room::all_mut(&mut self.others).nth(further)?.media),
         }
     }
 
     #[inline(always)]
     fn window(&self, place: usize, protocol: Protocol) -> Option<&ReplayWindow> {
-        match protocol {
-            Protocol::Srtp => self.media(place).map(|media| &media.srtp),
-            Protocol::Srtcp => self.sources.get(place).map(|source| &source.srtcp),
+        match (protocol, place.checked_sub(1)) {
+            (Protocol::Srtp, _) => self.media(place).map(|media| &media.srtp),
+            (Protocol::Srtcp, None) => self.first_srtcp.as_deref(),
+            (Protocol::Srtcp, Some(further)) => {
+                Room::all(self.others.as_deref()).nth(further).map(|source| &source.srtcp)
+            }
         }
     }
 
     /// The media of a source, which is put in the table if it is not there.
     #[inline(always)]
-    fn media_mut(&mut self, ssrc: Ssrc) -> Result<&mut Media, Refusal> {
-        match self.place_or_add(ssrc)? {
-            0 => Ok(&mut self.first),
-            place => Ok(&mut self.source_mut(place)?.media),
-        }
+    fn media_mut(&mut self, ssrc: Ssrc, spare: &mut SpareRooms) -> Result<&mut Media, Refusal> {
+        let place = self.place_or_add(ssrc, spare)?;
+        self.media_at_mut(place).ok_or(Refusal::Full)
     }
 
-    fn srtcp_mut(&mut self, ssrc: Ssrc) -> Result<&mut ReplayWindow, Refusal> {
-        let place = self.place_or_add(ssrc)?;
-        Ok(&mut self.source_mut(place)?.srtcp)
+    fn srtcp_mut(
+        &mut self,
+        ssrc: Ssrc,
+        spare: &mut SpareRooms,
+    ) -> Result<&mut ReplayWindow, Refusal> {
+        match self.place_or_add(ssrc, spare)?.checked_sub(1) {
+            None => self.first_srtcp.as_deref_mut(),
+            Some(further) => {
+                Room::all_mut(&mut self.others).nth(further).map(|source| &mut source.srtcp)
+            }
+        }
+        .ok_or(Refusal::Full)
     }
 
     #[inline(always)]
-    fn place_or_add(&mut self, ssrc: Ssrc) -> Result<usize, Refusal> {
+    fn place_or_add(&mut self, ssrc: Ssrc, spare: &mut SpareRooms) -> Result<usize, Refusal> {
         Ok(match self.place(ssrc)? {
             Some(place) => place,
-            None => self.add(ssrc),
+            None => self.add(ssrc, spare),
         })
-    }
-
-    #[cold]
-    fn add(&mut self, ssrc: Ssrc) -> usize {
-        let place = self.used();
-        self.used += 1;
-        if place == 0 {
-            self.first.ssrc = ssrc;
-        } else if let Ok(source) = self.source_mut(place) {
-            source.media.ssrc = ssrc;
-        }
-        place
-    }
-
-    #[inline]
-    fn source_mut(&mut self, place: usize) -> Result<&mut Source, Refusal> {
-        if place >= self.sources.len() {
-            self.make_room(place);
-        }
-        self.sources.get_mut(place).ok_or(Refusal::Full)
     }
 
     //= tests/spec/relay.md#memory
     //# A flood of unknown SSRCs MUST NOT grow the memory of a leg.
-    /// Makes room up to a place, in steps that double: six of them at most.
     #[cold]
-    fn make_room(&mut self, place: usize) {
-        let room = (place + 1).next_power_of_two().min(usize::from(self.most));
-        let window = self.first.srtp.size() as u16;
-        let mut sources = std::mem::take(&mut self.sources).into_vec();
-        sources.reserve_exact(room.saturating_sub(sources.len()));
-        sources.resize_with(room, || Source::vacant(window));
-        self.sources = sources.into_boxed_slice();
+    fn add(&mut self, ssrc: Ssrc, spare: &mut SpareRooms) -> usize {
+        let place = self.used();
+        if let Some(further) = place.checked_sub(1) {
+            Room::reach(&mut self.others, further, spare);
+        }
+        self.used += 1;
+        if let Some(media) = self.media_at_mut(place) {
+            media.ssrc = ssrc;
+        }
+        place
     }
 }
 

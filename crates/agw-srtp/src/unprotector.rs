@@ -13,6 +13,7 @@ use self::reading::Header;
 use crate::engine::{Engine, Frame, Job, Operation};
 use crate::event::PendingEvents;
 use crate::live::{KeySet, LiveKey, ValidKeys};
+use crate::room::SpareRooms;
 use crate::sources::{Remembered, SourceTable};
 use crate::ticket::{KeyId, Protocol};
 use crate::{
@@ -190,7 +191,8 @@ impl<K> Unprotector<K> {
     }
 
     /// Remembers a packet whose job has succeeded: window, rollover counter, source, use of the
-    /// key. The first packet under a staged key's identifier activates that key.
+    /// key. The first packet under a staged key's identifier activates that key; a new source takes
+    /// its room from `spare`.
     ///
     /// # Errors
     /// [`UnprotectError::Unconfirmed`] for a short tag far ahead, until a second one is near it;
@@ -198,7 +200,12 @@ impl<K> Unprotector<K> {
     /// [`UnprotectError::KeyExpired`] if packets committed since the check, or a re-key, left no
     /// place for it; nothing has changed then.
     #[inline(always)]
-    pub fn commit(&mut self, ticket: OpenTicket, now: Instant) -> Result<Accepted, UnprotectError> {
+    pub fn commit(
+        &mut self,
+        ticket: OpenTicket,
+        now: Instant,
+        spare: &mut SpareRooms,
+    ) -> Result<Accepted, UnprotectError> {
         let OpenTicket { protocol, ssrc, index, key: id, .. } = ticket;
         let in_staged = self.staged.as_ref().is_some_and(|keys| keys.find(id).is_some());
         let in_retired = self.retired.as_ref().is_some_and(|old| old.keys.find(id).is_some());
@@ -231,7 +238,7 @@ impl<K> Unprotector<K> {
                 jumps.then_some(Jump { ssrc, index: index as u32, others: 0 }),
             )?;
         }
-        let Remembered { newer, new_source } = sources.remember(ssrc, protocol, index)?;
+        let Remembered { newer, new_source } = sources.remember(ssrc, protocol, index, spare)?;
         let event = key.usage.record(protocol, index);
         if let (Some(event), false) = (event, in_retired) {
             self.events.push(event);
@@ -338,7 +345,7 @@ impl<K> Unprotector<K> {
             //# A packet that fails authentication MUST leave the crypto context as it was.
             let failure = match job.outcome() {
                 Ok(octets) => {
-                    self.commit(ticket, now)?;
+                    self.commit(ticket, now, &mut SpareRooms::new())?;
                     return Ok(octets);
                 }
                 Err(failure) => failure,

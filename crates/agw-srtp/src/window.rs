@@ -58,6 +58,22 @@ impl ReplayWindow {
         }
     }
 
+    /// An empty window of the usual size, which takes no memory but its own.
+    pub(crate) const fn usual() -> Self {
+        Self { bits: Bits::Inline([0; INLINE_WORDS]), end: None }
+    }
+
+    /// Whether it has the usual size.
+    pub(crate) const fn is_usual(&self) -> bool {
+        matches!(self.bits, Bits::Inline(_))
+    }
+
+    /// Forgets everything.
+    pub(crate) fn clear(&mut self) {
+        self.words_mut().fill(0);
+        self.end = None;
+    }
+
     /// Packets the window spans, the highest one included.
     #[inline]
     #[must_use]

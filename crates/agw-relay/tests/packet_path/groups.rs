@@ -1,6 +1,7 @@
 //! A conference on paper: a plain focus, members on secured legs, one egress state for all.
 
 mod collisions;
+mod senders;
 mod staged;
 
 use std::net::SocketAddr;

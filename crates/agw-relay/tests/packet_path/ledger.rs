@@ -80,7 +80,7 @@ proptest! {
 
 //= tests/spec/relay.md#accounting
 //= type=test
-//# A packet of a known source MUST be forwarded without allocating memory.
+//# No packet MUST allocate memory, whatever arrives.
 #[test]
 fn no_packet_costs_an_allocation() {
     use agw_relay::{Datagram, DropReason, Verdict};

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may fail")]
 
 mod alarms;
+mod allocations;
 mod batches;
 mod crypto;
 mod flows;

@@ -5,7 +5,7 @@ use std::time::Instant;
 use agw_simd::{Level, Simd};
 use agw_srtp::{
     CryptoFailure, EgressKey, Engine, IngressKey, Job, MAX_TRAILER, MasterKey, Mki, OpenTicket,
-    Protector, SealTicket, SessionParameters, Suite, Unprotector,
+    Protector, SealTicket, SessionParameters, SpareRooms, Suite, Unprotector,
 };
 
 /// What a session is agreed on.
@@ -75,7 +75,7 @@ impl<E: Engine> Session<E> {
         let ticket = if self.profile.rtcp {
             self.egress.begin_srtcp(packet)
         } else {
-            self.egress.begin_srtp(packet)
+            self.egress.begin_srtp(packet, &mut SpareRooms::new())
         };
         ticket.unwrap()
     }

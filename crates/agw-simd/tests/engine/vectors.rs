@@ -1,6 +1,8 @@
 //! A whole packet that others agree on.
 
-use agw_srtp::{EgressKey, Engine, MAX_TRAILER, MasterKey, Protector, SessionParameters, Suite};
+use agw_srtp::{
+    EgressKey, Engine, MAX_TRAILER, MasterKey, Protector, SessionParameters, SpareRooms, Suite,
+};
 
 use crate::rig::engines;
 
@@ -19,7 +21,7 @@ fn the_reference_packet_of_libsrtp_comes_out() {
         for (sequence, copies) in (0x1234_u16..).zip([1, 2, 4, 16, 32]) {
             let mut packet = plain.clone();
             packet[2..4].copy_from_slice(&sequence.to_be_bytes());
-            let ticket = egress.begin_srtp(&packet).unwrap();
+            let ticket = egress.begin_srtp(&packet, &mut SpareRooms::new()).unwrap();
             let mut buffers = vec![[0; 28 + MAX_TRAILER]; copies];
             let mut jobs = Vec::new();
             for buffer in &mut buffers {

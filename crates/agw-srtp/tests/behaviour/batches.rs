@@ -1,8 +1,8 @@
 //! Many packets between check and commit.
 
 use agw_srtp::{
-    Accepted, CryptoFailure, Engine, OpenTicket, Portable, RocOnRekey, SessionParameters, Suite,
-    UnprotectError,
+    Accepted, CryptoFailure, Engine, OpenTicket, Portable, RocOnRekey, SessionParameters,
+    SpareRooms, Suite, UnprotectError,
 };
 
 use crate::support::{OVERLAP, Pair, SSRC, ingress_key, rtp};
@@ -27,7 +27,7 @@ fn open_batch(pair: &mut Pair, sealed: &[Vec<u8>]) -> Vec<Result<Accepted, Unpro
     let mut verdicts = Vec::new();
     for ((ticket, buffer), outcome) in tickets.into_iter().zip(&mut buffers).zip(outcomes) {
         verdicts.push(match outcome {
-            Ok(_) => pair.ingress.commit(ticket, pair.now),
+            Ok(_) => pair.ingress.commit(ticket, pair.now, &mut SpareRooms::new()),
             Err(failure) => match pair.ingress.retry(&ticket, buffer, pair.now) {
                 Some(second) => run_one(pair, second, buffer),
                 None => Err(failure.into()),
@@ -47,7 +47,7 @@ fn run_one(
     Portable.run(&mut jobs);
     let [job] = jobs;
     job.outcome()?;
-    pair.ingress.commit(ticket, pair.now)
+    pair.ingress.commit(ticket, pair.now, &mut SpareRooms::new())
 }
 
 //= tests/spec/srtp.md#replay
@@ -106,7 +106,7 @@ fn a_ticket_does_not_outlive_its_key() {
     let mut pair = Pair::of(Suite::AesCm128HmacSha1_80);
     let mut sealed = pair.seal(&rtp(SSRC, 1)).unwrap();
     let ticket = pair.ingress.check_srtp(&sealed, pair.now).unwrap();
-    let reserved = pair.egress.begin_srtp(&rtp(SSRC, 2)).unwrap();
+    let reserved = pair.egress.begin_srtp(&rtp(SSRC, 2), &mut SpareRooms::new()).unwrap();
     let parameters = SessionParameters::default();
     let no_overlap = std::time::Duration::ZERO;
     let (roc, now) = (RocOnRekey::Reset, pair.now);
@@ -118,7 +118,10 @@ fn a_ticket_does_not_outlive_its_key() {
     let mut jobs = [pair.ingress.job(&ticket, &mut sealed, octets)];
     Portable.run(&mut jobs);
     assert_eq!(jobs[0].outcome(), Err(CryptoFailure::Stale));
-    assert_eq!(pair.ingress.commit(ticket, now), Err(UnprotectError::KeyExpired));
+    assert_eq!(
+        pair.ingress.commit(ticket, now, &mut SpareRooms::new()),
+        Err(UnprotectError::KeyExpired)
+    );
 
     let mut buffer = crate::support::with_tail_room(&rtp(SSRC, 2));
     let mut jobs = [pair.egress.job(&reserved, &mut buffer, 32)];

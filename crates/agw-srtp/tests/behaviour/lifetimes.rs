@@ -2,7 +2,7 @@
 
 use agw_srtp::{
     EgressKey, IngressKey, KeyError, KeyEvent, Lifetime, Portable, ProtectError, Protector, Rekey,
-    RocOnRekey, SessionParameters, UnprotectError, Unprotector,
+    RocOnRekey, SessionParameters, SpareRooms, UnprotectError, Unprotector,
 };
 
 use crate::support::{
@@ -107,7 +107,8 @@ fn a_batch_does_not_outrun_the_lifetime() {
         let sealed = pair.seal(&rtp(SSRC, sequence)).unwrap();
         pair.ingress.check_srtp(&sealed, pair.now).unwrap()
     });
-    let committed = tickets.map(|ticket| pair.ingress.commit(ticket, pair.now).map(drop));
+    let committed = tickets
+        .map(|ticket| pair.ingress.commit(ticket, pair.now, &mut SpareRooms::new()).map(drop));
     assert_eq!(committed, [Ok(()), Err(UnprotectError::KeyExpired)]);
     assert_eq!(pair.ingress.sources().count(), 1);
 }

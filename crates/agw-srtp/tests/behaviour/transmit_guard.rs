@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use agw_rtp::SequenceNumber;
-use agw_srtp::{PacketIndex, ProtectError, SessionParameters, Suite, estimate_index};
+use agw_srtp::{PacketIndex, ProtectError, SessionParameters, SpareRooms, Suite, estimate_index};
 use proptest::prelude::*;
 
 use crate::support::{Pair, SSRC, egress_key, ingress_key, rtp};
@@ -57,7 +57,7 @@ proptest! {
         let mut pair = Pair::new(egress_key(1), ingress_key(1));
         let mut used: BTreeMap<u32, BTreeSet<u64>> = BTreeMap::new();
         for (ssrc, sequence) in sendings {
-            let reserved = pair.egress.begin_srtp(&rtp(ssrc, sequence));
+            let reserved = pair.egress.begin_srtp(&rtp(ssrc, sequence), &mut SpareRooms::new());
             let index = reserved.map(|ticket| ticket.packet_index().unwrap().get());
             prop_assert_eq!(index, expected(used.entry(ssrc).or_default(), sequence));
         }

@@ -6,7 +6,7 @@ use agw_rtp::Ssrc;
 use agw_simd::{AnyEngine, AnyKeys};
 use agw_srtp::{
     CryptoFailure, EgressKey, Engine, IngressKey, Job, MAX_TRAILER, MasterKey, Mki, Protector,
-    SealTicket, SessionParameters, Suite, Unprotector,
+    SealTicket, SessionParameters, SpareRooms, Suite, Unprotector,
 };
 
 use crate::draw::Draw;
@@ -131,8 +131,12 @@ fn seal(engine: AnyEngine, plans: &[Plan]) -> Vec<After> {
         .iter_mut()
         .zip(plans)
         .map(|(session, plan)| {
-            let begin = if plan.rtcp { Protector::begin_srtcp } else { Protector::begin_srtp };
-            begin(session, &plan.plain).ok()
+            let begun = if plan.rtcp {
+                session.begin_srtcp(&plan.plain)
+            } else {
+                session.begin_srtp(&plan.plain, &mut SpareRooms::new())
+            };
+            begun.ok()
         })
         .collect();
     let mut buffers: Vec<Vec<u8>> = plans.iter().map(|plan| with_room(&plan.plain)).collect();

@@ -157,7 +157,7 @@ fn sealed(suite: Suite, bursts: u16) -> Vec<Vec<u8>> {
 
 //= tests/spec/relay.md#accounting
 //= type=test
-//# A packet of a known source MUST be forwarded without allocating memory.
+//# No packet MUST allocate memory, whatever arrives.
 #[test]
 fn a_round_allocates_nothing_whatever_the_engine() {
     const BURSTS: u16 = 50;

@@ -182,13 +182,14 @@ impl<I: PacketIo> Worker<I> {
         }
     }
 
-    /// Sends what is queued.
+    /// Sends what is queued, and has the relay make room before more goes through it.
     fn flush(&mut self, now: Instant) {
         let relay = &mut self.relay;
         self.io.transmit(&mut self.batch, |egress, error| {
             let (refusal, octets) = refusal(error);
             relay.handle_send_refused(EgressId(egress), refusal, octets, now);
         });
+        relay.make_room();
     }
 
     /// Tells what was done since the round before: who is told is woken, and on a shared core takes

@@ -53,12 +53,13 @@ impl Conference {
     }
 
     fn discarded(&mut self) -> Vec<(IngressId, u32)> {
-        std::iter::from_fn(|| self.relay.poll_report())
-            .filter_map(|report| match report {
-                Report::StagedKeyDiscarded(ingress, number) => Some((ingress, number)),
-                _ => None,
-            })
-            .collect()
+        let mut discarded = Vec::new();
+        while let Some(report) = self.relay.poll_report() {
+            if let Report::StagedKeyDiscarded(ingress, number) = report {
+                discarded.push((ingress, number));
+            }
+        }
+        discarded
     }
 }
 

@@ -1,0 +1,42 @@
+//! Senders whose SSRCs a group remembers.
+
+use super::*;
+
+/// SSRCs of each member: as many as a session takes.
+const EACH: u32 = 8;
+
+#[test]
+fn no_sender_that_a_group_remembers_costs_an_allocation() {
+    let mut conference = Conference::new(24, 3, CollisionRule::Drop);
+    for batch in 0..3 {
+        let mut slots: Vec<(u32, Vec<u8>)> = Vec::new();
+        for member in batch * EACH + 1..=(batch + 1) * EACH {
+            let mut phone = sender(MEMBERS_SEED, 3);
+            for source in 0..EACH {
+                // From the middle outwards, so that they do not come in their order.
+                let ssrc = (source * 100 + member) ^ 0x5555;
+                slots.push((member, seal(&mut phone, &rtp(ssrc, 1, b"member"))));
+            }
+        }
+        let mut datagrams: Vec<Datagram<'_>> = slots
+            .iter_mut()
+            .map(|(member, slot)| Datagram {
+                port: PortId(*member),
+                source: at(&address(*member)),
+                len: slot.len(),
+                slot,
+                traffic_class: 0,
+                truncated: false,
+                verdict: Verdict::Drop(DropReason::NoFlow),
+            })
+            .collect();
+        let (relay, now) = (&mut conference.relay, conference.now);
+        let allocations = allocation_counter::measure(|| relay.handle_batch(&mut datagrams, now));
+        assert_eq!(allocations.count_total, 0, "{batch}");
+        let passed = |one: &Datagram<'_>| matches!(one.verdict, Verdict::Forward { .. });
+        assert!(datagrams.iter().all(passed), "{batch}");
+        relay.make_room();
+    }
+    let group = conference.relay.egress(GROUP).unwrap().group.unwrap();
+    assert_eq!(group.ssrcs, 24 * EACH as usize);
+}
