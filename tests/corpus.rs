@@ -90,6 +90,11 @@ fn text_as_crypto_lines_reads_as_it_prints() {
 }
 
 #[test]
+fn calls_leave_no_key_on_the_other_side_and_nothing_behind() {
+    replay("sdp_calls");
+}
+
+#[test]
 fn a_refused_packet_leaves_no_trace() {
     replay("srtp_unprotect");
 }
@@ -126,6 +131,7 @@ fn every_body_is_replayed() {
         ("rtcp_parse", fuzz::rtcp_parse),
         ("rtp_parse", fuzz::rtp_parse),
         ("sdes_parse", fuzz::sdes_parse),
+        ("sdp_calls", fuzz::sdp_calls),
         ("simd_against_portable", fuzz::simd_against_portable),
         ("srtp_against_libsrtp", fuzz::srtp_against_libsrtp),
         ("srtp_operations", fuzz::srtp_operations),

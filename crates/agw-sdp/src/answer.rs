@@ -198,6 +198,7 @@ impl Call {
         exchange.answered = true;
         exchange.reserved.clear();
         if let Some(branch) = self.branches.get_mut(position) {
+            branch.lines = exchange.lines.len();
             branch.exchange = Some(exchange);
             branch.established = true;
             branch.callee_tag = callee_tag.or(branch.callee_tag.take());

@@ -34,6 +34,8 @@ pub(crate) struct Branch {
     pub(crate) exchange: Option<Exchange>,
     /// Whether an offer was answered.
     pub(crate) established: bool,
+    /// How many media lines its session has: they never become fewer (RFC 3264 §8).
+    pub(crate) lines: usize,
 }
 
 /// How signalling names a dialogue.

@@ -86,6 +86,16 @@ impl Call {
         let Pending { generation, step } = pending;
         self.check(generation)?;
         self.generation += 1;
+        let signalled = self.take_over(step, replies)?;
+        let is_end = |reply: &Reply| matches!(reply, Reply::Released(one) if one.context_ended);
+        if !replies.iter().any(is_end) {
+            return Ok(signalled);
+        }
+        self.forget_context();
+        Ok(Signalled { context: None, streams: Vec::new(), ..signalled })
+    }
+
+    fn take_over(&mut self, step: Step, replies: &[Reply]) -> Result<Signalled, AlgError> {
         match step {
             Step::Offer(step) => self.conclude_offer(*step, replies),
             Step::Answer(step) => self.conclude_answer(*step),
@@ -114,6 +124,14 @@ impl Call {
         for leg in self.caller.iter_mut().chain(callee) {
             leg.take_if(|leg| gone(leg));
         }
+    }
+
+    /// The gateway's last termination of the call is gone, and its context with it.
+    fn forget_context(&mut self) {
+        self.context = None;
+        self.caller.clear();
+        self.connected.clear();
+        self.branches.iter_mut().for_each(|branch| branch.callee.clear());
     }
 
     fn nothing_to_say(&self) -> Signalled {

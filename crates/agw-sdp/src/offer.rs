@@ -100,8 +100,7 @@ impl Call {
         if waiting.is_some_and(|exchange| exchange.offerer != offerer) {
             return Err(AlgError::OfferPending);
         }
-        let known = branch.exchange.as_ref().map_or(0, |exchange| exchange.lines.len());
-        if branch.established && description.media.len() < known {
+        if description.media.len() < branch.lines {
             return Err(AlgError::MediaRemoved);
         }
         Ok(())

@@ -60,6 +60,7 @@ impl Call {
             callee: Vec::new(),
             exchange: None,
             established: false,
+            lines: 0,
         });
         Ok(self.branches.len() - 1)
     }

@@ -28,11 +28,60 @@ macro_rules! stories {
 }
 
 stories! {
+    //= tests/spec/sdp.md#indications
+    //= type=test
+    //# A UE that asked for e2ae protection MUST be told that it is applied.
+    //= tests/spec/sdp.md#gates
+    //= type=test
+    //# Until the answer the gates MUST be closed.
     a_ue_that_asks_for_e2ae_talks_to_a_core_without_it = "originating";
     a_ue_that_registered_for_e2ae_is_called = "terminating";
     srtp_from_end_to_end_leaves_as_it_came = "end_to_end";
+    //= tests/spec/sdp.md#re-offers
+    //= type=test
+    //# An offerer that keeps its address MUST be answered with the key that it knows.
+    //= tests/spec/sdp.md#re-offers
+    //= type=test
+    //# When a new offer is rejected the old keys MUST stay.
+    //= tests/spec/sdp.md#offer-and-answer
+    //= type=test
+    //# While an offer of one side waits, an offer of the other side MUST be refused.
+    //= tests/spec/sdp.md#hold
+    //= type=test
+    //# An address that is nowhere MUST be passed on as one, in the family of the other side.
     a_call_is_held_resumed_rekeyed_and_moved = "reoffer";
+    //= tests/spec/sdp.md#forking
+    //= type=test
+    //# Of the branches of a call only the one that answered last MUST be heard.
+    //= tests/spec/sdp.md#forking
+    //= type=test
+    //# When others know the keys of a call, a new offer MUST be advised.
     branches_have_legs_and_keys_of_their_own = "forking";
+    //= tests/spec/sdp.md#bandwidth
+    //= type=test
+    //# A stream MUST be policed by the greater bandwidth of both sides, if both say one.
     media_lines_come_and_go_each_in_its_own_way = "many_lines";
+    what_others_wrote_is_understood = "examples";
+    what_networks_and_their_tests_wrote_is_understood = "examples_of_networks";
+    //= tests/spec/sdp.md#offer-and-answer
+    //= type=test
+    //# A secured line without a crypto line that can be used MUST be declined.
+    //= tests/spec/sdp.md#offer-and-answer
+    //= type=test
+    //# An accepted secured line without a crypto line MUST make the answer refused.
+    //= tests/spec/sdp.md#offer-and-answer
+    //= type=test
+    //# A master key that stands under two media lines MUST make the offer refused.
+    //= tests/spec/sdp.md#signalling
+    //= type=test
+    //# Keys MUST NOT be exchanged over unprotected signalling unless it is configured.
+    what_breaks_a_rule_changes_nothing = "refusals";
+    families_and_ports_are_those_of_each_side = "families";
+    //= tests/spec/sdp.md#opportunistic-protection
+    //= type=test
+    //# Keys under RTP/AVP that cannot be used MUST be answered with a plain stream.
+    //= tests/spec/sdp.md#opportunistic-protection
+    //= type=test
+    //# An answer without a crypto line to keys under RTP/AVP MUST make the stream plain.
     keys_under_avp_are_taken_or_left = "opportunistic";
 }

@@ -9,7 +9,8 @@ use agw_srtp::Suite;
 use crate::world::{Failure, World};
 
 /// Tells a story: each request stands on a line that begins with `=== `, its description below
-/// it; what comes of it is written after `---`, whatever stood there before.
+/// it; what comes of it is written after `---`, whatever stood there before but for remarks, which
+/// begin with `# `.
 pub(crate) fn tell(world: &mut World, text: &str) -> String {
     let mut told = String::new();
     for (position, part) in text.split("=== ").enumerate() {
@@ -18,8 +19,10 @@ pub(crate) fn tell(world: &mut World, text: &str) -> String {
             continue;
         }
         let (head, body) = part.split_once('\n').unwrap();
-        let body = body.split("---\n").next().unwrap();
+        let (body, before) = body.split_once("---\n").unwrap();
         told += &format!("=== {head}\n{body}---\n{}", request(world, head, body));
+        let remarks = before.lines().filter(|line| line.starts_with("# "));
+        told.extend(remarks.map(|line| format!("{line}\n")));
     }
     told
 }

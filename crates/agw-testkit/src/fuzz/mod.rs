@@ -10,6 +10,7 @@ mod operations;
 mod relay;
 mod rtp;
 mod sdes;
+mod sdp;
 mod simd;
 mod srtp;
 
@@ -19,6 +20,7 @@ pub use operations::srtp_operations;
 pub use relay::relay_batch;
 pub use rtp::{rtcp_parse, rtp_parse};
 pub use sdes::sdes_parse;
+pub use sdp::sdp_calls;
 pub use simd::simd_against_portable;
 pub use srtp::{srtp_against_libsrtp, srtp_unprotect};
 
@@ -32,13 +34,14 @@ pub struct Target {
 }
 
 /// Every target.
-pub const TARGETS: [Target; 10] = [
+pub const TARGETS: [Target; 11] = [
     Target { name: "iq_request", body: iq_request },
     Target { name: "relay_batch", body: relay_batch },
     Target { name: "rtcp_edit", body: rtcp_edit },
     Target { name: "rtcp_parse", body: rtcp_parse },
     Target { name: "rtp_parse", body: rtp_parse },
     Target { name: "sdes_parse", body: sdes_parse },
+    Target { name: "sdp_calls", body: sdp_calls },
     Target { name: "simd_against_portable", body: simd_against_portable },
     Target { name: "srtp_against_libsrtp", body: srtp_against_libsrtp },
     Target { name: "srtp_operations", body: srtp_operations },
