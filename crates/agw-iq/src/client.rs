@@ -41,6 +41,7 @@ use tonic::{Request, Response, Status, Streaming};
 pub use connect::{ConnectError, Tls};
 pub use error::CallError;
 
+use crate::alg::pb::alg_service_client::AlgServiceClient;
 use crate::epochs::EPOCH;
 use crate::pb;
 use crate::pb::iq_service_client::IqServiceClient;
@@ -61,6 +62,7 @@ const RETRIES: usize = 2;
 #[derive(Clone)]
 pub struct IqClient {
     service: IqServiceClient<Channel>,
+    alg: AlgServiceClient<Channel>,
     ids: Arc<TransactionIds>,
     epoch: Option<u64>,
 }
@@ -86,7 +88,8 @@ impl IqClient {
     pub fn new(channel: Channel) -> Self {
         let ids =
             TransactionIds { client: RandomState::new().hash_one(0), next: AtomicU64::new(1) };
-        Self { service: IqServiceClient::new(channel), ids: Arc::new(ids), epoch: None }
+        let alg = AlgServiceClient::new(channel.clone());
+        Self { service: IqServiceClient::new(channel), alg, ids: Arc::new(ids), epoch: None }
     }
 
     /// States the number of the controller's present instance in every request, so that the
@@ -101,6 +104,12 @@ impl IqClient {
     /// transactions.
     pub fn service(&self) -> IqServiceClient<Channel> {
         self.service.clone()
+    }
+
+    /// The generated client of the IMS-ALG over the same connection; its refusals become
+    /// [`CallError`] by `into`.
+    pub fn alg(&self) -> AlgServiceClient<Channel> {
+        self.alg.clone()
     }
 
     /// A fresh transaction id.

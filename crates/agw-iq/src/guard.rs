@@ -16,15 +16,15 @@ use crate::status::Failure;
 use crate::{ConnectedPeer, Role};
 
 /// What an observer may use: procedures that only tell. A procedure that is not here is refused.
-const OBSERVING: [&str; 5] =
-    ["AuditValue", "AuditCapabilities", "SubscribeEvents", "GetStatus", "CompareContexts"];
+const OBSERVING: [&str; 6] =
+    ["AuditValue", "AuditCapabilities", "SubscribeEvents", "GetStatus", "CompareContexts", "Query"];
 /// What is the operator's alone.
 const OPERATING: [&str; 1] = ["ServiceChange"];
 
 impl Role {
     //= tests/spec/iq.md#access
     //# A procedure that the role of the peer does not include MUST be refused.
-    /// Whether the role includes a procedure of the Iq service.
+    /// Whether the role includes a procedure of the services.
     pub(crate) fn may_use(self, procedure: &str) -> bool {
         match self {
             Self::Operator => true,
@@ -34,7 +34,7 @@ impl Role {
     }
 }
 
-/// The Iq service behind the question who may use what.
+/// A service behind the question who may use what.
 pub(crate) struct Guarded<S, B> {
     service: S,
     backend: Arc<B>,

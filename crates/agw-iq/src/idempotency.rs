@@ -21,11 +21,11 @@ const MAX_ENTRIES: usize = 100_000;
 /// The most octets of answers kept.
 const MAX_OCTETS: usize = 64 << 20;
 
-/// What became of a transaction.
+/// What became of a transaction, with its replies.
 #[derive(Debug, Clone)]
-pub(crate) struct Outcome(pub(crate) Result<pb::TransactionReplies, Failure>);
+pub(crate) struct Outcome<M = pb::TransactionReplies>(pub(crate) Result<M, Failure>);
 
-impl Outcome {
+impl<M: Message> Outcome<M> {
     /// What is kept of it, if the answer would be the same later.
     fn to_keep(&self) -> Option<Answer> {
         match &self.0 {
@@ -37,7 +37,7 @@ impl Outcome {
 
 /// A final answer as it is kept: replies encoded, which takes a fraction of their room.
 enum Answer {
-    /// An encoded [`pb::TransactionReplies`].
+    /// Encoded replies.
     Done(Box<[u8]>),
     Refused(Box<Failure>),
 }
@@ -52,21 +52,19 @@ impl Answer {
     }
 
     /// The answer once more; `None` never, in truth: it was encoded here.
-    fn again(&self) -> Option<Outcome> {
+    fn again<M: Message + Default>(&self) -> Option<Outcome<M>> {
         match self {
-            Self::Done(octets) => {
-                Some(Outcome(Ok(pb::TransactionReplies::decode(&**octets).ok()?)))
-            }
+            Self::Done(octets) => Some(Outcome(Ok(M::decode(&**octets).ok()?))),
             Self::Refused(failure) => Some(Outcome(Err(Failure::clone(failure)))),
         }
     }
 }
 
 /// Waits for what becomes of a transaction; `None` if it was given up.
-pub(crate) struct Pending(oneshot::Receiver<Outcome>);
+pub(crate) struct Pending<M = pb::TransactionReplies>(oneshot::Receiver<Outcome<M>>);
 
-impl Pending {
-    pub(crate) async fn outcome(self) -> Option<Outcome> {
+impl<M> Pending<M> {
+    pub(crate) async fn outcome(self) -> Option<Outcome<M>> {
         self.0.await.ok()
     }
 }
@@ -107,31 +105,32 @@ impl Hasher for Summed {
     }
 }
 
-/// The transactions of the last 10 minutes.
-pub(crate) struct Transactions {
+/// The transactions of the last minutes, by the messages that answer them.
+pub(crate) struct Transactions<M = pb::TransactionReplies> {
     digest_keys: [RandomState; 2],
-    kept: Mutex<Kept>,
+    kept: Mutex<Kept<M>>,
     max_entries: usize,
+    /// How long an answer is kept after it was given.
+    kept_for: Duration,
 }
 
-#[derive(Default)]
-struct Kept {
+struct Kept<M> {
     /// Looked into for every call that is refused: a retry of one that was taken is none.
-    entries: HashMap<Key, Entry, BuildHasherDefault<Summed>>,
+    entries: HashMap<Key, Entry<M>, BuildHasherDefault<Summed>>,
     /// Those that are over, oldest first.
     over: VecDeque<Over>,
     octets: usize,
 }
 
-struct Entry {
+struct Entry<M> {
     digest: Digest,
-    fate: Fate,
+    fate: Fate<M>,
 }
 
 /// What has become of a transaction so far.
-enum Fate {
+enum Fate<M> {
     /// It is being carried out; these asked for it once more.
-    UnderWay(Vec<oneshot::Sender<Outcome>>),
+    UnderWay(Vec<oneshot::Sender<Outcome<M>>>),
     /// It was carried out, or refused for good.
     Over(Answer),
 }
@@ -143,11 +142,11 @@ struct Over {
 }
 
 /// How to go on with a transaction.
-pub(crate) enum Begun {
+pub(crate) enum Begun<M: Message + Default + Clone = pb::TransactionReplies> {
     /// It is new: carry it out and finish the ticket.
-    First(Ticket, Pending),
+    First(Ticket<M>, Pending<M>),
     /// It was carried out, or is being so: wait for its answer.
-    Again(Pending),
+    Again(Pending<M>),
     /// Its id was used with other content.
     Reused,
     /// There is no room for it: more are under way than are kept.
@@ -156,14 +155,26 @@ pub(crate) enum Begun {
 
 impl Transactions {
     pub(crate) fn new() -> Self {
-        Self::with_room(MAX_ENTRIES)
+        Self::with_room(MAX_ENTRIES, KEPT)
+    }
+}
+
+impl<M: Message + Default + Clone> Transactions<M> {
+    /// Keeps the answers of a time, as many as there is room for.
+    pub(crate) fn keeping(time: Duration) -> Self {
+        Self::with_room(MAX_ENTRIES, time)
     }
 
-    fn with_room(max_entries: usize) -> Self {
+    fn with_room(max_entries: usize, kept_for: Duration) -> Self {
         Self {
             digest_keys: [RandomState::new(), RandomState::new()],
-            kept: Mutex::new(Kept::default()),
+            kept: Mutex::new(Kept {
+                entries: HashMap::default(),
+                over: VecDeque::new(),
+                octets: 0,
+            }),
             max_entries,
+            kept_for,
         }
     }
 
@@ -198,7 +209,7 @@ impl Transactions {
         id: Option<String>,
         digest: Digest,
         now: Instant,
-    ) -> Begun {
+    ) -> Begun<M> {
         let (sender, receiver) = oneshot::channel();
         let pending = Pending(receiver);
         let Some(id) = id else {
@@ -207,7 +218,7 @@ impl Transactions {
         };
         let key = self.key(controller, &id);
         let mut kept = self.kept();
-        kept.forget_old(now);
+        kept.forget_old(now, self.kept_for);
         if let Some(entry) = kept.entries.get_mut(&key) {
             if entry.digest != digest {
                 //= tests/spec/iq.md#transactions
@@ -234,14 +245,19 @@ impl Transactions {
         !id.is_empty() && self.kept().entries.contains_key(&self.key(controller, id))
     }
 
-    fn kept(&self) -> MutexGuard<'_, Kept> {
+    /// Forgets what is too old.
+    pub(crate) fn forget_old(&self, now: Instant) {
+        self.kept().forget_old(now, self.kept_for);
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept<M>> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Fate {
+impl<M: Message + Default> Fate<M> {
     /// Tells it to one who asks once more, now or when it is over.
-    fn tell_again(&mut self, asker: oneshot::Sender<Outcome>) {
+    fn tell_again(&mut self, asker: oneshot::Sender<Outcome<M>>) {
         match self {
             Self::UnderWay(waiting) => waiting.push(asker),
             Self::Over(answer) => {
@@ -254,14 +270,14 @@ impl Fate {
     }
 }
 
-impl Kept {
+impl<M> Kept<M> {
     /// Notes the end of a transaction; returns who waits for it besides the first.
     fn finish(
         &mut self,
         key: Key,
         answer: Option<Answer>,
         now: Instant,
-    ) -> Vec<oneshot::Sender<Outcome>> {
+    ) -> Vec<oneshot::Sender<Outcome<M>>> {
         let fate = match answer {
             Some(answer) => {
                 let octets = answer.octets();
@@ -284,8 +300,8 @@ impl Kept {
     }
 
     /// Forgets what is too old.
-    fn forget_old(&mut self, now: Instant) {
-        let is_old = |over: &Over| now.saturating_duration_since(over.at) >= KEPT;
+    fn forget_old(&mut self, now: Instant, kept_for: Duration) {
+        let is_old = |over: &Over| now.saturating_duration_since(over.at) >= kept_for;
         while self.over.front().is_some_and(is_old) {
             self.forget_oldest();
         }
@@ -313,15 +329,15 @@ impl Kept {
 }
 
 /// A transaction under way; dropped without an outcome, it is as if it had never been.
-pub(crate) struct Ticket {
-    transactions: Arc<Transactions>,
+pub(crate) struct Ticket<M: Message + Default + Clone = pb::TransactionReplies> {
+    transactions: Arc<Transactions<M>>,
     key: Option<Key>,
-    sender: Option<oneshot::Sender<Outcome>>,
+    sender: Option<oneshot::Sender<Outcome<M>>>,
 }
 
-impl Ticket {
+impl<M: Message + Default + Clone> Ticket<M> {
     /// Gives the outcome to all who wait, and keeps it if it is final.
-    pub(crate) fn finish(mut self, outcome: Outcome, now: Instant) {
+    pub(crate) fn finish(mut self, outcome: Outcome<M>, now: Instant) {
         if let Some(key) = self.key.take() {
             let answer = outcome.to_keep();
             let waiting = self.transactions.kept().finish(key, answer, now);
@@ -336,7 +352,7 @@ impl Ticket {
     }
 }
 
-impl Drop for Ticket {
+impl<M: Message + Default + Clone> Drop for Ticket<M> {
     fn drop(&mut self) {
         if let Some(key) = self.key.take() {
             self.transactions.kept().entries.remove(&key);
@@ -378,7 +394,7 @@ mod tests {
 
     #[test]
     fn the_oldest_answer_makes_room_and_what_is_under_way_does_not() {
-        let transactions = Arc::new(Transactions::with_room(2));
+        let transactions = Arc::new(Transactions::with_room(2, KEPT));
         let now = Instant::now();
         let Begun::First(under_way, _) = begin(&transactions, "under way", now) else {
             panic!("not new");
@@ -393,7 +409,7 @@ mod tests {
 
     #[test]
     fn more_under_way_than_there_is_room_for_are_turned_away() {
-        let transactions = Arc::new(Transactions::with_room(1));
+        let transactions = Arc::new(Transactions::with_room(1, KEPT));
         let now = Instant::now();
         let first = begin(&transactions, "a", now);
         assert!(matches!(begin(&transactions, "b", now), Begun::Full));

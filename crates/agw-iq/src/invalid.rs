@@ -5,6 +5,7 @@ use std::fmt;
 
 use agw_context::Reason;
 use thiserror::Error;
+use tonic::Code;
 
 /// A request that breaks a rule of the proto; the text never has key material.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -93,6 +94,8 @@ pub(crate) enum Word {
     NotPermitted,
     /// A higher epoch of the controller was seen.
     StaleController,
+    /// One of the IMS-ALG's, with its status.
+    Signalling(&'static str, Code),
     /// The gateway cannot answer now.
     Unavailable,
     /// The gateway's answer does not fit the request.
@@ -109,6 +112,7 @@ impl Word {
             Self::EventsGone => "EVENTS_GONE",
             Self::NotPermitted => "NOT_PERMITTED",
             Self::StaleController => "STALE_CONTROLLER",
+            Self::Signalling(reason, _) => reason,
             Self::Unavailable => "UNAVAILABLE",
             Self::Internal => "INTERNAL",
         }

@@ -46,6 +46,6 @@ pub mod pb {
     include!(concat!(env!("OUT_DIR"), "/server/agw.iq.v1.rs"));
 }
 
-/// The descriptors of `proto/agw/iq/v1` with all they import, as an encoded
+/// The descriptors of `proto/agw` with all they import, as an encoded
 /// `google.protobuf.FileDescriptorSet`.
-pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/agw_iq_v1.bin"));
+pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/agw.bin"));

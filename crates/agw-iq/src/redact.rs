@@ -5,7 +5,7 @@ use std::fmt;
 use crate::pb;
 
 /// The length of a secret in place of the secret.
-struct Secret(usize);
+pub(crate) struct Secret(pub(crate) usize);
 
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

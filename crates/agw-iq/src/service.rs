@@ -64,7 +64,12 @@ impl<B> Clone for Iq<B> {
 impl<B: Backend> Iq<B> {
     /// Makes the service; it remembers transactions for as long as it lives.
     pub fn new(backend: Arc<B>) -> Self {
-        Self { backend, transactions: Arc::new(Transactions::new()), epochs: Arc::default() }
+        Self::fenced_by(backend, Arc::default())
+    }
+
+    /// As [`Self::new`]; other services know the same instances of controllers.
+    pub(crate) fn fenced_by(backend: Arc<B>, epochs: Arc<Epochs>) -> Self {
+        Self { backend, transactions: Arc::new(Transactions::new()), epochs }
     }
 
     /// Who asks for a change, unless a newer instance of the same controller was here.

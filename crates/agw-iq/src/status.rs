@@ -4,9 +4,11 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use agw_context::{CommandError, ContextId, Reason, Refused, Resource};
+use agw_sdp::AlgError;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
+use crate::alg::AlgFailure;
 use crate::backend::{Condition, EventsError, TransactError, Unavailable, numbers};
 use crate::invalid::{InvalidRequest, Word};
 use crate::{Role, pb};
@@ -15,6 +17,8 @@ use crate::{Role, pb};
 const USUAL_MESSAGE: usize = 64;
 /// The domain of the `ErrorInfo` detail.
 pub(crate) const DOMAIN: &str = "agw.iq.v1";
+/// The same of the service of the IMS-ALG.
+pub(crate) const ALG_DOMAIN: &str = "agw.alg.v1";
 
 /// Why a call has no answer; never with key material.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -182,6 +186,7 @@ impl Failure {
     pub(crate) fn is_final(&self) -> bool {
         match self.reason {
             Word::Unavailable | Word::Internal => false,
+            Word::Signalling(_, code) => !matches!(code, Code::Aborted | Code::ResourceExhausted),
             // Room may come back at any time, and whoever asks again shall have it.
             Word::Gateway(Reason::Exhausted | Reason::Draining | Reason::Locked) => false,
             Word::Gateway(_)
@@ -198,8 +203,32 @@ impl Failure {
         size_of::<Self>() + self.message.len() + self.field.as_ref().map_or(0, String::len)
     }
 
+    /// The IMS-ALG refused a request, or the gateway refused what it needs.
+    pub(crate) fn alg(failure: &AlgFailure) -> Self {
+        let mut of = match failure {
+            AlgFailure::Signalling(error) => {
+                Self::new(Word::Signalling(error.reason(), alg_code(error)), error.to_string())
+            }
+            AlgFailure::Gateway(error) => Self::audit(error),
+            AlgFailure::Busy => Self::new(Word::Unavailable, failure.to_string()),
+        };
+        // What was refused is a command of a plan, whose fields are none of the request's.
+        of.field = None;
+        of.extra.push(("sip_status", failure.sip_status().to_string()));
+        of
+    }
+
     /// The failure as a gRPC status with details.
     pub(crate) fn into_status(self, condition: Condition) -> Status {
+        self.into_status_of(DOMAIN, condition)
+    }
+
+    /// The failure as a status of the IMS-ALG.
+    pub(crate) fn into_alg_status(self, condition: Condition) -> Status {
+        self.into_status_of(ALG_DOMAIN, condition)
+    }
+
+    fn into_status_of(self, domain: &str, condition: Condition) -> Status {
         let Self { message, reason, h248_code, command, field, limit, extra } = self;
         let overload = condition.overload_percent.to_string();
         let mut metadata = HashMap::from([("overload_percent".to_owned(), overload)]);
@@ -213,7 +242,7 @@ impl Failure {
             metadata.extend(value.map(|value| (key.to_owned(), value)));
         }
         metadata.extend(extra.into_iter().map(|(key, value)| (key.to_owned(), value)));
-        let mut details = ErrorDetails::with_error_info(reason.name(), DOMAIN, metadata);
+        let mut details = ErrorDetails::with_error_info(reason.name(), domain, metadata);
         if let Some(field) = field {
             details.add_bad_request_violation(field, message.clone());
         }
@@ -252,6 +281,23 @@ fn position_in(field: &str) -> Option<usize> {
     position.parse().ok()
 }
 
+/// The gRPC code of what the IMS-ALG refuses, as listed at the top of `alg_service.proto`.
+const fn alg_code(error: &AlgError) -> Code {
+    match error {
+        AlgError::Description(_) => Code::InvalidArgument,
+        AlgError::NothingLeft(_)
+        | AlgError::Line { .. }
+        | AlgError::MediaCount { .. }
+        | AlgError::MediaRemoved
+        | AlgError::UnprotectedSignalling
+        | AlgError::NoOffer => Code::FailedPrecondition,
+        AlgError::OfferPending => Code::Aborted,
+        AlgError::UnknownDialogue | AlgError::UnknownCall => Code::NotFound,
+        AlgError::TooManyBranches { .. } | AlgError::TooManyCalls { .. } => Code::ResourceExhausted,
+        AlgError::Stale | AlgError::Replies | AlgError::KeyGeneration => Code::Internal,
+    }
+}
+
 /// The gRPC code of a reason, as listed at the top of `iq_service.proto`.
 const fn code(reason: Word) -> Code {
     match reason {
@@ -260,6 +306,7 @@ const fn code(reason: Word) -> Code {
         Word::TransactionIdReused | Word::StaleController => Code::FailedPrecondition,
         Word::EventsGone => Code::OutOfRange,
         Word::NotPermitted => Code::PermissionDenied,
+        Word::Signalling(_, code) => code,
         Word::Unavailable => Code::Unavailable,
         Word::Internal => Code::Internal,
     }
@@ -308,6 +355,6 @@ const fn h248_code(reason: Word) -> Option<u16> {
         Word::Unavailable => Some(503),
         Word::Internal => Some(500),
         Word::StaleController => Some(504),
-        Word::TransactionIdReused | Word::EventsGone => None,
+        Word::TransactionIdReused | Word::EventsGone | Word::Signalling(..) => None,
     }
 }

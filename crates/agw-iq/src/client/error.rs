@@ -6,7 +6,7 @@ use agw_context::Resource;
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
-use crate::status::DOMAIN;
+use crate::status::{ALG_DOMAIN, DOMAIN};
 
 /// A call that was refused or got no answer; nothing changed at the gateway, except perhaps where
 /// [`CallError::is_of_connection`] holds.
@@ -16,7 +16,7 @@ pub struct CallError {
     pub code: Code,
     /// What is wrong, for people.
     pub message: String,
-    /// The machine-readable reason, as listed in `iq_service.proto`; `None` if not the gateway
+    /// The machine-readable reason, as listed in `iq_service.proto` and `alg_service.proto`; `None` if not the gateway
     /// but the connection failed.
     pub reason: Option<String>,
     /// The nearest error code of H.248.8.
@@ -29,6 +29,8 @@ pub struct CallError {
     pub overload_percent: Option<u8>,
     /// With reason `EXHAUSTED`: what ran out, if this client knows it.
     pub limit: Option<Resource>,
+    /// From the IMS-ALG: the status of the SIP response that the caller should be sent.
+    pub sip_status: Option<u16>,
     /// With reason `EVENTS_GONE`: the first event that is still kept.
     pub oldest_sequence: Option<u64>,
 }
@@ -51,7 +53,9 @@ impl CallError {
 
 impl From<Status> for CallError {
     fn from(status: Status) -> Self {
-        let info = status.get_details_error_info().filter(|info| info.domain == DOMAIN);
+        let ours = [DOMAIN, ALG_DOMAIN];
+        let info = status.get_details_error_info();
+        let info = info.filter(|info| ours.contains(&info.domain.as_str()));
         let fact = |key: &str| info.as_ref().and_then(|info| info.metadata.get(key));
         Self {
             code: status.code(),
@@ -62,6 +66,7 @@ impl From<Status> for CallError {
             overload_percent: fact("overload_percent").and_then(|load| load.parse().ok()),
             limit: fact("limit")
                 .and_then(|name| Resource::ALL.into_iter().find(|limit| limit.name() == name)),
+            sip_status: fact("sip_status").and_then(|status| status.parse().ok()),
             oldest_sequence: fact("oldest_sequence").and_then(|number| number.parse().ok()),
             reason: info.map(|info| info.reason),
         }

@@ -33,7 +33,7 @@ fn socket_address(address: &pb::SocketAddress) -> Result<SocketAddr, InvalidRequ
     }
 }
 
-pub(super) fn source_policy(policy: &pb::SourcePolicy) -> Result<SourcePolicy, InvalidRequest> {
+pub(crate) fn source_policy(policy: &pb::SourcePolicy) -> Result<SourcePolicy, InvalidRequest> {
     let pb::SourcePolicy { rule, within_ms } = policy;
     let rule =
         pb::SourceRule::try_from(*rule).map_err(|_| InvalidRequest::unknown("rule", *rule))?;
@@ -93,7 +93,7 @@ fn network(text: &str) -> Option<Network> {
     Network::new(address, prefix)
 }
 
-pub(super) fn family(field: &str, family: i32) -> Result<Option<Family>, InvalidRequest> {
+pub(crate) fn family(field: &str, family: i32) -> Result<Option<Family>, InvalidRequest> {
     match pb::AddressFamily::try_from(family) {
         Ok(pb::AddressFamily::Unspecified) => Ok(None),
         Ok(pb::AddressFamily::Ipv4) => Ok(Some(Family::V4)),

@@ -93,7 +93,7 @@ pub(crate) fn configure(command: &pb::Configure) -> Result<Command, InvalidReque
     Ok(Command::Configure(Configure { context, termination, streams, priority }))
 }
 
-fn priority(priority: i32) -> Result<Option<Priority>, InvalidRequest> {
+pub(crate) fn priority(priority: i32) -> Result<Option<Priority>, InvalidRequest> {
     match pb::Priority::try_from(priority) {
         Ok(pb::Priority::Unspecified) => Ok(None),
         Ok(pb::Priority::Normal) => Ok(Some(Priority::Normal)),

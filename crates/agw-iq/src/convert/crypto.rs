@@ -259,7 +259,7 @@ fn key_source(source: i32) -> Result<KeySource, InvalidRequest> {
     }
 }
 
-fn required_suite(suite: i32) -> Result<Suite, InvalidRequest> {
+pub(crate) fn required_suite(suite: i32) -> Result<Suite, InvalidRequest> {
     match pb::Suite::try_from(suite) {
         Ok(pb::Suite::Unspecified) => Err(InvalidRequest::missing("suite")),
         Ok(pb::Suite::AesCm128HmacSha180) => Ok(Suite::AesCm128HmacSha1_80),

@@ -11,7 +11,7 @@ use crate::pb;
 const MAX_MS: u32 = 86_400_000;
 
 /// Reads a detection; `None` if it is empty.
-pub(super) fn inactivity(given: &pb::Inactivity) -> Result<Option<Inactivity>, InvalidRequest> {
+pub(crate) fn inactivity(given: &pb::Inactivity) -> Result<Option<Inactivity>, InvalidRequest> {
     let pb::Inactivity { time_ms, direction } = *given;
     if *given == pb::Inactivity::default() {
         return Ok(None);

@@ -6,7 +6,7 @@ use crate::invalid::InvalidRequest;
 use crate::pb;
 
 /// Reads which code point leaves.
-pub(super) fn dscp_rule(dscp: &pb::DiffServ) -> Result<DscpRule, InvalidRequest> {
+pub(crate) fn dscp_rule(dscp: &pb::DiffServ) -> Result<DscpRule, InvalidRequest> {
     let pb::DiffServ { rule, code_point } = dscp;
     let rule = match pb::DscpRule::try_from(*rule) {
         Ok(pb::DscpRule::Unspecified) => return Err(InvalidRequest::missing("rule")),

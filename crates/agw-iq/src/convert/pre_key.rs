@@ -13,7 +13,7 @@ const MAX_PACKETS: u8 = 64;
 const MAX_TIME_MS: u32 = 10_000;
 
 /// Reads what waits for a key; `None` if nothing does.
-pub(super) fn pre_key(buffer: &pb::PreKeyBuffer) -> Result<Option<PreKeySpec>, InvalidRequest> {
+pub(crate) fn pre_key(buffer: &pb::PreKeyBuffer) -> Result<Option<PreKeySpec>, InvalidRequest> {
     let pb::PreKeyBuffer { packets, time_ms } = *buffer;
     if *buffer == pb::PreKeyBuffer::default() {
         return Ok(None);

@@ -248,7 +248,7 @@ fn media(media: Media) -> pb::Media {
     }
 }
 
-pub(super) fn transport(transport: Transport) -> pb::Transport {
+pub(crate) fn transport(transport: Transport) -> pb::Transport {
     match transport {
         Transport::Plain => pb::Transport::Plain,
         Transport::Secured => pb::Transport::Secured,

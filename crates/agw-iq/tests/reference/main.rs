@@ -36,3 +36,19 @@ fn everything_in_the_reference_is_described() {
     let missing = page::undescribed(&set);
     assert!(missing.is_empty(), "without a comment: {missing:?}");
 }
+
+/// The page links to messages by their names alone.
+#[test]
+fn no_two_messages_have_the_same_name() {
+    let set = FileDescriptorSet::decode(agw_iq::FILE_DESCRIPTOR_SET).unwrap();
+    let ours = set.file.iter().filter(|file| file.package().starts_with("agw."));
+    let names = ours.flat_map(|file| {
+        let messages = file.message_type.iter().map(prost_types::DescriptorProto::name);
+        messages.chain(file.enum_type.iter().map(prost_types::EnumDescriptorProto::name))
+    });
+    let mut names: Vec<&str> = names.collect();
+    let all = names.len();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), all);
+}

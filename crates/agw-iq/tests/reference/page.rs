@@ -10,9 +10,10 @@ use prost_types::{
 
 use super::comments::{Comments, part, prose};
 
-const PACKAGE: &str = "agw.iq.v1";
+/// In the order of the page; a message has its name in one of them only.
+const PACKAGES: [&str; 2] = ["agw.iq.v1", "agw.alg.v1"];
 
-const HEAD: &str = "# API reference: `agw.iq.v1`
+const HEAD: &str = "# API reference: `agw.iq.v1` and `agw.alg.v1`
 
 Generated from the proto files beside this page by `cargo xtask reference`; a test keeps the two the same. How a
 controller uses it, flow by flow, is in [GUIDE.md](GUIDE.md).
@@ -21,10 +22,12 @@ controller uses it, flow by flow, is in [GUIDE.md](GUIDE.md).
 /// The whole page.
 pub(crate) fn render(set: &FileDescriptorSet) -> String {
     let mut page = HEAD.to_owned();
-    let (services, others): (Vec<_>, Vec<_>) =
-        files(set).partition(|file| !file.service.is_empty());
-    for file in services.iter().chain(&others) {
-        push_file(&mut page, file);
+    for package in PACKAGES {
+        let files = set.file.iter().filter(|file| file.package() == package);
+        let (services, others): (Vec<_>, Vec<_>) = files.partition(|file| !file.service.is_empty());
+        for file in services.into_iter().chain(others) {
+            push_file(&mut page, file);
+        }
     }
     page
 }
@@ -36,10 +39,6 @@ pub(crate) fn undescribed(set: &FileDescriptorSet) -> Vec<String> {
         .filter(|line| line.starts_with("| `") && line.ends_with("|  |"))
         .map(ToOwned::to_owned)
         .collect()
-}
-
-fn files(set: &FileDescriptorSet) -> impl Iterator<Item = &FileDescriptorProto> {
-    set.file.iter().filter(|file| file.package() == PACKAGE)
 }
 
 fn push_file(page: &mut String, file: &FileDescriptorProto) {
@@ -127,7 +126,7 @@ fn kind(field: &FieldDescriptorProto, message: &DescriptorProto) -> String {
 /// A link to a message of this page, or the name of one from elsewhere.
 fn reference(full: &str) -> String {
     let full = full.trim_start_matches('.');
-    match full.strip_prefix(PACKAGE) {
+    match PACKAGES.iter().find_map(|package| full.strip_prefix(package)) {
         Some(own) => {
             let own = own.trim_start_matches('.');
             format!("[{own}](#{})", own.to_lowercase())

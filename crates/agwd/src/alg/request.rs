@@ -71,7 +71,8 @@ pub(super) async fn delete(
     controller: Controller,
     which: Which,
 ) -> Result<Deleted, AlgFailure> {
-    let mut held = desk.table.hold((controller, which.call_id.clone()), false).await?;
+    let key = desk.table.seen_by(controller, &which.call_id);
+    let mut held = desk.table.hold(key, false).await?;
     let tags = tags(&held, &which)?;
     let mut deleted = Deleted::default();
     for tag in &tags {
@@ -100,7 +101,8 @@ pub(super) async fn query(
     controller: Controller,
     which: Which,
 ) -> Result<Vec<CallView>, AlgFailure> {
-    let held = desk.table.hold((controller.clone(), which.call_id.clone()), false).await?;
+    let key = desk.table.seen_by(controller.clone(), &which.call_id);
+    let held = desk.table.hold(key, false).await?;
     let tags = tags(&held, &which)?;
     let found = tags.iter().filter_map(|tag| held.find(&which.call_id, &dialogue_of(tag, &which)));
     let mut views: Vec<CallView> = found.map(view).collect();

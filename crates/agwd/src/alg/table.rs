@@ -93,6 +93,18 @@ impl Table {
         Ok(entry)
     }
 
+    /// The key of a controller's calls with an identifier. Who sees everything sees those of others
+    /// as well, if it has none itself.
+    pub(super) fn seen_by(&self, controller: Controller, call_id: &str) -> Key {
+        let own = (controller, call_id.to_owned());
+        let inner = self.lock();
+        if own.0 != Controller::local() || inner.entries.contains_key(&own) {
+            return own;
+        }
+        let others = inner.entries.keys().find(|(_, id)| id == call_id);
+        others.cloned().unwrap_or(own)
+    }
+
     /// Notes whose call a context is for.
     pub(super) fn note(&self, context: ContextId, key: &Key) {
         self.lock().contexts.entry(context).or_insert_with(|| key.clone());

@@ -20,7 +20,7 @@ use tracing::{error, info};
 use zeroize::Zeroizing;
 
 use agw_context::{Gateway, Policy, SetupError};
-use agw_iq::server::{Services, services};
+use agw_iq::server::{Services, services, services_with_alg};
 use agw_net::{MediaBackend, MediaPort, SocketsOptions, XdpWorker};
 use agw_simd::AnyEngine;
 
@@ -196,9 +196,7 @@ impl Daemon {
         let gateway = Arc::new(gateway);
         let (alg, limit) = (config.alg_policy(), config.limits.contexts);
         let calls = SignalledCalls::new(Arc::clone(&gateway), alg, limit, metrics.clone());
-        let services = services(gateway, config.iq.reflection)
-            .await
-            .map_err(|error| StartError::Software(format!("reflection: {error}")))?;
+        let services = serving(&config, gateway, calls.clone()).await?;
         services.health.set_serving().await;
         let mut running = Running::new(&bound, &media, stop.clone(), metrics.clone());
         running.serve_calls(calls);
@@ -228,6 +226,21 @@ impl Daemon {
         stop_on_error.disarm();
         Ok(running)
     }
+}
+
+/// The services that the configuration asks for.
+async fn serving(
+    config: &Config,
+    gateway: Arc<backend::Gateway>,
+    calls: SignalledCalls,
+) -> Result<Services, StartError> {
+    let reflection = config.iq.reflection;
+    let services = if config.alg.enabled {
+        services_with_alg(gateway, Arc::new(calls), reflection).await
+    } else {
+        services(gateway, reflection).await
+    };
+    services.map_err(|error| StartError::Software(format!("reflection: {error}")))
 }
 
 /// Control with its workers.
