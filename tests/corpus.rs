@@ -123,9 +123,15 @@ fn a_refused_request_changes_nothing() {
 }
 
 #[test]
+fn a_message_of_ng_is_read_as_it_is_written() {
+    replay("ng_message");
+}
+
+#[test]
 fn every_body_is_replayed() {
     let replayed = [
         ("iq_request", fuzz::iq_request as fn(&[u8])),
+        ("ng_message", fuzz::ng_message),
         ("relay_batch", fuzz::relay_batch),
         ("rtcp_edit", fuzz::rtcp_edit),
         ("rtcp_parse", fuzz::rtcp_parse),

@@ -6,6 +6,7 @@
 mod edit;
 mod iq;
 mod model;
+mod ng;
 mod operations;
 mod relay;
 mod rtp;
@@ -16,6 +17,7 @@ mod srtp;
 
 pub use edit::rtcp_edit;
 pub use iq::iq_request;
+pub use ng::ng_message;
 pub use operations::srtp_operations;
 pub use relay::relay_batch;
 pub use rtp::{rtcp_parse, rtp_parse};
@@ -34,8 +36,9 @@ pub struct Target {
 }
 
 /// Every target.
-pub const TARGETS: [Target; 11] = [
+pub const TARGETS: [Target; 12] = [
     Target { name: "iq_request", body: iq_request },
+    Target { name: "ng_message", body: ng_message },
     Target { name: "relay_batch", body: relay_batch },
     Target { name: "rtcp_edit", body: rtcp_edit },
     Target { name: "rtcp_parse", body: rtcp_parse },

@@ -6,7 +6,7 @@ use crate::sources::Source;
 
 /// Crates without clock, socket, thread, lock and environment.
 pub(super) const SANS_IO: &[&str] =
-    &["agw-context", "agw-relay", "agw-rtp", "agw-sdes", "agw-sdp", "agw-srtp"];
+    &["agw-context", "agw-ng", "agw-relay", "agw-rtp", "agw-sdes", "agw-sdp", "agw-srtp"];
 
 /// The crate that calls a foreign library, for comparison, from one file.
 pub(super) const ONE_FOREIGN_FILE: &str = "agw-testkit";

@@ -2,7 +2,8 @@
 
 /// Which packages of ours each package may be built on.
 ///
-/// Below the sans-IO line stand agw-rtp, agw-srtp, agw-sdes, agw-relay, agw-context and agw-sdp.
+/// Below the sans-IO line stand agw-rtp, agw-srtp, agw-sdes, agw-relay, agw-context, agw-sdp
+/// and agw-ng.
 /// Control knows the vocabulary of the packet path, never the reverse.
 const ARROWS: &[(&str, &[&str])] = &[
     ("agw-rtp", &[]),
@@ -14,6 +15,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("agw-sdp", &["agw-context", "agw-relay", "agw-sdes", "agw-srtp"]),
     ("agw-iq", &["agw-context", "agw-relay", "agw-sdes", "agw-sdp", "agw-srtp"]),
     ("agw-net", &[]),
+    ("agw-ng", &["agw-context", "agw-relay", "agw-sdp", "agw-srtp"]),
     ("agwd", PRODUCT),
     ("agwctl", &["agw-iq"]),
     ("agw-testkit", PRODUCT),
@@ -27,6 +29,7 @@ const PRODUCT: &[&str] = &[
     "agw-context",
     "agw-iq",
     "agw-net",
+    "agw-ng",
     "agw-relay",
     "agw-rtp",
     "agw-sdes",
@@ -40,6 +43,7 @@ const EVERYTHING: &[&str] = &[
     "agw-context",
     "agw-iq",
     "agw-net",
+    "agw-ng",
     "agw-relay",
     "agw-rtp",
     "agw-sdes",

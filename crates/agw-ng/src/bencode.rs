@@ -1,0 +1,119 @@
+//! Bencode, as tolerant as its speakers: dictionaries in any order, keys repeated.
+//!
+//! Written here because `bt_bencode`, the one kept library, adds a claimed length to its position
+//! unchecked: `d18446744073709551615:` makes it panic, and lists in lists overflow its stack. It
+//! is the tests' second opinion.
+
+use zeroize::Zeroizing;
+
+use crate::value::{MAX_DEPTH, Octets, Value};
+
+/// Reads one value that takes all of the octets; `None` if it is none.
+pub(crate) fn parse(octets: &[u8]) -> Option<Value> {
+    let mut reader = Reader { rest: octets };
+    let value = reader.value(MAX_DEPTH)?;
+    reader.rest.is_empty().then_some(value)
+}
+
+struct Reader<'a> {
+    rest: &'a [u8],
+}
+
+impl Reader<'_> {
+    fn value(&mut self, depth: usize) -> Option<Value> {
+        let depth = depth.checked_sub(1)?;
+        match *self.rest.first()? {
+            b'0'..=b'9' => Some(Value::Octets(self.string()?)),
+            b'i' => {
+                self.rest = self.rest.get(1..)?;
+                let digits = self.until(b'e')?;
+                Some(Value::Integer(std::str::from_utf8(digits).ok()?.parse().ok()?))
+            }
+            b'l' => {
+                self.rest = self.rest.get(1..)?;
+                let mut values = Vec::new();
+                while !self.ended()? {
+                    values.push(self.value(depth)?);
+                }
+                Some(Value::List(values))
+            }
+            b'd' => {
+                self.rest = self.rest.get(1..)?;
+                let mut pairs = Vec::new();
+                while !self.ended()? {
+                    pairs.push((self.string()?, self.value(depth)?));
+                }
+                Some(Value::Dictionary(pairs))
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether a list or dictionary ends here; its end is taken.
+    fn ended(&mut self) -> Option<bool> {
+        let is_end = *self.rest.first()? == b'e';
+        if is_end {
+            self.rest = self.rest.get(1..)?;
+        }
+        Some(is_end)
+    }
+
+    fn string(&mut self) -> Option<Octets> {
+        let digits = self.until(b':')?;
+        let is_number = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
+        let len: usize = is_number.then(|| std::str::from_utf8(digits).ok()?.parse().ok())??;
+        let (octets, rest) = self.rest.split_at_checked(len)?;
+        self.rest = rest;
+        Some(Zeroizing::new(octets.to_vec()))
+    }
+
+    /// What stands before a delimiter, which is taken as well; numbers have at most 20 digits.
+    fn until(&mut self, delimiter: u8) -> Option<&[u8]> {
+        let at = self.rest.iter().take(21).position(|octet| *octet == delimiter)?;
+        let (before, rest) = self.rest.split_at_checked(at)?;
+        self.rest = rest.get(1..)?;
+        Some(before)
+    }
+}
+
+/// How many octets a value takes, so that none is copied in growing.
+pub(crate) fn len(value: &Value) -> usize {
+    let string = |octets: &[u8]| octets.len() + 21;
+    match value {
+        Value::Integer(_) => 22,
+        Value::Octets(octets) => string(octets),
+        Value::List(values) => 2 + values.iter().map(len).sum::<usize>(),
+        Value::Dictionary(pairs) => {
+            2 + pairs.iter().map(|(key, value)| string(key) + len(value)).sum::<usize>()
+        }
+    }
+}
+
+/// Writes a value, dictionaries in the order of their keys.
+pub(crate) fn write(value: &Value, out: &mut Vec<u8>) {
+    match value {
+        Value::Integer(number) => out.extend_from_slice(format!("i{number}e").as_bytes()),
+        Value::Octets(octets) => string(octets, out),
+        Value::List(values) => {
+            out.push(b'l');
+            values.iter().for_each(|value| write(value, out));
+            out.push(b'e');
+        }
+        Value::Dictionary(pairs) => {
+            let mut pairs: Vec<_> = pairs.iter().collect();
+            pairs.sort_by(|a, b| a.0.cmp(&b.0));
+            out.push(b'd');
+            for (key, value) in pairs {
+                string(key, out);
+                write(value, out);
+            }
+            out.push(b'e');
+        }
+    }
+}
+
+fn string(octets: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(octets.len().to_string().as_bytes());
+    out.push(b':');
+    out.extend_from_slice(octets);
+}

@@ -1,0 +1,147 @@
+//! Which requests were answered, so that a retry is answered alike and not carried out again.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+use crate::value::Octets;
+
+/// How much is remembered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CookieLimits {
+    /// Requests under way and answered.
+    pub entries: usize,
+    /// Octets of replies.
+    pub octets: usize,
+    /// How long after its reply a request is remembered.
+    pub kept: Duration,
+    /// Retries that wait for the reply of one request.
+    pub waiting: usize,
+}
+
+impl Default for CookieLimits {
+    fn default() -> Self {
+        Self { entries: 100_000, octets: 64 << 20, kept: Duration::from_mins(1), waiting: 16 }
+    }
+}
+
+/// Whose request, and its cookie.
+type Key = (IpAddr, Box<[u8]>);
+
+/// The requests of the last minute. `W` is who waits for a reply.
+#[derive(Debug)]
+pub struct Cookies<W> {
+    limits: CookieLimits,
+    entries: BTreeMap<Key, Fate<W>>,
+    /// Those that are answered, oldest first.
+    over: VecDeque<(Instant, Key)>,
+    octets: usize,
+}
+
+#[derive(Debug)]
+enum Fate<W> {
+    UnderWay(Vec<W>),
+    Over(Octets),
+}
+
+/// How to go on with a request.
+#[derive(Debug)]
+pub enum Begun {
+    /// It is new: carry it out, then [`Cookies::finish`].
+    First,
+    /// It was answered: send this.
+    Again(Octets),
+    /// It is being carried out: whoever asked is told with the others.
+    Waits,
+    /// There is no room: more are under way than may be remembered, or more wait for this one
+    /// than may.
+    Full,
+}
+
+impl<W> Cookies<W> {
+    /// Nothing is remembered yet.
+    #[must_use]
+    pub const fn new(limits: CookieLimits) -> Self {
+        Self { limits, entries: BTreeMap::new(), over: VecDeque::new(), octets: 0 }
+    }
+
+    /// Looks a request up, and notes it if it is new.
+    pub fn begin(&mut self, from: IpAddr, cookie: &[u8], waiter: W, now: Instant) -> Begun {
+        self.forget_old(now);
+        let key = (from, Box::from(cookie));
+        match self.entries.get_mut(&key) {
+            Some(Fate::Over(reply)) => return Begun::Again(reply.clone()),
+            Some(Fate::UnderWay(waiting)) if waiting.len() < self.limits.waiting => {
+                waiting.push(waiter);
+                return Begun::Waits;
+            }
+            Some(Fate::UnderWay(_)) => return Begun::Full,
+            None => {}
+        }
+        while self.entries.len() >= self.limits.entries {
+            if !self.forget_oldest() {
+                return Begun::Full;
+            }
+        }
+        self.entries.insert(key, Fate::UnderWay(Vec::new()));
+        Begun::First
+    }
+
+    /// Notes the reply of a request; tells who else waits for it.
+    pub fn finish(&mut self, from: IpAddr, cookie: &[u8], reply: Octets, now: Instant) -> Vec<W> {
+        let key: Key = (from, Box::from(cookie));
+        let Some(fate) = self.entries.get_mut(&key) else { return Vec::new() };
+        let waiting = match fate {
+            Fate::UnderWay(waiting) => std::mem::take(waiting),
+            Fate::Over(_) => return Vec::new(),
+        };
+        self.octets += reply.len();
+        *fate = Fate::Over(reply);
+        self.over.push_back((now, key));
+        while self.octets > self.limits.octets && self.forget_oldest() {}
+        waiting
+    }
+
+    /// Forgets a request that came to nothing; a retry is carried out.
+    pub fn abandon(&mut self, from: IpAddr, cookie: &[u8]) {
+        let key: Key = (from, Box::from(cookie));
+        if let Some(Fate::UnderWay(_)) = self.entries.get(&key) {
+            self.entries.remove(&key);
+        }
+    }
+
+    /// How many requests are remembered.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether none is.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// The octets of replies that are remembered.
+    #[must_use]
+    pub const fn octets(&self) -> usize {
+        self.octets
+    }
+
+    /// Forgets what is older than it may be. Every look-up does so too; this is for quiet times.
+    pub fn forget_old(&mut self, now: Instant) {
+        while let Some((at, _)) = self.over.front()
+            && now.saturating_duration_since(*at) >= self.limits.kept
+        {
+            self.forget_oldest();
+        }
+    }
+
+    fn forget_oldest(&mut self) -> bool {
+        let Some((_, key)) = self.over.pop_front() else { return false };
+        if let Some(Fate::Over(reply)) = self.entries.remove(&key) {
+            self.octets = self.octets.saturating_sub(reply.len());
+        }
+        true
+    }
+}

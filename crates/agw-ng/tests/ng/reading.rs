@@ -1,0 +1,251 @@
+//! Keys and flags.
+
+use agw_context::{DscpRule, Family, SourcePolicy};
+use agw_ng::support::{self, Support};
+use agw_ng::{E2ae, Options, Refusal, Request, Transport, Value};
+use agw_sdp::{MuxRule, OfferedSrtp, Protection, RtcpAttribute};
+use agw_srtp::Suite;
+
+fn read(more: &[(&str, Value)]) -> Result<Request, Refusal> {
+    let known = [
+        ("command", Value::text("offer")),
+        ("call-id", Value::text("call")),
+        ("from-tag", Value::text("from")),
+        ("sdp", Value::text("v=0\r\n")),
+    ];
+    Request::read(Value::dictionary(known.into_iter().chain(more.iter().cloned())))
+}
+
+fn options(more: &[(&str, Value)]) -> Options {
+    let Request::Offer(offer) = read(more).unwrap() else { panic!("no offer") };
+    offer.options
+}
+
+/// The same flags in each of the places where they may stand.
+fn everywhere(flags: &str) -> [Options; 3] {
+    let list = flags.split_whitespace().map(Value::text).collect();
+    [
+        options(&[("flags", Value::List(list))]),
+        options(&[("flags", Value::text(flags))]),
+        options(&[("rtpp-flags", Value::text(flags))]),
+    ]
+}
+
+#[test]
+fn what_kamailio_sends_towards_the_core_is_understood() {
+    let list = |texts: &[&str]| Value::List(texts.iter().map(Value::text).collect());
+    let told = options(&[
+        ("supports", list(&["load limit"])),
+        ("replace", list(&["origin", "session-connection"])),
+        ("ICE", Value::text("remove")),
+        ("rtcp-mux", list(&["demux"])),
+        ("transport-protocol", Value::text("RTP/AVP")),
+        ("received-from", list(&["IP4", "192.0.2.7"])),
+        ("sip-message-type", Value::text("request")),
+        ("direction", list(&["access", "core"])),
+        ("TOS", Value::text("184")),
+    ]);
+    let (near, far) = (told.near(), told.far(b""));
+    assert_eq!((near.realm.as_deref(), far.realm.as_deref()), (Some("access"), Some("core")));
+    assert_eq!((near.offered_srtp, far.protection), (OfferedSrtp::Terminate, Protection::Plain));
+    assert_eq!((near.mux, far.mux), (MuxRule::Accept, MuxRule::Remove));
+    assert_eq!((far.feedback, far.extras.dscp), (Some(false), DscpRule::Set(46)));
+    assert_eq!(near.source, Some(SourcePolicy::Latch { within: None }));
+    assert!(told.knows_load_limit);
+    assert_eq!(told.unknown, 0);
+}
+
+#[test]
+fn what_opensips_sends_towards_a_phone_is_understood() {
+    let told = options(&[
+        ("transport protocol", Value::text("RTP/SAVPF")),
+        ("address family", Value::text("IP6")),
+        (
+            "flags",
+            Value::text(
+                "SDES-only-AES_256_CM_HMAC_SHA1_80 SDES-only-AEAD_AES_128_GCM trust-address",
+            ),
+        ),
+        ("rtcp-mux", Value::List(vec![Value::text("require")])),
+        ("TOS", Value::Integer(0)),
+    ]);
+    let far = told.far(b"");
+    assert_eq!((far.protection, far.feedback), (Protection::Secured, Some(true)));
+    assert_eq!((far.family, far.mux), (Some(Family::V6), MuxRule::Require));
+    assert_eq!(far.suites, [Suite::AesCm256HmacSha1_80, Suite::AeadAes128Gcm]);
+    assert_eq!(told.unknown, 0);
+}
+
+#[test]
+fn a_flag_means_the_same_wherever_it_stands() {
+    let flags = "RTP/SAVP SDES-no-AES_CM_128_HMAC_SHA1_32 rtcp-mux-offer full-rtcp-attribute \
+                 direction=a direction=b e2ae=applied label=bob generate-mid nonsense";
+    let [first, second, third] = everywhere(flags);
+    assert_eq!(first, second);
+    assert_eq!(first, third);
+    assert_eq!(first.transport, Some(Transport { secured: true, feedback: false }));
+    assert_eq!(first.realms, (Some("a".to_owned()), Some("b".to_owned())));
+    assert_eq!(first.rtcp_attribute, RtcpAttribute::Full);
+    assert_eq!((first.e2ae, first.unknown), (E2ae::Applied, 1));
+    assert_eq!(first.label.as_deref(), Some("bob"));
+    assert_eq!(first.far(b"").suites, [Suite::AesCm128HmacSha1_80]);
+}
+
+#[test]
+fn a_string_of_flags_has_lists_in_brackets() {
+    let told = options(&[(
+        "rtpp-flags",
+        Value::text(
+            "replace=[zero-address SDP-version] direction=[a b] SDES=[off] rtcp-mux=[offer",
+        ),
+    )]);
+    assert!(told.replace.zero_address && told.replace.version && told.sdes.off && told.mux.offer);
+    assert_eq!(told.realms, (Some("a".to_owned()), Some("b".to_owned())));
+    assert_eq!(told.unknown, 0);
+}
+
+#[test]
+fn the_old_spelling_of_transports_is_one_of_two_words() {
+    for (words, secured, feedback) in [
+        ("RTP AVP", false, false),
+        ("SRTP AVP", true, false),
+        ("RTP AVPF", false, true),
+        ("AVPF SRTP", true, true),
+        ("SRTP", true, false),
+    ] {
+        for told in everywhere(words) {
+            assert_eq!(told.transport, Some(Transport { secured, feedback }), "{words}");
+        }
+    }
+}
+
+#[test]
+fn without_a_transport_srtp_passes_end_to_end() {
+    let passed = |flags: &str| everywhere(flags)[0].near().offered_srtp;
+    assert_eq!(passed(""), OfferedSrtp::PassOn);
+    assert_eq!(passed("RTP/SAVP"), OfferedSrtp::Terminate);
+    assert_eq!(passed("RTP/SAVP e2ae=pass"), OfferedSrtp::PassOn);
+    assert_eq!(passed("e2ae=applied"), OfferedSrtp::TerminateOnRequest);
+    assert_eq!(passed("e2ae=strip"), OfferedSrtp::Terminate);
+}
+
+#[test]
+fn suites_are_chosen_ordered_and_taken_from_the_offer() {
+    let offer = b"a=crypto:1 AES_CM_128_HMAC_SHA1_32 inline:x\r\n";
+    let suites = |flags: &str, sdp: &[u8]| everywhere(flags)[0].far(sdp).suites;
+    let (long, short) = (Suite::AesCm128HmacSha1_80, Suite::AesCm128HmacSha1_32);
+    assert_eq!(suites("RTP/SAVP", offer), [long, short]);
+    assert_eq!(suites("RTP/SAVP SDES-nonew", offer), [short]);
+    assert_eq!(suites("RTP/SAVP SDES-nonew", b""), [long, short]);
+    assert_eq!(suites("RTP/SAVP SDES-order:AES_CM_128_HMAC_SHA1_32;", b""), [short, long]);
+}
+
+#[test]
+fn what_agw_does_not_do_is_refused_with_the_reason() {
+    for (flags, reason) in [
+        (
+            "transcode-opus",
+            "transcode-opus is not supported: agw relays every codec and changes none",
+        ),
+        ("T.38-decode", "T.38-decode is not supported: agw does not convert T.38"),
+        ("ICE=force", "ICE=force is not supported: agw does not do ICE"),
+        (
+            "UDP/TLS/RTP/SAVPF",
+            "UDP/TLS/RTP/SAVPF is not supported: agw keys SRTP by SDES only, not by DTLS",
+        ),
+        (
+            "RTP/SAVP SDES-off",
+            "SDES-off is not supported: without SDES nothing is left to key SRTP with",
+        ),
+        ("record-call=yes", "record-call=yes is not supported: agw does not record"),
+        ("record-call", "record-call is not supported: agw does not record"),
+        ("ptime=20", "ptime is not supported: agw relays every codec and changes none"),
+        ("SDES-only-ROT13", "SDES-only-ROT13 is not supported: agw does not know the suite"),
+        (
+            "SDES-unencrypted_srtp",
+            "SDES-unencrypted_srtp is not supported: agw offers no SRTP without encryption or tags",
+        ),
+    ] {
+        for place in ["flags", "rtpp-flags"] {
+            let refused = read(&[(place, Value::text(flags))]).unwrap_err();
+            assert_eq!(refused.to_string(), reason);
+            assert_eq!(refused.label(), "unsupported");
+        }
+    }
+    let codec = Value::dictionary([("transcode", Value::List(vec![Value::text("opus")]))]);
+    assert!(matches!(read(&[("codec", codec)]), Err(Refusal::Unsupported { .. })));
+    let media = read(&[("command", Value::text("play media"))]);
+    assert!(media.is_ok(), "the first command counts");
+}
+
+#[test]
+fn values_that_cannot_be_are_refused_by_name() {
+    for (key, value, reason) in [
+        ("TOS", Value::Integer(256), "TOS: a number from 0 to 255"),
+        ("address family", Value::text("IP5"), "address-family: IP4 or IP6"),
+        ("media-address", Value::text("nowhere"), "media-address: an address of IPv4 or IPv6"),
+        (
+            "flags",
+            Value::text("SIP-source-address"),
+            "received-from: needed with SIP-source-address",
+        ),
+    ] {
+        assert_eq!(read(&[(key, value)]).unwrap_err().to_string(), reason);
+    }
+    let missing = |body: &[(&str, Value)]| {
+        Request::read(Value::dictionary(body.iter().cloned())).unwrap_err().to_string()
+    };
+    assert_eq!(missing(&[]), "Dictionary contains no key \"command\"");
+    assert_eq!(missing(&[("command", Value::text("dance"))]), "Unrecognized command: dance");
+    assert_eq!(missing(&[("command", Value::text("query"))]), "No call-id in message");
+    let answer = [
+        ("command", Value::text("answer")),
+        ("call-id", Value::text("call")),
+        ("from-tag", Value::text("from")),
+        ("sdp", Value::text("v=0")),
+    ];
+    assert_eq!(missing(&answer), "No to-tag in message");
+    let command = [("command", Value::text("play media"))];
+    assert_eq!(
+        missing(&command),
+        "play media is not supported: agw does not generate or read media"
+    );
+}
+
+#[test]
+fn every_flag_that_is_carried_out_changes_something() {
+    let plain = options(&[]);
+    for item in support::FLAGS {
+        let flag = item.name.replace('*', "AES_CM_128_HMAC_SHA1_80");
+        let told = read(&[("flags", Value::List(vec![Value::text(&flag)]))]);
+        match (item.support, told) {
+            (Support::Refused, Err(Refusal::Unsupported { .. })) => {}
+            (Support::Done, Err(refusal)) => {
+                assert_eq!(flag, "SIP-source-address", "{refusal}");
+            }
+            (Support::Done, Ok(Request::Offer(offer))) => {
+                // Acceptance is what agw does unless told otherwise.
+                let is_default = flag == "rtcp-mux-accept";
+                assert_eq!(offer.options == plain, is_default, "{flag}");
+                assert_eq!(offer.options.unknown, 0, "{flag}");
+            }
+            (Support::Always | Support::NoEffect, Ok(Request::Offer(offer))) => {
+                assert_eq!(offer.options, plain, "{flag}");
+            }
+            (support, told) => panic!("{flag}: {support:?}, {told:?}"),
+        }
+    }
+}
+
+#[test]
+fn the_tables_of_ng_md_are_those_of_the_parser() {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/NG.md");
+    let told = std::fs::read_to_string(page).expect("NG.md is there");
+    let (_, tables) = told.split_once("a test keeps them so.\n").expect("the tables follow");
+    if std::env::var_os("AGW_UPDATE_NG").is_some() {
+        let (head, _) = told.split_at(told.len() - tables.len());
+        std::fs::write(page, format!("{head}{}", support::markdown())).expect("NG.md is written");
+    } else {
+        assert_eq!(tables, support::markdown(), "AGW_UPDATE_NG=1 writes them anew");
+    }
+}
