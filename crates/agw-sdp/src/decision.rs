@@ -28,12 +28,13 @@ pub(crate) struct Relayed {
     pub(crate) crypto: Option<(CryptoLines, CryptoAttribute)>,
 }
 
-/// Decides for one line.
+/// Decides for one line; `protected` if its offerer is protected to the edge already.
 ///
 /// # Errors
 /// [`AlgError::UnprotectedSignalling`], which concerns the offer as a whole.
 pub(crate) fn decide(
     media: &MediaDescription,
+    protected: bool,
     near: &SideOptions,
     far: &SideOptions,
     policy: &AlgPolicy,
@@ -52,7 +53,7 @@ pub(crate) fn decide(
             });
         }
     };
-    match srtp(media, profile, near, far, policy) {
+    match srtp(media, profile, protected, near, far, policy) {
         Srtp::EndToEnd if far.end_to_end_past_gateway => Ok(Decision::PassBy),
         Srtp::EndToEnd => Ok(Decision::Relayed(Relayed {
             profile,
@@ -93,6 +94,7 @@ enum Srtp {
 fn srtp(
     media: &MediaDescription,
     profile: Profile,
+    protected: bool,
     near: &SideOptions,
     far: &SideOptions,
     policy: &AlgPolicy,
@@ -104,7 +106,9 @@ fn srtp(
     }
     match near.offered_srtp {
         OfferedSrtp::Terminate => Srtp::Terminated,
-        OfferedSrtp::TerminateOnRequest if media.requests_e2ae() => Srtp::Terminated,
+        //= tests/spec/sdp.md#re-offers
+        //# Who is protected to the edge MUST stay so, though a new offer does not ask again.
+        OfferedSrtp::TerminateOnRequest if protected || media.requests_e2ae() => Srtp::Terminated,
         // What is not certain to be secured from end to end is secured up to the edge.
         OfferedSrtp::PassOn | OfferedSrtp::TerminateOnRequest
             if !profile.secured && far.protection != Protection::Plain =>

@@ -57,7 +57,7 @@ impl Call {
             Located::Branch { position, offerer } => (Some(*position), *offerer),
         };
         let place = Place { branch, offerer };
-        let relayed = decide_all(&description, request, policy)?;
+        let relayed = self.decide_all(&description, place, request, policy)?;
         let mut lines = Vec::with_capacity(relayed.len());
         for (line, (media, decision)) in description.media.iter().zip(relayed).enumerate() {
             lines.push(match decision {
@@ -104,6 +104,45 @@ impl Call {
             return Err(AlgError::MediaRemoved);
         }
         Ok(())
+    }
+
+    fn decide_all(
+        &self,
+        description: &SessionDescription,
+        place: Place,
+        request: &OfferRequest<'_>,
+        policy: &AlgPolicy,
+    ) -> Result<Vec<Decision>, AlgError> {
+        let mut decisions = Vec::with_capacity(description.media.len());
+        for (line, media) in description.media.iter().enumerate() {
+            let protected = self.is_protected(place, line);
+            let decision = decide(media, protected, request.near, request.far, policy)?;
+            //= tests/spec/sdp.md#offer-and-answer
+            //# A master key that stands under two media lines MUST make the offer refused.
+            if let Some(lines) = lines_of(&decision) {
+                let mut others = decisions.iter().filter_map(lines_of);
+                if others.any(|other| other.shares_key_with(lines)) {
+                    return Err(AlgError::Line { line, refusal: LineRefusal::KeyRepeated });
+                }
+            }
+            decisions.push(decision);
+        }
+        let refusals = decisions.iter().map(|decision| match decision {
+            Decision::Declined(refusal) => Some(refusal),
+            Decision::PassBy | Decision::Relayed(_) => None,
+        });
+        // Lines that were offered with port 0 are nobody's refusal.
+        let refused = refusals.collect::<Option<Vec<_>>>().unwrap_or_default();
+        match refused.into_iter().find(|refusal| **refusal != LineRefusal::Declined) {
+            Some(refusal) => Err(AlgError::NothingLeft(refusal.clone())),
+            None => Ok(decisions),
+        }
+    }
+
+    /// Whether the offerer of a line is protected to the edge already.
+    fn is_protected(&self, place: Place, line: usize) -> bool {
+        let leg = self.leg(place.branch, place.offerer, line);
+        leg.is_some_and(|leg| leg.transport == Transport::Secured)
     }
 
     /// What an offer that is replaced before its answer has reserved and the new one takes over.
@@ -160,7 +199,7 @@ impl Call {
             flow: Flow::of(description, media),
             bandwidth: media.bandwidth(&description.session),
             chosen: crypto.map(|(_, chosen)| chosen),
-            requested: media.requests_e2ae(),
+            requested: media.requests_e2ae() || self.is_protected(place, line),
             keys,
             mux_offered,
             near_rtcp,
@@ -255,36 +294,6 @@ impl Leg {
         let nowhere = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
         let local = LocalStream { id: stream_id(line), rtp: nowhere, rtcp: None };
         Self { termination: TerminationId(0), local, transport, rtcp, remote, own: None }
-    }
-}
-
-fn decide_all(
-    description: &SessionDescription,
-    request: &OfferRequest<'_>,
-    policy: &AlgPolicy,
-) -> Result<Vec<Decision>, AlgError> {
-    let mut decisions = Vec::with_capacity(description.media.len());
-    for (line, media) in description.media.iter().enumerate() {
-        let decision = decide(media, request.near, request.far, policy)?;
-        //= tests/spec/sdp.md#offer-and-answer
-        //# A master key that stands under two media lines MUST make the offer refused.
-        if let Some(lines) = lines_of(&decision) {
-            let mut others = decisions.iter().filter_map(lines_of);
-            if others.any(|other| other.shares_key_with(lines)) {
-                return Err(AlgError::Line { line, refusal: LineRefusal::KeyRepeated });
-            }
-        }
-        decisions.push(decision);
-    }
-    let refusals = decisions.iter().map(|decision| match decision {
-        Decision::Declined(refusal) => Some(refusal),
-        Decision::PassBy | Decision::Relayed(_) => None,
-    });
-    // Lines that were offered with port 0 are nobody's refusal.
-    let refused = refusals.collect::<Option<Vec<_>>>().unwrap_or_default();
-    match refused.into_iter().find(|refusal| **refusal != LineRefusal::Declined) {
-        Some(refusal) => Err(AlgError::NothingLeft(refusal.clone())),
-        None => Ok(decisions),
     }
 }
 

@@ -54,6 +54,8 @@ const OF_PATH: [&str; 10] = [
     "rtcp-mux-only",
     "bundle-only",
 ];
+//= tests/spec/sdp.md#end-to-access-edge
+//# No other way to key SRTP MUST be left where the gateway ends it.
 /// Other ways to key SRTP, which end where the gateway opens it (RFC 4568 §7.5).
 const OF_KEYS: [&str; 6] = ["crypto", "key-mgmt", "fingerprint", "setup", "tls-id", "dtls-id"];
 

@@ -49,6 +49,9 @@ stories! {
     //= tests/spec/sdp.md#hold
     //= type=test
     //# An address that is nowhere MUST be passed on as one, in the family of the other side.
+    //= tests/spec/sdp.md#re-offers
+    //= type=test
+    //# Who is protected to the edge MUST stay so, though a new offer does not ask again.
     a_call_is_held_resumed_rekeyed_and_moved = "reoffer";
     //= tests/spec/sdp.md#forking
     //= type=test

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may fail")]
 
 mod golden;
+mod media;
 mod properties;
 mod registration;
 mod story;

@@ -17,6 +17,8 @@ fn attribute() -> impl Strategy<Value = String> {
         "a=[b-z]{3,9}:[ -~]{0,20}",
         Just("a=sendonly".to_owned()),
         Just("a=3ge2ae:applied".to_owned()),
+        Just("a=key-mgmt:mikey AQAFgM0X".to_owned()),
+        Just("k=clear:secret".to_owned()),
         Just("a=3ge2ae:requested".to_owned()),
         Just("b=AS:64".to_owned()),
         Just("a=rtcp-mux".to_owned()),
@@ -134,6 +136,9 @@ proptest! {
     //# Towards the core no crypto line MUST be left.
     //= tests/spec/sdp.md#end-to-access-edge
     //= type=test
+    //# No other way to key SRTP MUST be left where the gateway ends it.
+    //= tests/spec/sdp.md#end-to-access-edge
+    //= type=test
     //# Towards a UE that is protected to the edge an answer MUST have one crypto line with the
     //# offered tag.
     //= tests/spec/sdp.md#end-to-access-edge
@@ -144,7 +149,8 @@ proptest! {
         let sides = (options("access,terminate"), options("core"));
         let (offered, _, answered) = exchange(&offer, sides, plain_answer);
         prop_assert!(!offered.contains("crypto") && !offered.contains("SAVP"));
-        prop_assert!(!offered.contains("3ge2ae"));
+        let forbidden = ["3ge2ae", "key-mgmt", "k=clear"];
+        prop_assert!(!forbidden.iter().any(|text| offered.contains(text)));
         for key in keys(&offer) {
             prop_assert!(!answered.contains(&key));
         }

@@ -22,7 +22,7 @@ pub(crate) struct World {
     /// What the last request asked of the gateway.
     pub(crate) commands: String,
     pub(crate) ports: PaperPorts,
-    now: Instant,
+    pub(crate) now: Instant,
     dice: u64,
     keys: u8,
 }

@@ -1,0 +1,95 @@
+//! The keys and addresses of descriptions are those of the packets.
+
+use agw_relay::{Datagram, DropReason, PortId, Verdict};
+use agw_sdes::{CryptoAttribute, Mode};
+use agw_sdp::{AnswerRequest, Dialogue, OfferRequest};
+use agw_srtp::{Engine, Portable, Protector, Unprotector};
+
+use crate::story::options;
+use crate::world::World;
+
+const OFFER: Dialogue<'_> = Dialogue { from_tag: "a", to_tag: None, via_branch: None };
+const ANSWER: Dialogue<'_> = Dialogue { from_tag: "a", to_tag: Some("b"), via_branch: None };
+const K11: &str = "a=crypto:7 AES_CM_128_HMAC_SHA1_80 \
+                   inline:WnD7c1ksDGs+dIefCEo8omPg4uO8DYIinNGL5yxQ";
+const PLAIN: &[u8] = b"\x80\x08\x00\x01\x00\x00\x00\x01\x00\x00\x00\x07voice of somebody";
+const UE: &str = "192.0.2.10:49170";
+const CORE: &str = "192.0.2.200:30000";
+
+type Keys = <Portable as Engine>::Keys;
+
+fn description(address: &str, rest: &str) -> String {
+    let (ip, port) = address.rsplit_once(':').unwrap();
+    format!("v=0\r\no=x 1 1 IN IP4 {ip}\r\ns=-\r\nc=IN IP4 {ip}\r\nm=audio {port} {rest}\r\n")
+}
+
+/// Under the line of a description whoever wrote it sends.
+fn sender(line: &str) -> Protector<Keys> {
+    let line = CryptoAttribute::parse(line, Mode::Strict).unwrap();
+    let (keys, parameters) = line.into_egress().unwrap();
+    Protector::new(&Portable, keys, parameters, 0).unwrap()
+}
+
+fn receiver(line: &str) -> Unprotector<Keys> {
+    let line = CryptoAttribute::parse(line, Mode::Strict).unwrap();
+    let (keys, parameters) = line.into_ingress().unwrap();
+    Unprotector::new(&Portable, keys, parameters, 0).unwrap()
+}
+
+/// Where a datagram leaves to, and what leaves.
+type Passed = Result<(String, Vec<u8>), DropReason>;
+
+/// Sends a datagram to the address that a description tells.
+fn pass(world: &mut World, to: &str, from: &str, octets: &[u8]) -> Passed {
+    let told = to.lines().find_map(|line| line.strip_prefix("m=audio ")).unwrap();
+    let ip = to.lines().find_map(|line| line.strip_prefix("c=IN IP4 ")).unwrap();
+    let address = format!("{ip}:{}", told.split(' ').next().unwrap()).parse().unwrap();
+    let port = world.ports.open.iter().find(|(_, open)| **open == address);
+    let port: PortId = *port.unwrap().0;
+    let mut slot = [0; 2048];
+    slot[..octets.len()].copy_from_slice(octets);
+    let mut batch = [Datagram {
+        port,
+        source: from.parse().unwrap(),
+        slot: &mut slot,
+        len: octets.len(),
+        traffic_class: 0,
+        truncated: false,
+        verdict: Verdict::Drop(DropReason::NoFlow),
+    }];
+    world.relay.handle_batch(&mut batch, world.now);
+    let [datagram] = batch;
+    match datagram.verdict {
+        Verdict::Forward { to, len, .. } => Ok((to.to_string(), datagram.slot[..len].to_vec())),
+        Verdict::Drop(reason) => Err(reason),
+        Verdict::FanOut(_) | Verdict::Kept => panic!("{:?}", datagram.verdict),
+    }
+}
+
+#[test]
+fn media_passes_with_the_answer_and_not_before_and_is_sealed_where_it_must_be() {
+    let mut world = World::new();
+    let (near, far) = (&options("access"), &options("core"));
+    let offer = description(UE, &format!("RTP/SAVP 8\r\na=3ge2ae:requested\r\n{K11}"));
+    let request = OfferRequest { dialogue: OFFER, sdp: offer.as_bytes(), near, far, rekey: false };
+    let offered = String::from_utf8(world.offer("call", &request).unwrap().sdp.to_vec()).unwrap();
+    assert_eq!(pass(&mut world, &offered, CORE, PLAIN), Err(DropReason::IngressGate));
+    let answer = description(CORE, "RTP/AVP 8");
+    let request = AnswerRequest { dialogue: ANSWER, sdp: answer.as_bytes() };
+    let answered = String::from_utf8(world.answer("call", &request).unwrap().sdp.to_vec()).unwrap();
+
+    let mut sealed = [0; 256];
+    sealed[..PLAIN.len()].copy_from_slice(PLAIN);
+    let len = sender(K11).protect_srtp(&Portable, &mut sealed, PLAIN.len()).unwrap();
+    let arrived = pass(&mut world, &answered, UE, &sealed[..len]);
+    assert_eq!(arrived, Ok((CORE.to_owned(), PLAIN.to_vec())));
+    assert!(pass(&mut world, &answered, UE, PLAIN).is_err(), "plain media of a protected side");
+
+    let (to, mut sealed) = pass(&mut world, &offered, CORE, PLAIN).unwrap();
+    assert_eq!(to, UE);
+    assert_ne!(sealed, PLAIN);
+    let k12 = answered.lines().find(|line| line.starts_with("a=crypto")).unwrap();
+    let len = sealed.len();
+    let opened = receiver(k12).unprotect_srtp(&Portable, &mut sealed, len, world.now).unwrap();
+    assert_eq!(&sealed[..opened], PLAIN);
+}
