@@ -4,6 +4,8 @@
 //! ratios, not nanoseconds.
 #![forbid(unsafe_code)]
 
+pub mod welch;
+
 use agw_srtp::{KeyError, MasterKey, Suite};
 
 /// Octets of a packet of 20 ms G.711: fixed header and 160 octets of payload.

@@ -125,6 +125,8 @@ struct Controller {
     requests: mpsc::Sender<pb::TransactStreamRequest>,
     answers: tonic::Streaming<pb::TransactStreamResponse>,
     rtcp: pb::RtcpMode,
+    /// Terminations of a call that is set up: both, or the access side's alone.
+    terminations: usize,
     outstanding: usize,
     next: u64,
 }
@@ -136,7 +138,8 @@ impl Controller {
         let answers = client.service().transact_stream(ReceiverStream::new(line)).await.unwrap();
         let rtcp = if options.unmuxed { pb::RtcpMode::Pair } else { pb::RtcpMode::Mux };
         let outstanding = options.outstanding.max(1);
-        Self { requests, answers: answers.into_inner(), rtcp, outstanding, next: 0 }
+        let answers = answers.into_inner();
+        Self { requests, answers, rtcp, terminations: 2, outstanding, next: 0 }
     }
 
     /// Sets calls up and releases each at once, for so long; leaves no call.
@@ -182,7 +185,8 @@ impl Controller {
     }
 
     async fn set_up(&mut self, under_way: &mut VecDeque<Sent>) {
-        let commands = call(self.next, self.rtcp);
+        let mut commands = call(self.next, self.rtcp);
+        commands.truncate(self.terminations);
         self.send(commands, true, under_way).await;
     }
 

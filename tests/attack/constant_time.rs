@@ -1,4 +1,8 @@
 //! T20: how long a wrong tag takes must not tell how wrong it is.
+//!
+//! Here the comparison is read; it is timed by `cargo bench -p agw-bench --bench timing`, which needs
+//! a release build and a machine that does little else: Welch's t for every engine and suite, with a
+//! planted comparison that is found.
 
 use std::fs;
 use std::path::{Path, PathBuf};
