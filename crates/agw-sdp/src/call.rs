@@ -52,7 +52,7 @@ pub struct Dialogue<'a> {
 /// Where an offer belongs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Located {
-    New { via_branch: Option<String>, caller_tag: String },
+    New { via_branch: Option<String>, caller_tag: String, callee_tag: Option<String> },
     Branch { position: usize, offerer: Side },
 }
 
@@ -104,6 +104,13 @@ impl Call {
         })
     }
 
+    /// Whether both tags are those of one of its dialogues, either way round.
+    pub(crate) fn has_dialogue(&self, dialogue: &Dialogue<'_>) -> bool {
+        let Dialogue { from_tag, to_tag, via_branch: _ } = *dialogue;
+        let Some(to_tag) = to_tag else { return false };
+        self.tags().any(|tags| tags == (from_tag, Some(to_tag)) || tags == (to_tag, Some(from_tag)))
+    }
+
     /// Everything that the gateway has for the call.
     #[must_use]
     pub fn streams(&self) -> Vec<SignalledStream> {
@@ -128,6 +135,15 @@ impl Call {
     pub(crate) fn locate_offer(&self, dialogue: &Dialogue<'_>) -> Result<Located, AlgError> {
         let Dialogue { from_tag, to_tag, via_branch } = *dialogue;
         let found = |position, offerer| Ok(Located::Branch { position, offerer });
+        let new = || Located::New {
+            via_branch: via_branch.map(str::to_owned),
+            caller_tag: from_tag.to_owned(),
+            callee_tag: to_tag.map(str::to_owned),
+        };
+        // An offer in a response to a request without one, or in a dialogue from before a restart.
+        if self.branches.is_empty() {
+            return Ok(new());
+        }
         let position = |fits: &dyn Fn(&Branch) -> bool| self.branches.iter().position(fits);
         if let Some(to_tag) = to_tag {
             for (caller, callee, offerer) in
@@ -147,12 +163,7 @@ impl Call {
             |one: &Branch| one.caller_tag == from_tag && one.via_branch.as_deref() == via_branch;
         match position(&same_way) {
             Some(position) => found(position, Side::Caller),
-            None if self.branches.iter().all(|one| one.caller_tag == from_tag) => {
-                Ok(Located::New {
-                    via_branch: via_branch.map(str::to_owned),
-                    caller_tag: from_tag.to_owned(),
-                })
-            }
+            None if self.branches.iter().all(|one| one.caller_tag == from_tag) => Ok(new()),
             None => Err(AlgError::UnknownDialogue),
         }
     }

@@ -43,12 +43,12 @@ impl Calls {
         self.calls.get_mut(&key)
     }
 
-    /// The call of an offer; a new one if it is the first. [`Self::tidy`] takes it out again if
-    /// nothing comes of it.
+    /// The call of an offer; a new one if none is known, also for an offer with both tags: it may
+    /// stand in the response to a request without an offer, or belong to a dialogue from before a
+    /// restart. [`Self::tidy`] takes it out again if nothing comes of it.
     ///
     /// # Errors
-    /// [`AlgError::TooManyCalls`], and [`AlgError::UnknownDialogue`] if the offer belongs to a
-    /// dialogue that is not there.
+    /// [`AlgError::TooManyCalls`].
     pub fn for_offer(
         &mut self,
         call_id: &str,
@@ -56,7 +56,6 @@ impl Calls {
     ) -> Result<&mut Call, AlgError> {
         let key = match self.key(call_id, dialogue) {
             Some(key) => key,
-            None if dialogue.to_tag.is_some() => return Err(AlgError::UnknownDialogue),
             None if self.calls.len() >= self.limit => {
                 return Err(AlgError::TooManyCalls { limit: self.limit });
             }
@@ -85,10 +84,14 @@ impl Calls {
         self.calls.values()
     }
 
-    /// The caller may be who sends, or who is sent to.
+    /// The caller may be who sends, or who is sent to; the same one may be in two calls.
     fn key(&self, call_id: &str, dialogue: &Dialogue<'_>) -> Option<(String, String)> {
         let tags = [Some(dialogue.from_tag), dialogue.to_tag].into_iter().flatten();
-        let mut keys = tags.map(|tag| (call_id.to_owned(), tag.to_owned()));
-        keys.find(|key| self.calls.contains_key(key))
+        let keys = tags.map(|tag| (call_id.to_owned(), tag.to_owned()));
+        let mut keys: Vec<_> = keys.filter(|key| self.calls.contains_key(key)).collect();
+        let has = |key: &_| self.calls.get(key).is_some_and(|call| call.has_dialogue(dialogue));
+        let exact = keys.iter().position(has);
+        let first = exact.or((!keys.is_empty()).then_some(0))?;
+        Some(keys.swap_remove(first))
     }
 }

@@ -49,14 +49,16 @@ impl Call {
     }
 
     fn branch_for(&mut self, at: Located) -> Result<usize, AlgError> {
-        let (via_branch, caller_tag) = match at {
+        let (via_branch, caller_tag, callee_tag) = match at {
             Located::Branch { position, .. } => return Ok(position),
-            Located::New { via_branch, caller_tag } => (via_branch, caller_tag),
+            Located::New { via_branch, caller_tag, callee_tag } => {
+                (via_branch, caller_tag, callee_tag)
+            }
         };
         self.branches.push(Branch {
             via_branch,
             caller_tag,
-            callee_tag: None,
+            callee_tag,
             callee: Vec::new(),
             exchange: None,
             established: false,

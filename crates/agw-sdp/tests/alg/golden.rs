@@ -79,6 +79,7 @@ stories! {
     //= type=test
     //# Keys MUST NOT be exchanged over unprotected signalling unless it is configured.
     what_breaks_a_rule_changes_nothing = "refusals";
+    a_callee_may_offer_first = "late_offer";
     families_and_ports_are_those_of_each_side = "families";
     //= tests/spec/sdp.md#opportunistic-protection
     //= type=test

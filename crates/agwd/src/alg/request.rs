@@ -23,10 +23,8 @@ use super::table::Held;
 pub(super) async fn offer(desk: SignalledCalls, offer: Offer) -> Result<Signalled, AlgFailure> {
     let Offer { name, sdp, near, far, rekey, priority } = offer;
     let dialogue = dialogue(&name);
-    let is_open = name.to_tag.is_none();
-    let mut held =
-        desk.table.hold((name.controller.clone(), name.call_id.clone()), is_open).await?;
-    if is_open && held.find(&name.call_id, &dialogue).is_none() {
+    let mut held = desk.table.hold((name.controller.clone(), name.call_id.clone()), true).await?;
+    if held.find(&name.call_id, &dialogue).is_none() {
         let realms = [&near, &far].map(|side| side.realm.as_deref().unwrap_or_default());
         let (controller, realms) = (&name.controller, realms.to_vec());
         let priority = priority.unwrap_or_default();
