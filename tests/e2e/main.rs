@@ -5,6 +5,8 @@
 #[cfg(test)]
 mod admission;
 #[cfg(test)]
+mod alg;
+#[cfg(test)]
 mod audit;
 #[cfg(test)]
 mod comparing;
