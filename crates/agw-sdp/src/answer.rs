@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use agw_context::{
     Association, Command, Configure, ContextId, Relation, Release, SetTopology, StreamChange,
-    StreamId, StreamMode, TerminationId, TopologyChange,
+    StreamMode, TerminationId, TopologyChange,
 };
 
-use crate::call::{Call, Dialogue};
+use crate::call::{Call, Dialogue, Pair};
 use crate::description::SessionDescription;
 use crate::error::AlgError;
 use crate::exchange::{Exchange, LineExchange, Offered};
@@ -17,9 +17,6 @@ use crate::options::AlgPolicy;
 use crate::plan::{AnswerStep, Pending, Plan, Signalled, Step};
 use crate::render::{MediaEdit, render};
 use crate::settle::{Answer, Settled, SettledLeg};
-
-/// Who hears whom on a stream.
-type Pair = (TerminationId, TerminationId, StreamId);
 
 /// An answer on its way.
 #[derive(Clone, Copy)]
@@ -224,7 +221,7 @@ impl Call {
 }
 
 /// What changes who hears whom; nothing if nothing does.
-fn associations(before: &[Pair], after: &[Pair]) -> Vec<Association> {
+pub(crate) fn associations(before: &[Pair], after: &[Pair]) -> Vec<Association> {
     let only = |these: &[Pair], those: &[Pair], relation| -> Vec<Association> {
         let gone = these.iter().filter(|pair| !those.contains(pair));
         gone.map(|&(from, to, stream)| Association { from, to, relation, stream: Some(stream) })

@@ -9,6 +9,9 @@ use crate::exchange::{Exchange, LineExchange};
 use crate::leg::{Leg, Side, stream_id};
 use crate::plan::SignalledStream;
 
+/// Who hears whom on a stream: the caller's termination and a callee's.
+pub(crate) type Pair = (TerminationId, TerminationId, StreamId);
+
 /// A call, from its first offer on.
 ///
 /// The caller is on one leg for each media line. Behind a fork each branch has legs of its own
@@ -21,7 +24,7 @@ pub struct Call {
     pub(crate) caller: Vec<Option<Leg>>,
     pub(crate) branches: Vec<Branch>,
     /// Who hears whom in the gateway.
-    pub(crate) connected: Vec<(TerminationId, TerminationId, StreamId)>,
+    pub(crate) connected: Vec<Pair>,
 }
 
 /// One way that the call took.
@@ -211,12 +214,23 @@ impl Call {
         self.caller.iter().chain(callees).flatten().map(|leg| leg.termination).collect()
     }
 
-    /// Who must hear whom for a branch.
-    pub(crate) fn wanted(&self, branch: usize) -> Vec<(TerminationId, TerminationId, StreamId)> {
+    /// Who must hear whom for a branch once its exchange is answered.
+    pub(crate) fn wanted(&self, branch: usize) -> Vec<Pair> {
+        self.pairs(branch, |side, line| self.used(branch, side, line))
+    }
+
+    /// Who must hear whom for the branch that is heard when another one ends.
+    pub(crate) fn heir(&self, ending: usize) -> Option<Vec<Pair>> {
+        let is_heir =
+            |(position, branch): (usize, &Branch)| position != ending && branch.established;
+        let position = self.branches.iter().enumerate().rposition(is_heir)?;
+        Some(self.pairs(position, |side, line| self.leg(Some(position), side, line)))
+    }
+
+    fn pairs<'a>(&self, branch: usize, leg: impl Fn(Side, usize) -> Option<&'a Leg>) -> Vec<Pair> {
         let callee = self.branches.get(branch).map_or(&[][..], |branch| &branch.callee);
         let pairs = (0..callee.len()).filter_map(|line| {
-            let caller = self.used(branch, Side::Caller, line)?;
-            let callee = self.used(branch, Side::Callee, line)?;
+            let (caller, callee) = (leg(Side::Caller, line)?, leg(Side::Callee, line)?);
             Some((caller.termination, callee.termination, stream_id(line)))
         });
         pairs.collect()

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use agw_context::{Command, Release, Reply, TerminationId};
+use agw_context::{Command, Release, Reply, SetTopology, TerminationId, TopologyChange};
 use zeroize::Zeroizing;
 
+use crate::answer::associations;
 use crate::call::{Branch, Call, Dialogue};
 use crate::error::AlgError;
 use crate::leg::Leg;
@@ -52,22 +53,31 @@ impl Call {
 
     fn plan_end(&self, branch: Option<usize>) -> Plan {
         let branch = branch.filter(|_| self.branches.len() > 1);
+        let connected = branch.and_then(|branch| self.heir(branch));
         let commands = match (branch, self.context) {
             (_, None) => Vec::new(),
             (None, Some(context)) => {
                 vec![Command::Release(Release { context, termination: None })]
             }
-            (Some(branch), Some(_)) => {
+            (Some(branch), Some(context)) => {
                 let kept = self.terminations(Some(branch));
                 let all = self.terminations(None);
                 let gone = all.difference(&kept).copied();
                 let exchange = self.branches.get(branch).and_then(|one| one.exchange.as_ref());
                 let reserved = exchange.map_or(&[][..], |exchange| &exchange.reserved);
                 let reserved = reserved.iter().copied().filter(|one| !kept.contains(one));
-                self.releases(gone.chain(reserved).collect())
+                let released = self.releases(gone.chain(reserved).collect());
+                let changes =
+                    connected.iter().flat_map(|after| associations(&self.connected, after));
+                let changes: Vec<_> = changes.collect();
+                let topology = (!changes.is_empty()).then(|| {
+                    let change = TopologyChange::Associate(changes);
+                    Command::SetTopology(SetTopology { context, change })
+                });
+                topology.into_iter().chain(released).collect()
             }
         };
-        let step = Step::Delete { branch };
+        let step = Step::Delete { branch, connected };
         Plan { commands, pending: Pending { generation: self.generation, step } }
     }
 
@@ -103,12 +113,13 @@ impl Call {
                 self.forget_offer(branch);
                 Ok(self.nothing_to_say())
             }
-            Step::Delete { branch: None } => {
+            Step::Delete { branch: None, .. } => {
                 *self = Self { generation: self.generation, ..Self::new(&self.id) };
                 Ok(self.nothing_to_say())
             }
-            Step::Delete { branch: Some(branch) } => {
+            Step::Delete { branch: Some(branch), connected } => {
                 self.branches.remove(branch);
+                self.connected = connected.unwrap_or(std::mem::take(&mut self.connected));
                 let left = self.terminations(None);
                 self.connected.retain(|(a, b, _)| left.contains(a) && left.contains(b));
                 Ok(self.nothing_to_say())

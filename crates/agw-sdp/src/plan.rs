@@ -1,9 +1,9 @@
 //! What a request asks of the gateway, and what waits for its replies.
 
-use agw_context::{Command, ContextId, LocalStream, StreamId, TerminationId};
+use agw_context::{Command, ContextId, LocalStream, TerminationId};
 use zeroize::Zeroizing;
 
-use crate::call::Located;
+use crate::call::{Located, Pair};
 use crate::description::SessionDescription;
 use crate::exchange::Exchange;
 use crate::settle::Settled;
@@ -42,7 +42,7 @@ pub(crate) enum Step {
     Offer(Box<OfferStep>),
     Answer(Box<AnswerStep>),
     Reject { branch: usize },
-    Delete { branch: Option<usize> },
+    Delete { branch: Option<usize>, connected: Option<Vec<Pair>> },
 }
 
 /// An offer whose ports are being reserved.
@@ -64,7 +64,7 @@ pub(crate) struct AnswerStep {
     pub(crate) branch: usize,
     pub(crate) callee_tag: Option<String>,
     pub(crate) settled: Vec<Option<Settled>>,
-    pub(crate) connected: Vec<(TerminationId, TerminationId, StreamId)>,
+    pub(crate) connected: Vec<Pair>,
     pub(crate) sdp: Zeroizing<Vec<u8>>,
     pub(crate) rekey_advised: bool,
 }

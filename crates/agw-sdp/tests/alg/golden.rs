@@ -79,6 +79,9 @@ stories! {
     //= type=test
     //# Keys MUST NOT be exchanged over unprotected signalling unless it is configured.
     what_breaks_a_rule_changes_nothing = "refusals";
+    a_protected_caller_has_one_leg_for_all_its_branches = "forking_out";
+    fresh_keys_are_offered_and_taken_or_not = "rekey";
+    parameters_are_repeated_and_keys_told_apart = "parameters";
     a_callee_may_offer_first = "late_offer";
     families_and_ports_are_those_of_each_side = "families";
     //= tests/spec/sdp.md#opportunistic-protection

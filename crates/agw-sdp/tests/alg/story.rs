@@ -40,6 +40,8 @@ fn request(world: &mut World, head: &str, body: &str) -> String {
         true => Mode::Strict,
         false => Mode::Tolerant,
     };
+    world.policy.sdes.allow_f8 = words.contains(&"f8");
+    world.policy.sdes.allow_unencrypted = words.contains(&"unencrypted");
     let side = |name: &str| word(name).map_or_else(|| SideOptions::core(None), options);
     let done = match verb {
         "offer" => {

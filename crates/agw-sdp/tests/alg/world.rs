@@ -78,10 +78,12 @@ impl World {
             realm("access", ["198.51.100.1", "2001:db8:a::1"], 40_000..=40_199),
             realm("core", ["203.0.113.1", "2001:db8:c::1"], 41_000..=41_199),
         ];
+        // What a story allows is up to the ALG's policy.
+        let policy = Policy { allow_f8: true, allow_unencrypted: true, ..Policy::default() };
         Self {
             calls: Calls::new(100),
             policy: AlgPolicy::default(),
-            gateway: Gateway::new(Policy::default(), realms, [7; 64].into(), 1, 1).unwrap(),
+            gateway: Gateway::new(policy, realms, [7; 64].into(), 1, 1).unwrap(),
             relay: Relay::new(Portable),
             commands: String::new(),
             ports: PaperPorts::default(),
