@@ -105,6 +105,8 @@ pub enum EventKind {
         other: Option<TerminationId>,
         /// Whether the packet was dropped.
         dropped: bool,
+        /// The SSRC that the second sender's packets leave under from now on, by the group's rule.
+        fresh: Option<u32>,
     },
     /// A datagram was longer than the path to the peer takes, and was dropped. Told at most once a
     /// second for a stream; the counters have them all.

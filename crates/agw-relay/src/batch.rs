@@ -12,11 +12,12 @@ use arrayvec::ArrayVec;
 use crate::datagram::{Datagram, Verdict};
 use crate::drop::DropReason;
 use crate::egress::{Route, sealing};
-use crate::fanout::{Claim, FanOut, look_up, ssrc_of};
+use crate::fanout::{Arrived, Claim, FanOut, look_up, ssrc_of};
 use crate::group::Sender;
 use crate::ingress::{Admission, opening};
 use crate::passage::{Passage, Stage, Way};
 use crate::relay::{Relay, report_egress_keys, report_ingress_keys};
+use crate::rename::mark_of;
 use crate::report::Report;
 use crate::round::{Outcome, Round};
 use crate::spec::{Component, IngressId, Transport};
@@ -178,12 +179,17 @@ impl<E: Engine> Relay<E> {
         let claim = ingress.spec.group().and_then(|group| {
             let packet = datagram.slot.get(..len).unwrap_or_default();
             let ssrc = ssrc_of(passage.component, packet)?;
-            Some(Claim { group, sender: Sender::Member(passage.ingress), ssrc })
+            let moves = ingress.would_move(passage.component, datagram.source);
+            // What stands behind the opened packet is as it arrived.
+            let mark = mark_of(datagram.slot.get(..datagram.len).unwrap_or_default());
+            let sender = Sender::Member(passage.ingress);
+            Some(Claim { group, sender, ssrc, arrived: Some(Arrived { mark, moves }) })
         });
+        let (egresses, reports) = (&mut self.egresses, &mut self.reports);
         if let Some(claim) = claim {
             // Before the packet is remembered: under a group's key a tag does not tell who sent it,
             // and what one member sent must not move another one's address.
-            look_up(&mut self.egresses, &mut self.reports, claim, passage.ingress, now)?;
+            look_up(egresses, reports, claim, passage.ingress, now)?;
         }
         let spare = &mut self.spare.sources;
         let moved = ingress.commit(passage.component, datagram.source, ticket, now, spare)?;
@@ -191,7 +197,7 @@ impl<E: Engine> Relay<E> {
         report_ingress_keys(passage.ingress, ingress, &mut self.reports);
         let is_open = ingress.is_open(passage.component);
         if let Some(claim) = claim {
-            self.note(claim);
+            self.note(claim, passage.ingress, now);
         }
         self.note_deadline(passage.ingress);
         self.follow(passage.ingress, passage.component, moved, now);
@@ -239,6 +245,7 @@ impl<E: Engine> Relay<E> {
         let from = ingress;
         let ingress = self.ingresses.at(from.0).ok_or(DropReason::NoOutput)?;
         let id = ingress.spec.output.ok_or(DropReason::NoOutput)?;
+        let is_member = ingress.spec.group().is_some();
         let egress = self.egresses.at_mut(id.0).ok_or(DropReason::NoOutput)?;
         let sealed_end_to_end =
             [ingress.spec.transport, egress.spec.transport].map(|t| t == Transport::Transparent);
@@ -259,8 +266,9 @@ impl<E: Engine> Relay<E> {
             return Err(DropReason::EgressPoliced);
         }
         let mut len = packet.len();
-        if egress.rewrites() || component == Component::Rtcp {
-            len = self.rewrite(from, id, component, packet, now)?;
+        let in_group = is_member || matches!(way, Way::Members);
+        if in_group || egress.rewrites() || component == Component::Rtcp {
+            len = self.translate(from, id, component, packet, now)?;
             egress = self.egresses.at_mut(id.0).ok_or(DropReason::NoOutput)?;
         }
         let packet = packet.get(..len).unwrap_or_default();

@@ -8,7 +8,8 @@ use agw_srtp::{Engine, KeyError, ProtectError, Protector, SealTicket, SpareRooms
 
 use crate::alarm::Alarm;
 use crate::drop::DropReason;
-use crate::group::{Group, GroupSpec, Member};
+use crate::fanout::Claim;
+use crate::group::{Collision, Group, GroupSpec, Member};
 use crate::place::Place;
 use crate::police::{Meters, TrafficLimits, ip_octets};
 use crate::quality::Quality;
@@ -87,6 +88,14 @@ impl<K> Egress<K> {
         self.extras.as_ref()?.group.as_ref()
     }
 
+    /// Of a group, remembers whose an SSRC is; tells of a second sender that was given another one.
+    pub(crate) fn note_sender(&mut self, claim: Claim, now: Instant) -> Option<Collision> {
+        let crypto = self.crypto.as_deref();
+        let is_sealed =
+            |ssrc| crypto.is_some_and(|crypto| crypto.sources().any(|source| source.ssrc == ssrc));
+        self.extras.as_mut()?.group.as_mut()?.note(claim, &is_sealed, now)
+    }
+
     /// The SSRCs that it has sealed packets of.
     pub(crate) fn sealed_ssrcs(&self) -> impl Iterator<Item = Ssrc> {
         self.crypto.iter().flat_map(|crypto| crypto.sources().map(|source| source.ssrc))
@@ -112,7 +121,7 @@ impl<K> Egress<K> {
     /// Takes a new spec; a learnt destination stays unless the signalled one changed.
     pub(crate) fn change(&mut self, spec: EgressSpec) {
         if let (Some(group), Some(state)) = (spec.group(), &mut self.extras) {
-            state.group.get_or_insert_with(Group::new).keep_members(&group.members);
+            state.group.get_or_insert_with(|| Group::new(group)).change(group);
         }
         if spec.limits() != self.spec.limits() {
             // What filled a bucket of another size says nothing about this one.
@@ -318,7 +327,7 @@ impl<K> Egress<K> {
 impl EgressState {
     /// What a new sending half remembers, if anything.
     fn of(spec: &EgressSpec) -> Option<Box<Self>> {
-        let group = spec.group().map(|_| Group::new());
+        let group = spec.group().map(Group::new);
         let rewriter = spec.rewrite().map(|rewrite| Box::new(Rewriter::new(rewrite)));
         let is_limited = spec.limits() != TrafficLimits::default();
         let is_needed = is_limited || group.is_some() || rewriter.is_some();

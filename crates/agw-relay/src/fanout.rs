@@ -9,7 +9,7 @@ use agw_srtp::Engine;
 
 use crate::drop::DropReason;
 use crate::egress::{Egress, Route};
-use crate::group::{Collision, Sender};
+use crate::group::{Collision, Group, Sender};
 use crate::relay::Relay;
 use crate::report::{Report, Reports};
 use crate::spec::{Component, EgressId, IngressId, PortId};
@@ -118,21 +118,23 @@ impl<E: Engine> Relay<E> {
         //# Where the gateway sends under the members' key, its own SSRCs MUST be guarded as theirs
         //# are.
         let ssrc = ssrc_of(component, packet).ok_or(DropReason::Malformed)?;
-        let claim = Claim { group: id, sender: Sender::Gateway, ssrc };
+        let claim = Claim { group: id, sender: Sender::Gateway, ssrc, arrived: None };
         look_up(&mut self.egresses, &mut self.reports, claim, from, now)?;
-        self.note(claim);
+        self.note(claim, from, now);
         Ok(())
     }
 
-    /// Remembers whose an SSRC is.
-    pub(crate) fn note(&mut self, claim: Claim) {
-        let Claim { group: id, sender, ssrc } = claim;
-        let group = self.egresses.at_mut(id.0).and_then(|egress| egress.group_mut());
-        let Some((_, group)) = group else {
+    /// Remembers whose an SSRC is; tells control of a second sender that was given another one.
+    pub(crate) fn note(&mut self, claim: Claim, from: IngressId, now: Instant) {
+        let id = claim.group;
+        let Some(egress) = self.egresses.at_mut(id.0) else {
             return;
         };
-        group.note(ssrc, sender);
-        if group.is_crowded() && !self.crowded.contains(&id) {
+        if let Some(collision) = egress.note_sender(claim, now) {
+            tell(&mut self.reports, collision, claim.ssrc, from);
+        }
+        let is_crowded = egress.group().is_some_and(Group::is_crowded);
+        if is_crowded && !self.crowded.contains(&id) {
             // With as many as a batch has datagrams waiting, the next sender asks again.
             let _ = self.crowded.try_push(id);
         }
@@ -154,6 +156,17 @@ pub(crate) struct Claim {
     pub(crate) group: EgressId,
     pub(crate) sender: Sender,
     pub(crate) ssrc: Ssrc,
+    /// How a member's packet arrived.
+    pub(crate) arrived: Option<Arrived>,
+}
+
+/// How a member's packet arrived.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Arrived {
+    /// What tells the packet from others.
+    pub(crate) mark: u64,
+    /// Whether it comes from elsewhere than the member is known to be.
+    pub(crate) moves: bool,
 }
 
 /// Whether an SSRC is another sender's; tells control if it is. `from` is the leg that the packet
@@ -165,22 +178,26 @@ pub(crate) fn look_up<K>(
     from: IngressId,
     now: Instant,
 ) -> Result<(), DropReason> {
-    let Claim { group, sender, ssrc } = claim;
-    let group = egresses.at_mut(group.0).and_then(|egress| egress.group_mut());
+    let group = egresses.at_mut(claim.group.0).and_then(|egress| egress.group_mut());
     let Some((spec, group)) = group else {
         return Ok(());
     };
     //= tests/spec/group.md#ssrc
     //# Two senders under one key MUST NOT use the same SSRC unless the controller has asked to be
     //# told only.
-    let Err(Collision { with, dropped, told }) = group.look(spec, ssrc, sender, now) else {
+    let Err(collision) = group.look(spec, claim, now) else {
         return Ok(());
     };
+    tell(reports, collision, claim.ssrc, from);
+    collision.dropped.map_or(Ok(()), Err)
+}
+
+fn tell(reports: &mut Reports, collision: Collision, ssrc: Ssrc, ingress: IngressId) {
+    let Collision { with, dropped, told, fresh } = collision;
     if told {
         let dropped = dropped.is_some();
-        reports.push(Report::SsrcCollision { ingress: from, ssrc, with, dropped });
+        reports.push(Report::SsrcCollision { ingress, ssrc, with, dropped, fresh });
     }
-    dropped.map_or(Ok(()), Err)
 }
 
 /// The sender of a packet, which stays in the clear under SRTP and SRTCP.

@@ -12,8 +12,10 @@ use agw_rtp::Ssrc;
 
 use crate::batch::MAX_BATCH;
 use crate::drop::DropReason;
+use crate::fanout::{Arrived, Claim};
 use crate::limiter::{Limiter, Rate};
 use crate::member_keys::MemberKeys;
+use crate::rename::{Names, RenamedSource};
 use crate::spec::{EgressId, IngressCrypto, IngressId};
 
 /// Collisions are told at most so often for one group; the counter has them all.
@@ -31,6 +33,8 @@ pub struct GroupSpec {
     pub collisions: CollisionRule,
     /// Whether a key that members send under is also the gateway's own for the group.
     pub seals_in_domain: bool,
+    /// A random number, from which fresh SSRCs follow.
+    pub seed: u64,
 }
 
 /// A member's leg.
@@ -50,6 +54,9 @@ pub enum CollisionRule {
     Drop,
     /// Its packets pass; control is told.
     Alarm,
+    /// Its packets leave under a fresh SSRC; control is told. Where members bring keys of their own,
+    /// this is so as well: they meet under the key of the focus.
+    Rewrite,
 }
 
 /// What a group remembers besides its spec and the state of its keys.
@@ -58,17 +65,22 @@ pub(crate) struct Group {
     domain: Domain,
     /// The keys that members send under, for those that join later.
     member_keys: Option<MemberKeys>,
+    /// With [`CollisionRule::Rewrite`], the SSRCs of second senders.
+    names: Option<Box<Names>>,
     collisions: u64,
     told: Limiter,
 }
 
 /// A group copied out for audit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct GroupSnapshot {
     /// SSRCs that the key domain knows, those of members that left included.
     pub ssrcs: usize,
-    /// Packets whose SSRC was another sender's under the same key.
+    /// Packets whose SSRC was another sender's under the same key; of a sender that was given a
+    /// fresh one, the first.
     pub collisions: u64,
+    /// Sources that leave under fresh SSRCs.
+    pub renamed: Vec<RenamedSource>,
 }
 
 /// Whose SSRC is whose under one key.
@@ -81,7 +93,7 @@ struct Domain {
 }
 
 /// Who sends with an SSRC.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Sender {
     /// The gateway itself, for the focus.
     Gateway,
@@ -89,6 +101,8 @@ pub(crate) enum Sender {
     Member(IngressId),
     /// A member that left, under keys of this generation.
     Gone(u32),
+    /// The gateway has given it to a second sender.
+    Renamed,
 }
 
 /// An SSRC that is another sender's.
@@ -100,51 +114,138 @@ pub(crate) struct Collision {
     pub(crate) dropped: Option<DropReason>,
     /// Whether control is to be told now.
     pub(crate) told: bool,
+    /// The SSRC that it leaves under from now on, if it was given one.
+    pub(crate) fresh: Option<Ssrc>,
 }
 
 impl Group {
-    pub(crate) fn new() -> Self {
-        Self { domain: Domain::new(), member_keys: None, collisions: 0, told: Limiter::default() }
+    pub(crate) fn new(spec: &GroupSpec) -> Self {
+        let mut group = Self {
+            domain: Domain::new(),
+            member_keys: None,
+            names: None,
+            collisions: 0,
+            told: Limiter::default(),
+        };
+        group.change(spec);
+        group
     }
 
-    /// Whether `sender` may use an SSRC. A sender that may is remembered by [`Self::note`], once
-    /// its packet has been accepted.
+    /// Takes a new spec.
+    pub(crate) fn change(&mut self, spec: &GroupSpec) {
+        match spec.collisions {
+            CollisionRule::Rewrite => {
+                self.names.get_or_insert_with(|| Box::new(Names::new(spec.seed)));
+            }
+            CollisionRule::Drop | CollisionRule::Alarm => self.forget_names(),
+        }
+        self.keep_members(&spec.members);
+    }
+
+    /// The SSRCs of second senders, where they are given any.
+    pub(crate) fn names(&self) -> Option<&Names> {
+        self.names.as_deref()
+    }
+
+    /// Whether a sender may use an SSRC, or one in its place. Who may is remembered by
+    /// [`Self::note`], once the packet has been accepted.
     pub(crate) fn look(
         &mut self,
         spec: &GroupSpec,
-        ssrc: Ssrc,
-        sender: Sender,
+        claim: Claim,
         now: Instant,
     ) -> Result<(), Collision> {
-        if self.member_keys.is_none() {
+        let Claim { ssrc, sender, arrived, group: _ } = claim;
+        if !self.is_domain() {
             return Ok(());
         }
         let Err(owner) = self.domain.look(ssrc, sender) else {
             return Ok(());
         };
+        //= tests/spec/group.md#ssrc
+        //# A copy of what one member sent MUST NOT be taken for a second sender, and a second sender
+        //# MUST NOT move a member's address.
+        let is_theft = |names: &Names, Arrived { mark, moves }| {
+            self.member_keys.is_some() && (moves || names.remembers(mark))
+        };
+        let is_told_apart = self.names.as_ref().is_some_and(|names| {
+            names.has_room_for(sender, ssrc) && !arrived.is_some_and(|it| is_theft(names, it))
+        });
+        if is_told_apart {
+            return Ok(());
+        }
+        let dropped = match spec.collisions {
+            CollisionRule::Drop | CollisionRule::Rewrite => Some(DropReason::SsrcCollision),
+            CollisionRule::Alarm => None,
+        };
+        Err(self.collide(owner, dropped, now))
+    }
+
+    fn collide(&mut self, owner: Sender, dropped: Option<DropReason>, now: Instant) -> Collision {
         self.collisions += 1;
         let with = match owner {
             Sender::Member(ingress) => Some(ingress),
-            Sender::Gateway | Sender::Gone(_) => None,
+            Sender::Gateway | Sender::Gone(_) | Sender::Renamed => None,
         };
-        let dropped = match spec.collisions {
-            CollisionRule::Drop => Some(DropReason::SsrcCollision),
-            CollisionRule::Alarm => None,
-        };
-        Err(Collision { with, dropped, told: self.told.take(COLLISIONS_TOLD, now) })
+        Collision { with, dropped, told: self.told.take(COLLISIONS_TOLD, now), fresh: None }
     }
 
-    /// Remembers whose an SSRC is.
-    pub(crate) fn note(&mut self, ssrc: Ssrc, sender: Sender) {
-        if self.member_keys.is_some() {
+    /// Remembers whose an SSRC is, and gives a second sender a fresh one, which is told.
+    pub(crate) fn note(
+        &mut self,
+        claim: Claim,
+        is_sealed: &dyn Fn(Ssrc) -> bool,
+        now: Instant,
+    ) -> Option<Collision> {
+        let Claim { ssrc, sender, arrived, group: _ } = claim;
+        if !self.is_domain() {
+            return None;
+        }
+        if let (Some(names), Some(Arrived { mark, moves: _ })) = (&mut self.names, arrived) {
+            names.remember(mark);
+        }
+        let Err(owner) = self.domain.look(ssrc, sender) else {
             self.domain.note(ssrc, sender);
+            return None;
+        };
+        let names = self.names.as_mut().filter(|names| !names.has(sender, ssrc))?;
+        //= tests/spec/group.md#ssrc
+        //# A second sender with an SSRC MUST leave under a fresh one, random and nobody else's, where
+        //# the controller has asked for that.
+        let is_taken = |ssrc: Ssrc| self.domain.place(ssrc).is_ok() || is_sealed(ssrc);
+        let fresh = names.name(sender, ssrc, &is_taken);
+        if let Some(fresh) = fresh {
+            self.domain.note(fresh, Sender::Renamed);
+        }
+        Some(Collision { fresh, ..self.collide(owner, None, now) })
+    }
+
+    /// Takes note that the gateway has sealed packets of an SSRC.
+    pub(crate) fn note_sealed(&mut self, ssrc: Ssrc) {
+        if self.is_domain() {
+            self.domain.note(ssrc, Sender::Gateway);
+        }
+    }
+
+    /// Whether two senders with one SSRC are told apart: they share a key, or are given others.
+    const fn is_domain(&self) -> bool {
+        self.member_keys.is_some() || self.names.is_some()
+    }
+
+    /// The SSRCs of second senders are nobody's any more.
+    fn forget_names(&mut self) {
+        if self.names.take().is_some() {
+            self.domain.owners.retain(|(_, owner)| *owner != Sender::Renamed);
         }
     }
 
     //= tests/spec/group.md#members
     //# A member that has left MUST NOT be sent anything, and the others MUST go on undisturbed.
     /// Forgets who left, but not with which SSRCs: what was sent under the key stays sent.
-    pub(crate) fn keep_members(&mut self, members: &[Member]) {
+    fn keep_members(&mut self, members: &[Member]) {
+        for fresh in self.names.iter_mut().flat_map(|names| names.keep(members)) {
+            self.domain.leave(fresh);
+        }
         // What a packet with its identifier puts in force may have been its key already.
         let early = self.member_keys.as_ref().is_some_and(MemberKeys::may_begin_early);
         let some_left = self.domain.keep(members, u32::from(early));
@@ -167,16 +268,28 @@ impl Group {
 
     /// Whether a batch might bring more senders than there is room for.
     pub(crate) fn is_crowded(&self) -> bool {
-        self.domain.owners.capacity() - self.domain.owners.len() < MAX_BATCH
+        let owners = &self.domain.owners;
+        let is_crowded = owners.capacity() - owners.len() < self.most_of_a_batch();
+        is_crowded || self.names.as_ref().is_some_and(|names| names.is_crowded())
     }
 
     /// Makes room for the senders that a batch may bring.
     pub(crate) fn make_room(&mut self) {
-        self.domain.owners.reserve(MAX_BATCH);
+        self.domain.owners.reserve(self.most_of_a_batch());
+        self.names.iter_mut().for_each(|names| names.make_room());
+    }
+
+    /// SSRCs that a batch may bring: a packet's own, and the fresh one that it is given.
+    const fn most_of_a_batch(&self) -> usize {
+        if self.names.is_some() { 2 * MAX_BATCH } else { MAX_BATCH }
     }
 
     pub(crate) fn snapshot(&self) -> GroupSnapshot {
-        GroupSnapshot { ssrcs: self.domain.owners.len(), collisions: self.collisions }
+        GroupSnapshot {
+            ssrcs: self.domain.owners.len(),
+            collisions: self.collisions,
+            renamed: self.names.iter().flat_map(|names| names.sources()).collect(),
+        }
     }
 }
 
@@ -202,6 +315,14 @@ impl Domain {
     fn note(&mut self, ssrc: Ssrc, sender: Sender) {
         if let (true, Err(place)) = (self.owners.len() < MAX_SSRCS, self.place(ssrc)) {
             self.owners.insert(place, (ssrc, sender));
+        }
+    }
+
+    /// An SSRC that was given to a member that has left.
+    fn leave(&mut self, fresh: Ssrc) {
+        let generation = self.generation;
+        if let Some((_, owner)) = self.place(fresh).ok().and_then(|at| self.owners.get_mut(at)) {
+            *owner = Sender::Gone(generation);
         }
     }
 

@@ -292,6 +292,12 @@ impl<K> Ingress<K> {
         self.latch.is_peers(&self.spec, self.spec.learning(component), source)
     }
 
+    /// Whether a packet would move the address that was learnt.
+    pub(crate) fn would_move(&self, component: Component, source: SocketAddr) -> bool {
+        let learnt = self.latch.address(self.spec.learning(component));
+        learnt.is_some_and(|learnt| learnt != source)
+    }
+
     /// Takes note of a packet whose tag verified; a new source may take its room from `spare`.
     pub(crate) fn commit(
         &mut self,

@@ -26,6 +26,7 @@ mod prefetch;
 mod quality;
 mod refusal;
 mod relay;
+mod rename;
 mod report;
 mod rewrite;
 mod rewriting;
@@ -54,6 +55,7 @@ pub use pre_key::{Kept, PreKeySpec};
 pub use quality::QualitySnapshot;
 pub use refusal::{Refusal, Refusals};
 pub use relay::{ApplyError, Relay, Removed};
+pub use rename::RenamedSource;
 pub use report::Report;
 pub use rewrite::{RewriteSnapshot, RewriteSpec};
 pub use spec::{

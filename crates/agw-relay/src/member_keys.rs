@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use agw_rtp::Ssrc;
 use agw_srtp::{Engine, IngressKey, RocOnRekey, SessionParameters};
 
-use crate::group::{Member, Sender};
+use crate::group::Member;
 use crate::relay::{ApplyError, Relay};
 use crate::report::Report;
 use crate::spec::{EgressId, IngressCrypto, IngressId, initial_roc};
@@ -189,7 +189,7 @@ impl<E: Engine> Relay<E> {
         group.change_member_keys(change);
         if spec.seals_in_domain {
             // Under a key that was the gateway's before it was the members'.
-            sealed.into_iter().for_each(|ssrc| group.note(ssrc, Sender::Gateway));
+            sealed.into_iter().for_each(|ssrc| group.note_sealed(ssrc));
         }
         Ok(())
     }

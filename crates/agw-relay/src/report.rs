@@ -61,6 +61,8 @@ pub enum Report {
         with: Option<IngressId>,
         /// Whether the packet was dropped.
         dropped: bool,
+        /// The SSRC that the second one's packets leave under from now on.
+        fresh: Option<Ssrc>,
     },
     /// All that was to leave on a leg was refused for some seconds; told once until something leaves.
     Released {

@@ -18,13 +18,7 @@ impl Gateway {
                     None => return,
                 }
             }
-            Report::StagedKeyDiscarded(id, number) => {
-                if let Some(owner @ (context, ..)) = self.owner_of_leg(id.0) {
-                    self.staged_key_was_discarded(owner, number);
-                    self.group_key_was_discarded(context, id, number);
-                }
-                return;
-            }
+            Report::StagedKeyDiscarded(id, number) => return self.key_discarded(id, number),
             Report::EgressKey(id, event) => match self.key_event(id.0, event, Direction::Egress) {
                 Some(kind) => (id.0, kind),
                 None => return,
@@ -52,16 +46,25 @@ impl Gateway {
                 (ingress.0, EventKind::AuthenticationFailures { packets })
             }
             Report::Replays { ingress, packets } => (ingress.0, EventKind::Replays { packets }),
-            Report::SsrcCollision { ingress, ssrc, with, dropped } => {
-                let owner = |id: IngressId| *self.leg_owners.get(id.0 as usize)?;
+            Report::SsrcCollision { ingress, ssrc, with, dropped, fresh } => {
+                let owner = |id: IngressId| self.owner_of_leg(id.0);
                 let other = with.and_then(owner).map(|(_, termination, _)| termination);
-                (ingress.0, EventKind::SsrcCollision { ssrc: ssrc.0, other, dropped })
+                let (ssrc, fresh) = (ssrc.0, fresh.map(|ssrc| ssrc.0));
+                (ingress.0, EventKind::SsrcCollision { ssrc, other, dropped, fresh })
             }
         };
         let Some(&Some((context, termination, stream))) = self.leg_owners.get(leg as usize) else {
             return;
         };
         self.tell_of_stream((context, termination, stream), kind, at);
+    }
+
+    /// The packet path discarded a staged key, a stream's or a group's.
+    fn key_discarded(&mut self, leg: IngressId, number: u32) {
+        if let Some(owner @ (context, ..)) = self.owner_of_leg(leg.0) {
+            self.staged_key_was_discarded(owner, number);
+            self.group_key_was_discarded(context, leg, number);
+        }
     }
 
     /// What controllers are told of an event about keys, if anything.

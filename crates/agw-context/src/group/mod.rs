@@ -41,6 +41,8 @@ pub(crate) struct Group {
     pub(crate) collisions: CollisionRule,
     pub(crate) rekey_interval: Option<Duration>,
     pub(crate) max_members: usize,
+    /// From which fresh SSRCs follow.
+    pub(crate) seed: u64,
     pub(crate) ingress_keys: Keys,
     pub(crate) egress_keys: Keys,
 }
@@ -164,6 +166,7 @@ impl Context {
                 members,
                 collisions: group.collisions,
                 seals_in_domain: group.seals_in_domain(),
+                seed: group.seed,
             };
             (group.leg, EgressSpec::of_group(group.transport, spec))
         };

@@ -76,6 +76,8 @@ impl Transaction<'_, '_> {
         let (max_members, interval) = (policy.max_group_members, policy.group_rekey_interval);
         let leg = self.gateway.take_leg((context, focus, stream), self.around.now);
         self.note_leg(leg);
+        let mut half = || u64::from((self.around.random)(u32::MAX));
+        let seed = half() << 32 | half();
         Ok(Group {
             leg,
             stream,
@@ -84,6 +86,7 @@ impl Transaction<'_, '_> {
             collisions: set.collisions.unwrap_or_default(),
             rekey_interval: Some(interval),
             max_members,
+            seed,
             ingress_keys: Keys::default(),
             egress_keys: Keys::default(),
         })

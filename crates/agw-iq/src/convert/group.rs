@@ -77,6 +77,7 @@ fn ssrc_rule(rule: i32) -> Result<Option<CollisionRule>, InvalidRequest> {
         Ok(pb::SsrcRule::Unspecified) => Ok(None),
         Ok(pb::SsrcRule::Drop) => Ok(Some(CollisionRule::Drop)),
         Ok(pb::SsrcRule::Alarm) => Ok(Some(CollisionRule::Alarm)),
+        Ok(pb::SsrcRule::Rewrite) => Ok(Some(CollisionRule::Rewrite)),
         Err(_) => Err(InvalidRequest::unknown("ssrc_rule", rule)),
     }
 }

@@ -11,7 +11,7 @@ use agw_context::{
 };
 use agw_relay::{PreKeySpec, SourceFilter, TrafficLimit, Transport};
 
-use super::group::{group_info, group_statistics};
+use super::group::groups_info;
 use super::statistics::{stream_statistics, totals};
 use super::{count, milliseconds, small_count, timestamp};
 use crate::backend::{AuditedContext, Condition, GatewayStatus};
@@ -35,6 +35,7 @@ pub(crate) fn context_info(context: AuditedContext, now: Instant) -> pb::Context
         groups,
     } = view;
     let Controller(controller) = controller;
+    let groups = groups_info(groups, &counters, &terminations);
     let mut info = pb::ContextInfo {
         context_id: id.0,
         correlation_id: correlation.as_deref().unwrap_or_default().to_owned(),
@@ -46,16 +47,10 @@ pub(crate) fn context_info(context: AuditedContext, now: Instant) -> pb::Context
         }),
         terminations: terminations.into_iter().map(termination_info).collect(),
         associations: associations.into_iter().map(association).collect(),
-        groups: groups.into_iter().map(group_info).collect(),
+        groups,
         orphaned: orphaned.map(timestamp),
         priority: priority_to_wire(priority).into(),
     };
-    for (group, snapshot) in &counters {
-        let found = info.groups.iter_mut().find(|info| info.group_id == u32::from(group.0));
-        if let Some(info) = found {
-            info.statistics = Some(group_statistics(snapshot));
-        }
-    }
     for (termination, stream, ingress, egress) in &statistics {
         let found = info
             .terminations

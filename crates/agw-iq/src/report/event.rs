@@ -59,11 +59,12 @@ fn kind(kind: &EventKind) -> pb::event::Kind {
             Kind::KeyReuseBlocked(pb::KeyReuseBlocked { direction, refused })
         }
         EventKind::TransmitIndexReused => Kind::TransmitIndexReused(pb::TransmitIndexReused {}),
-        EventKind::SsrcCollision { ssrc, other, dropped } => {
+        EventKind::SsrcCollision { ssrc, other, dropped, fresh } => {
             Kind::SsrcCollision(pb::SsrcCollision {
                 ssrc: *ssrc,
                 other_termination_id: other.map_or(0, |termination| termination.0),
                 dropped: *dropped,
+                rewritten_ssrc: fresh.unwrap_or_default(),
             })
         }
         EventKind::MtuExceeded { octets } => {

@@ -1,14 +1,33 @@
 //! Groups of conferences.
 
-use agw_context::GroupView;
-use agw_relay::{CollisionRule, EgressSnapshot, GroupSnapshot};
+use agw_context::{GroupId, GroupView, TerminationId, TerminationView};
+use agw_relay::{CollisionRule, EgressSnapshot, GroupSnapshot, IngressId, RenamedSource};
 
 use super::audit::{key_info, transport};
 use super::statistics::{crypto_state, traffic};
 use super::{count, milliseconds, small_count};
 use crate::pb;
 
-pub(crate) fn group_info(group: GroupView) -> pb::GroupInfo {
+/// The groups of a context, with their counters if there are any.
+pub(crate) fn groups_info(
+    groups: Vec<GroupView>,
+    counters: &[(GroupId, EgressSnapshot)],
+    terminations: &[TerminationView],
+) -> Vec<pb::GroupInfo> {
+    let with_counters = |group: GroupView| {
+        let (id, focus) = (group.id, group.focus);
+        let counters = counters.iter().find(|(of, _)| *of == id);
+        let owner = |leg: IngressId| {
+            let has = |one: &&TerminationView| one.streams.iter().any(|s| s.ingress == leg);
+            terminations.iter().find(has).map(|termination| termination.id)
+        };
+        let statistics = counters.map(|(_, snapshot)| group_statistics(snapshot, focus, &owner));
+        pb::GroupInfo { statistics, ..group_info(group) }
+    };
+    groups.into_iter().map(with_counters).collect()
+}
+
+fn group_info(group: GroupView) -> pb::GroupInfo {
     let GroupView {
         id,
         stream,
@@ -38,15 +57,28 @@ pub(crate) fn group_info(group: GroupView) -> pb::GroupInfo {
     }
 }
 
-pub(crate) fn group_statistics(snapshot: &EgressSnapshot) -> pb::GroupStatistics {
+fn group_statistics(
+    snapshot: &EgressSnapshot,
+    focus: TerminationId,
+    owner: &dyn Fn(IngressId) -> Option<TerminationId>,
+) -> pb::GroupStatistics {
     let EgressSnapshot { stats, crypto, group, .. } = snapshot;
-    let known = group.unwrap_or(GroupSnapshot { ssrcs: 0, collisions: 0 });
+    let GroupSnapshot { ssrcs, collisions, renamed } = group.clone().unwrap_or_default();
+    let rewritten = |source: &RenamedSource| {
+        let RenamedSource { member, ssrc, fresh } = *source;
+        // A member that has left meanwhile has no termination any more.
+        let whose = member.map_or(Some(focus), owner)?;
+        Some(pb::RewrittenSource { termination_id: whose.0, ssrc: ssrc.0, rewritten_ssrc: fresh.0 })
+    };
+    let mut rewritten_sources: Vec<_> = renamed.iter().filter_map(rewritten).collect();
+    rewritten_sources.sort_by_key(|source| (source.termination_id, source.ssrc));
     pb::GroupStatistics {
         sent: Some(traffic(&stats.sent)),
         sent_rtcp: Some(traffic(&stats.sent_rtcp)),
         crypto: crypto.as_ref().map(crypto_state),
-        ssrcs: count(known.ssrcs),
-        ssrc_collisions: known.collisions,
+        ssrcs: count(ssrcs),
+        ssrc_collisions: collisions,
+        rewritten_sources,
     }
 }
 
@@ -54,5 +86,6 @@ fn ssrc_rule(rule: CollisionRule) -> pb::SsrcRule {
     match rule {
         CollisionRule::Drop => pb::SsrcRule::Drop,
         CollisionRule::Alarm => pb::SsrcRule::Alarm,
+        CollisionRule::Rewrite => pb::SsrcRule::Rewrite,
     }
 }

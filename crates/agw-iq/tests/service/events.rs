@@ -62,7 +62,12 @@ async fn what_happens_to_calls_is_told_with_its_facts() {
         EventKind::KeyActivated { direction: Direction::Ingress, group: Some(GroupId(9)) },
         EventKind::KeyReuseBlocked { direction, refused: 3 },
         EventKind::TransmitIndexReused,
-        EventKind::SsrcCollision { ssrc: 77, other: Some(TerminationId(3)), dropped: true },
+        EventKind::SsrcCollision {
+            ssrc: 77,
+            other: Some(TerminationId(3)),
+            dropped: false,
+            fresh: Some(78),
+        },
         EventKind::GroupRekeyWanted { group: GroupId(4), joined: 6, left: 1 },
         EventKind::Draining { reason: Some("works".into()) },
     ];
@@ -86,7 +91,12 @@ async fn what_happens_to_calls_is_told_with_its_facts() {
         Kind::KeyActivated(pb::KeyActivated { direction: ingress, group_id: 9 }),
         Kind::KeyReuseBlocked(pb::KeyReuseBlocked { direction: egress, refused: 3 }),
         Kind::TransmitIndexReused(pb::TransmitIndexReused {}),
-        Kind::SsrcCollision(pb::SsrcCollision { ssrc: 77, other_termination_id: 3, dropped: true }),
+        Kind::SsrcCollision(pb::SsrcCollision {
+            ssrc: 77,
+            other_termination_id: 3,
+            dropped: false,
+            rewritten_ssrc: 78,
+        }),
         Kind::GroupRekeyWanted(pb::GroupRekeyWanted { group_id: 4, joined: 6, left: 1 }),
         Kind::DrainStarted(pb::DrainStarted { reason: "works".to_owned() }),
     ];

@@ -6,7 +6,8 @@ use agw_context::{
     Command, ContextChoice, ContextId, ContextView, Controller, DirectedKey, Direction, GroupId,
     GroupKeyChange, GroupView, RekeyInterval, RemoveGroup, StreamId, TerminationId,
 };
-use agw_relay::{CollisionRule, EgressId, GroupSnapshot, Transport};
+use agw_relay::{CollisionRule, EgressId, GroupSnapshot, IngressId, RenamedSource, Transport};
+use agw_rtp::Ssrc;
 use agw_srtp::RocOnRekey;
 use tonic::Code;
 
@@ -29,7 +30,7 @@ async fn a_group_reaches_the_gateway_with_every_field() {
         transport: pb::Transport::Secured.into(),
         egress_crypto: Some(sent::crypto()),
         ingress_crypto: Some(sent::sdes(sent::LINE)),
-        ssrc_rule: pb::SsrcRule::Alarm.into(),
+        ssrc_rule: pb::SsrcRule::Rewrite.into(),
         rekey_interval_ms: Some(2_500),
         max_members: 40,
         ..set_group()
@@ -39,7 +40,7 @@ async fn a_group_reaches_the_gateway_with_every_field() {
     assert_eq!((set.context, set.group), (ContextChoice::Existing(ContextId(7)), GroupId(65_535)));
     assert_eq!((set.stream, set.focus), (Some(StreamId(2)), Some(TerminationId(3))));
     assert_eq!((set.transport, set.max_members), (Some(Transport::Secured), Some(40)));
-    assert_eq!(set.collisions, Some(CollisionRule::Alarm));
+    assert_eq!(set.collisions, Some(CollisionRule::Rewrite));
     let interval = RekeyInterval::Within(Duration::from_millis(2_500));
     assert_eq!(set.rekey_interval, Some(interval));
     assert!(set.ingress.is_some_and(|crypto| crypto.keys.len() == 1) && set.egress.is_some());
@@ -180,7 +181,10 @@ async fn an_audit_tells_groups_with_their_members_and_counters() {
         groups: vec![group],
     };
     let (_, mut snapshot) = snapshots();
-    snapshot.group = Some(GroupSnapshot { ssrcs: 3, collisions: 8 });
+    let of_focus = RenamedSource { member: None, ssrc: Ssrc(5), fresh: Ssrc(6) };
+    let gone = RenamedSource { member: Some(IngressId(99)), ..of_focus };
+    let renamed = vec![gone, of_focus];
+    snapshot.group = Some(GroupSnapshot { ssrcs: 3, collisions: 8, renamed });
     let groups = vec![(GroupId(9), snapshot)];
     let context = AuditedContext { view, statistics: Vec::new(), groups };
     rig.fake.state().pages.push_back(Ok(AuditPage { contexts: vec![context], more: false }));
@@ -194,5 +198,7 @@ async fn an_audit_tells_groups_with_their_members_and_counters() {
     assert_eq!(info.member_termination_ids, [2, 5]);
     let statistics = info.statistics.as_ref().unwrap();
     assert_eq!((statistics.ssrcs, statistics.ssrc_collisions), (3, 8));
+    let focus = pb::RewrittenSource { termination_id: 1, ssrc: 5, rewritten_ssrc: 6 };
+    assert_eq!(statistics.rewritten_sources, [focus]);
     assert!(statistics.sent.is_some());
 }

@@ -1,6 +1,7 @@
 //! A conference on paper: a plain focus, members on secured legs, one egress state for all.
 
 mod collisions;
+mod renaming;
 mod senders;
 mod staged;
 
@@ -10,7 +11,7 @@ use std::time::{Duration, Instant};
 use agw_relay::{
     CollisionRule, Command, Datagram, Departure, DropReason, EgressCrypto, EgressId, EgressSpec,
     Gate, GroupSpec, IngressCrypto, IngressExtras, IngressId, IngressSpec, Member, PortId, Relay,
-    Report, RtcpEgress, RtcpIngress, SourceRule, Transport, Verdict,
+    Report, RtcpEgress, RtcpIngress, SourceRule, Ssrc, Transport, Verdict,
 };
 use agw_srtp::{
     EgressKey, Engine, IngressKey, Mki, Portable, Protector, RocOnRekey, SessionParameters, Suite,
@@ -120,7 +121,7 @@ impl Conference {
     /// A focus and so many members, whose own key and the gateway's are in force from `roc` on.
     #[expect(clippy::disallowed_methods, reason = "an Instant cannot be made from a number")]
     fn new(members: u32, roc: u32, collisions: CollisionRule) -> Self {
-        let spec = GroupSpec { members: Vec::new(), collisions, seals_in_domain: false };
+        let spec = GroupSpec { members: Vec::new(), collisions, seals_in_domain: false, seed: 1 };
         let mut conference = Self { relay: Relay::new(Portable), now: Instant::now(), spec };
         conference.add_leg(FOCUS_LEG);
         conference.set_group();

@@ -32,6 +32,7 @@ struct Details {
     ssrc: Option<String>,
     other_termination_id: Option<u32>,
     dropped: Option<bool>,
+    rewritten_ssrc: Option<String>,
     octets: Option<u32>,
     inactive_ms: Option<u64>,
     packets: Option<u32>,
@@ -152,11 +153,12 @@ fn packets(packets: u32) -> Details {
 }
 
 fn collided(collision: &pb::SsrcCollision) -> Details {
-    let pb::SsrcCollision { ssrc, other_termination_id, dropped } = collision;
+    let pb::SsrcCollision { ssrc, other_termination_id, dropped, rewritten_ssrc } = collision;
     Details {
         ssrc: Some(format!("{ssrc:#010x}")),
         other_termination_id: number(*other_termination_id),
         dropped: Some(*dropped),
+        rewritten_ssrc: number(*rewritten_ssrc).map(|ssrc| format!("{ssrc:#010x}")),
         ..Details::default()
     }
 }
@@ -224,6 +226,9 @@ impl EventView {
         }
         if details.dropped == Some(true) {
             line.push_str(" dropped");
+        }
+        if let Some(fresh) = &details.rewritten_ssrc {
+            line.push_str(&format!(" leaves as {fresh}"));
         }
         if let Some(packets) = details.packets {
             line.push_str(&format!(" {packets} packets"));

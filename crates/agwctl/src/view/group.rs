@@ -31,6 +31,15 @@ struct GroupStatisticsView {
     crypto: Option<CryptoView>,
     ssrcs: u64,
     ssrc_collisions: u64,
+    rewritten_sources: Vec<RewrittenSourceView>,
+}
+
+/// A source that leaves under another SSRC than its own.
+#[derive(Debug, Serialize)]
+struct RewrittenSourceView {
+    termination_id: u32,
+    ssrc: String,
+    rewritten_ssrc: String,
 }
 
 impl From<pb::GroupInfo> for GroupView {
@@ -41,6 +50,7 @@ impl From<pb::GroupInfo> for GroupView {
             crypto: statistics.crypto.as_ref().map(CryptoView::from),
             ssrcs: statistics.ssrcs,
             ssrc_collisions: statistics.ssrc_collisions,
+            rewritten_sources: statistics.rewritten_sources.iter().map(Into::into).collect(),
         };
         Self {
             group_id: group.group_id,
@@ -58,6 +68,21 @@ impl From<pb::GroupInfo> for GroupView {
     }
 }
 
+impl From<&pb::RewrittenSource> for RewrittenSourceView {
+    fn from(source: &pb::RewrittenSource) -> Self {
+        let pb::RewrittenSource { termination_id, ssrc, rewritten_ssrc } = *source;
+        let [ssrc, rewritten_ssrc] = [ssrc, rewritten_ssrc].map(|ssrc| format!("{ssrc:#010x}"));
+        Self { termination_id, ssrc, rewritten_ssrc }
+    }
+}
+
+impl RewrittenSourceView {
+    fn words(&self) -> String {
+        let Self { termination_id, ssrc, rewritten_ssrc } = self;
+        format!("{ssrc} of termination {termination_id} as {rewritten_ssrc}")
+    }
+}
+
 impl GroupView {
     /// As a table.
     pub(crate) fn table(&self) -> String {
@@ -71,6 +96,10 @@ impl GroupView {
             let GroupStatisticsView { sent, ssrc_collisions, .. } = statistics;
             format!("{} packets, {ssrc_collisions} SSRC collisions", sent.packets)
         });
+        let rewritten = self.statistics.as_ref().map(|statistics| {
+            let words = statistics.rewritten_sources.iter().map(RewrittenSourceView::words);
+            words.collect::<Vec<_>>().join(", ")
+        });
         let facts = facts([
             ("group", format!("{} of stream {}", self.group_id, self.stream_id)),
             ("focus", format!("termination {}", self.focus_termination_id)),
@@ -82,6 +111,7 @@ impl GroupView {
             ("members' key", key(&self.ingress_key)),
             ("egress key", key(&self.egress_key)),
             ("sent", dash(sent)),
+            ("rewritten", dash(rewritten.filter(|words| !words.is_empty()))),
         ]);
         facts.to_string()
     }

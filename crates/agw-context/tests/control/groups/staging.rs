@@ -144,11 +144,9 @@ fn one_key_may_wait_for_both_directions_and_stays_taken_while_one_of_them_has_it
     world.transact(vec![join(context)]).unwrap();
     let outcome = world.transact(vec![cancel(context, Direction::Ingress), join(context)]).unwrap();
     let guards = |outcome: &Outcome| {
-        outcome.work.iter().flat_map(|work| &work.steps).find_map(|step| match step {
-            Step::SetEgress(EgressId(1), spec) => {
-                Some(spec.extras.as_ref()?.group.as_ref()?.seals_in_domain)
-            }
-            _ => None,
+        outcome.work.iter().flat_map(|work| &work.steps).find_map(|step| {
+            let Step::SetEgress(EgressId(1), spec) = step else { return None };
+            Some(spec.extras.as_ref()?.group.as_ref()?.seals_in_domain)
         })
     };
     assert_eq!(guards(&outcome), Some(false));

@@ -7,15 +7,31 @@ const EACH: u32 = 8;
 
 #[test]
 fn no_sender_that_a_group_remembers_costs_an_allocation() {
-    let mut conference = Conference::new(24, 3, CollisionRule::Drop);
+    // From the middle outwards, so that they do not come in their order.
+    let all_different = |source: u32, member: u32| (source * 100 + member) ^ 0x5555;
+    let conference = speak(CollisionRule::Drop, &all_different);
+    let group = conference.relay.egress(GROUP).unwrap().group.unwrap();
+    assert_eq!(group.ssrcs, 24 * EACH as usize);
+}
+
+#[test]
+fn no_second_sender_that_is_given_an_ssrc_costs_an_allocation() {
+    let all_the_same = |source: u32, _: u32| source ^ 0x5555;
+    let conference = speak(CollisionRule::Rewrite, &all_the_same);
+    let group = conference.relay.egress(GROUP).unwrap().group.unwrap();
+    assert_eq!(group.renamed.len(), 23 * EACH as usize);
+}
+
+/// 24 members, eight of them in a batch, begin with their SSRCs.
+fn speak(rule: CollisionRule, ssrc: &dyn Fn(u32, u32) -> u32) -> Conference {
+    let mut conference = Conference::new(24, 3, rule);
     for batch in 0..3 {
         let mut slots: Vec<(u32, Vec<u8>)> = Vec::new();
         for member in batch * EACH + 1..=(batch + 1) * EACH {
             let mut phone = sender(MEMBERS_SEED, 3);
             for source in 0..EACH {
-                // From the middle outwards, so that they do not come in their order.
-                let ssrc = (source * 100 + member) ^ 0x5555;
-                slots.push((member, seal(&mut phone, &rtp(ssrc, 1, b"member"))));
+                let (payload, ssrc) = (member.to_be_bytes(), ssrc(source, member));
+                slots.push((member, seal(&mut phone, &rtp(ssrc, 1, &payload))));
             }
         }
         let mut datagrams: Vec<Datagram<'_>> = slots
@@ -37,6 +53,5 @@ fn no_sender_that_a_group_remembers_costs_an_allocation() {
         assert!(datagrams.iter().all(passed), "{batch}");
         relay.make_room();
     }
-    let group = conference.relay.egress(GROUP).unwrap().group.unwrap();
-    assert_eq!(group.ssrcs, 24 * EACH as usize);
+    conference
 }
