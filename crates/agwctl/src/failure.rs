@@ -218,6 +218,7 @@ mod tests {
             overload_percent: Some(0),
             limit: None,
             oldest_sequence: None,
+            sip_status: None,
         }
     }
 
