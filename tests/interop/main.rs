@@ -14,3 +14,5 @@ mod libsrtp;
 mod reflection;
 #[cfg(test)]
 mod rig;
+#[cfg(test)]
+mod srvcc;

@@ -17,6 +17,7 @@ pub(crate) struct Package {
 
 /// Every package that a test or a tool of the test command uses.
 const PACKAGES: &[Package] = &[
+    Package { name: "baresip-core", why: "interop: a phone with SDES" },
     Package { name: "ca-certificates", why: "pip, for the Python packages" },
     Package { name: "clang-19", why: "unit: the XDP program against one compiled from C" },
     Package { name: "ffmpeg", why: "interop: SRTP with 128-bit keys, its own implementation" },
