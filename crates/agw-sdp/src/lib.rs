@@ -17,6 +17,26 @@
 //!    BYE ─▶ plan_delete ▶ Release                   ─▶ conclude
 //! ```
 //!
+//! ```
+//! use agw_sdp::{AlgPolicy, Call, Dialogue, OfferRequest, SideOptions};
+//!
+//! let offer = b"v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\n\
+//!     m=audio 4000 RTP/SAVP 8\r\na=3ge2ae:requested\r\n\
+//!     a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:WnD7c1ksDGs+dIefCEo8omPg4uO8DYIinNGL5yxQ\r\n";
+//! let request = OfferRequest {
+//!     dialogue: Dialogue { from_tag: "ue", to_tag: None, via_branch: None },
+//!     sdp: offer,
+//!     near: &SideOptions::access(Some("access".to_owned())),
+//!     far: &SideOptions::core(Some("core".to_owned())),
+//!     rekey: false,
+//! };
+//! let call = Call::new("call-1");
+//! let plan = call.plan_offer(&request, &AlgPolicy::default(), &mut |octets| octets.fill(7))?;
+//! let (commands, _pending) = plan.into_parts();
+//! assert_eq!(commands.len(), 2); // Both sides are reserved; `Call::conclude` takes the replies.
+//! # Ok::<(), agw_sdp::AlgError>(())
+//! ```
+//!
 //! Descriptions hold keys: they come out as octets that wipe themselves, and nothing here prints
 //! them.
 #![forbid(unsafe_code)]

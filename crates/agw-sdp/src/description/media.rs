@@ -141,19 +141,24 @@ impl MediaDescription {
     pub(crate) fn bandwidth(&self, session: &[Line]) -> Bandwidth {
         let of = |lines: &[Line], kind| lines.iter().find_map(|line| bandwidth(line, kind));
         let said = |kind| of(&self.lines, kind).or_else(|| of(session, kind));
-        let media_bps = match (said("AS"), said("TIAS")) {
-            (Some(kbps), _) => kbps.saturating_mul(1_000),
-            (None, Some(bps)) if bps > 0 => {
-                let rate = self.values("maxprate").find_map(|value| {
-                    let whole = value.trim().split('.').next()?;
-                    whole.parse::<u64>().ok().map(|rate| rate.saturating_add(1))
-                });
-                bps.saturating_add(rate.unwrap_or(USUAL_RATE).saturating_mul(HEADER_BITS))
-            }
-            (None, Some(_) | None) => 0,
+        let of_level = |lines: &[Line]| {
+            let by_as = of(lines, "AS").map(|kbps| kbps.saturating_mul(1_000));
+            by_as.or_else(|| of(lines, "TIAS").map(|bps| self.with_headers(bps)))
         };
+        // The line's own, in whatever unit, before the session's, which is for all lines.
+        let media_bps = of_level(&self.lines).or_else(|| of_level(session)).unwrap_or(0);
         let rtcp = |kind| said(kind).unwrap_or_default();
         Bandwidth { media_bps, rtcp_bps: rtcp("RS").saturating_add(rtcp("RR")) }
+    }
+
+    /// What packets of so much media take with their headers (RFC 3890 §6.2); nothing of nothing.
+    fn with_headers(&self, bps: u64) -> u64 {
+        let rate = self.values("maxprate").find_map(|value| {
+            let whole = value.trim().split('.').next()?;
+            whole.parse::<u64>().ok().map(|rate| rate.saturating_add(1))
+        });
+        let headers = rate.unwrap_or(USUAL_RATE).saturating_mul(HEADER_BITS);
+        if bps == 0 { 0 } else { bps.saturating_add(headers) }
     }
 }
 

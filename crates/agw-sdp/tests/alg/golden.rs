@@ -65,6 +65,7 @@ stories! {
     //# A stream MUST be policed by the greater bandwidth of both sides, if both say one.
     media_lines_come_and_go_each_in_its_own_way = "many_lines";
     what_others_wrote_is_understood = "examples";
+    what_phones_write_is_understood = "phones";
     what_networks_and_their_tests_wrote_is_understood = "examples_of_networks";
     //= tests/spec/sdp.md#offer-and-answer
     //= type=test
