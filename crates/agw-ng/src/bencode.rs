@@ -6,6 +6,8 @@
 
 use zeroize::Zeroizing;
 
+use crate::MAX_MESSAGE;
+use crate::message::WireError;
 use crate::value::{MAX_DEPTH, Octets, Value};
 
 /// Reads one value that takes all of the octets; `None` if it is none.
@@ -116,4 +118,39 @@ fn string(octets: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(octets.len().to_string().as_bytes());
     out.push(b':');
     out.extend_from_slice(octets);
+}
+
+/// Where a dictionary ends that may not be there as a whole; what follows is not looked at.
+pub(crate) fn end(octets: &[u8]) -> Result<Option<usize>, WireError> {
+    let (mut at, mut depth) = (0_usize, 0_usize);
+    loop {
+        match octets.get(at) {
+            None => return Ok(None),
+            Some(b'd' | b'l') => (depth, at) = (depth + 1, at + 1),
+            Some(b'e') => {
+                (depth, at) = (depth.checked_sub(1).ok_or(WireError::NoDictionary)?, at + 1);
+            }
+            Some(delimiter @ (b'i' | b'0'..=b'9')) => {
+                let is_number = *delimiter == b'i';
+                let rest = octets.get(at..).unwrap_or_default();
+                let stop = if is_number { b'e' } else { b':' };
+                let Some(len) = rest.iter().take(22).position(|octet| *octet == stop) else {
+                    return if rest.len() < 22 { Ok(None) } else { Err(WireError::NoDictionary) };
+                };
+                let digits = std::str::from_utf8(rest.get(..len).unwrap_or_default());
+                let string = digits.ok().filter(|_| !is_number).and_then(|text| text.parse().ok());
+                let skip: usize = match (is_number, string) {
+                    (true, _) => 0,
+                    (false, Some(skip)) if skip <= MAX_MESSAGE => skip,
+                    (false, Some(_)) => return Err(WireError::TooLong),
+                    (false, None) => return Err(WireError::NoDictionary),
+                };
+                at += len + 1 + skip;
+            }
+            Some(_) => return Err(WireError::NoDictionary),
+        }
+        if depth == 0 {
+            return Ok(Some(at));
+        }
+    }
 }

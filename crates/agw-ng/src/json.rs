@@ -114,3 +114,24 @@ impl Serialize for Written<'_> {
         }
     }
 }
+
+/// Where an object ends that may not be there as a whole; what follows is not looked at.
+pub(crate) fn end(octets: &[u8]) -> Option<usize> {
+    let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
+    for (at, octet) in octets.iter().enumerate() {
+        match (in_string, octet) {
+            (true, _) if escaped => escaped = false,
+            (true, b'\\') => escaped = true,
+            (_, b'"') => in_string = !in_string,
+            (false, b'{' | b'[') => depth += 1,
+            (false, b'}' | b']') => {
+                depth = depth.saturating_sub(1);
+                if depth == 0 {
+                    return Some(at + 1);
+                }
+            }
+            (true | false, _) => {}
+        }
+    }
+    None
+}

@@ -36,7 +36,7 @@ mod value;
 pub use book::Book;
 pub use cookies::{Begun, CookieLimits, Cookies};
 pub use edit::{Shown, came_through, from_source};
-pub use message::{Form, Message, WireError};
+pub use message::{Form, Message, WireError, first_of_stream};
 pub use options::{E2ae, Learning, Mux, Options, Replace, Sdes, Transport};
 pub use refusal::{Overload, Refusal};
 pub use request::{Delete, Query, Request, Signalling};

@@ -94,3 +94,27 @@ pub(crate) fn write(cookie: &[u8], form: Form, body: &Value) -> Octets {
     }
     out
 }
+
+/// Where the first message of a stream ends: messages follow each other without anything between
+/// but white space. `None` if more of it must come.
+///
+/// # Errors
+/// [`WireError`] if no message can come of it: there is no way to go on then.
+pub fn first_of_stream(stream: &[u8]) -> Result<Option<usize>, WireError> {
+    let blank = stream.iter().take_while(|octet| octet.is_ascii_whitespace()).count();
+    let rest = stream.get(blank..).unwrap_or_default();
+    let (_cookie, dictionary) = match split(rest) {
+        Ok(parts) => parts,
+        Err(WireError::NoCookie) if rest.len() <= MAX_COOKIE && !rest.contains(&b' ') => {
+            return Ok(None);
+        }
+        Err(error) => return Err(error),
+    };
+    let end = match dictionary.first() {
+        None => None,
+        Some(b'd') => bencode::end(dictionary)?,
+        Some(b'{') => json::end(dictionary),
+        Some(_) => return Err(WireError::NoDictionary),
+    };
+    Ok(end.map(|end| stream.len() - dictionary.len() + end))
+}

@@ -21,6 +21,7 @@ mod logging;
 mod memory;
 mod metrics;
 mod monitor;
+mod ng;
 mod overload;
 mod presence;
 mod realms;
@@ -38,7 +39,7 @@ mod xdp;
 
 pub use config::{
     Admin, Alg, Choice, Config, ConfigError, Control, Drain, Engine, Fallback, Invalid, Iq, Limits,
-    Listen, Log, LogFormat, Media, Mode, OtherMediaLines, Placed, Policy, PortRange, Realm,
+    Listen, Log, LogFormat, Media, Mode, Ng, OtherMediaLines, Placed, Policy, PortRange, Realm,
     RealmBackend, Roles, Sources, Tls, Xdp,
 };
 pub use daemon::{Daemon, Running, StartError};

@@ -69,13 +69,15 @@ impl Service {
         let ready_file = ready_path.as_deref().map(|path| ReadyFile::write(path, &running));
         let _ready_file = ready_file.transpose().map_err(system("writing the ready file"))?;
         let watchdog = feed_watchdog(&running);
-        let Addresses { iq, admin, unix_socket } = running.reached_at();
+        let Addresses { iq, admin, unix_socket, ng_udp, ng_tcp } = running.reached_at();
         let text = |shown: Option<String>| shown.unwrap_or_else(|| "none".to_owned());
         info!(
             version = env!("CARGO_PKG_VERSION"),
             iq = text(iq.map(|address| address.to_string())),
             unix_socket = text(unix_socket.as_ref().map(|path| path.display().to_string())),
             admin = %admin,
+            ng_udp = ?ng_udp,
+            ng_tcp = ?ng_tcp,
             "agwd is ready"
         );
         notify(&[NotifyState::Ready]);
@@ -183,12 +185,14 @@ struct ReadyFile<'a> {
 
 impl<'a> ReadyFile<'a> {
     fn write(path: &'a Path, running: &Running) -> io::Result<Self> {
-        let Addresses { iq, admin, unix_socket } = running.reached_at();
+        let Addresses { iq, admin, unix_socket, ng_udp, ng_tcp } = running.reached_at();
         let content = json!({
             "pid": std::process::id(),
             "iq": iq,
             "admin": admin,
             "unix_socket": unix_socket,
+            "ng_udp": ng_udp,
+            "ng_tcp": ng_tcp,
         });
         let mut beside = path.as_os_str().to_owned();
         beside.push(".new");

@@ -130,6 +130,9 @@ pub struct CountedStream {
 /// What a delete ended.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Deleted {
+    /// The tags of the dialogues of the calls it was about: the caller's and, once it is known, the
+    /// callee's.
+    pub dialogues: Vec<(String, Option<String>)>,
     /// The contexts that it ended, or took terminations from.
     pub contexts: Vec<ContextId>,
     /// The streams that ended, with their last counters.

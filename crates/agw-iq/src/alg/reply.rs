@@ -39,7 +39,7 @@ pub(super) fn reject(signalled: &Signalled) -> pb::RejectResponse {
 }
 
 pub(super) fn deleted(deleted: &Deleted, now: Instant) -> pb::DeleteResponse {
-    let Deleted { contexts, streams } = deleted;
+    let Deleted { dialogues: _, contexts, streams } = deleted;
     pb::DeleteResponse {
         gateway: None,
         context_ids: contexts.iter().map(|context| context.0).collect(),

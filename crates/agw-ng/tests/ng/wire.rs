@@ -1,6 +1,6 @@
 //! Both wire forms.
 
-use agw_ng::{Form, Message, Request, Value, WireError, reply};
+use agw_ng::{Form, Message, Request, Value, WireError, first_of_stream, reply};
 use proptest::prelude::*;
 
 #[test]
@@ -126,4 +126,24 @@ proptest! {
         ]);
         let _ = Request::read(body);
     }
+}
+
+#[test]
+fn a_stream_is_messages_one_after_the_other() {
+    let stream = b"c d7:command4:ping3:sdp6:eded{}e \n2 {\"a\":\"}\\\"{\",\"b\":[1]}3 d1:a1:bei0e";
+    let (mut at, mut seen) = (0, Vec::new());
+    for part in 0..stream.len() {
+        // However little has come, nothing is taken too early.
+        while let Some(end) = first_of_stream(&stream[at..part]).unwrap() {
+            seen.push(&stream[at..at + end]);
+            at += end;
+        }
+    }
+    assert_eq!(seen.len(), 3);
+    for message in &seen {
+        assert!(Message::parse(message.trim_ascii()).is_ok());
+    }
+    assert!(first_of_stream(b"c d99999:").is_err());
+    assert!(first_of_stream(b"c x").is_err());
+    assert!(first_of_stream(&[b'c'; 300]).is_err());
 }

@@ -77,6 +77,9 @@ pub(super) async fn delete(
         let dialogue = dialogue_of(tag, &which);
         let Some(call) = held.find(&which.call_id, &dialogue) else { continue };
         let (streams, context) = (call.streams(), call.context());
+        let tags =
+            call.tags().map(|(caller, callee)| (caller.to_owned(), callee.map(str::to_owned)));
+        deleted.dialogues.extend(tags);
         let plan = match which.from_tag {
             Some(_) => call.plan_delete(&dialogue)?,
             None => call.plan_delete_all(),

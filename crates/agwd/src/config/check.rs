@@ -66,6 +66,7 @@ impl Config {
         self.check_policy(&mut rules);
         self.supervision.check(&mut rules);
         self.alg.check(&mut rules);
+        self.ng.check(&mut rules);
         if let Err(error) = EnvFilter::try_new(&self.log.filter) {
             rules.broken("log.filter", error.to_string());
         }

@@ -9,6 +9,7 @@ mod convert;
 mod engine;
 mod listen;
 mod load;
+mod ng;
 mod place;
 mod ports;
 mod roles;
@@ -30,6 +31,7 @@ pub use check::Invalid;
 pub use engine::Engine;
 pub use listen::Listen;
 pub use load::{ConfigError, Sources};
+pub use ng::Ng;
 pub use place::Placed;
 pub use ports::PortRange;
 pub use roles::Roles;
@@ -44,6 +46,8 @@ pub struct Config {
     pub iq: Iq,
     /// The IMS-ALG.
     pub alg: Alg,
+    /// The ng protocol.
+    pub ng: Ng,
     /// The admin HTTP server.
     pub admin: Admin,
     /// The control side's own resources.
@@ -350,6 +354,7 @@ impl Default for Config {
         Self {
             iq: Iq::default(),
             alg: Alg::default(),
+            ng: Ng::default(),
             admin: Admin::default(),
             control: Control::default(),
             media: Media::default(),

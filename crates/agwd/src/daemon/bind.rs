@@ -9,6 +9,7 @@ use tracing::info;
 use super::{Addresses, StartError};
 use crate::config::{Config, Realm, RealmBackend};
 use crate::listener::{Listener, UnixSocket};
+use crate::ng;
 use crate::tls::Certificates;
 
 /// Descriptors for standard streams, epoll, timers, the admin server and whatever else.
@@ -24,6 +25,7 @@ pub(super) struct Bound {
     pub(super) admin: TcpListener,
     pub(super) unix_socket: Option<UnixSocket>,
     pub(super) certificates: Option<Arc<Certificates>>,
+    pub(super) ng: ng::Sockets,
     pub(super) reached_at: Addresses,
 }
 
@@ -48,17 +50,26 @@ impl Bound {
             unix_socket = Some(socket);
         }
         let (admin, admin_address) = bind("admin.listen", config.admin.listen).await?;
+        let sockets = ng::Sockets::bind(&config.ng).await.map_err(|refused| {
+            let ng::Refused { key, address, source } = refused;
+            StartError::Listen { key, address, source }
+        })?;
+        let (ng_udp, ng_tcp) = sockets.addresses();
         let reached_at = Addresses {
             iq: iq_address,
             admin: admin_address,
             unix_socket: unix_socket.as_ref().map(|socket| socket.path().to_owned()),
+            ng_udp,
+            ng_tcp,
         };
-        Ok(Self { listeners, admin, unix_socket, certificates, reached_at })
+        Ok(Self { listeners, admin, unix_socket, certificates, ng: sockets, reached_at })
     }
 
     /// Where no peer's media may go.
     pub(super) fn addresses(&self) -> Vec<SocketAddr> {
-        self.reached_at.iq.into_iter().chain([self.reached_at.admin]).collect()
+        let Addresses { iq, admin, unix_socket: _, ng_udp, ng_tcp } = &self.reached_at;
+        let own = iq.iter().chain([admin]).chain(ng_udp).chain(ng_tcp);
+        own.copied().collect()
     }
 }
 
@@ -83,6 +94,7 @@ pub(super) fn descriptor_budget(config: &Config, realms: &[Realm]) -> Result<usi
     let ports = pools.sum::<usize>() as u64;
     let calls = (config.limits.contexts as u64).saturating_mul(PORTS_OF_A_CALL);
     let control = RESERVE + HANDSHAKES + 2 * config.iq.max_connections as u64;
+    let control = control + config.ng.max_connections as u64 + 32;
     let open = agw_net::descriptors_open().map_err(system)?;
     let limit = agw_net::raise_descriptor_limit(open + control + ports).map_err(system)?;
     let budget = limit.saturating_sub(open + control);

@@ -35,6 +35,7 @@ use crate::logging::{LogFilter, last_words};
 use crate::memory::Memory;
 use crate::metrics::Metrics;
 use crate::monitor::watch_vitals;
+use crate::ng::{Desk, Face};
 use crate::overload::Meter;
 use crate::presence::Presence;
 use crate::realms;
@@ -199,7 +200,13 @@ impl Daemon {
         let services = serving(&config, gateway, calls.clone()).await?;
         services.health.set_serving().await;
         let mut running = Running::new(&bound, &media, stop.clone(), metrics.clone());
-        running.serve_calls(calls);
+        running.serve_calls(calls.clone());
+        if !bound.ng.is_empty() {
+            let seed = (rand::rng().random(), limit);
+            let face = Face::new(calls, media.control.clone(), metrics.clone(), seed);
+            let desk = Desk::new(face.clone(), &config.ng, metrics.clone(), Instant::now());
+            running.serve_ng(bound.ng, desk, face, &media.presence);
+        }
         running.watch_certificates();
         running.serve_health(services.health.clone());
         let admin = Admin {
@@ -359,4 +366,6 @@ pub(crate) struct Addresses {
     pub(crate) iq: Option<SocketAddr>,
     pub(crate) admin: SocketAddr,
     pub(crate) unix_socket: Option<PathBuf>,
+    pub(crate) ng_udp: Vec<SocketAddr>,
+    pub(crate) ng_tcp: Vec<SocketAddr>,
 }

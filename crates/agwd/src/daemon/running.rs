@@ -26,6 +26,8 @@ use crate::listener::UnixSocket;
 use crate::logging::last_words;
 use crate::metrics::Metrics;
 use crate::monitor::Vitals;
+use crate::ng;
+use crate::presence::Presence;
 use crate::tls::{Certificates, TlsError};
 
 /// How often the certificate's end is looked at.
@@ -82,6 +84,18 @@ impl Running {
     #[must_use]
     pub fn unix_socket(&self) -> Option<&Path> {
         self.reached_at.unix_socket.as_deref()
+    }
+
+    /// The UDP addresses of ng, with the ports that were bound.
+    #[must_use]
+    pub fn ng_udp(&self) -> &[SocketAddr] {
+        &self.reached_at.ng_udp
+    }
+
+    /// The TCP addresses of ng, with the ports that were bound.
+    #[must_use]
+    pub fn ng_tcp(&self) -> &[SocketAddr] {
+        &self.reached_at.ng_tcp
     }
 
     /// The address of the admin server, with the port that was bound.
@@ -168,6 +182,22 @@ impl Running {
     pub(super) fn serve_calls(&mut self, calls: SignalledCalls) {
         self.tasks.spawn(forget_ended(calls.clone(), self.control.clone()));
         self.calls = Some(calls);
+    }
+
+    /// Serves ng, which is a controller for as long as the daemon is up.
+    pub(super) fn serve_ng(
+        &mut self,
+        sockets: ng::Sockets,
+        desk: ng::Desk,
+        face: ng::Face,
+        presence: &Presence,
+    ) {
+        let present = presence.enter(&ng::controller());
+        self.tasks.spawn(face.sweep());
+        self.tasks.spawn(async move {
+            sockets.serve(desk).await;
+            drop(present);
+        });
     }
 
     /// Runs a task that ends together with the daemon.

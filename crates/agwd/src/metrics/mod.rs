@@ -5,6 +5,7 @@
 
 mod alg;
 mod families;
+mod ng;
 mod process;
 #[cfg(test)]
 mod tests;
@@ -23,6 +24,7 @@ use agw_net::XdpInterface;
 use crate::logging::lines_dropped;
 pub(crate) use alg::AlgMetrics;
 pub(crate) use families::Snapshot;
+pub(crate) use ng::{Ignored, NgMetrics};
 pub(crate) use process::resident_octets;
 
 /// The content type of [`Metrics::text`].
@@ -50,6 +52,7 @@ pub(crate) struct Metrics {
     certificate_expiry: IntGauge,
     xdp_queues: IntGaugeVec,
     alg: AlgMetrics,
+    ng: NgMetrics,
 }
 
 /// Why a connection was not served; the variants are the values of the label.
@@ -142,6 +145,7 @@ impl Metrics {
                 &["device", "mode", "zero_copy"],
             )?,
             alg: AlgMetrics::new()?,
+            ng: NgMetrics::new()?,
             registry,
         };
         metrics.register()?;
@@ -151,6 +155,7 @@ impl Metrics {
 
     fn register(&self) -> Result<(), prometheus::Error> {
         self.alg.register(&self.registry)?;
+        self.ng.register(&self.registry)?;
         for counters in
             [&self.transactions, &self.shed, &self.accepted, &self.refused, &self.reloads]
         {
@@ -184,6 +189,11 @@ impl Metrics {
     /// Where the IMS-ALG counts.
     pub(crate) const fn alg(&self) -> &AlgMetrics {
         &self.alg
+    }
+
+    /// Where ng counts.
+    pub(crate) const fn ng(&self) -> &NgMetrics {
+        &self.ng
     }
 
     /// A transaction ended.
