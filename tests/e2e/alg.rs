@@ -5,7 +5,6 @@ mod ends;
 mod party;
 mod scene;
 
-use agw_iq::alg::pb;
 use agw_srtp::Suite;
 use agw_tests::{Key, Side};
 
@@ -22,8 +21,8 @@ fn a_call_of_a_phone_is_protected_to_the_edge_and_plain_in_the_core() {
     let way = Way::of("originating@ue.example");
     let offer = phone.describe("RTP/SAVP", &[&phone.key().sdes_line(1), REQUESTED]);
 
-    let sent = (offer, Scene::first_offer as fn(Way, Side, Vec<u8>) -> pb::OfferRequest);
-    let (offered, answered) = scene.exchange(way, &mut phone, &mut core, sent);
+    let (offered, answered) =
+        scene.exchange(way, &mut phone, &mut core, (offer, Scene::first_offer));
 
     assert!(offered.contains(" RTP/AVP 8\r\n"), "{offered}");
     assert!(!offered.contains("crypto") && !offered.contains("3ge2ae"), "{offered}");

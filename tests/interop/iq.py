@@ -32,14 +32,15 @@ class Refused(Exception):
 
 
 class Iq:
-    """The gateway's control service; every method of it is a method here."""
+    """A service of the gateway, its control service by default; every method is a method here."""
 
-    def __init__(self, target):
+    def __init__(self, target, service=SERVICE):
+        self.name = service
         self.channel = grpc.insecure_channel(target)
         grpc.channel_ready_future(self.channel).result(timeout=30)
         self.database = ProtoReflectionDescriptorDatabase(self.channel)
         self.pool = descriptor_pool.DescriptorPool(self.database)
-        self.service = self.pool.FindServiceByName(SERVICE)
+        self.service = self.pool.FindServiceByName(service)
 
     def message(self, name, **fields):
         """A message of the package by its name; nested ones are dictionaries, enums are words."""
@@ -52,7 +53,7 @@ class Iq:
             raise AttributeError(name)
         request = message_factory.GetMessageClass(method.input_type)
         response = message_factory.GetMessageClass(method.output_type)
-        path = f"/{SERVICE}/{name}"
+        path = f"/{self.name}/{name}"
         open_call = (
             self.channel.unary_stream if method.server_streaming else self.channel.unary_unary
         )

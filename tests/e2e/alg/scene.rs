@@ -23,6 +23,9 @@ pub(crate) struct Scene {
     _stage: Rc<Stage>,
 }
 
+/// How an offer of a side becomes a request.
+pub(crate) type Request = fn(Way, Side, Vec<u8>) -> pb::OfferRequest;
+
 /// One way that a call takes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Way {
@@ -145,7 +148,7 @@ impl Scene {
         way: Way,
         phone: &mut Party,
         core: &mut Party,
-        (offer, request): (Vec<u8>, fn(Way, Side, Vec<u8>) -> pb::OfferRequest),
+        (offer, request): (Vec<u8>, Request),
     ) -> (String, String) {
         let offered = self.offer(request(way, Side::Access, offer)).expect("an offer");
         let offered = text(&offered.sdp);

@@ -4,6 +4,7 @@
 #![expect(clippy::type_complexity, reason = "tables of cases with a function each")]
 
 mod admission;
+mod alg;
 mod compare;
 mod discovery;
 mod events;
