@@ -52,8 +52,33 @@ fn conference_with_group_key() {
         member.receives_with(&next, RocOnRekey::Keep);
     }
     hear(&mut voice, &mut focus, present);
+    present[1].sends_with(&next, RocOnRekey::Keep);
+    re_key_when_all_have_agreed(&mut flow, &mut voice, &mut focus, present);
     assert!(gone[0].is_silent());
     flow.close();
+}
+
+/// A key that waits changes nothing before it comes in force for all.
+fn re_key_when_all_have_agreed(
+    flow: &mut Flow<'_>,
+    voice: &mut Voice,
+    focus: &mut Endpoint,
+    members: &mut [Endpoint],
+) {
+    let last = key();
+    flow.key("KG_last", &last);
+    let _ = flow.play();
+    hear(voice, focus, members);
+    voice.passes(&mut members[0], focus, 0xA2);
+    let _ = flow.play();
+    for member in members.iter_mut() {
+        member.receives_with(&last, RocOnRekey::Keep);
+    }
+    hear(voice, focus, members);
+    voice.passes(&mut members[0], focus, 0xA2);
+    members[0].sends_with(&last, RocOnRekey::Keep);
+    voice.passes(&mut members[0], focus, 0xA2);
+    voice.passes(&mut members[1], focus, 0xA3);
 }
 
 /// What the focus sends reaches every member, in the same octets.
