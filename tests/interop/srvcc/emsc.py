@@ -119,26 +119,20 @@ class SccAs(Element):
         super().__init__("SCC AS", trace)
         self.tap, self.phone = tap, phone
         self.remote = self.access = self.source = self.answer = None
-        self.ends = False
         self.thread = threading.Thread(target=self._work, daemon=True)
         self.thread.start()
-
-    def close(self):
-        """Ends itself and UE B's call."""
-        self.ends = True
-        self.wake()
-        self.thread.join()
-        self.bye(self.remote)
 
     def _work(self):
         while True:
             request, there = self.serve()
-            if self.ends:
-                return
             if request is None:
                 # The transfer is complete: the source access leg goes (TS 23.237 6.3.2.1.4).
                 self.bye(self.source)
                 continue
+            if request.method == "BYE":
+                self.bye(self.remote)
+                self.respond(request, there, "200 OK")
+                return
             assert request.method == "INVITE", request.start
             # UE B takes its time; without this the offer would come again.
             self.respond(request, there, "100 Trying")
@@ -185,10 +179,15 @@ class Emsc(Controller):
         k1 = description.fresh_line()
         self.trace.name(k1, "K1")
         offer = description.written(*local(to_ue_b), k1)
-        answer = self.invite(self.dial(STN_SR, scc_as.address, C_MSISDN), offer, IDENTITY)
+        self.dialog = self.dial(STN_SR, scc_as.address, C_MSISDN)
+        answer = self.invite(self.dialog, offer, IDENTITY)
         k2 = description.line_of(answer)
         self.trace.name(k2, "K2")
         return self._relay(ims_alg.context, (k1, k2), at(answer), cs, tap)
+
+    def hang_up(self):
+        """UE A hangs up."""
+        self.bye(self.dialog)
 
     def _relay(self, context, keys, ue_b, cs, tap):
         """The relay call request with both keys."""
@@ -235,12 +234,27 @@ class Atcf(Controller):
         remote = cs.sockets.remote()
         addresses = [(remote[one]["ip"], remote[one]["port"]) for one in ("rtp", "rtcp")]
         offer = description.written(*addresses)
-        msc.invite(msc.dial(STN_SR, self.address, C_MSISDN), offer, IDENTITY)
+        self.msc, self.dialog = msc, msc.dial(STN_SR, self.address, C_MSISDN)
+        msc.invite(self.dialog, offer, IDENTITY)
         thread.join()
         # The SCC AS learns that UE A has moved; the media it knows is what it was.
-        update = self.dial(ATU_STI, scc_as.address, C_MSISDN)
-        self.invite(update, self.anchored, IDENTITY)
+        self.update = self.dial(ATU_STI, scc_as.address, C_MSISDN)
+        self.invite(self.update, self.anchored, IDENTITY)
         return told["local"]
+
+    def hang_up(self):
+        """UE A hangs up; the ATCF passes that on."""
+
+        def answer():
+            request, there = self.serve()
+            assert request.method == "BYE", request.start
+            self.bye(self.update)
+            self.respond(request, there, "200 OK")
+
+        thread = threading.Thread(target=answer, daemon=True)
+        thread.start()
+        self.msc.bye(self.dialog)
+        thread.join()
 
     def _exchange(self, context, cs, tap):
         plain = {"stream_id": 1, "transport": "TRANSPORT_PLAIN", "mode": OPEN, "remote": cs}

@@ -133,15 +133,18 @@ def _opened(sessions, packet):
 
 
 def tones(samples, candidates):
-    """Which of the candidates were heard in turn, each with the number of its windows."""
+    """Which of the candidates were heard in turn, each with the number of its windows.
+
+    A window that is no clean tone, as where a phone conceals or a tone ends, is of nobody.
+    """
     heard = []
     for start in range(0, len(samples) - WINDOW + 1, WINDOW):
         hertz = _tone(samples[start : start + WINDOW], candidates)
-        if heard and heard[-1][0] == hertz:
+        if hertz and heard and heard[-1][0] == hertz:
             heard[-1][1] += 1
-        else:
+        elif hertz:
             heard.append([hertz, 1])
-    return [(hertz, windows) for hertz, windows in heard if hertz]
+    return heard
 
 
 def _tone(window, candidates):

@@ -83,9 +83,9 @@ class Scene:
         wait_until(lambda: self.tap.counts["gateway"] >= before + ENOUGH, "UE B hears UE A in CS")
 
     def end(self, controller):
-        """Everybody hangs up."""
+        """UE A hangs up."""
         self.cs.leave()
-        self.scc_as.close()
+        controller.hang_up()
         self.phone.hang_up(PATIENCE)
         self.counters = self.ledger.settled()
         context = {"context_id": self.ims_alg.context}

@@ -108,7 +108,7 @@ class Element:
         return self._transact(self._made("BYE", dialog), dialog.to)
 
     def serve(self):
-        """The next request that is no ACK, and where it came from; `None` when it is to end."""
+        """The next request that is no ACK, and where it came from; `None` for `wake`."""
         while True:
             octets, there = self.socket.recvfrom(65536)
             if octets == b"":
@@ -118,7 +118,7 @@ class Element:
                 return request, there
 
     def wake(self):
-        """Ends `serve`."""
+        """Has `serve` tell that there is something else to do."""
         self.socket.sendto(b"", self.address)
 
     def respond(self, request, there, start, body=""):
