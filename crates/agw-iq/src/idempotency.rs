@@ -3,7 +3,9 @@
 use std::collections::hash_map::RandomState;
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher};
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use agw_context::Controller;
@@ -66,6 +68,11 @@ pub(crate) struct Pending<M = pb::TransactionReplies>(oneshot::Receiver<Outcome<
 impl<M> Pending<M> {
     pub(crate) async fn outcome(self) -> Option<Outcome<M>> {
         self.0.await.ok()
+    }
+
+    /// The same, to be asked until it is there and not again.
+    pub(crate) fn poll_outcome(&mut self, context: &mut Context<'_>) -> Poll<Option<Outcome<M>>> {
+        Pin::new(&mut self.0).poll(context).map(Result::ok)
     }
 }
 

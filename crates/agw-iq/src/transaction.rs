@@ -54,7 +54,12 @@ pub(crate) fn start<B: Backend>(
 
 /// Waits for the outcome.
 pub(crate) async fn finish(pending: Pending) -> Result<pb::TransactionReplies, Failure> {
-    match pending.outcome().await {
+    told(pending.outcome().await)
+}
+
+/// What an outcome tells; none if the transaction was given up.
+pub(crate) fn told(outcome: Option<Outcome>) -> Result<pb::TransactionReplies, Failure> {
+    match outcome {
         Some(Outcome(outcome)) => outcome,
         None => Err(Failure::unavailable()),
     }

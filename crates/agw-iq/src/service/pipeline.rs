@@ -1,9 +1,11 @@
 //! Transactions on a stream: put in line as they come, answered in their order.
 
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
 use agw_context::Controller;
 use tokio::sync::mpsc;
-use tokio_stream::StreamExt;
-use tokio_stream::wrappers::ReceiverStream;
+use tokio_stream::{Stream, StreamExt};
 use tonic::{Status, Streaming};
 
 use super::read::TRANSACT;
@@ -47,12 +49,7 @@ impl<B: Backend> Iq<B> {
                 }
             }
         });
-        let answerer = self.clone();
-        let answers = ReceiverStream::new(started).then(move |started| {
-            let answerer = answerer.clone();
-            async move { Ok(answerer.answer(started?).await) }
-        });
-        Answers::new(answers)
+        Answers::new(Answering { started, answerer: self.clone(), waiting: None })
     }
 
     fn start(
@@ -71,13 +68,12 @@ impl<B: Backend> Iq<B> {
         Started { transaction_id, pending }
     }
 
-    async fn answer(&self, started: Started) -> pb::TransactStreamResponse {
+    fn answer(
+        &self,
+        transaction_id: String,
+        outcome: Result<pb::TransactionReplies, Failure>,
+    ) -> pb::TransactStreamResponse {
         use pb::transact_stream_response::Outcome;
-        let Started { transaction_id, pending } = started;
-        let outcome = match pending {
-            Ok(pending) => transaction::finish(pending).await,
-            Err(failure) => Err(failure),
-        };
         let outcome = match outcome {
             Ok(replies) => Outcome::Done(replies),
             Err(failure) => Outcome::Refused(failure.into_refusal()),
@@ -86,6 +82,43 @@ impl<B: Backend> Iq<B> {
             transaction_id,
             gateway: self.gateway(),
             outcome: Some(outcome),
+        }
+    }
+}
+
+/// The answers to what was started, in its order. By hand, because what is refused already is to
+/// cost no more than telling it.
+struct Answering<B> {
+    started: mpsc::Receiver<Result<Started, Status>>,
+    answerer: Iq<B>,
+    /// The transaction whose turn it is, while it is carried out.
+    waiting: Option<(String, Pending)>,
+}
+
+impl<B: Backend> Stream for Answering<B> {
+    type Item = Result<pb::TransactStreamResponse, Status>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        loop {
+            if let Some((_, pending)) = &mut self.waiting {
+                let outcome = ready!(pending.poll_outcome(context));
+                let transaction_id = self.waiting.take().map(|(id, _)| id).unwrap_or_default();
+                let outcome = transaction::told(outcome);
+                return Poll::Ready(Some(Ok(self.answerer.answer(transaction_id, outcome))));
+            }
+            let Started { transaction_id, pending } = match ready!(self.started.poll_recv(context))
+            {
+                None => return Poll::Ready(None),
+                Some(Err(status)) => return Poll::Ready(Some(Err(status))),
+                Some(Ok(started)) => started,
+            };
+            match pending {
+                Ok(pending) => self.waiting = Some((transaction_id, pending)),
+                Err(failure) => {
+                    let answer = self.answerer.answer(transaction_id, Err(failure));
+                    return Poll::Ready(Some(Ok(answer)));
+                }
+            }
         }
     }
 }
