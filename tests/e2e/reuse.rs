@@ -108,24 +108,27 @@ fn weak_and_unfit_keys_are_refused_at_their_field() {
 #[test]
 fn a_new_address_needs_new_keys() {
     let gateway = Gateway::start();
-    let (mut call, ..) = Call::e2ae(&gateway, SUITE);
+    let (mut call, ..) = Call::e2ae_at(&gateway, SUITE, 3);
     call.talk();
     let mut moved = Endpoint::plain(Side::Access.peer());
-    let change = pb::StreamChange { remote: Some(moved.remote()), ..pb::StreamChange::default() };
-    let configure = api::configure(call.context, 1, change.clone());
-    let refused = gateway.wait(gateway.iq.configure(configure)).expect_err("old keys");
-    assert_eq!(refused.reason.as_deref(), Some("KEY_REQUIRED"));
-    assert_eq!(refused.code, Code::FailedPrecondition);
-    call.talk();
-
     let [ingress, egress] = [SUITE; 2].map(Key::random);
-    moved.attach(&call.access.local());
-    let change = pb::StreamChange {
-        ingress_crypto: Some(ingress.crypto()),
-        egress_crypto: Some(egress.crypto()),
-        ..change
+    let change = pb::StreamChange { remote: Some(moved.remote()), ..pb::StreamChange::default() };
+    let with = |ingress: Option<&Key>, egress: Option<&Key>| pb::StreamChange {
+        ingress_crypto: ingress.map(Key::crypto),
+        egress_crypto: egress.map(Key::crypto),
+        ..change.clone()
     };
-    let configure = api::configure(call.context, 1, change);
+    let stopped = pb::StreamChange { remove_ingress_crypto: true, ..change.clone() };
+    for old in [with(None, None), with(Some(&ingress), None), with(None, Some(&egress)), stopped] {
+        let configure = api::configure(call.context, 1, old);
+        let refused = gateway.wait(gateway.iq.configure(configure)).expect_err("old keys");
+        assert_eq!(refused.reason.as_deref(), Some("KEY_REQUIRED"));
+        assert_eq!(refused.code, Code::FailedPrecondition);
+        call.talk();
+    }
+
+    moved.attach(&call.access.local());
+    let configure = api::configure(call.context, 1, with(Some(&ingress), Some(&egress)));
     gateway.wait(gateway.iq.configure(configure)).expect("a new address");
     moved.restart(&ingress, &egress, 0);
     std::mem::swap(&mut moved, &mut call.access);

@@ -103,5 +103,23 @@ fn call_diversion() {
     voice.is_dropped(&gateway, &mut ue_b, "authentication", 1);
     voice.both_ways(&mut ue_c, &mut core);
     assert!(ue_b.is_silent());
+
+    // Both ways up to ROC 3: whoever starts anew has something to start anew from.
+    for index in (1..=12u64).map(|index| index * 0x4000 + 0x100) {
+        let [inwards, outwards] = [0xA1, 0xB1].map(|ssrc| rtp_at(ssrc, index));
+        ue_c.send(&inwards);
+        assert_eq!(core.receive(), inwards);
+        core.send(&outwards);
+        assert_eq!(ue_c.receive(), outwards);
+    }
+    let (k4, k5) = (key(), key());
+    let mut later = Endpoint::secured(Side::Access.peer(), &k4, &k5);
+    later.attach(&to_access);
+    flow.side("ue_c_later", &later);
+    flow.key("K4", &k4);
+    flow.key("K5", &k5);
+    let _ = flow.play();
+    voice.both_ways(&mut later, &mut core);
+    assert!(ue_c.is_silent());
     flow.close();
 }

@@ -10,6 +10,7 @@ use crate::command::{
 use crate::error::{CommandError, Reason};
 use crate::extras::StreamExtrasChange;
 use crate::id::{ContextId, TerminationId};
+use crate::keys::refuse_old_keys;
 use crate::model::{Stream, Termination};
 use crate::reply::{ReleaseReply, ReleasedStream, Reply, TerminationReply};
 use crate::rewrite::Rewritten;
@@ -63,18 +64,11 @@ impl Transaction<'_, '_> {
         }
         self.check_members_keys(context, stream, &ingress, &egress, field)?;
         let moved = moves(stream.remote, remote);
-        //= tests/spec/iq.md#keys
-        //# A new peer address on a secured leg MUST come with a new key.
-        let needs_key = moved
-            && stream.ingress_keys.installed.is_some()
-            && matches!(ingress, CryptoChange::Keep);
-        if needs_key {
-            let rule = "a new key is needed because the peer's address changes (RFC 4568 §7.1.4)";
-            let field = format!("{field}.ingress_crypto");
-            return Err(invalid(field, rule, Reason::KeyRequired));
+        if moved {
+            refuse_old_keys(stream, &ingress, &egress, field)?;
         }
         self.change_ingress(context, stream, ingress, moved, field)?;
-        self.change_egress(context, stream, egress, field)?;
+        self.change_egress(context, stream, egress, moved, field)?;
         if extras != StreamExtrasChange::default() {
             self.change_extras((context, family), stream, extras, field)?;
         }

@@ -17,6 +17,31 @@ use crate::model::Stream;
 use crate::reply::Reply;
 use crate::transaction::Transaction;
 
+//= tests/spec/iq.md#keys
+//# A new peer address on a secured leg MUST come with a new key.
+/// What keys of a peer that has moved have to be.
+const ONLY_NEW_KEYS: &str =
+    "new keys only are needed because the peer's address changes (RFC 4568 §7.1.4)";
+
+/// Refuses a change of the peer's address that leaves a direction under the keys it has.
+pub(crate) fn refuse_old_keys(
+    stream: &Stream,
+    ingress: &CryptoChange<IngressKey>,
+    egress: &CryptoChange<EgressKey>,
+    field: &str,
+) -> Result<(), CommandError> {
+    let stay = [
+        (&stream.ingress_keys, matches!(ingress, CryptoChange::Keep), "ingress_crypto"),
+        (&stream.egress_keys, matches!(egress, CryptoChange::Keep), "egress_crypto"),
+    ];
+    let is_old = |(keys, stays, _): &(&Keys, bool, &str)| *stays && keys.installed.is_some();
+    let Some((_, _, name)) = stay.into_iter().find(is_old) else {
+        return Ok(());
+    };
+    let rule = "a new key is needed because the peer's address changes (RFC 4568 §7.1.4)";
+    Err(invalid(format!("{field}.{name}"), rule, Reason::KeyRequired))
+}
+
 /// Refuses keys for a leg that is not secured.
 pub(crate) fn refuse_crypto<C>(
     crypto: &Option<C>,
@@ -56,12 +81,8 @@ impl Transaction<'_, '_> {
                 let held = &mut stream.ingress_keys;
                 let place = (context, Direction::Ingress);
                 let are_new = self.install_keys(held, keys, place, roc, &field)?;
-                //= tests/spec/iq.md#keys
-                //# A new peer address on a secured leg MUST come with a new key.
                 if moved && !are_new {
-                    let rule = "new keys only are needed because the peer's address changes \
-                                (RFC 4568 §7.1.4)";
-                    return Err(invalid(field, rule, Reason::KeyRequired));
+                    return Err(invalid(field, ONLY_NEW_KEYS, Reason::KeyRequired));
                 }
                 let CryptoContext { keys, parameters, roc: _, overlap, source: _ } = crypto;
                 let overlap = overlap.unwrap_or(self.gateway.policy.default_overlap);
@@ -72,12 +93,17 @@ impl Transaction<'_, '_> {
         Ok(())
     }
 
-    /// Changes the keys that seal what leaves.
+    /// Changes the keys that seal what leaves; `moved` if the peer's address changes with them.
+    ///
+    /// The very keys in force may seal for the new address only if the controller says that their
+    /// counters go on: an answer may come from another address than the offer that named the key
+    /// went to.
     pub(crate) fn change_egress(
         &mut self,
         context: ContextId,
         stream: &mut Stream,
         change: CryptoChange<EgressKey>,
+        moved: bool,
         field: &str,
     ) -> Result<(), CommandError> {
         let field = format!("{field}.egress_crypto");
@@ -89,9 +115,15 @@ impl Transaction<'_, '_> {
             }
             CryptoChange::Install(crypto) => {
                 let keys = self.checked(&crypto, &field)?;
-                let roc = crypto.roc.unwrap_or_default();
+                let natural = if moved { RocOnRekey::Reset } else { RocOnRekey::Keep };
+                let roc = crypto.roc.unwrap_or(natural);
                 let held = &mut stream.egress_keys;
-                self.install_keys(held, keys, (context, Direction::Egress), roc, &field)?;
+                let place = (context, Direction::Egress);
+                let goes_on = crypto.roc == Some(RocOnRekey::Keep);
+                let are_new = self.install_keys(held, keys, place, roc, &field)?;
+                if moved && !are_new && !goes_on {
+                    return Err(invalid(field, ONLY_NEW_KEYS, Reason::KeyRequired));
+                }
                 let CryptoContext { keys, parameters, roc: _, overlap: _, source: _ } = crypto;
                 EgressCrypto::Install { keys, parameters, roc }
             }

@@ -224,7 +224,7 @@ impl Transaction<'_, '_> {
         let ingress = ingress.map_or(CryptoChange::Keep, CryptoChange::Install);
         let egress = egress.map_or(CryptoChange::Keep, CryptoChange::Install);
         self.change_ingress(place.context, &mut stream, ingress, false, field)?;
-        self.change_egress(place.context, &mut stream, egress, field)?;
+        self.change_egress(place.context, &mut stream, egress, false, field)?;
         Ok(stream)
     }
 }

@@ -161,8 +161,11 @@ impl Answer<'_> {
             return Err(LineRefusal::KeyRepeated);
         }
         let ours = ours.into_chosen(tag).ok_or_else(missing)?;
-        let is_fresh = far.own.is_some() && !self.is_known(&ours);
-        let roc = (is_fresh && far.moves(change.remote)).then_some(RocOnRekey::Reset);
+        // The key was offered before the address was known; counters that went on with it cannot
+        // start anew.
+        let for_moved = if self.is_known(&ours) { RocOnRekey::Keep } else { RocOnRekey::Reset };
+        let moved = far.own.is_some() && far.moves(change.remote);
+        let roc = moved.then_some(for_moved);
         install(change, &theirs, &ours, roc)?;
         Ok(Some(ours))
     }

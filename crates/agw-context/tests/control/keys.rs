@@ -10,7 +10,7 @@ use agw_context::{
     Direction, EventKind, KeySlot, LateChoice, Policy, Reason, Refused, StageKey, StreamChange,
     StreamExtrasChange, StreamId, TerminationReply,
 };
-use agw_relay::{Command as Step, IngressCrypto, IngressId, Report};
+use agw_relay::{Command as Step, EgressCrypto, IngressCrypto, IngressId, Report};
 use agw_srtp::{
     EgressKey, IngressKey, KeyEvent, Lifetime, MasterKey, Mki, RocOnRekey, SessionParameters, Suite,
 };
@@ -123,29 +123,75 @@ fn the_key_in_force_may_be_told_again_and_a_replaced_one_never() {
 //= type=test
 //# A new peer address on a secured leg MUST come with a new key.
 #[test]
-fn a_moved_peer_needs_a_new_key_and_starts_at_roc_0() {
+fn a_moved_peer_needs_new_keys_both_ways_and_starts_at_roc_0() {
     let mut world = World::new(Policy::default());
     let leg = secured_call(&mut world);
-    let moved = |crypto| {
+    let moved = |opens, seals| {
         let mut configure = change(&leg);
         configure.streams[0].remote = Some(remote("127.0.0.1:6000"));
-        configure.streams[0].ingress = crypto;
+        configure.streams[0].ingress = opens;
+        configure.streams[0].egress = seals;
         vec![Command::Configure(configure)]
     };
-    for old_key in [CryptoChange::Keep, CryptoChange::Install(ingress(1))] {
-        let refused = world.transact(moved(old_key)).unwrap_err();
+    let opens = |seed| CryptoChange::Install(ingress(seed));
+    let seals = |seed| CryptoChange::Install(egress(seed));
+    for (opening, sealing, field) in [
+        (CryptoChange::Keep, seals(4), "ingress_crypto"),
+        (opens(1), seals(4), "ingress_crypto"),
+        (opens(3), CryptoChange::Keep, "egress_crypto"),
+        (opens(3), seals(2), "egress_crypto"),
+        (CryptoChange::Remove, CryptoChange::Keep, "egress_crypto"),
+        (CryptoChange::Keep, CryptoChange::Remove, "ingress_crypto"),
+    ] {
+        let refused = world.transact(moved(opening, sealing)).unwrap_err();
         assert_eq!(refused.error.reason(), Reason::KeyRequired);
-        assert_eq!(refused.error.field(), Some("streams[0].ingress_crypto"));
+        assert_eq!(refused.error.field(), Some(format!("streams[0].{field}").as_str()));
     }
-    let outcome = world.transact(moved(CryptoChange::Install(ingress(3)))).unwrap();
-    let roc = outcome.work[0].steps.iter().find_map(|step| {
-        if let Step::IngressCrypto(_, IngressCrypto::Install { roc, .. }) = step {
-            Some(*roc)
-        } else {
-            None
-        }
-    });
-    assert_eq!(roc, Some(RocOnRekey::Reset));
+    let outcome = world.transact(moved(opens(3), seals(4))).unwrap();
+    let rocs: Vec<RocOnRekey> = outcome.work[0].steps.iter().filter_map(installed_roc).collect();
+    assert_eq!(rocs, [RocOnRekey::Reset; 2]);
+}
+
+#[test]
+fn what_the_controller_says_of_the_rollover_counter_wins_when_the_peer_moves() {
+    let mut world = World::new(Policy::default());
+    let leg = secured_call(&mut world);
+    let mut seed = 10;
+    for (port, said, installed) in [
+        (6000, Some(RocOnRekey::Set(5)), RocOnRekey::Set(5)),
+        (6002, Some(RocOnRekey::Keep), RocOnRekey::Keep),
+        (6004, None, RocOnRekey::Reset),
+    ] {
+        let mut configure = change(&leg);
+        configure.streams[0].remote = Some(remote(&format!("127.0.0.1:{port}")));
+        let (mut opening, mut sealing) = (ingress(seed), egress(seed + 1));
+        (opening.roc, sealing.roc) = (said, said);
+        seed += 2;
+        configure.streams[0].ingress = CryptoChange::Install(opening);
+        configure.streams[0].egress = CryptoChange::Install(sealing);
+        let outcome = world.transact(vec![Command::Configure(configure)]).unwrap();
+        let steps = &outcome.work[0].steps;
+        let rocs: Vec<RocOnRekey> = steps.iter().filter_map(installed_roc).collect();
+        assert_eq!(rocs, [installed; 2]);
+    }
+    // The key that an offer repeated before the answer came from elsewhere.
+    let mut configure = change(&leg);
+    configure.streams[0].remote = Some(remote("127.0.0.1:6006"));
+    configure.streams[0].ingress = CryptoChange::Install(ingress(seed));
+    let mut repeated = egress(seed - 1);
+    repeated.roc = Some(RocOnRekey::Keep);
+    configure.streams[0].egress = CryptoChange::Install(repeated);
+    world.transact(vec![Command::Configure(configure)]).unwrap();
+}
+
+fn installed_roc(step: &Step) -> Option<RocOnRekey> {
+    if let Step::IngressCrypto(_, IngressCrypto::Install { roc, .. })
+    | Step::EgressCrypto(_, EgressCrypto::Install { roc, .. }) = step
+    {
+        Some(*roc)
+    } else {
+        None
+    }
 }
 
 //= tests/spec/srtp.md#suites
