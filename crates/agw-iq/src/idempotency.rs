@@ -252,6 +252,11 @@ impl<M: Message + Default + Clone> Transactions<M> {
         !id.is_empty() && self.kept().entries.contains_key(&self.key(controller, id))
     }
 
+    /// Whether no transaction is kept or under way.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.kept().entries.is_empty()
+    }
+
     /// Forgets what is too old.
     pub(crate) fn forget_old(&self, now: Instant) {
         self.kept().forget_old(now, self.kept_for);

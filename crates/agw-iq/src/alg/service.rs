@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use agw_context::Controller;
@@ -22,7 +23,7 @@ use crate::status::Failure;
 use crate::wipe::{Wipe, Wiped};
 
 /// How long an answer is kept for those who ask again: 64*T1, when SIP gives a transaction up
-/// (RFC 3261 §17.1.1.2). It has keys, so no longer.
+/// (RFC 3261 §17.1.1.2). It has keys: [`Sweeper`] wipes it soon after.
 const KEPT: Duration = Duration::from_secs(32);
 
 /// The service of the IMS-ALG before a gateway.
@@ -32,6 +33,35 @@ pub(crate) struct AlgFace<B, A> {
     epochs: Arc<Epochs>,
     /// Answers as octets, whatever their message is.
     kept: Arc<Transactions<Vec<u8>>>,
+    sweeper: Sweeper,
+}
+
+/// Has kept answers forgotten in time, whether or not anybody asks again.
+#[derive(Clone, Default)]
+struct Sweeper(Arc<AtomicBool>);
+
+impl Sweeper {
+    /// Sweeps until nothing is kept; one sweeps at a time.
+    fn sweep(&self, kept: &Arc<Transactions<Vec<u8>>>) {
+        if self.0.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let (sweeps, kept) = (Arc::clone(&self.0), Arc::clone(kept));
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(KEPT).await;
+                kept.forget_old(Instant::now());
+                if !kept.is_empty() {
+                    continue;
+                }
+                sweeps.store(false, Ordering::Release);
+                // One that came meanwhile has left it to this one, unless it sweeps itself.
+                if kept.is_empty() || sweeps.swap(true, Ordering::AcqRel) {
+                    break;
+                }
+            }
+        });
+    }
 }
 
 /// How a procedure reads its request.
@@ -43,7 +73,8 @@ struct Reading<M, Q> {
 
 impl<B: Backend, A: Alg> AlgFace<B, A> {
     pub(crate) fn new(backend: Arc<B>, alg: Arc<A>, epochs: Arc<Epochs>) -> Self {
-        Self { backend, alg, epochs, kept: Arc::new(Transactions::keeping(KEPT)) }
+        let kept = Arc::new(Transactions::keeping(KEPT));
+        Self { backend, alg, epochs, kept, sweeper: Sweeper::default() }
     }
 
     fn gateway(&self) -> Option<crate::pb::GatewayState> {
@@ -79,19 +110,20 @@ impl<B: Backend, A: Alg> AlgFace<B, A> {
             let id = transaction_id((reading.transaction_id)(&request.0))?;
             let digest = self.kept.digest(reading.procedure, &request.0);
             let asked = (reading.read)(&request.0, &controller)?;
+            let is_kept = id.is_some();
             let begun = self.kept.begin(&controller, id, digest, Instant::now());
+            if is_kept {
+                self.sweeper.sweep(&self.kept);
+            }
             Ok((begun, controller, asked))
         });
         let pending = match begun {
             Ok((Begun::First(ticket, pending), controller, asked)) => {
                 let answer = ask(Arc::clone(&self.alg), controller, asked);
-                let kept = Arc::clone(&self.kept);
                 tokio::spawn(async move {
                     let outcome = answer.await.map(|answer| answer.encode_to_vec());
                     let outcome = outcome.map_err(|failure| Failure::alg(&failure));
                     ticket.finish(Outcome(outcome), Instant::now());
-                    tokio::time::sleep(KEPT).await;
-                    kept.forget_old(Instant::now());
                 });
                 pending
             }

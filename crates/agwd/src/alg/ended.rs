@@ -70,7 +70,7 @@ impl SignalledCalls {
     async fn forget_context(&self, context: ContextId) {
         let Some(key) = self.table.ended(context) else { return };
         // No such call any more: a request was faster.
-        let Ok(mut held) = self.table.hold(key, false).await else { return };
+        let Some(mut held) = self.table.hold_to_forget(key).await else { return };
         let id = held.key().1.clone();
         let caller = held.with_id(&id).find(|call| call.context() == Some(context));
         let caller = caller.and_then(|call: &Call| call.tags().next());

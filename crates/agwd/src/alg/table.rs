@@ -42,7 +42,7 @@ pub(super) struct Held {
     calls: Option<OwnedMutexGuard<Calls>>,
     /// Calls that hold nothing, in place of those that were given back.
     none: Calls,
-    _permit: OwnedSemaphorePermit,
+    _permit: Option<OwnedSemaphorePermit>,
 }
 
 impl Table {
@@ -68,8 +68,18 @@ impl Table {
         let requests = Arc::clone(&self.requests);
         let permit = requests.try_acquire_owned().map_err(|_none| AlgFailure::Busy)?;
         let entry = self.entry(&key, is_offer)?;
+        Ok(self.held(key, entry, Some(permit)).await)
+    }
+
+    /// Waits for the calls of an identifier, however many do already; `None` if there are none.
+    pub(super) async fn hold_to_forget(&self, key: Key) -> Option<Held> {
+        let entry = self.lock().entries.get(&key).map(Arc::clone)?;
+        Some(self.held(key, entry, None).await)
+    }
+
+    async fn held(&self, key: Key, entry: Entry, permit: Option<OwnedSemaphorePermit>) -> Held {
         let calls = Some(entry.lock_owned().await);
-        Ok(Held { table: self.clone(), key, calls, none: Calls::new(0), _permit: permit })
+        Held { table: self.clone(), key, calls, none: Calls::new(0), _permit: permit }
     }
 
     fn entry(&self, key: &Key, is_offer: bool) -> Result<Entry, AlgFailure> {
@@ -178,5 +188,79 @@ impl Drop for Held {
         if is_empty {
             self.table.tidy(&self.key);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use agw_sdp::Dialogue;
+
+    use super::*;
+
+    fn key(controller: &str, call_id: &str) -> Key {
+        (Controller(controller.to_owned()), call_id.to_owned())
+    }
+
+    async fn begin(table: &Table, key: &Key) -> Result<(), AlgFailure> {
+        let mut held = table.hold(key.clone(), true).await?;
+        let dialogue = Dialogue { from_tag: "a", to_tag: None, via_branch: None };
+        held.for_offer(&key.1, &dialogue)?;
+        // A call without a branch is empty; what counts here is that somebody holds it.
+        std::mem::forget(held);
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn there_are_as_many_calls_as_the_limit_says_and_room_again_when_one_is_given_back() {
+        let table = Table::new(1);
+        let first = table.hold(key("alg", "one"), true).await.unwrap_or_else(|_| panic!("room"));
+        let refused = table.hold(key("alg", "two"), true).await.err();
+        assert_eq!(refused.map(|failure| failure.sip_status()), Some(503));
+        drop(first);
+        assert_eq!(table.len(), 0);
+        assert!(table.hold(key("alg", "two"), true).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_request_that_begins_no_call_finds_only_those_that_there_are() {
+        let table = Table::new(1);
+        let refused = table.hold(key("alg", "one"), false).await.err();
+        assert_eq!(refused.map(|failure| failure.reason()), Some("UNKNOWN_CALL"));
+        assert_eq!(table.len(), 0);
+    }
+
+    #[tokio::test]
+    async fn so_many_requests_wait_for_a_call_and_no_more() {
+        let table = Table::new(1);
+        let held = table.hold(key("alg", "one"), true).await.unwrap_or_else(|_| panic!("room"));
+        let waiting: Vec<_> = (1..REQUESTS_OF_A_CALL)
+            .map(|_| {
+                let table = table.clone();
+                tokio::spawn(async move { table.hold(key("alg", "one"), true).await.is_ok() })
+            })
+            .collect();
+        for _ in 0..REQUESTS_OF_A_CALL {
+            tokio::task::yield_now().await;
+        }
+        let refused = table.hold(key("alg", "one"), true).await.err();
+        assert!(matches!(refused, Some(AlgFailure::Busy)));
+        drop(held);
+        for one in waiting {
+            assert!(one.await.expect("a request"));
+        }
+        assert_eq!(table.len(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_list_has_the_calls_of_its_controller_in_order_and_goes_on_after_one() {
+        let table = Table::new(8);
+        for (controller, call_id) in [("b", "2"), ("a", "9"), ("b", "1"), ("b", "3"), ("c", "0")] {
+            begin(&table, &key(controller, call_id)).await.unwrap_or_else(|_| panic!("room"));
+        }
+        let controller = Controller("b".to_owned());
+        assert_eq!(table.list(&controller, None, 2), ["1", "2"]);
+        assert_eq!(table.list(&controller, Some("2"), 2), ["3"]);
+        assert_eq!(table.seen_by(Controller::local(), "9"), key("a", "9"));
+        assert_eq!(table.seen_by(controller, "9"), key("b", "9"));
     }
 }
