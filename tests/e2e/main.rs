@@ -39,6 +39,8 @@ mod keystream;
 #[cfg(test)]
 mod latching;
 #[cfg(test)]
+mod late_choices;
+#[cfg(test)]
 mod lifetime;
 #[cfg(test)]
 mod marking;

@@ -64,13 +64,12 @@ fn a_call_whose_context_was_released_is_not_known_any_more() {
     let iq = &scene.gateway.iq;
     scene.gateway.wait(iq.release(api::release(context))).expect("the end");
 
-    let offer = phone.describe("RTP/SAVP", &[&phone.key().sdes_line(1), REQUESTED]);
-    let refused = scene.offer(Scene::next_offer(way, Side::Access, offer.clone()));
-
-    assert_eq!(refused.expect_err("no call").sip_status, Some(481));
     scene.gateway.ledger().await_line("agw_alg_calls 0");
-    // The identifier is free again.
-    scene.offer(Scene::first_offer(way, Side::Access, offer)).expect("a call");
+    let unknown = scene.query(way).expect_err("no call");
+    assert_eq!(unknown.sip_status, Some(481));
+    // Its dialogue begins anew with its next offer, as after a restart of the gateway.
+    let offer = phone.describe("RTP/SAVP", &[&phone.key().sdes_line(1), REQUESTED]);
+    scene.offer(Scene::next_offer(way, Side::Access, offer)).expect("a call");
 }
 
 #[test]

@@ -96,13 +96,15 @@ pub(super) fn stream_change(change: &pb::StreamChange) -> Result<StreamChange, I
         rewrite_sources: rewrite,
         inactivity: watch,
         pre_key: buffer,
+        transport: travels,
+        rtcp,
     } = change;
     let ingress = optional("ingress_crypto", ingress_crypto.as_ref(), crypto_context)?;
     let egress = optional("egress_crypto", egress_crypto.as_ref(), crypto_context)?;
     Ok(StreamChange {
         id: stream_id(*id)?,
         remote: optional("remote", peer.as_ref(), remote)?,
-        late: LateChoice::default(),
+        late: LateChoice { transport: late_transport(*travels)?, rtcp: late_rtcp(*rtcp)? },
         mode: stream_mode(*mode)?,
         source: optional("source", source.as_ref(), source_policy)?,
         relatch: *relatch,
@@ -207,6 +209,18 @@ fn rtcp_mode(mode: i32) -> Result<RtcpMode, InvalidRequest> {
         Ok(pb::RtcpMode::Off) => Ok(RtcpMode::Off),
         Err(_) => Err(InvalidRequest::unknown("rtcp", mode)),
     }
+}
+
+/// Reads what travels on a leg from now on; `None` if that does not change.
+fn late_transport(travels: i32) -> Result<Option<Transport>, InvalidRequest> {
+    let unchanged = travels == i32::from(pb::Transport::Unspecified);
+    if unchanged { Ok(None) } else { transport(travels).map(Some) }
+}
+
+/// Reads where RTCP goes from now on; `None` if that does not change.
+fn late_rtcp(mode: i32) -> Result<Option<RtcpMode>, InvalidRequest> {
+    let unchanged = mode == i32::from(pb::RtcpMode::Unspecified);
+    if unchanged { Ok(None) } else { rtcp_mode(mode).map(Some) }
 }
 
 /// Reads a stream mode; `None` if there is none.

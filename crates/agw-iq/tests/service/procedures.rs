@@ -5,8 +5,9 @@ use std::time::{Duration, SystemTime};
 use agw_context::{
     ActivateKey, Association, Bandwidth, CancelKey, ChangeThroughConnection, Command,
     ContextChoice, ContextId, CryptoChange, DirectedKey, Direction, DscpRule, EcnRule, Family,
-    KeySlot, KeySource, Media, Priority, Relation, Release, Remote, RewriteSources, RtcpGate,
-    RtcpMode, SetTopology, SourcePolicy, StreamId, StreamMode, TerminationId, TopologyChange,
+    KeySlot, KeySource, LateChoice, Media, Priority, Relation, Release, Remote, RewriteSources,
+    RtcpGate, RtcpMode, SetTopology, SourcePolicy, StreamId, StreamMode, TerminationId,
+    TopologyChange,
 };
 use agw_relay::{PreKeySpec, TrafficLimit, Transport};
 use agw_srtp::{MasterKey, RocOnRekey, SessionParameters, Suite};
@@ -214,6 +215,8 @@ async fn a_configuration_changes_what_it_names_and_keeps_the_rest() {
         stream_id: 2,
         remove_ingress_crypto: true,
         remove_egress_crypto: true,
+        transport: pb::Transport::Plain.into(),
+        rtcp: pb::RtcpMode::Mux.into(),
         mode: pb::StreamMode::SendOnly.into(),
         remote: Some(sent::remote()),
         ..pb::StreamChange::default()
@@ -231,6 +234,9 @@ async fn a_configuration_changes_what_it_names_and_keeps_the_rest() {
     assert!(matches!(keys.ingress, CryptoChange::Install(_)));
     assert!(matches!(keys.egress, CryptoChange::Keep));
     assert_eq!((keys.mode, keys.remote, keys.source), (None, None, None));
+    assert_eq!(keys.late, LateChoice::default());
+    let late = LateChoice { transport: Some(Transport::Plain), rtcp: Some(RtcpMode::Mux) };
+    assert_eq!(wipe.late, late);
     assert!(matches!(wipe.ingress, CryptoChange::Remove));
     assert!(matches!(wipe.egress, CryptoChange::Remove));
     assert_eq!(wipe.mode, Some(StreamMode::SendOnly));

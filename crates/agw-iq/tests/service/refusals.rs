@@ -262,6 +262,20 @@ async fn identifiers_keep_to_their_letters_and_length() {
 }
 
 #[tokio::test]
+async fn a_change_to_an_unknown_transport_or_rtcp_mode_is_refused() {
+    let rig = rig().await;
+    let changes: [(&str, fn(&mut pb::StreamChange)); 2] =
+        [("transport", |change| change.transport = 77), ("rtcp", |change| change.rtcp = 77)];
+    for (field, change) in changes {
+        let mut configure = sent::configure();
+        change(&mut configure.streams[0]);
+        let error = rig.client.configure(configure).await.unwrap_err();
+        let path = format!("configure.streams[0].{field}");
+        check(&error, Code::InvalidArgument, "FIELD_VALUE", 449, &path);
+    }
+}
+
+#[tokio::test]
 async fn numbers_of_streams_and_commands_have_limits() {
     let rig = rig().await;
     let streams = (1..=65).map(|stream_id| pb::StreamChange { stream_id, ..Default::default() });
