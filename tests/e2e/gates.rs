@@ -1,9 +1,9 @@
 //! Gates: what passes in each mode, at once when the reply is there.
 
-use agw_iq::pb::StreamMode;
+use agw_iq::pb::{self, StreamMode};
 use agw_srtp::Suite;
 use agw_tests::packet::rtcp;
-use agw_tests::{Call, Gateway, api};
+use agw_tests::{Call, Endpoint, Gateway, Leg, Side, api};
 
 /// What a mode lets pass at a termination: media in, media out, RTCP.
 const MODES: [(StreamMode, bool, bool, bool); 4] = [
@@ -95,4 +95,40 @@ fn check(gateway: &Gateway, call: &mut Call, expected: Expected) {
     let after = ledger.until(|entry| at_gates(entry) >= target && entry.closes());
     assert_eq!(at_gates(&after), target, "{after:?}");
     assert!(call.is_silent());
+}
+
+//= tests/spec/relay.md#gates
+//= type=test
+//# What the known peer of a plain leg sends into a closed gate MUST count as its sign of life.
+#[test]
+fn keepalives_of_a_plain_phone_on_hold_are_its_sign_of_life() {
+    let gateway = Gateway::start();
+    let keepalives = [[0x80, 8], [0x80, 20]];
+    for (count, first) in (1..).zip(keepalives) {
+        let mut access = Leg::plain(Side::Access.peer());
+        access.stream.mode = StreamMode::Inactive.into();
+        let call = Call::between(&gateway, access, Leg::plain(Side::Core.peer()));
+        let mut stranger = Endpoint::plain(Side::Access.peer());
+        stranger.attach(&call.access.local());
+        let keepalive = [&first[..], &[0, 1, 0, 0, 0, 0, 0, 0, 0, 7]].concat();
+        for (of_call, (from, lives)) in (0..).zip([(&stranger, false), (&call.access, true)]) {
+            from.send_octets(&keepalive);
+            let _ = gateway.ledger().after_drops("ingress_gate", 2 * count - 1 + of_call);
+            assert_eq!(accepted(&gateway, &call), lives, "{first:?}");
+        }
+        assert!(call.is_silent());
+    }
+}
+
+/// Whether the access leg has accepted anything.
+fn accepted(gateway: &Gateway, call: &Call) -> bool {
+    let request = pb::AuditValueRequest {
+        context_id: call.context,
+        include_statistics: true,
+        ..pb::AuditValueRequest::default()
+    };
+    let audit = gateway.wait(gateway.iq.audit(request)).expect("an audit");
+    let statistics = audit.contexts[0].terminations[0].streams[0].statistics.as_ref();
+    let ingress = statistics.and_then(|statistics| statistics.ingress.as_ref());
+    ingress.expect("an ingress").accepted_ago_ms.is_some()
 }

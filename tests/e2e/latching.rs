@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use agw_iq::pb;
 use agw_srtp::Suite;
-use agw_tests::{Call, Endpoint, Gateway, Key, Leg, Side};
+use agw_tests::{Call, Endpoint, Gateway, Key, Leg, Side, api, packet};
+
+use crate::on_stage;
 
 //= tests/spec/relay.md#source
 //= type=test
@@ -143,10 +145,141 @@ fn a_plain_leg_listens_to_nobody_but_its_signalled_source() {
 
 /// A call whose core leg latches within a gate.
 fn latching(gateway: &Gateway, within_ms: u32) -> Call {
+    latching_as(gateway, within_ms, |_| {})
+}
+
+/// A call whose core leg latches within a gate, with more said of it.
+fn latching_as(gateway: &Gateway, within_ms: u32, say: impl FnOnce(&mut pb::Stream)) -> Call {
     let suite = Suite::AesCm128HmacSha1_80;
     let access = Leg::secured(Side::Access.peer(), &Key::random(suite), &Key::random(suite));
     let mut core = Leg::plain(Side::Core.peer());
     let rule = pb::SourceRule::Latch.into();
     core.stream.source = Some(pb::SourcePolicy { rule, within_ms: Some(within_ms) });
+    say(&mut core.stream);
     Call::between(gateway, access, core)
+}
+
+//= tests/spec/relay.md#source
+//= type=test
+//# The time gate of a plain leg that latches MUST NOT start before media may enter.
+#[test]
+fn a_leg_that_rings_for_longer_than_the_gate_latches_when_it_is_answered() {
+    let gateway = Gateway::start();
+    let mut call = latching_as(&gateway, 2_000, |stream| {
+        stream.mode = pb::StreamMode::Inactive.into();
+    });
+    call.core.moves();
+    let keepalive = packet::rtp(Call::CORE, 1, 1);
+    call.core.send_octets(keepalive.get(..12).expect("a header"));
+    let _ = gateway.ledger().after_drops("ingress_gate", 1);
+    thread::sleep(Duration::from_millis(2_100));
+
+    let open = api::gates(call.context, 2, pb::StreamMode::SendReceive);
+    gateway.wait(gateway.iq.change_through_connection(open)).expect("an answer");
+
+    call.talk_outwards();
+    call.talk();
+    assert!(call.is_silent());
+}
+
+//= tests/spec/relay.md#source
+//= type=test
+//# What a leg has learnt MUST hold when its peer's address is signalled for the first time.
+#[test]
+fn an_answer_with_a_private_address_leaves_a_leg_that_talks_as_it_is() {
+    let gateway = Gateway::start();
+    let mut plain = latching_as(&gateway, 2_000, |stream| stream.remote = None);
+    plain.talk_outwards();
+    plain.talk();
+    let suite = Suite::AesCm128HmacSha1_80;
+    let mut access = Leg::secured(Side::Access.peer(), &Key::random(suite), &Key::random(suite));
+    access.stream.remote = None;
+    let mut secured = Call::between(&gateway, access, Leg::plain(Side::Core.peer()));
+    secured.talk();
+    thread::sleep(Duration::from_millis(2_100));
+
+    let nowhere = Endpoint::plain(Side::Core.peer());
+    answers(&gateway, &plain, 2, &nowhere);
+    let nobody = Endpoint::plain(Side::Access.peer());
+    answers(&gateway, &secured, 1, &nobody);
+
+    for call in [&mut plain, &mut secured] {
+        let packet = call.next_packet(Call::ACCESS);
+        call.access.send(&packet);
+        assert_eq!(call.core.receive(), packet);
+        let packet = call.next_packet(Call::CORE);
+        call.core.send(&packet);
+        assert_eq!(call.access.receive(), packet);
+    }
+    assert!(nowhere.is_silent() && nobody.is_silent());
+}
+
+#[test]
+fn whom_nobody_has_claimed_latches_within_a_new_gate_once_the_answer_brings_an_address() {
+    let gateway = Gateway::start();
+    let mut call = latching_as(&gateway, 2_000, |stream| stream.remote = None);
+    let nowhere = Endpoint::plain(Side::Core.peer());
+    thread::sleep(Duration::from_millis(2_100));
+    let packet = call.next_packet(Call::CORE);
+    call.core.send(&packet);
+    let _ = gateway.ledger().after_drops("wrong_source", 1);
+
+    answers(&gateway, &call, 2, &nowhere);
+
+    call.talk_outwards();
+    call.talk();
+    assert!(call.is_silent() && nowhere.is_silent());
+}
+
+//= tests/spec/relay.md#source
+//= type=test
+//# RTCP of a latched plain leg MUST be claimed by the host that has claimed RTP only, at any time.
+#[test]
+fn rtcp_that_comes_long_after_the_gate_finds_its_way_and_what_comes_later_from_elsewhere_does_not()
+{
+    let gateway = Gateway::start();
+    let mut call = latching(&gateway, 2_000);
+    call.core.moves();
+    call.talk_outwards();
+    thread::sleep(Duration::from_millis(2_100));
+    let report = packet::rtcp(Call::CORE, 1);
+    call.core.send_control(&report);
+
+    assert_eq!(call.access.receive_control(), report);
+    call.report();
+    let mut neighbour = Endpoint::plain(Side::Core.peer());
+    neighbour.attach(&call.core.local());
+    neighbour.send_control(&report);
+    let _ = gateway.ledger().after_drops("wrong_source", 1);
+    call.report();
+    assert!(call.is_silent() && neighbour.is_silent());
+}
+
+//= tests/spec/relay.md#source
+//= type=test
+//# RTCP of a latched plain leg MUST be claimed by the host that has claimed RTP only, at any time.
+#[test]
+fn another_hosts_rtcp_claims_nothing_within_the_gate_or_later() {
+    // Elsewhere all peers are one host.
+    let Some(_stage) = on_stage() else { return };
+    let gateway = Gateway::start();
+    let mut call = latching(&gateway, 2_000);
+    call.talk_outwards();
+    let mut stranger = Endpoint::plain(Side::Access.peer());
+    stranger.attach(&call.core.local());
+    let report = packet::rtcp(Call::CORE, 1);
+    for count in 1..=2 {
+        stranger.send_control(&report);
+        let _ = gateway.ledger().after_drops("wrong_source", count);
+        thread::sleep(Duration::from_millis(2_100));
+    }
+    call.report();
+    assert!(call.is_silent() && stranger.is_silent());
+}
+
+/// Tells the gateway a peer's address.
+fn answers(gateway: &Gateway, call: &Call, termination: u32, peer: &Endpoint) {
+    let change = pb::StreamChange { remote: Some(peer.remote()), ..pb::StreamChange::default() };
+    let change = api::configure(call.context, termination, change);
+    gateway.wait(gateway.iq.configure(change)).expect("an answer");
 }

@@ -127,6 +127,34 @@ fn a_plain_phone_behind_a_nat_is_found_within_the_gate_and_found_again_when_the_
     assert!(call.is_silent());
 }
 
+//= tests/spec/relay.md#source
+//= type=test
+//# The time gate of a plain leg that latches MUST NOT start before media may enter.
+//= tests/spec/relay.md#source
+//= type=test
+//# RTCP of a latched plain leg MUST be claimed by the host that has claimed RTP only, at any time.
+#[test]
+fn a_plain_phone_behind_a_nat_that_rings_for_long_is_found_and_so_are_its_late_reports() {
+    let Some(stage) = on_stage() else { return };
+    let Some(_nft) = peer::program("nft") else { return };
+    let nat = Nat::at_access(&stage);
+    let gateway = Gateway::start();
+    let mut access = behind(&nat, Leg::plain(Side::Access.peer()));
+    access.stream.source = latch(2_000);
+    access.stream.mode = pb::StreamMode::Inactive.into();
+    let mut call = Call::between(&gateway, access, Leg::plain(Side::Core.peer()));
+    let beyond = std::time::Duration::from_millis(2_100);
+    std::thread::sleep(beyond);
+    let open = api::gates(call.context, 1, pb::StreamMode::SendReceive);
+    gateway.wait(gateway.iq.change_through_connection(open)).expect("an answer");
+    call.talk();
+    std::thread::sleep(beyond);
+    // The phone reports first; only then its mapping is known.
+    call.report();
+    call.talk();
+    assert!(call.is_silent());
+}
+
 #[test]
 fn a_plain_phone_behind_a_nat_is_not_heard_after_the_gate_or_without_one() {
     let Some(stage) = on_stage() else { return };

@@ -82,7 +82,7 @@ impl Transaction<'_, '_> {
             return Err(invalid(format!("{field}.relatch"), rule, Reason::FieldValue));
         }
         if source.is_some() || moved || relatch {
-            stream.latch_until = self.latch_until(stream.source);
+            stream.latching = self.latching(stream.source);
         }
         Ok(())
     }

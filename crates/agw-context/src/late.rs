@@ -68,7 +68,7 @@ impl Transaction<'_, '_> {
         }
         stream.transport = transport;
         stream.source = SourcePolicy::default_of(transport);
-        stream.latch_until = self.latch_until(stream.source);
+        stream.latching = self.latching(stream.source);
         Ok(())
     }
 }

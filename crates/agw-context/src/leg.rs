@@ -1,7 +1,7 @@
 //! What reservations and configurations share: addresses and ports of one leg.
 
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use agw_relay::PortId;
 
@@ -10,6 +10,7 @@ use crate::checks;
 use crate::command::{Family, Remote, RtcpMode, SourcePolicy};
 use crate::error::{CommandError, Resource};
 use crate::id::{ContextId, TerminationId};
+use crate::model::Latching;
 use crate::ports::PortError;
 use crate::realm::Realm;
 use crate::topology::{Topology, connect};
@@ -121,13 +122,14 @@ impl Transaction<'_, '_> {
         checks::remote(remote, field, family, realms, realm, &self.gateway.policy)
     }
 
-    /// The end of the time gate that a latching plain leg starts now.
-    pub(crate) fn latch_until(&self, source: SourcePolicy) -> Option<Instant> {
+    /// What a leg goes by that is to latch from now on.
+    pub(crate) fn latching(&self, source: SourcePolicy) -> Option<Latching> {
         match source {
             SourcePolicy::Signalled => None,
             SourcePolicy::Latch { within } => {
-                let within = within.unwrap_or(self.gateway.policy.latch_gate);
-                Some(self.around.now + within.min(MAX_LATCH_GATE))
+                let within = within.unwrap_or(self.gateway.policy.latch_gate).min(MAX_LATCH_GATE);
+                let within_ms = within.as_millis().try_into().unwrap_or(u32::MAX);
+                Some(Latching { since: self.around.now, within_ms })
             }
         }
     }

@@ -63,8 +63,8 @@ pub(crate) struct Stream {
     pub(crate) mode: StreamMode,
     pub(crate) rtcp: RtcpMode,
     pub(crate) source: SourcePolicy,
-    /// End of the time gate of a plain leg that latches.
-    pub(crate) latch_until: Option<Instant>,
+    /// When latching was asked for, and for how long a plain leg may.
+    pub(crate) latching: Option<Latching>,
     pub(crate) remote: Option<Remote>,
     /// What few streams ask for.
     pub(crate) extras: Option<Box<StreamExtras>>,
@@ -74,6 +74,15 @@ pub(crate) struct Stream {
     pub(crate) rtcp_port: Option<PortId>,
     pub(crate) ingress_keys: Keys,
     pub(crate) egress_keys: Keys,
+}
+
+/// What latching goes by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Latching {
+    /// When it was asked for.
+    pub(crate) since: Instant,
+    /// The time gate of a plain leg, from when media may enter.
+    pub(crate) within_ms: u32,
 }
 
 impl Context {
@@ -181,12 +190,14 @@ impl Stream {
     ) -> IngressSpec {
         let (own, none) = (self.extras.as_deref(), StreamExtras::default());
         let latches_once = self.extras.as_ref().is_some_and(|extras| extras.latch_once);
-        let source = match (self.transport, self.source, self.latch_until) {
-            (Transport::Secured, SourcePolicy::Latch { .. }, Some(since)) if latches_once => {
-                SourceRule::AuthenticatedOnce { since }
+        let source = match (self.transport, self.source, self.latching) {
+            (Transport::Secured, SourcePolicy::Latch { .. }, Some(latching)) if latches_once => {
+                SourceRule::AuthenticatedOnce { since: latching.since }
             }
             (Transport::Secured, SourcePolicy::Latch { .. }, _) => SourceRule::Authenticated,
-            (_, SourcePolicy::Latch { .. }, Some(until)) => SourceRule::FirstUntil { until },
+            (_, SourcePolicy::Latch { .. }, Some(Latching { since, within_ms })) => {
+                SourceRule::First { since, within_ms }
+            }
             (_, SourcePolicy::Latch { .. }, None) | (_, SourcePolicy::Signalled, _) => {
                 SourceRule::Signalled
             }

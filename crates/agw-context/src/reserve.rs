@@ -212,7 +212,7 @@ impl Transaction<'_, '_> {
             mode,
             rtcp,
             source,
-            latch_until: self.latch_until(source),
+            latching: self.latching(source),
             remote,
             extras: extras.kept(&self.gateway.policy),
             pair: ports.pair,

@@ -15,6 +15,7 @@ use crate::police::{Meters, TrafficLimits, ip_octets};
 use crate::quality::Quality;
 use crate::refusal::{Refusal, Refusals, Telling, Trouble};
 use crate::rewrite::{RewriteSpec, Rewriter};
+use crate::source::replaces;
 use crate::spare::Spare;
 use crate::spec::{
     Component, EgressCrypto, EgressSpec, PortId, RtcpEgress, Transport, initial_roc,
@@ -118,7 +119,8 @@ impl<K> Egress<K> {
         engine.prefetch(&self.stats);
     }
 
-    /// Takes a new spec; a learnt destination stays unless the signalled one changed.
+    /// Takes a new spec; a learnt destination stays unless another one took the place of the
+    /// signalled one.
     pub(crate) fn change(&mut self, spec: EgressSpec) {
         if let (Some(group), Some(state)) = (spec.group(), &mut self.extras) {
             state.group.get_or_insert_with(|| Group::new(group)).change(group);
@@ -132,10 +134,11 @@ impl<K> Egress<K> {
             let state = self.extras.get_or_insert_default();
             state.rewriter = rewrite.map(|rewrite| Box::new(Rewriter::new(rewrite)));
         }
-        if spec.to != self.spec.to {
+        let moves = replaces(self.spec.to, spec.to);
+        if moves {
             self.learnt_rtp = None;
         }
-        if spec.rtcp != self.spec.rtcp || spec.to != self.spec.to {
+        if moves || self.spec.rtcp.is_replaced_by(spec.rtcp) {
             self.learnt_rtcp = None;
         }
         self.spec = spec;

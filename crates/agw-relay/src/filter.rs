@@ -81,7 +81,7 @@ impl SourceFilter {
                 None,
                 SourceRule::Authenticated
                 | SourceRule::AuthenticatedOnce { .. }
-                | SourceRule::FirstUntil { .. },
+                | SourceRule::First { .. },
             ) => true,
         };
         let ports = self.lowest_port..=self.highest_port;

@@ -68,13 +68,15 @@ pub(crate) enum Admission {
 }
 
 impl<K> Ingress<K> {
-    pub(crate) fn new(spec: IngressSpec) -> Self {
+    pub(crate) fn new(spec: IngressSpec, now: Instant) -> Self {
+        let mut latch = Latch::default();
+        latch.start(&spec, now);
         Self {
             crypto: None,
             last_accepted: None,
             spec,
             stats: IngressCounters::default(),
-            latch: Latch::default(),
+            latch,
             limiter_of_peer: Limiter::default(),
             limiter_of_strangers: Limiter::default(),
             watched: None,
@@ -102,19 +104,19 @@ impl<K> Ingress<K> {
         engine.prefetch(&self.latch);
     }
 
-    /// Takes a new spec; what was learnt about the source stays unless its rule or address changed, or
-    /// its filter leaves that out.
+    /// Takes a new spec; what was learnt about the source stays unless its rule changed, another
+    /// address took the place of the signalled one, or its filter leaves that out.
     /// Tells whether it stays.
-    pub(crate) fn change(&mut self, spec: IngressSpec) -> bool {
+    pub(crate) fn change(&mut self, spec: IngressSpec, now: Instant) -> bool {
         let same_source = spec.source.is_same_rule(self.spec.source)
-            && spec.signalled_rtp == self.spec.signalled_rtp
-            && spec.signalled_rtcp == self.spec.signalled_rtcp
+            && self.latch.signals(&self.spec, &spec)
             && self.latch.fits(&spec);
         if !same_source {
             self.latch = Latch::default();
         } else if spec.source != self.spec.source {
             self.latch.reopen();
         }
+        self.latch.start(&spec, now);
         let same_limits = spec.limits() == self.spec.limits();
         self.spec = spec;
         if let (false, Some(state)) = (same_limits, &mut self.extras) {
@@ -187,12 +189,13 @@ impl<K> Ingress<K> {
         packet: &[u8],
         now: Instant,
     ) -> Result<Admission, DropReason> {
+        let learning = self.spec.learning(component);
         if self.spec.transport != Transport::Secured && !self.is_open(component) {
+            self.note_life(component, source, packet, now);
             //= tests/spec/relay.md#gates
             //# Media MUST NOT pass a closed gate in either direction.
             return Err(DropReason::IngressGate);
         }
-        let learning = self.spec.learning(component);
         if !self.latch.admits(&self.spec, learning, source, now) {
             return Err(DropReason::WrongSource);
         }
@@ -317,6 +320,22 @@ impl<K> Ingress<K> {
         Ok(self.latch.accepted_authentic(&self.spec, learning, source, accepted.newer, short_tag))
     }
 
+    //= tests/spec/relay.md#gates
+    //# What the known peer of a plain leg sends into a closed gate MUST count as its sign of life.
+    /// Takes note that a peer is there which talks into a closed gate of a leg without keys, as one
+    /// on hold keeps its NAT's mapping alive; nobody claims the leg that way.
+    fn note_life(&mut self, component: Component, source: SocketAddr, packet: &[u8], now: Instant) {
+        let learning = self.spec.learning(component);
+        let is_known = self.spec.source == SourceRule::Signalled
+            || self.latch.is_peers(&self.spec, learning, source);
+        if is_known
+            && self.latch.admits(&self.spec, learning, source, now)
+            && well_formed(component, packet).is_ok()
+        {
+            self.last_accepted = Some(now);
+        }
+    }
+
     pub(crate) const fn last_accepted(&self) -> Option<Instant> {
         self.last_accepted
     }
@@ -361,7 +380,7 @@ impl SourceRule {
                 Self::Authenticated | Self::AuthenticatedOnce { .. },
                 Self::Authenticated | Self::AuthenticatedOnce { .. }
             ) | (Self::Signalled, Self::Signalled)
-                | (Self::FirstUntil { .. }, Self::FirstUntil { .. })
+                | (Self::First { .. }, Self::First { .. })
         )
     }
 }

@@ -129,7 +129,7 @@ impl<E: Engine> Relay<E> {
     fn apply(&mut self, command: Command, now: Instant) -> Result<Removed, ApplyError> {
         match command {
             Command::SetIngress(id, spec) => {
-                self.set_ingress(id, spec);
+                self.set_ingress(id, spec, now);
                 self.watch_activity(id, now);
                 self.arrange_pre_key(id, now);
                 self.watch_deadline(id);
@@ -258,7 +258,7 @@ impl<E: Engine> Relay<E> {
         }
     }
 
-    fn set_ingress(&mut self, id: IngressId, spec: IngressSpec) {
+    fn set_ingress(&mut self, id: IngressId, spec: IngressSpec, now: Instant) {
         // A port that is not read any more must not lead here.
         if let Some(before) = self.ingresses.at(id.0) {
             for (port, _) in bindings(&before.spec) {
@@ -269,11 +269,11 @@ impl<E: Engine> Relay<E> {
             self.ports.insert(port.0, Binding { ingress: id, carries });
         }
         let Some(ingress) = self.ingresses.at_mut(id.0) else {
-            self.ingresses.insert(id.0, Box::new(Ingress::new(spec)));
+            self.ingresses.insert(id.0, Box::new(Ingress::new(spec, now)));
             return;
         };
         let reverse = spec.reverse;
-        let keeps_what_it_learnt = ingress.change(spec);
+        let keeps_what_it_learnt = ingress.change(spec, now);
         if let (false, Some(egress)) = (keeps_what_it_learnt, self.egresses.at_mut(reverse.0)) {
             egress.unlearn();
         }

@@ -1,14 +1,15 @@
 //! Whom an ingress listens to, and what it learns from whom (TS 23.334 §5.4, H.248.37).
 //!
 //! ```text
-//! plain legs     Open(until) ──first packet──▶ Locked(address)      Signalled: never learns
+//! plain legs     Waiting ──gate opens──▶ Open(until) ──first packet──▶ Locked(address)
+//!                Signalled: never learns
 //! secured legs   Following ──authentic and newer──▶ Following       wrong tag: nothing happens
 //!                Open ──authentic and newer──▶ Locked(address)      where latching once is asked for
 //! re-latching    Locked(address) ──asked for──▶ Reopened(address) ──from another address──▶ Locked
 //! ```
 
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::place::Place;
 use crate::spec::{Component, IngressSpec, SourceRule};
@@ -33,6 +34,8 @@ pub(crate) struct Latch {
     /// Where SRTP with short tags came from last, and how many packets in a row. SRTCP's tags are
     /// never short (RFC 3711 §5.2).
     candidate: Option<(Place, u8)>,
+    /// End of the time gate of a plain leg, once it has started.
+    until: Option<Instant>,
     /// Whether another address may take the place of the learnt one: re-latching was asked for.
     reopened_rtp: bool,
     reopened_rtcp: bool,
@@ -90,13 +93,10 @@ impl Latch {
             //= tests/spec/relay.md#source
             //# A latched plain leg MUST listen to the first source within the time gate and to no
             //# other afterwards.
-            SourceRule::FirstUntil { until } => match self.place(component) {
+            SourceRule::First { .. } => match self.place(component) {
                 Some(locked) if locked == source.into() => true,
-                Some(_) => {
-                    self.is_reopened(component) && now < until && self.may_lock(component, source)
-                }
-                None if now >= until => signalled,
-                None => signalled || self.may_lock(component, source),
+                Some(_) => self.is_reopened(component) && self.may_lock(component, source, now),
+                None => signalled || self.may_lock(component, source, now),
             },
         }
     }
@@ -138,18 +138,47 @@ impl Latch {
             SourceRule::Authenticated
             | SourceRule::AuthenticatedOnce { .. }
             | SourceRule::Signalled => None,
-            SourceRule::FirstUntil { .. } => self.first(component, source),
+            SourceRule::First { .. } => self.first(component, source),
         }
     }
 
     //= tests/spec/relay.md#source
     //# A leg that re-latches MUST go on with the address it has until it accepts a packet from
     //# another one.
-    /// Lets another address take the place of each learnt one.
+    /// Lets another address take the place of each learnt one, within a time gate that is to start.
     pub(crate) const fn reopen(&mut self) {
         self.reopened_rtp = true;
         self.reopened_rtcp = true;
         self.candidate = None;
+        self.until = None;
+    }
+
+    //= tests/spec/relay.md#source
+    //# What a leg has learnt MUST hold when its peer's address is signalled for the first time.
+    /// Takes note of the signalled sources: tells whether what was learnt holds, as it does unless
+    /// another address takes the place of one (H.248.37 LATCH).
+    pub(crate) fn signals(&mut self, before: &IngressSpec, after: &IngressSpec) -> bool {
+        if replaces(before.signalled_rtp, after.signalled_rtp) {
+            return false;
+        }
+        if replaces(before.signalled_rtcp, after.signalled_rtcp) {
+            self.rtcp = None;
+        }
+        if self.rtp.is_none() && before.signalled_rtp != after.signalled_rtp {
+            // An offer that was answered late: its peer had nobody to send to until now.
+            self.until = None;
+        }
+        true
+    }
+
+    //= tests/spec/relay.md#source
+    //# The time gate of a plain leg that latches MUST NOT start before media may enter.
+    /// Starts the time gate of a leg that is open for media, unless it has started.
+    pub(crate) fn start(&mut self, spec: &IngressSpec, now: Instant) {
+        if let (SourceRule::First { within_ms, .. }, true) = (spec.source, spec.gate.rtp) {
+            let within = Duration::from_millis(within_ms.into());
+            self.until.get_or_insert(now + within);
+        }
     }
 
     const fn is_reopened(&self, component: Component) -> bool {
@@ -181,14 +210,17 @@ impl Latch {
             SourceRule::Authenticated
             | SourceRule::AuthenticatedOnce { .. }
             | SourceRule::Signalled
-            | SourceRule::FirstUntil { .. } => None,
+            | SourceRule::First { .. } => None,
         }
     }
 
-    /// RTCP may be claimed by the host that has claimed RTP, and by no other.
-    fn may_lock(&self, component: Component, source: SocketAddr) -> bool {
+    //= tests/spec/relay.md#source
+    //# RTCP of a latched plain leg MUST be claimed by the host that has claimed RTP only, at any
+    //# time.
+    fn may_lock(&self, component: Component, source: SocketAddr, now: Instant) -> bool {
         match component {
-            Component::Rtp => true,
+            Component::Rtp => self.until.is_some_and(|until| now < until),
+            // Its first packet comes seconds after the first one of RTP (RFC 3550 §6.2).
             Component::Rtcp => {
                 self.address(Component::Rtp).is_some_and(|rtp| rtp.ip() == source.ip())
             }
@@ -243,6 +275,11 @@ impl Latch {
     }
 }
 
+/// Whether an address is not what it was, and was known.
+pub(crate) fn replaces(before: Option<SocketAddr>, after: Option<SocketAddr>) -> bool {
+    before.is_some() && before != after
+}
+
 fn signalled(spec: &IngressSpec, component: Component) -> Option<SocketAddr> {
     match component {
         Component::Rtp => spec.signalled_rtp,
@@ -252,14 +289,17 @@ fn signalled(spec: &IngressSpec, component: Component) -> Option<SocketAddr> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::spec::{EgressId, Gate, PortId, RtcpIngress, Transport};
     use crate::testing::epoch;
 
     const A: &str = "127.0.0.1:4000";
     const B: &str = "127.0.0.2:4000";
+    const GATE: Duration = Duration::from_secs(3);
+
+    fn first(since: Instant) -> SourceRule {
+        SourceRule::First { since, within_ms: 3_000 }
+    }
 
     fn at(address: &str) -> SocketAddr {
         address.parse().unwrap()
@@ -302,9 +342,9 @@ mod tests {
     #[test]
     fn the_first_source_within_the_gate_is_locked() {
         let start = epoch();
-        let until = start + Duration::from_secs(3);
-        let spec = spec(SourceRule::FirstUntil { until });
+        let spec = spec(first(start));
         let mut latch = Latch::default();
+        latch.start(&spec, start);
         assert!(latch.admits(&spec, Component::Rtp, at(B), start));
         assert!(!latch.admits(&spec, Component::Rtcp, at("127.0.0.2:9"), start), "RTP comes first");
         assert!(latch.admits(&spec, Component::Rtcp, at("127.0.0.1:4001"), start));
@@ -323,10 +363,92 @@ mod tests {
     #[test]
     fn after_the_gate_only_the_signalled_source_is_admitted() {
         let start = epoch();
-        let spec = spec(SourceRule::FirstUntil { until: start });
-        let latch = Latch::default();
-        assert!(!latch.admits(&spec, Component::Rtp, at(B), start));
-        assert!(latch.admits(&spec, Component::Rtp, at(A), start));
+        let spec = spec(first(start));
+        let mut latch = Latch::default();
+        latch.start(&spec, start);
+        let after = start + GATE;
+        assert!(latch.admits(&spec, Component::Rtp, at(B), after - Duration::from_millis(1)));
+        assert!(!latch.admits(&spec, Component::Rtp, at(B), after));
+        assert!(latch.admits(&spec, Component::Rtp, at(A), after));
+        assert!(!latch.admits(&spec, Component::Rtcp, at(B), after), "nobody has claimed RTP");
+    }
+
+    //= tests/spec/relay.md#source
+    //= type=test
+    //# The time gate of a plain leg that latches MUST NOT start before media may enter.
+    #[test]
+    fn the_time_gate_starts_when_media_may_enter_and_once() {
+        let asked = epoch();
+        let open = spec(first(asked));
+        let closed = IngressSpec { gate: Gate { rtp: false, rtcp: true }, ..open.clone() };
+        let mut latch = Latch::default();
+        latch.start(&closed, asked);
+        assert!(!latch.admits(&closed, Component::Rtp, at(B), asked), "nobody claims it before");
+        let answered = asked + 10 * GATE;
+        latch.start(&open, answered);
+        let late = answered + GATE - Duration::from_millis(1);
+        assert!(latch.admits(&open, Component::Rtp, at(B), late));
+        latch.start(&open, late);
+        assert!(!latch.admits(&open, Component::Rtp, at(B), answered + GATE));
+    }
+
+    #[test]
+    fn a_first_signalled_source_keeps_what_was_learnt_and_another_one_does_not() {
+        let start = epoch();
+        let signalled = spec(first(start));
+        let mut unknown = signalled.clone();
+        (unknown.signalled_rtp, unknown.signalled_rtcp) = (None, None);
+        let mut latch = Latch::default();
+        latch.start(&unknown, start);
+        latch.accepted_plain(&unknown, Component::Rtp, at(B)).unwrap();
+        latch.accepted_plain(&unknown, Component::Rtcp, at("127.0.0.2:9")).unwrap();
+        assert!(latch.signals(&unknown, &signalled));
+        let late = start + 10 * GATE;
+        assert!(latch.admits(&signalled, Component::Rtp, at(B), late));
+        assert!(!latch.admits(&signalled, Component::Rtp, at(A), late), "it is claimed");
+        let other_rtcp =
+            IngressSpec { signalled_rtcp: Some(at("127.0.0.1:9")), ..signalled.clone() };
+        assert!(latch.signals(&signalled, &other_rtcp));
+        assert_eq!(latch.address(Component::Rtp), Some(at(B)));
+        assert_eq!(latch.address(Component::Rtcp), None);
+        let other_rtp = IngressSpec { signalled_rtp: Some(at(B)), ..signalled.clone() };
+        assert!(!latch.signals(&signalled, &other_rtp));
+    }
+
+    #[test]
+    fn a_first_signalled_source_starts_the_time_gate_of_whom_nobody_has_claimed_anew() {
+        let start = epoch();
+        let signalled = spec(first(start));
+        let unknown = IngressSpec { signalled_rtp: None, ..signalled.clone() };
+        let mut latch = Latch::default();
+        latch.start(&unknown, start);
+        let late = start + 10 * GATE;
+        assert!(!latch.admits(&unknown, Component::Rtp, at(B), late));
+        assert!(latch.signals(&unknown, &signalled));
+        latch.start(&signalled, late);
+        assert!(latch.admits(&signalled, Component::Rtp, at(B), late));
+        assert!(!latch.admits(&signalled, Component::Rtp, at(B), late + GATE));
+        assert!(latch.signals(&signalled, &signalled));
+        latch.start(&signalled, late + GATE);
+        assert!(!latch.admits(&signalled, Component::Rtp, at(B), late + GATE), "told again");
+    }
+
+    //= tests/spec/relay.md#source
+    //= type=test
+    //# RTCP of a latched plain leg MUST be claimed by the host that has claimed RTP only, at any
+    //# time.
+    #[test]
+    fn rtcp_is_claimed_once_by_the_host_of_rtp_however_late() {
+        let start = epoch();
+        let spec = spec(first(start));
+        let mut latch = Latch::default();
+        latch.start(&spec, start);
+        latch.accepted_plain(&spec, Component::Rtp, at(B)).unwrap();
+        let late = start + 100 * GATE;
+        let rtcp = |latch: &Latch, from| latch.admits(&spec, Component::Rtcp, at(from), late);
+        assert!(!rtcp(&latch, "127.0.0.3:9") && rtcp(&latch, "127.0.0.2:9"));
+        latch.accepted_plain(&spec, Component::Rtcp, at("127.0.0.2:9")).unwrap();
+        assert!(rtcp(&latch, "127.0.0.2:9") && !rtcp(&latch, "127.0.0.2:10"));
     }
 
     //= tests/spec/relay.md#source
@@ -377,12 +499,13 @@ mod tests {
     #[test]
     fn a_plain_leg_re_latches_within_its_new_time_gate_only() {
         let start = epoch();
-        let until = start + Duration::from_secs(3);
-        let spec = spec(SourceRule::FirstUntil { until });
+        let until = start + GATE;
+        let spec = spec(first(start));
         let mut latch = Latch::default();
         latch.accepted_plain(&spec, Component::Rtp, at(A)).unwrap();
         latch.accepted_plain(&spec, Component::Rtcp, at("127.0.0.1:4001")).unwrap();
         latch.reopen();
+        latch.start(&spec, start);
         let rtp = |latch: &Latch, source, now| latch.admits(&spec, Component::Rtp, at(source), now);
         let rtcp = |latch: &Latch| latch.admits(&spec, Component::Rtcp, at("127.0.0.2:9"), start);
         assert!(rtp(&latch, A, until) && !rtp(&latch, B, until));

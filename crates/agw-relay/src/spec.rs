@@ -11,6 +11,7 @@ use crate::inactivity::Inactivity;
 use crate::police::TrafficLimits;
 use crate::pre_key::PreKeySpec;
 use crate::rewrite::RewriteSpec;
+use crate::source::replaces;
 
 /// A local media port, as a dense number that control gives out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -77,12 +78,16 @@ pub enum SourceRule {
     },
     /// Only the signalled address and port.
     Signalled,
-    /// The first source of RTP before `until`, then that one for good; the signalled one as well
-    /// until then. RTCP locks to the host that RTP has locked to.
-    FirstUntil {
-        /// End of the time gate: with another one the leg latches anew, and holds on to what it
-        /// has learnt until then.
-        until: Instant,
+    /// The first source of RTP within a time gate, then that one for good; the signalled one as well
+    /// until then. The time gate starts when the leg's gate first opens for media, and anew when a
+    /// leg that has learnt nothing is told the peer's address. RTCP locks to the host that RTP has
+    /// locked to, whenever its first packet comes.
+    First {
+        /// When this was asked for: with another moment the leg latches anew within a new time gate,
+        /// and holds on to what it has learnt until then.
+        since: Instant,
+        /// The length of the time gate in milliseconds: in a `Duration` every leg would be longer.
+        within_ms: u32,
     },
 }
 
@@ -111,6 +116,18 @@ pub enum RtcpEgress {
     Mux,
     /// Nowhere.
     Off,
+}
+
+impl RtcpEgress {
+    /// Whether what was learnt of where RTCP goes says nothing about another way.
+    pub(crate) fn is_replaced_by(self, other: Self) -> bool {
+        match (self, other) {
+            (Self::Port { via, to }, Self::Port { via: next_via, to: next }) => {
+                via != next_via || replaces(to, next)
+            }
+            (before, after) => before != after,
+        }
+    }
 }
 
 /// Which differentiated services code point leaves (TS 23.334 §6.2.7, H.248.52 `ds`).
@@ -314,8 +331,8 @@ pub enum EgressCrypto {
 #[derive(Debug)]
 pub enum Command {
     /// Creates or changes an ingress; keys, replay state and counters stay. With another source
-    /// rule or signalled source, what was learnt is forgotten on both halves of the leg; with
-    /// another moment in the same rule, the leg latches anew.
+    /// rule, or a signalled source in place of another one, what was learnt is forgotten on both
+    /// halves of the leg; with another moment in the same rule, the leg latches anew.
     SetIngress(IngressId, IngressSpec),
     /// Removes an ingress and wipes its keys; what waits for one is dropped.
     RemoveIngress(IngressId),

@@ -107,8 +107,8 @@ fn only_a_leg_that_latches_can_latch_anew_and_only_a_secured_one_by_proof() {
     configure(&mut world, context, latch).unwrap();
     world.later(Duration::from_secs(60));
     let outcome = configure(&mut world, context, |change| change.relatch = true).unwrap();
-    let until = world.now + Duration::from_secs(3);
-    assert_eq!(both(&outcome).0.unwrap().source, SourceRule::FirstUntil { until });
+    let rule = SourceRule::First { since: world.now, within_ms: 3_000 };
+    assert_eq!(both(&outcome).0.unwrap().source, rule);
 }
 
 #[test]

@@ -111,15 +111,15 @@ fn source_rules_default_to_the_safe_one_of_the_transport() {
     let now = world.now;
     let latch = |within| Some(SourcePolicy::Latch { within });
     let second = Duration::from_secs(1);
-    let until = |after| SourceRule::FirstUntil { until: now + after };
+    let first = |within_ms| SourceRule::First { since: now, within_ms };
     let table = [
         (Transport::Secured, None, SourceRule::Authenticated),
         (Transport::Secured, latch(None), SourceRule::Authenticated),
         (Transport::Secured, Some(SourcePolicy::Signalled), SourceRule::Signalled),
         (Transport::Plain, None, SourceRule::Signalled),
         (Transport::Transparent, None, SourceRule::Signalled),
-        (Transport::Plain, latch(None), until(3 * second)),
-        (Transport::Plain, latch(Some(second)), until(second)),
+        (Transport::Plain, latch(None), first(3_000)),
+        (Transport::Plain, latch(Some(second)), first(1_000)),
     ];
     for (leg, (transport, source, rule)) in (0u32..).zip(table) {
         let mut reserve = reserve(ContextChoice::New, "access", transport);
@@ -320,8 +320,8 @@ fn the_longest_time_gate_is_no_end_of_time() {
     reserve.streams[0].source = Some(SourcePolicy::Latch { within: Some(Duration::MAX) });
     let outcome = world.transact(vec![Command::Reserve(reserve)]).unwrap();
     let specs = specs(&outcome.work);
-    let until = world.now + Duration::from_secs(600);
-    assert_eq!(specs[&0].0.as_ref().unwrap().source, SourceRule::FirstUntil { until });
+    let rule = SourceRule::First { since: world.now, within_ms: 600_000 };
+    assert_eq!(specs[&0].0.as_ref().unwrap().source, rule);
 }
 
 #[test]

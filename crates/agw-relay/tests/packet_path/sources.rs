@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use agw_relay::{
-    Command, Component, DropReason, EgressId, IngressExtras, IngressId, IngressSpec, Network,
-    Report, SourceFilter, SourceRule, Transport,
+    Command, Component, DropReason, EgressId, EgressSpec, Gate, IngressExtras, IngressId,
+    IngressSpec, Network, Report, RtcpEgress, SourceFilter, SourceRule, Transport,
 };
 use agw_srtp::{EgressKey, Portable, Protector, SessionParameters, Suite};
 
 use crate::support::{
-    ACCESS, ACCESS_RTP, CORE, CORE_RTP, Call, FAR, UE, at, egress_spec, ingress_spec,
-    install_ingress, master, rtp,
+    ACCESS, ACCESS_RTP, CORE, CORE_RTCP, CORE_RTCP_PORT, CORE_RTP, Call, FAR, UE, at, egress_spec,
+    ingress_spec, install_ingress, master, rtp,
 };
 
 const MOVED: &str = "203.0.113.9:7000";
@@ -92,7 +92,7 @@ fn a_filter_takes_the_place_of_the_signalled_address_and_says_who_may_latch() {
     let mut call = Call::new(Suite::AesCm128HmacSha1_80);
     let network = Network::new(at(MOVED).ip(), 32);
     let filter = SourceFilter { network, lowest_port: 7_000, highest_port: 7_001 };
-    let until = call.now + Duration::from_secs(600);
+    let since = call.now;
     let mut sequence = 0;
     let mut set = |source| {
         let extras = Some(Box::new(IngressExtras {
@@ -107,7 +107,7 @@ fn a_filter_takes_the_place_of_the_signalled_address_and_says_who_may_latch() {
         })
     };
     assert_eq!(set(SourceRule::Signalled), [false, true]);
-    assert_eq!(set(SourceRule::FirstUntil { until }), [false, true]);
+    assert_eq!(set(SourceRule::First { since, within_ms: 600_000 }), [false, true]);
 }
 
 #[test]
@@ -138,7 +138,7 @@ fn empty_rtp_and_an_unknown_payload_type_keep_a_latch_open_on_both_kinds_of_legs
         call.pass(ACCESS_RTP, MOVED, &sealed).unwrap();
         assert_eq!(call.learnt(Component::Rtp), Some(at(MOVED)));
 
-        let source = SourceRule::FirstUntil { until: call.now + Duration::from_secs(3) };
+        let source = SourceRule::First { since: call.now, within_ms: 3_000 };
         let spec = IngressSpec { source, ..ingress_spec(FAR, Transport::Plain) };
         call.command(Command::SetIngress(IngressId(FAR), spec));
         call.pass(CORE_RTP, UE, &keepalive).unwrap();
@@ -180,7 +180,7 @@ fn a_plain_leg_hears_its_signalled_source_only() {
 fn a_plain_leg_that_latches_locks_the_first_source_and_sends_there() {
     let mut call = Call::new(Suite::AesCm128HmacSha1_80);
     let mut ingress = ingress_spec(FAR, Transport::Plain);
-    ingress.source = SourceRule::FirstUntil { until: call.now + Duration::from_secs(3) };
+    ingress.source = SourceRule::First { since: call.now, within_ms: 3_000 };
     ingress.signalled_rtp = None;
     let mut egress = egress_spec(FAR, Transport::Plain);
     egress.to = None;
@@ -197,13 +197,20 @@ fn a_plain_leg_that_latches_locks_the_first_source_and_sends_there() {
     // The same spec told again keeps what was learnt; another gate starts anew.
     call.command(Command::SetIngress(IngressId(FAR), ingress.clone()));
     assert!(call.pass(CORE_RTP, MOVED, &rtp(9, 3, b"x")).is_ok());
-    ingress.source = SourceRule::FirstUntil { until: call.now + Duration::from_secs(4) };
+    call.now += Duration::from_secs(10);
+    ingress.source = SourceRule::First { since: call.now, within_ms: 3_000 };
     call.command(Command::SetIngress(IngressId(FAR), ingress));
     assert!(call.pass(CORE_RTP, CORE, &rtp(9, 4, b"x")).is_ok());
-    egress.to = Some(at("198.51.100.7:1234"));
-    call.command(Command::SetEgress(EgressId(FAR), egress));
-    let sealed = call.seal(&rtp(7, 3, b"x"));
-    assert_eq!(call.pass(ACCESS_RTP, UE, &sealed).unwrap().1, at("198.51.100.7:1234"));
+    // The answer's address says nothing about whom the leg has heard already; one that takes its
+    // place does.
+    for (signalled, expected) in
+        [("198.51.100.7:1234", CORE), ("198.51.100.8:1234", "198.51.100.8:1234")]
+    {
+        egress.to = Some(at(signalled));
+        call.command(Command::SetEgress(EgressId(FAR), egress.clone()));
+        let sealed = call.seal(&rtp(7, 3 + u16::from(signalled == expected), b"x"));
+        assert_eq!(call.pass(ACCESS_RTP, UE, &sealed).unwrap().1, at(expected));
+    }
 }
 
 #[test]
@@ -217,7 +224,7 @@ fn an_address_learnt_by_another_worker_is_followed() {
 fn a_new_source_rule_takes_back_what_was_learnt_under_the_old_one() {
     let mut call = Call::new(Suite::AesCm128HmacSha1_80);
     let mut ingress = ingress_spec(FAR, Transport::Plain);
-    ingress.source = SourceRule::FirstUntil { until: call.now + Duration::from_secs(3) };
+    ingress.source = SourceRule::First { since: call.now, within_ms: 3_000 };
     call.command(Command::SetIngress(IngressId(FAR), ingress.clone()));
     call.pass(CORE_RTP, MOVED, &rtp(9, 1, b"x")).unwrap();
     let sealed = call.seal(&rtp(7, 1, b"x"));
@@ -244,4 +251,123 @@ fn a_peer_that_moves_with_every_packet_does_not_flood_control() {
     let sealed = call.seal(&rtp(7, 1001, b"x"));
     call.pass(ACCESS_RTP, UE, &sealed).unwrap();
     assert_eq!(std::iter::from_fn(|| call.relay.poll_report()).count(), 1);
+}
+
+/// A plain far leg that latches, as reserved: no address is known and its gate is `open` for media.
+fn latching(call: &mut Call, open: bool) -> (IngressSpec, EgressSpec) {
+    let source = SourceRule::First { since: call.now, within_ms: 3_000 };
+    let gate = Gate { rtp: open, rtcp: open };
+    let mut ingress = IngressSpec { source, gate, ..ingress_spec(FAR, Transport::Plain) };
+    (ingress.signalled_rtp, ingress.signalled_rtcp) = (None, None);
+    let rtcp = RtcpEgress::Port { via: CORE_RTCP_PORT, to: None };
+    let egress = EgressSpec { to: None, rtcp, ..egress_spec(FAR, Transport::Plain) };
+    tell(call, &ingress, &egress);
+    (ingress, egress)
+}
+
+/// Both halves of the far leg.
+fn tell(call: &mut Call, ingress: &IngressSpec, egress: &EgressSpec) {
+    call.command(Command::SetIngress(IngressId(FAR), ingress.clone()));
+    call.command(Command::SetEgress(EgressId(FAR), egress.clone()));
+}
+
+/// Where the far leg's RTP and RTCP go.
+fn destinations(call: &Call) -> [Option<std::net::SocketAddr>; 2] {
+    let egress = call.relay.egress(EgressId(FAR)).unwrap();
+    [egress.destination_rtp, egress.destination_rtcp]
+}
+
+//= tests/spec/relay.md#source
+//= type=test
+//# The time gate of a plain leg that latches MUST NOT start before media may enter.
+#[test]
+fn a_leg_that_rings_for_longer_than_its_time_gate_latches_once_it_is_answered() {
+    let mut call = Call::new(Suite::AesCm128HmacSha1_80);
+    let (mut ingress, egress) = latching(&mut call, false);
+    let early = call.pass(CORE_RTP, UE, &rtp(8, 1, b""));
+    assert_eq!(early, Err(DropReason::IngressGate));
+    call.now += Duration::from_secs(60);
+    ingress.gate = Gate::OPEN;
+    tell(&mut call, &ingress, &egress);
+    call.now += Duration::from_millis(2_999);
+    assert!(call.pass(CORE_RTP, MOVED, &rtp(9, 1, b"x")).is_ok());
+    assert_eq!(call.pass(CORE_RTP, UE, &rtp(8, 2, b"x")), Err(DropReason::WrongSource));
+    assert_eq!(destinations(&call)[0], Some(at(MOVED)));
+}
+
+//= tests/spec/relay.md#source
+//= type=test
+//# What a leg has learnt MUST hold when its peer's address is signalled for the first time.
+//= tests/spec/relay.md#source
+//= type=test
+//# RTCP of a latched plain leg MUST be claimed by the host that has claimed RTP only, at any time.
+#[test]
+fn a_leg_that_talks_goes_on_when_the_answer_brings_an_address_behind_a_nat() {
+    let mut call = Call::new(Suite::AesCm128HmacSha1_80);
+    let (mut ingress, mut egress) = latching(&mut call, true);
+    let behind = "203.0.113.9:7005";
+    call.pass(CORE_RTP, MOVED, &rtp(9, 1, b"x")).unwrap();
+    call.now += Duration::from_secs(5);
+    call.pass(CORE_RTCP_PORT, behind, &rtcp(9)).unwrap();
+
+    (ingress.signalled_rtp, ingress.signalled_rtcp) = (Some(at(CORE)), Some(at(CORE_RTCP)));
+    let rtcp_egress = RtcpEgress::Port { via: CORE_RTCP_PORT, to: Some(at(CORE_RTCP)) };
+    (egress.to, egress.rtcp) = (Some(at(CORE)), rtcp_egress);
+    tell(&mut call, &ingress, &egress);
+
+    assert!(call.pass(CORE_RTP, MOVED, &rtp(9, 2, b"x")).is_ok());
+    assert!(call.pass(CORE_RTCP_PORT, behind, &rtcp(9)).is_ok());
+    assert_eq!(destinations(&call), [Some(at(MOVED)), Some(at(behind))]);
+    for (port, from) in [(CORE_RTP, CORE), (CORE_RTCP_PORT, CORE_RTCP)] {
+        let octets = if port == CORE_RTP { rtp(9, 3, b"x") } else { rtcp(9) };
+        assert_eq!(call.pass(port, from, &octets), Err(DropReason::WrongSource), "{from}");
+    }
+}
+
+//= tests/spec/relay.md#source
+//= type=test
+//# What a leg has learnt MUST hold when its peer's address is signalled for the first time.
+#[test]
+fn a_secured_leg_sends_on_to_where_its_phone_is_when_the_answer_brings_another_address() {
+    let mut call = Call::new(Suite::AesCm128HmacSha1_80);
+    let signalled = ingress_spec(ACCESS, Transport::Secured);
+    let mut unknown = signalled.clone();
+    (unknown.signalled_rtp, unknown.signalled_rtcp) = (None, None);
+    let egress = egress_spec(ACCESS, Transport::Secured);
+    call.command(Command::SetIngress(IngressId(ACCESS), unknown));
+    call.command(Command::SetEgress(EgressId(ACCESS), EgressSpec { to: None, ..egress.clone() }));
+    let sealed = call.seal(&rtp(7, 1, b"x"));
+    call.pass(ACCESS_RTP, MOVED, &sealed).unwrap();
+
+    call.command(Command::SetIngress(IngressId(ACCESS), signalled));
+    call.command(Command::SetEgress(EgressId(ACCESS), egress));
+
+    assert_eq!(call.pass(CORE_RTP, CORE, &rtp(9, 1, b"x")).unwrap().1, at(MOVED));
+}
+
+//= tests/spec/relay.md#gates
+//= type=test
+//# What the known peer of a plain leg sends into a closed gate MUST count as its sign of life.
+#[test]
+fn keepalives_into_a_closed_gate_are_the_known_peers_sign_of_life_and_nobody_elses() {
+    let (empty, mut no_op) = (rtp(7, 1, b""), rtp(7, 1, b""));
+    no_op[1] = 20;
+    for keepalive in [empty, no_op] {
+        let mut call = Call::new(Suite::AesCm128HmacSha1_80);
+        let gate = Gate::CLOSED;
+        let spec = IngressSpec { gate, ..ingress_spec(FAR, Transport::Plain) };
+        call.command(Command::SetIngress(IngressId(FAR), spec));
+        for (from, octets, lives) in
+            [(MOVED, &keepalive[..], false), (CORE, &[0x80; 11], false), (CORE, &keepalive, true)]
+        {
+            assert!(call.pass(CORE_RTP, from, octets).is_err());
+            assert_eq!(call.relay.last_accepted(IngressId(FAR)).is_some(), lives, "{from}");
+        }
+        assert_eq!(call.dropped(FAR, DropReason::IngressGate), 3);
+    }
+}
+
+/// An empty receiver report.
+fn rtcp(ssrc: u32) -> Vec<u8> {
+    [&[0x80, 201, 0, 1][..], &ssrc.to_be_bytes()].concat()
 }
