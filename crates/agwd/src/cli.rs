@@ -30,8 +30,8 @@ Environment:
 
 Signals:
   SIGTERM, SIGINT  no new contexts, end when there are none or after drain.timeout_s; twice: at once
-  SIGHUP           re-read certificates, limits, policy, supervision and log.filter; the log tells what changed
-                   and what takes a restart";
+  SIGHUP           re-read certificates, limits, policy, supervision and log.filter; the log
+                   tells what changed and what takes a restart";
 
 /// The media plane of an IMS access gateway: SRTP on one side, RTP on the other.
 #[derive(Debug, Parser)]
