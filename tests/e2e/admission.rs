@@ -246,7 +246,7 @@ fn a_call_inside_a_full_gateway_is_held_resumed_rekeyed_and_gets_a_third_leg() {
 
 //= tests/spec/iq.md#admission
 //= type=test
-//# A controller MUST NOT get more than its share.
+//# A controller's normal calls MUST NOT get more than its share.
 #[test]
 fn a_controller_that_takes_all_it_can_leaves_the_share_of_another_one() {
     let authority = Authority::new();
@@ -268,7 +268,8 @@ fn a_controller_that_takes_all_it_can_leaves_the_share_of_another_one() {
         assert_eq!(refused(by(&gateway.iq)), Some("controller_contexts"));
     }
     let emergency = ask(&gateway, &gateway.iq, &stream, Priority::Emergency);
-    assert_eq!(refused(emergency), Some("controller_contexts"));
+    let emergency = emergency.expect("up to the hard limit");
+    gateway.wait(gateway.iq.release(api::release(emergency))).expect("its end");
     let own: Vec<u32> = (0..4).map(|_| by(&second).expect("its own share")).collect();
     // What is left now is for priority calls of either.
     assert_eq!(refused(by(&second)), Some("contexts"));

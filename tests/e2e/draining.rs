@@ -1,6 +1,7 @@
 //! The way out of service.
 
 use agw_iq::pb;
+use agw_iq::pb::event::Kind;
 use agw_srtp::Suite;
 use agw_tests::{Call, Gateway, Leg, Side, api};
 use tonic::Code;
@@ -8,6 +9,8 @@ use tonic::transport::Endpoint;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
+
+use crate::events::Listener;
 
 //= tests/spec/iq.md#daemon
 //= type=test
@@ -49,9 +52,14 @@ fn a_drain_ends_at_its_time_limit() {
     let gateway = Gateway::with(&["drain.timeout_s=1"]);
     let (mut call, ..) = Call::e2ae(&gateway, Suite::AesCm128HmacSha1_80);
     call.talk();
+    let mut events = Listener::from_the_start(&gateway);
 
     gateway.daemon.program.signal("TERM");
 
+    let event = events.await_kind(&gateway, |kind| matches!(kind, Kind::ContextEnded(_)));
+    assert_eq!(event.subject.map(|subject| subject.context_id), Some(call.context));
+    let Some(Kind::ContextEnded(ended)) = event.kind else { unreachable!() };
+    assert_eq!((ended.cause(), ended.streams.len()), (pb::ReleaseCause::Drained, 2));
     let finished = gateway.daemon.program.finish();
     assert_eq!(finished.status.code(), Some(0), "{}", finished.output);
 }

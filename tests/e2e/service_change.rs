@@ -163,7 +163,7 @@ fn next_end(events: &mut Listener, gateway: &Gateway) -> (u32, [u64; 4]) {
     let event = events.await_kind(gateway, |kind| matches!(kind, Kind::ContextEnded(_)));
     let context = event.subject.expect("a subject").context_id;
     let Some(Kind::ContextEnded(ended)) = event.kind else { unreachable!() };
-    assert_eq!(ended.reason(), pb::EndReason::Locked);
+    assert_eq!(ended.cause(), pb::ReleaseCause::Locked);
     let legs: Vec<_> =
         ended.streams.iter().map(|stream| (stream.termination_id, stream.stream_id)).collect();
     assert_eq!(legs, [(1, 1), (2, 1)]);

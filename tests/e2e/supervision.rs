@@ -236,7 +236,42 @@ fn a_termination_that_nobody_answers_for_is_released_and_one_that_is_confirmed_s
     assert_eq!(left.iter().map(|left| left.context_id).collect::<Vec<_>>(), [known]);
     let word = pb::TerminationConfirmation { context_id: known, termination_id: 1, known: false };
     gateway.wait(gateway.iq.confirm(vec![word])).expect("heard");
-    gateway.ledger().await_line("agw_released_by_gateway_total{cause=\"hanging\"} 2");
+    gateway.ledger().await_line("agw_released_by_gateway_total{cause=\"hanging\"} 1");
+    gateway.ledger().await_line("agw_released_by_gateway_total{cause=\"rejected\"} 1");
+    assert_eq!(gateway.wait(gateway.iq.contexts(false)).expect("an audit"), []);
+}
+
+//= tests/spec/iq.md#release
+//= type=test
+//# What the gateway itself releases MUST be told with its final statistics.
+#[test]
+fn a_call_that_its_controller_does_not_know_goes_at_once_though_it_talks_and_is_told_whole() {
+    let gateway = Gateway::start();
+    let (mut call, ..) = Call::e2ae_at(&gateway, Suite::AesCm128HmacSha1_80, 3);
+    for _ in 0..7 {
+        call.talk();
+    }
+    let mut events = Listener::from_the_start(&gateway);
+    let context_id = call.context;
+    let words = [1, 2].map(|termination_id| pb::TerminationConfirmation {
+        context_id,
+        termination_id,
+        known: false,
+    });
+
+    assert_eq!(gateway.wait(gateway.iq.confirm(words.into())).expect("heard"), []);
+
+    for termination in [1, 2] {
+        let event = events.await_kind(&gateway, |kind| matches!(kind, Kind::ContextEnded(_)));
+        let subject = event.subject.expect("a subject");
+        assert_eq!((subject.context_id, subject.termination_id), (context_id, termination));
+        let Some(Kind::ContextEnded(ended)) = event.kind else { unreachable!() };
+        assert_eq!(ended.cause(), ReleaseCause::Rejected);
+        let [stream] = &ended.streams[..] else { panic!("{ended:?}") };
+        let statistics = stream.statistics.as_ref().expect("statistics");
+        let received = statistics.ingress.as_ref().and_then(|half| half.received.as_ref());
+        assert_eq!(received.map(|traffic| traffic.packets), Some(7));
+    }
     assert_eq!(gateway.wait(gateway.iq.contexts(false)).expect("an audit"), []);
 }
 

@@ -126,7 +126,7 @@ impl Transaction<'_, '_> {
         }
         let controller = self.around.controller;
         let own = self.gateway.usage.contexts(controller) + pending;
-        if own >= policy.admission.share(controller, most) {
+        if !priority.is_preferred() && own >= policy.admission.share(controller, most) {
             return refuse(Resource::ControllerContexts);
         }
         Ok(())
@@ -156,7 +156,8 @@ impl Transaction<'_, '_> {
         }
         let controller = self.around.controller;
         let own = self.gateway.usage.pairs(controller, place.realm) + self.pending_pairs(place);
-        if own >= admission.share(controller, admission.pairs(name, realm.pairs())) {
+        let share = admission.share(controller, admission.pairs(name, realm.pairs()));
+        if !priority.is_preferred() && own >= share {
             return refuse(Resource::ControllerPorts);
         }
         Ok(())

@@ -10,7 +10,7 @@ use crate::command::Direction;
 use crate::error::Resource;
 use crate::id::{ContextId, Controller, GroupId, StreamId, TerminationId};
 use crate::reply::ReleasedStream;
-use crate::service::{EndReason, OverloadLevel, ServiceCause, ServiceState};
+use crate::service::{OverloadLevel, ServiceCause, ServiceState};
 use crate::supervision::ReleaseCause;
 
 /// One event; `sequence` grows by one from 1 at every restart of the gateway.
@@ -39,11 +39,11 @@ pub struct Subject {
     pub stream: Option<StreamId>,
 }
 
-/// How a context ended that nobody released.
+/// How a context or termination ended that nobody released.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ended {
     /// Why.
-    pub reason: EndReason,
+    pub cause: ReleaseCause,
     /// Its streams with their last statistics; a stream may be missing here.
     pub streams: Vec<(ReleasedStream, IngressSnapshot, EgressSnapshot)>,
 }
@@ -215,7 +215,7 @@ pub enum EventKind {
         /// What is used most.
         limit: Resource,
     },
-    /// The gateway itself ended a context.
+    /// The gateway itself ended a context or termination: what it was at the end.
     ContextEnded(Box<Ended>),
     /// What the gateway can do is not what it was: audit its capabilities.
     CapabilitiesChanged {

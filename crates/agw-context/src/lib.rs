@@ -68,9 +68,10 @@ pub use ports::{PortError, Ports};
 pub use realm::{Protection, RealmAddress, RealmConfig};
 pub use reply::{LocalStream, ReleaseReply, ReleasedStream, Reply, TerminationReply};
 pub use rewrite::RewriteSources;
-pub use service::{EndReason, OverloadLevel, ServiceCause, ServiceState};
+pub use service::{OverloadLevel, ServiceCause, ServiceState};
 pub use setup::SetupError;
 pub use supervision::{
-    AdoptContexts, Confirmation, Hanging, ReleaseCause, SupervisionPolicy, Suspect,
+    AdoptContexts, Confirmation, Forsaken, Hanging, ReleaseCause, SupervisionPolicy, Suspect,
+    Unasked,
 };
 pub use transaction::{Circumstances, Work};

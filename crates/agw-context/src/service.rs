@@ -44,13 +44,6 @@ impl ServiceCause {
     }
 }
 
-/// Why the gateway itself ended a context.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum EndReason {
-    /// The operator locked the gateway.
-    Locked,
-}
-
 /// How loaded the gateway is; each level includes what those before it say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum OverloadLevel {

@@ -3,7 +3,8 @@
 //!
 //! ```text
 //! termination   Resting ──period──▶ Asked ──known──▶ Resting
-//!                                   Asked ──unanswered N times, or unknown──▶ Suspected
+//!                                   Asked ──unanswered N times──▶ Suspected
+//!               any       ──not known──▶ released
 //! controller    Connected ──last connection ends──▶ Absent ──too long──▶ its contexts are orphans
 //! context       Owned ──controller lost──▶ Orphan ──it comes back, or adoption──▶ Owned
 //! ```
@@ -24,7 +25,10 @@ use std::time::Instant;
 
 use agw_relay::IngressId;
 
-use crate::id::{ContextId, TerminationId};
+use crate::event::Subject;
+use crate::id::{ContextId, Controller, TerminationId};
+use crate::reply::ReleasedStream;
+use crate::transaction::Work;
 
 pub use adopt::AdoptContexts;
 pub use heartbeat::Confirmation;
@@ -35,30 +39,69 @@ pub(crate) use queue::Supervisor;
 /// Why the gateway itself releases something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ReleaseCause {
-    /// Its controller does not know it, or does not answer for it (H.248.36).
+    /// Its controller does not answer for it (H.248.36).
     Hanging,
+    /// Its controller does not know it (H.248.36).
+    Rejected,
     /// Its controller is lost and nothing authentic has arrived for long.
     Orphaned,
     /// Its controller has been lost for as long as a context may be without one.
     OrphanedTooLong,
     /// The packet path could not carry out what was asked.
     Failed,
+    /// The operator locked the gateway.
+    Locked,
+    /// The process ends, and has waited for as long as it may.
+    Drained,
 }
 
 impl ReleaseCause {
     /// Every cause.
-    pub const ALL: [Self; 4] = [Self::Hanging, Self::Orphaned, Self::OrphanedTooLong, Self::Failed];
+    pub const ALL: [Self; 7] = [
+        Self::Hanging,
+        Self::Rejected,
+        Self::Orphaned,
+        Self::OrphanedTooLong,
+        Self::Failed,
+        Self::Locked,
+        Self::Drained,
+    ];
 
     /// The cause in the words of metrics and log.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Hanging => "hanging",
+            Self::Rejected => "rejected",
             Self::Orphaned => "orphaned",
             Self::OrphanedTooLong => "orphaned_too_long",
             Self::Failed => "failed",
+            Self::Locked => "locked",
+            Self::Drained => "drained",
         }
     }
+}
+
+/// What the gateway itself released, for whom its final statistics are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Forsaken {
+    /// The context or termination.
+    pub subject: Subject,
+    /// Whose it was.
+    pub controller: Controller,
+    /// Why.
+    pub cause: ReleaseCause,
+    /// Its streams.
+    pub streams: Vec<ReleasedStream>,
+}
+
+/// What a release on the gateway's own account takes.
+#[derive(Debug, Default)]
+pub struct Unasked {
+    /// What workers are to do.
+    pub work: Vec<Work>,
+    /// What is released by it.
+    pub forsaken: Vec<Forsaken>,
 }
 
 /// Something that may be released, once it is known when its media was heard last.

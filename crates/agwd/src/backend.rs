@@ -16,9 +16,10 @@ use agw_iq::backend::{
     AuditPage, AuditQuery, AuditedContext, Completed, Condition, EventsError, GatewayStatus,
     NewContexts, ServiceChange, ServiceChangeError, TransactError, Unavailable, WorkerTotals,
 };
-use agw_relay::{EgressId, EgressSnapshot, IngressId, IngressSnapshot, RelayStats};
+use agw_relay::RelayStats;
 
 use crate::control::{ControlClient, EventPage, Legs, Looking, Stopped, Task, Underway, Which};
+use crate::last::Last;
 use crate::metrics::Metrics;
 use crate::service_change;
 use crate::subscriptions::Subscriptions;
@@ -251,8 +252,7 @@ pub(crate) async fn complete(
     underway: Underway,
     control: &ControlClient,
 ) -> Result<Vec<Completed>, TransactError> {
-    let mut ingresses: BTreeMap<IngressId, IngressSnapshot> = BTreeMap::new();
-    let mut egresses: BTreeMap<EgressId, EgressSnapshot> = BTreeMap::new();
+    let mut last = Last::default();
     let (mut failed, mut added) = (Vec::new(), Vec::new());
     for Task { context, is_new, acknowledgement } in underway.tasks {
         let applied: Applied = acknowledgement.await.map_err(|_closed| Unavailable)?;
@@ -261,8 +261,7 @@ pub(crate) async fn complete(
         } else if is_new {
             added.push(context);
         }
-        ingresses.extend(applied.ingresses);
-        egresses.extend(applied.egresses);
+        last.add(applied);
     }
     if !failed.is_empty() {
         failed.extend(added);
@@ -274,11 +273,7 @@ pub(crate) async fn complete(
             Reply::Released(released) => released.streams.as_slice(),
             Reply::Termination(_) | Reply::Done { .. } => &[],
         };
-        let statistics = released.iter().filter_map(|stream| {
-            let ingress = ingresses.remove(&stream.ingress)?;
-            Some((*stream, ingress, egresses.remove(&stream.egress)?))
-        });
-        let statistics = statistics.collect();
+        let statistics = last.take(released);
         Completed { reply, statistics }
     });
     Ok(completed.collect())

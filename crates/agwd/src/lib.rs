@@ -16,6 +16,7 @@ mod daemon;
 mod demo;
 mod exit;
 mod expiry;
+mod last;
 mod listener;
 mod logging;
 mod memory;

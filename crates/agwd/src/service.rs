@@ -148,6 +148,7 @@ impl Service {
         };
         if !emptied {
             warn!(contexts = running.contexts(), "ending with contexts that were not released");
+            running.release_rest().await;
         }
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use tracing::{info, warn};
 
 use agw_context::{
-    Command, ContextId, ContextView, Controller, EndReason, Ended, EventKind, Release, Reply,
+    Command, ContextId, ContextView, Controller, Ended, EventKind, Release, ReleaseCause, Reply,
     ServiceState, Subject,
 };
 use agw_iq::backend::{
@@ -35,7 +35,7 @@ pub(crate) async fn change(
         ServiceChangeMethod::Graceful | ServiceChangeMethod::Restart => Ok(0),
         ServiceChangeMethod::Forced => {
             // A task of its own: whoever asked may go, and the lock goes on.
-            let released = tokio::spawn(release_all(control)).await;
+            let released = tokio::spawn(release_all(control, ReleaseCause::Locked)).await;
             Ok(released.map_err(|_panicked| Unavailable)??)
         }
     }
@@ -44,16 +44,19 @@ pub(crate) async fn change(
 //= tests/spec/iq.md#service-change
 //# A lock MUST release every context and tell its final statistics.
 /// Releases every context; there are no new ones meanwhile.
-async fn release_all(control: ControlClient) -> Result<usize, Unavailable> {
+pub(crate) async fn release_all(
+    control: ControlClient,
+    cause: ReleaseCause,
+) -> Result<usize, Unavailable> {
     let mut released = 0;
     loop {
         let which = Which::After(None, TOGETHER);
         let views = control.contexts(Controller::local(), which).await?;
         if views.is_empty() {
-            info!(released, "locked: all contexts are released");
+            info!(released, cause = cause.name(), "all contexts are released");
             return Ok(released);
         }
-        released += release_some(&control, views).await?;
+        released += release_some(&control, views, cause).await?;
     }
 }
 
@@ -61,6 +64,7 @@ async fn release_all(control: ControlClient) -> Result<usize, Unavailable> {
 async fn release_some(
     control: &ControlClient,
     views: Vec<ContextView>,
+    cause: ReleaseCause,
 ) -> Result<usize, Unavailable> {
     let mut known: BTreeMap<ContextId, ContextView> =
         views.into_iter().map(|view| (view.id, view)).collect();
@@ -87,7 +91,7 @@ async fn release_some(
         released += 1;
         let (context, correlation) = (view.id, view.correlation);
         let subject = Subject { context, correlation, termination: None, stream: None };
-        let ended = Ended { reason: EndReason::Locked, streams: statistics };
+        let ended = Ended { cause, streams: statistics };
         let kind = EventKind::ContextEnded(Box::new(ended));
         control.tell(Told { about: Some((subject, view.controller)), kind }).await?;
     }

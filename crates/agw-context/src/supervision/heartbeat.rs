@@ -161,19 +161,25 @@ impl Gateway {
             match (visible, word.known) {
                 (false, _) => unknown.push(*word),
                 (true, true) => self.confirmed(place, now),
-                //= tests/spec/iq.md#supervision
-                //# A termination that its controller does not know MUST be released by policy.
-                (true, false) => {
-                    // Said again, it does not put the release off.
-                    let since = match self.supervisor.beats.get(&place).map(|beat| beat.stage) {
-                        Some(Stage::Suspected { since }) => since,
-                        Some(Stage::Resting | Stage::Asked { .. }) | None => now,
-                    };
-                    suspects.extend(self.suspect(place, since, now));
-                }
+                (true, false) => suspects.extend(self.reject(place, now)),
             }
         }
         (unknown, suspects)
+    }
+
+    //= tests/spec/iq.md#supervision
+    //# A termination that its controller does not know MUST be released by policy.
+    /// What becomes of a termination that its controller does not know, whether heartbeats were
+    /// asked for or not: it goes at once, unless hanging terminations are to stay.
+    fn reject(&self, place: (ContextId, TerminationId), now: Instant) -> Option<Suspect> {
+        let (context, termination) = (place.0, Some(place.1));
+        let cause = ReleaseCause::Rejected;
+        match self.policy.supervision.hanging {
+            Hanging::Keep => None,
+            Hanging::Release | Hanging::ReleaseIfSilent(_) => {
+                Some(Suspect { context, termination, cause, ingresses: Vec::new(), since: now })
+            }
+        }
     }
 
     fn confirmed(&mut self, place: (ContextId, TerminationId), now: Instant) {

@@ -5,12 +5,13 @@ use std::time::Instant;
 use super::heartbeat::Stage;
 use super::policy::Hanging;
 use super::queue::Orphan;
-use super::{ReleaseCause, Suspect};
+use super::{Forsaken, ReleaseCause, Suspect, Unasked};
 use crate::command::Release;
-use crate::event::EventKind;
+use crate::event::{EventKind, Subject};
 use crate::gateway::Gateway;
-use crate::id::{ContextId, TerminationId};
-use crate::transaction::{Circumstances, Transaction, Work};
+use crate::id::{ContextId, Controller, TerminationId};
+use crate::reply::{ReleasedStream, Reply};
+use crate::transaction::{Circumstances, Transaction};
 
 impl Gateway {
     /// Releases a suspect if its media has been silent for long enough, or if that does not
@@ -21,16 +22,17 @@ impl Gateway {
         suspect: &Suspect,
         heard: Option<Instant>,
         around: &mut Circumstances<'_>,
-    ) -> Vec<Work> {
+    ) -> Unasked {
         let silent_from = heard.map_or(suspect.since, |heard| heard.max(suspect.since));
         let over = match suspect.termination {
+            Some(_) if suspect.cause == ReleaseCause::Rejected => true,
             Some(termination) => {
                 self.hangs((suspect.context, termination), silent_from, around.now)
             }
             None => self.is_forsaken(suspect, silent_from, around.now),
         };
         if !over {
-            return Vec::new();
+            return Unasked::default();
         }
         self.release_unasked(&[(suspect.context, suspect.termination)], suspect.cause, around)
     }
@@ -41,20 +43,37 @@ impl Gateway {
         places: &[(ContextId, Option<TerminationId>)],
         cause: ReleaseCause,
         around: &mut Circumstances<'_>,
-    ) -> Vec<Work> {
+    ) -> Unasked {
         let at = around.at;
+        let mut forsaken = Vec::new();
         let mut transaction = Transaction::new(self, around);
-        for &(context, termination) in places {
+        for &place in places {
+            let (context, termination) = place;
             let release = Release { context, termination };
             let exists = transaction.context(context).is_ok_and(|context| {
                 termination.is_none_or(|id| context.terminations.contains_key(id))
             });
-            if exists && transaction.release(release).is_ok() {
+            if exists && let Ok(Reply::Released(released)) = transaction.release(release) {
                 let kind = EventKind::ReleasedByGateway { cause };
                 transaction.gateway.tell(context, termination, kind, at);
+                forsaken.extend(transaction.gateway.forsake(place, cause, released.streams));
             }
         }
-        transaction.commit()
+        Unasked { work: transaction.commit(), forsaken }
+    }
+
+    /// Whose what is released was, before it is forgotten.
+    fn forsake(
+        &self,
+        (context, termination): (ContextId, Option<TerminationId>),
+        cause: ReleaseCause,
+        streams: Vec<ReleasedStream>,
+    ) -> Option<Forsaken> {
+        let known = self.contexts.get(&context)?;
+        let controller = Controller::clone(&known.controller);
+        let correlation = known.correlation.clone();
+        let subject = Subject { context, correlation, termination, stream: None };
+        Some(Forsaken { subject, controller, cause, streams })
     }
 
     /// Whether a suspected termination is to go now; says when to look again if not.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 use agw_context::{
     AdoptContexts, Circumstances, Command, Confirmation, ContextChoice, ContextId, Controller,
     EventKind, Family, Hanging, Policy, Reason, ReleaseCause, SupervisionPolicy, Suspect,
-    TerminationId, TerminationReply, Work,
+    TerminationId, TerminationReply, Unasked,
 };
 use agw_relay::Transport;
 
@@ -54,7 +54,7 @@ impl World {
         self.gateway.handle_timeout(self.now, AT)
     }
 
-    fn judge(&mut self, suspect: &Suspect, heard: Option<Instant>) -> Vec<Work> {
+    fn judge(&mut self, suspect: &Suspect, heard: Option<Instant>) -> Unasked {
         let Self { gateway, ports, now, .. } = self;
         let operator = Controller::local();
         let mut around =
@@ -131,7 +131,11 @@ fn a_termination_that_nobody_answers_for_is_asked_about_three_times_and_then_rel
     let [suspect] = &suspects[..] else { panic!("{suspects:?}") };
     assert_eq!((suspect.context, suspect.termination), (access.context, Some(access.termination)));
     assert_eq!(suspect.ingresses, []);
-    assert_eq!(world.judge(suspect, None).len(), 1);
+    let Unasked { work, forsaken } = world.judge(suspect, None);
+    assert_eq!(work.len(), 1);
+    let [gone] = &forsaken[..] else { panic!("{forsaken:?}") };
+    assert_eq!((gone.cause, &gone.controller), (ReleaseCause::Hanging, &world.controller));
+    assert_eq!(gone.streams.len(), 1);
     let events = world.events();
     let hanging = EventKind::ReleasedByGateway { cause: ReleaseCause::Hanging };
     assert_eq!(events.last(), Some(&hanging), "the other termination stays");
@@ -141,47 +145,58 @@ fn a_termination_that_nobody_answers_for_is_asked_about_three_times_and_then_rel
     assert_eq!(world.gateway.poll_timeout(), None);
 }
 
+#[test]
+fn a_termination_that_nobody_answers_for_goes_when_its_media_is_silent() {
+    let mut world = World::supervised(policy(Hanging::ReleaseIfSilent(60 * SECOND)));
+    world.watched_call();
+    world.present(&["spiffe://a/1"]);
+    world.later(PERIOD);
+    for _ in 0..3 {
+        assert_eq!(world.due(), []);
+        world.later(10 * SECOND);
+    }
+    let suspects = world.due();
+    let [suspect] = &suspects[..] else { panic!("{suspects:?}") };
+    assert_eq!(suspect.ingresses.len(), 1);
+    world.later(20 * SECOND);
+    let heard = world.now;
+    assert!(world.judge(suspect, Some(heard)).work.is_empty(), "it talks");
+    assert_eq!(world.gateway.poll_timeout(), Some(heard + 60 * SECOND));
+    world.later(60 * SECOND);
+    let suspects = world.due();
+    assert_eq!(world.judge(&suspects[0], Some(heard)).work.len(), 1);
+}
+
 //= tests/spec/iq.md#supervision
 //= type=test
 //# A termination that its controller does not know MUST be released by policy.
 #[test]
-fn a_termination_that_its_controller_does_not_know_goes_when_its_media_is_silent() {
+fn a_termination_that_its_controller_does_not_know_goes_at_once_with_heartbeats_or_without() {
     let mut world = World::supervised(policy(Hanging::ReleaseIfSilent(60 * SECOND)));
-    let (access, _) = world.watched_call();
-    let (unknown, suspects) = world.confirm(&access, false);
-    let [suspect] = &suspects[..] else { panic!("{suspects:?}") };
-    assert_eq!((unknown, suspect.ingresses.len()), (0, 1));
-    world.later(20 * SECOND);
-    let heard = world.now;
-    assert!(world.judge(suspect, Some(heard)).is_empty(), "it talks");
-    assert_eq!(world.gateway.poll_timeout(), Some(heard + 60 * SECOND));
-    world.later(60 * SECOND);
-    let suspects = world.due();
-    assert_eq!(world.judge(&suspects[0], Some(heard)).len(), 1);
-}
-
-#[test]
-fn a_controller_that_repeats_itself_does_not_put_a_release_off() {
-    let mut world = World::supervised(policy(Hanging::ReleaseIfSilent(60 * SECOND)));
-    let (access, _) = world.watched_call();
-    world.present(&["spiffe://a/1"]);
-    let mut released = Vec::new();
-    for _ in 0..3 {
-        let (_, suspects) = world.confirm(&access, false);
+    let (with, without) = world.watched_call();
+    for gone in [with, without] {
+        let (unknown, suspects) = world.confirm(&gone, false);
         let [suspect] = &suspects[..] else { panic!("{suspects:?}") };
-        released.push(world.judge(suspect, None).len());
-        world.later(30 * SECOND);
+        assert_eq!((unknown, &suspect.ingresses[..]), (0, &[][..]));
+        let Unasked { work, forsaken } = world.judge(suspect, None);
+        assert_eq!((work.len(), forsaken[0].cause), (1, ReleaseCause::Rejected));
     }
-    assert_eq!(released, [0, 0, 1]);
+    assert_eq!(world.gateway.context_count(), 0);
 }
 
 #[test]
 fn a_suspect_that_is_known_after_all_stays() {
     let mut world = World::supervised(policy(Hanging::Release));
     let (access, _) = world.watched_call();
-    let (_, suspects) = world.confirm(&access, false);
+    world.present(&["spiffe://a/1"]);
+    world.later(PERIOD);
+    for _ in 0..3 {
+        assert_eq!(world.due(), []);
+        world.later(10 * SECOND);
+    }
+    let suspects = world.due();
     world.confirm(&access, true);
-    assert!(world.judge(&suspects[0], None).is_empty());
+    assert!(world.judge(&suspects[0], None).work.is_empty());
     assert_eq!(world.gateway.poll_timeout(), Some(world.now + PERIOD));
 }
 

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use agw_context::{EndReason, Ended, Event, EventKind, ReleaseCause, Subject};
+use agw_context::{Ended, Event, EventKind, ReleaseCause, Subject};
 use agw_relay::Component;
 
 use super::statistics::refusal;
@@ -139,22 +139,22 @@ fn kind(kind: &EventKind) -> pb::event::Kind {
 fn release_cause(cause: ReleaseCause) -> i32 {
     match cause {
         ReleaseCause::Hanging => pb::ReleaseCause::Hanging.into(),
+        ReleaseCause::Rejected => pb::ReleaseCause::Rejected.into(),
         ReleaseCause::Orphaned => pb::ReleaseCause::Orphaned.into(),
         ReleaseCause::OrphanedTooLong => pb::ReleaseCause::OrphanedTooLong.into(),
         ReleaseCause::Failed => pb::ReleaseCause::Failed.into(),
+        ReleaseCause::Locked => pb::ReleaseCause::Locked.into(),
+        ReleaseCause::Drained => pb::ReleaseCause::Drained.into(),
     }
 }
 
 fn context_ended(ended: &Ended) -> pb::ContextEnded {
-    let Ended { reason, streams } = ended;
-    let reason = match reason {
-        EndReason::Locked => pb::EndReason::Locked,
-    };
+    let Ended { cause, streams } = ended;
     let now = Instant::now();
     let streams = streams
         .iter()
         .map(|(stream, ingress, egress)| released_stream(stream, Some((ingress, egress)), now));
-    pb::ContextEnded { reason: reason.into(), streams: streams.collect() }
+    pb::ContextEnded { cause: release_cause(*cause), streams: streams.collect() }
 }
 
 fn words(reason: Option<&str>) -> String {

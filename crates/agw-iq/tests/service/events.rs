@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use agw_context::{
-    ContextId, Controller, Direction, EndReason, Ended, Event, EventKind, GroupId, OverloadLevel,
+    ContextId, Controller, Direction, Ended, Event, EventKind, GroupId, OverloadLevel,
     ReleaseCause, Resource, ServiceCause, ServiceState, StreamId, Subject, TerminationId,
 };
 use agw_relay::Component;
@@ -158,7 +158,10 @@ async fn what_the_gateway_as_a_whole_goes_through_is_told() {
             percent: 93,
             limit: Resource::PacketRate,
         },
-        EventKind::ContextEnded(Box::new(Ended { reason: EndReason::Locked, streams: Vec::new() })),
+        EventKind::ContextEnded(Box::new(Ended {
+            cause: ReleaseCause::Locked,
+            streams: Vec::new(),
+        })),
         EventKind::CapabilitiesChanged { keys: "limits.contexts,policy.allow_null".into() },
         EventKind::CertificateExpires { days: 7 },
     ];
@@ -179,7 +182,7 @@ async fn what_the_gateway_as_a_whole_goes_through_is_told() {
             limit: "packet_rate".to_owned(),
         }),
         Kind::ContextEnded(pb::ContextEnded {
-            reason: pb::EndReason::Locked.into(),
+            cause: pb::ReleaseCause::Locked.into(),
             streams: Vec::new(),
         }),
         Kind::CapabilitiesChanged(pb::CapabilitiesChanged {

@@ -49,11 +49,7 @@ impl From<&pb::OverloadChanged> for GatewayDetails {
 
 impl From<&pb::ContextEnded> for GatewayDetails {
     fn from(ended: &pb::ContextEnded) -> Self {
-        Self {
-            reason: word(ended.reason().as_str_name(), "END_REASON_"),
-            ended_streams: Some(ended.streams.len()),
-            ..Self::default()
-        }
+        Self { ended_streams: Some(ended.streams.len()), ..Self::default() }
     }
 }
 

@@ -143,10 +143,7 @@ impl ControlClient {
     /// Releases contexts that a worker could not do as ordered, and waits until they are gone.
     pub(crate) async fn abandon(&self, contexts: Vec<ContextId>) -> Result<(), Stopped> {
         let gone = self.ask(|answer| Request::Abandon { contexts, answer }).await?;
-        for gone in gone {
-            gone.await.map_err(|_closed| Stopped)?;
-        }
-        Ok(())
+        gone.await.map_err(|_closed| Stopped)
     }
 
     /// Takes no new contexts from now on, for the process is about to end.

@@ -53,7 +53,7 @@ pub(crate) enum Request {
     /// Release those of the suspects whose time is up.
     Judge { suspects: Vec<Looked> },
     /// Release contexts that a worker could not do as ordered.
-    Abandon { contexts: Vec<ContextId>, answer: oneshot::Sender<Vec<oneshot::Receiver<Applied>>> },
+    Abandon { contexts: Vec<ContextId>, answer: oneshot::Sender<oneshot::Receiver<()>> },
     /// Tell the names of contexts after a number, so many at most.
     Names {
         controller: Controller,

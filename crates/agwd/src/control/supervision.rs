@@ -9,12 +9,13 @@ use tracing::{error, info, warn};
 
 use agw_context::{
     AdoptContexts, CommandError, Confirmation, ContextId, Controller, Event, EventKind,
-    ReleaseCause, Suspect, Work,
+    ReleaseCause, Suspect, Unasked,
 };
 
 use super::Control;
-use super::request::Request;
-use crate::worker::{Applied, Order};
+use super::request::{Notice, Request};
+use crate::last::Last;
+use crate::worker::Order;
 
 /// What the gateway has released on its own account, by cause.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -141,13 +142,14 @@ impl Control {
 
     /// Releases those suspects whose time is up.
     pub(super) async fn judge(&mut self, suspects: &[Looked]) {
-        let (mut work, before) = (Vec::new(), self.released);
+        let (mut unasked, before) = (Unasked::default(), self.released);
         for (suspect, heard) in suspects {
             let operator = Controller::local();
             let released =
                 self.act(&operator, |gateway, around| gateway.judge(suspect, *heard, around));
-            self.released.add(suspect.cause, released.len() as u64);
-            work.extend(released);
+            self.released.add(suspect.cause, released.forsaken.len() as u64);
+            unasked.work.extend(released.work);
+            unasked.forsaken.extend(released.forsaken);
         }
         for ((cause, before), (_, now)) in before.iter().zip(self.released.iter()) {
             if now > before {
@@ -155,39 +157,57 @@ impl Control {
                 warn!(cause, released, "released on the gateway's own account");
             }
         }
-        self.finish_unasked(work).await;
+        drop(self.finish_unasked(unasked).await);
     }
 
     //= tests/spec/iq.md#acknowledgement
     //# What the packet path could not carry out MUST be released, and told as failed for good.
     /// Releases contexts that a worker could not do as ordered; tells how to wait for that.
-    pub(super) async fn abandon(
-        &mut self,
-        contexts: &[ContextId],
-    ) -> Vec<oneshot::Receiver<Applied>> {
+    pub(super) async fn abandon(&mut self, contexts: &[ContextId]) -> oneshot::Receiver<()> {
         let places: Vec<_> = contexts.iter().map(|&context| (context, None)).collect();
         let (operator, cause) = (Controller::local(), ReleaseCause::Failed);
-        let work =
+        let unasked =
             self.act(&operator, |gateway, around| gateway.release_unasked(&places, cause, around));
-        self.released.add(cause, work.len() as u64);
+        self.released.add(cause, unasked.forsaken.len() as u64);
         for context in contexts {
             error!(%context, "released: the packet path could not carry out what was asked");
         }
+        self.finish_unasked(unasked).await
+    }
+
+    //= tests/spec/iq.md#release
+    //# What the gateway itself releases MUST be told with its final statistics.
+    /// Has the workers do what nobody waits for, and tells the last statistics when they have; tells
+    /// how to wait for that.
+    async fn finish_unasked(&mut self, unasked: Unasked) -> oneshot::Receiver<()> {
+        let Unasked { work, forsaken } = unasked;
         self.owners.note(&self.gateway, None);
         let mut acknowledgements = Vec::with_capacity(work.len());
         for work in work {
             acknowledgements.push(self.assign(work).await);
         }
-        acknowledgements
-    }
-
-    /// Has the workers do what nobody waits for.
-    async fn finish_unasked(&mut self, work: Vec<Work>) {
-        self.owners.note(&self.gateway, None);
-        for work in work {
-            // What fails has been logged by the worker, and there is nobody to tell.
-            drop(self.assign(work).await);
-        }
         self.workers.iter_mut().for_each(crate::worker::WorkerHandle::wake);
+        let (done, finished) = oneshot::channel();
+        let own = self.own.upgrade();
+        tokio::spawn(async move {
+            let mut last = Last::default();
+            for acknowledgement in acknowledgements {
+                // What fails has been logged by the worker.
+                if let Ok(applied) = acknowledgement.await {
+                    last.add(applied);
+                }
+            }
+            for forsaken in forsaken {
+                let told = Box::new(last.told(forsaken));
+                let (answer, _) = oneshot::channel();
+                if let Some(own) = &own {
+                    // Control has ended.
+                    let _ = own.send(Request::Notice(Notice::Tell { told, answer })).await;
+                }
+            }
+            // Nobody waits.
+            let _ = done.send(());
+        });
+        finished
     }
 }

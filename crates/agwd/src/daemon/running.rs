@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::{interval, timeout};
+use tokio::time::{interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use agw_context::EventKind;
+use agw_context::{EventKind, ReleaseCause};
+use agw_iq::backend::Unavailable;
 use agw_iq::server::Health;
 
 use super::bind::Bound;
@@ -28,12 +29,15 @@ use crate::metrics::Metrics;
 use crate::monitor::Vitals;
 use crate::ng;
 use crate::presence::Presence;
+use crate::service_change::release_all;
 use crate::tls::{Certificates, TlsError};
 
 /// How often the certificate's end is looked at.
 const EXPIRY_EVERY: Duration = Duration::from_secs(60);
 /// How long control and its workers may take to end.
 const LAST_ORDERS: Duration = Duration::from_secs(5);
+/// How long the events of what ended at last may take to their subscribers.
+const LAST_EVENTS: Duration = Duration::from_millis(300);
 /// How long open connections may take to end.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
@@ -138,6 +142,15 @@ impl Running {
             }
         };
         timeout(longest, drained).await.is_ok()
+    }
+
+    /// Releases the contexts that are left, and leaves their controllers a moment to hear of it.
+    pub(crate) async fn release_rest(&self) {
+        let rest = release_all(self.control.clone(), ReleaseCause::Drained);
+        match timeout(LAST_ORDERS, rest).await {
+            Ok(Ok(_)) => sleep(LAST_EVENTS).await,
+            Ok(Err(Unavailable)) | Err(_) => warn!("contexts that are left end without a word"),
+        }
     }
 
     /// Ends every connection and context at once; keys are wiped when it returns.

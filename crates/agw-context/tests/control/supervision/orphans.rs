@@ -74,11 +74,11 @@ fn an_orphan_goes_when_it_is_silent_and_not_while_it_talks() {
     let suspects = world.due();
     assert_eq!((suspects[0].context, suspects[0].ingresses.len()), (context, 2));
     let heard = world.now - SECOND;
-    assert!(world.judge(&suspects[0], Some(heard)).is_empty());
+    assert!(world.judge(&suspects[0], Some(heard)).work.is_empty());
     assert_eq!(world.gateway.poll_timeout(), Some(heard + 60 * SECOND));
     world.now = heard + 60 * SECOND;
     let suspects = world.due();
-    let work = world.judge(&suspects[0], Some(heard));
+    let work = world.judge(&suspects[0], Some(heard)).work;
     assert_eq!((work.len(), work[0].closed.len()), (1, 4));
     let cause = ReleaseCause::Orphaned;
     let events = world.events();
@@ -98,7 +98,7 @@ fn an_orphan_that_talks_goes_at_the_limit_of_its_age() {
         world.later(60 * SECOND);
         let suspects = world.due();
         let heard = world.now;
-        let released = world.judge(&suspects[0], Some(heard)).len();
+        let released = world.judge(&suspects[0], Some(heard)).work.len();
         let is_over = world.now >= since + 3_600 * SECOND;
         assert_eq!(released, usize::from(is_over));
         if is_over {
@@ -115,11 +115,11 @@ fn an_orphan_whose_controller_comes_back_while_it_is_looked_at_stays() {
     world.later(60 * SECOND);
     let suspects = world.due();
     world.present(&["spiffe://a/1"]);
-    assert!(world.judge(&suspects[0], None).is_empty());
+    assert!(world.judge(&suspects[0], None).work.is_empty());
     world.present(&[]);
     world.later(60 * SECOND);
     assert_eq!(world.due(), []);
-    assert!(world.judge(&suspects[0], None).is_empty(), "it is another loss");
+    assert!(world.judge(&suspects[0], None).work.is_empty(), "it is another loss");
 }
 
 //= tests/spec/iq.md#supervision
