@@ -2,7 +2,7 @@
 //! core that speaks RTP.
 
 mod ends;
-mod party;
+pub(crate) mod party;
 mod scene;
 
 use agw_srtp::Suite;

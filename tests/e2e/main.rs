@@ -53,6 +53,8 @@ mod nat;
 #[cfg(test)]
 mod neglect;
 #[cfg(test)]
+mod ng;
+#[cfg(test)]
 mod policing;
 #[cfg(test)]
 mod pre_key;

@@ -9,7 +9,13 @@ mod ffmpeg;
 #[cfg(test)]
 mod gstreamer;
 #[cfg(test)]
+mod kamailio;
+#[cfg(test)]
 mod libsrtp;
+#[cfg(test)]
+#[path = "../e2e/alg/party.rs"]
+#[expect(dead_code, reason = "shared with the end-to-end tests, which use the rest")]
+mod party;
 #[cfg(test)]
 mod reflection;
 #[cfg(test)]

@@ -25,6 +25,10 @@ pub struct Daemon {
     pub iq: SocketAddr,
     /// Where its admin pages are.
     pub admin: SocketAddr,
+    /// Where it listens for ng over UDP.
+    pub ng_udp: Vec<SocketAddr>,
+    /// Where it listens for ng over TCP.
+    pub ng_tcp: Vec<SocketAddr>,
     /// Its ports.
     pub ports: PortBlock,
     /// Its directory, for files of the test as well.
@@ -71,7 +75,12 @@ impl Daemon {
             text.and_then(|text| text.parse().ok()).expect("an address in the ready file")
         };
         let (iq, admin) = (address("iq"), address("admin"));
-        Self { program, iq, admin, ports, directory }
+        let addresses = |key: &str| {
+            let told = ready.get(key).cloned().unwrap_or_default();
+            serde_json::from_value(told).unwrap_or_default()
+        };
+        let (ng_udp, ng_tcp) = (addresses("ng_udp"), addresses("ng_tcp"));
+        Self { program, iq, admin, ng_udp, ng_tcp, ports, directory }
     }
 
     /// Adds the daemon's arguments to a command that starts it; the test's thread is on its stage

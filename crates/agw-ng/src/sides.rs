@@ -1,6 +1,6 @@
 //! What [`Options`] mean for the two sides of a call.
 
-use agw_context::{DscpRule, SourcePolicy, StreamExtras};
+use agw_context::{DscpRule, Family, SourcePolicy, StreamExtras};
 use agw_relay::SourceFilter;
 use agw_sdp::{MuxRule, OfferedSrtp, Protection, SideOptions};
 use agw_srtp::Suite;
@@ -41,7 +41,7 @@ impl Options {
         };
         let side = self.side(self.realms.1.clone());
         SideOptions {
-            family: self.family,
+            family: self.family.or_else(|| family(sdp)),
             protection,
             feedback: self.transport.map(|transport| transport.feedback),
             indicates_e2ae: self.e2ae == E2ae::Applied && is_secured,
@@ -83,6 +83,18 @@ impl Options {
         suites.dedup();
         suites
     }
+}
+
+/// The family of the first address of a description: who is not told otherwise is offered the
+/// same.
+fn family(sdp: &[u8]) -> Option<Family> {
+    let lines = sdp.split(|octet| *octet == b'\n');
+    let mut families = lines.filter_map(|line| match line.strip_prefix(b"c=IN IP")?.first()? {
+        b'4' => Some(Family::V4),
+        b'6' => Some(Family::V6),
+        _ => None,
+    });
+    families.next()
 }
 
 /// The suites of a description's crypto lines.

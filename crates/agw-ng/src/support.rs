@@ -98,7 +98,7 @@ pub const KEYS: &[Item] = &[
     item("direction", Done, "two realms by name: the sender's, the receiver's"),
     item("from-interface", Done, "the sender's realm"),
     item("to-interface", Done, "the receiver's realm"),
-    item("address-family", Done, "`IP4` or `IP6`: the family towards the receiver"),
+    item("address-family", Done, "`IP4` or `IP6`: the family towards the receiver; that of the offer unless said"),
     item("media-address", Done, "the address in descriptions towards the receiver"),
     item("received-from", Done, "used with `SIP-source-address`"),
     item("TOS", Done, "the traffic class of what leaves; its upper six bits are the DSCP"),

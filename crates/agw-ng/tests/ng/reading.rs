@@ -77,6 +77,15 @@ fn what_opensips_sends_towards_a_phone_is_understood() {
 }
 
 #[test]
+fn the_receiver_has_the_family_of_the_offer_unless_another_is_asked_for() {
+    let family = |flags: &str, sdp: &[u8]| everywhere(flags)[0].far(sdp).family;
+    assert_eq!(family("", b"v=0\r\nc=IN IP6 2001:db8::1\r\n"), Some(Family::V6));
+    assert_eq!(family("", b"c=IN IP4 192.0.2.1\r\n"), Some(Family::V4));
+    assert_eq!(family("address-family=IP4", b"c=IN IP6 ::1\r\n"), Some(Family::V4));
+    assert_eq!(family("", b"v=0\r\n"), None);
+}
+
+#[test]
 fn a_flag_means_the_same_wherever_it_stands() {
     let flags = "RTP/SAVP SDES-no-AES_CM_128_HMAC_SHA1_32 rtcp-mux-offer full-rtcp-attribute \
                  direction=a direction=b e2ae=applied label=bob generate-mid nonsense";

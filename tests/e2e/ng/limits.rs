@@ -1,0 +1,131 @@
+//! Who may speak, how much there is, and in which words it is told that there is no more.
+
+use agw_tests::{Gateway, Side};
+use serde_json::{Value, json};
+
+use super::proxy::{Form, Proxy};
+use super::{ON, delete, offer};
+use crate::alg::party::Party;
+
+/// The refusal of an offer, as Kamailio is told it and as OpenSIPS is.
+fn refusals(proxy: &mut Proxy, call: &str) -> (Value, Value) {
+    let core = Party::core(Side::Core.peer(), 1);
+    let mut request = offer(call, &core.describe("RTP/AVP", &[]));
+    let kamailio = proxy.ask(&request);
+    request.as_object_mut().expect("a dictionary").remove("supports");
+    (kamailio, proxy.ask(&request))
+}
+
+fn assert_told(gateway: &Gateway, call: &str, words: &str) {
+    let mut proxy = Proxy::udp(gateway.daemon.ng_udp[0], Form::Bencode);
+    let (kamailio, opensips) = refusals(&mut proxy, call);
+    assert_eq!(kamailio, json!({ "result": "load limit", "message": words }));
+    assert_eq!(opensips, json!({ "result": "error", "error-reason": words }));
+}
+
+fn take_one(gateway: &Gateway) -> Proxy {
+    let mut proxy = Proxy::udp(gateway.daemon.ng_udp[0], Form::Bencode);
+    let core = Party::core(Side::Core.peer(), 1);
+    let taken = proxy.ask(&offer("taken", &core.describe("RTP/AVP", &[])));
+    assert_eq!(taken["result"], "ok", "{taken}");
+    proxy
+}
+
+#[test]
+fn a_gateway_full_of_calls_says_so() {
+    let gateway = Gateway::with(&[ON, &["limits.contexts=1", "limits.reserve_percent=0"]].concat());
+    let mut proxy = take_one(&gateway);
+    assert_told(&gateway, "more", "Parallel session limit reached");
+    proxy.ask(&delete("taken"));
+    gateway.ledger().await_line("agw_contexts 0");
+    take_one(&gateway);
+}
+
+#[test]
+fn a_gateway_without_ports_says_so() {
+    let settings = ["core.max_ports=2", "limits.reserve_percent=0"];
+    let gateway = Gateway::with(&[ON, &settings].concat());
+    let _taken = take_one(&gateway);
+    assert_told(&gateway, "more", "Ran out of ports");
+}
+
+#[test]
+fn a_gateway_that_drains_sends_new_calls_elsewhere_and_ends_old_ones() {
+    let gateway = Gateway::with(ON);
+    let mut proxy = take_one(&gateway);
+    gateway.wait(gateway.iq.drain()).expect("the drain");
+    assert_told(&gateway, "more", "Parallel session limit reached");
+    assert_eq!(proxy.ask(&json!({ "command": "ping" }))["result"], "pong");
+    assert_eq!(proxy.ask(&delete("taken"))["result"], "ok");
+    gateway.ledger().await_line("agw_contexts 0");
+}
+
+#[test]
+fn what_agw_does_not_do_is_refused_with_the_reason_and_what_nobody_knows_is_counted() {
+    let gateway = Gateway::with(ON);
+    let mut proxy = Proxy::udp(gateway.daemon.ng_udp[0], Form::Json);
+    let core = Party::core(Side::Core.peer(), 1);
+    let mut request = offer("refused", &core.describe("RTP/AVP", &[]));
+    request["flags"] = json!(["transcode-opus"]);
+    let refused = proxy.ask(&request);
+    let words = "transcode-opus is not supported: agw relays every codec and changes none";
+    assert_eq!(refused, json!({ "result": "error", "error-reason": words }));
+    gateway.ledger().await_line("agw_contexts 0");
+    request["flags"] = json!(["flag-of-tomorrow"]);
+    assert_eq!(proxy.ask(&request)["result"], "ok");
+    gateway.ledger().await_line("agw_ng_unknown_flags_total 1");
+}
+
+#[test]
+fn whoever_is_not_on_the_list_is_not_heard() {
+    let gateway = Gateway::with(&[ON, &["ng.allow=[\"192.0.2.99\"]"]].concat());
+    let mut proxy = Proxy::udp(gateway.daemon.ng_udp[0], Form::Json);
+    proxy.send("cookie", &json!({ "command": "ping" }));
+    gateway.ledger().await_line("agw_ng_ignored_total{reason=\"address\"} 1");
+    assert!(Proxy::tcp(gateway.daemon.ng_tcp[0], Form::Json).is_ended());
+    gateway.ledger().await_line("agw_ng_ignored_total{reason=\"address\"} 2");
+}
+
+#[test]
+fn whoever_speaks_too_fast_is_not_heard_for_a_while() {
+    let gateway = Gateway::with(&[ON, &["ng.max_rate=1"]].concat());
+    let mut proxy = Proxy::udp(gateway.daemon.ng_udp[0], Form::Json);
+    for number in 0..50 {
+        proxy.send(&number.to_string(), &json!({ "command": "ping" }));
+    }
+    assert_eq!(proxy.reply().1["result"], "pong");
+    let ledger = gateway.ledger();
+    let ignored = |page: &str| {
+        let line = page
+            .lines()
+            .find_map(|line| line.strip_prefix("agw_ng_ignored_total{reason=\"rate\"} "));
+        line.and_then(|count| count.parse::<u64>().ok()).unwrap_or_default()
+    };
+    while ignored(&ledger.page("/metrics")) == 0 {}
+}
+
+#[test]
+fn there_are_as_many_connections_as_configured_and_what_is_no_message_ends_one() {
+    let gateway = Gateway::with(&[ON, &["ng.max_connections=1"]].concat());
+    let mut first = Proxy::tcp(gateway.daemon.ng_tcp[0], Form::Json);
+    assert_eq!(first.ask(&json!({ "command": "ping" }))["result"], "pong");
+    assert!(Proxy::tcp(gateway.daemon.ng_tcp[0], Form::Json).is_ended());
+    gateway.ledger().await_line("agw_ng_ignored_total{reason=\"connections\"} 1");
+    first.send_octets(b"cookie d99999999:");
+    assert!(first.is_ended());
+    gateway.ledger().await_line("agw_ng_connections 0");
+    let mut next = Proxy::tcp(gateway.daemon.ng_tcp[0], Form::Json);
+    assert_eq!(next.ask(&json!({ "command": "ping" }))["result"], "pong");
+}
+
+#[test]
+fn octets_that_are_no_message_get_no_reply_and_harm_nobody() {
+    let gateway = Gateway::with(ON);
+    let mut proxy = Proxy::udp(gateway.daemon.ng_udp[0], Form::Bencode);
+    let deep = format!("c d1:a{}", "l".repeat(60_000));
+    for hostile in ["", "x", "c d18446744073709551615:", "c {\"a\":", "c i1e", deep.as_str()] {
+        proxy.send_octets(hostile.as_bytes());
+    }
+    assert_eq!(proxy.ask(&json!({ "command": "ping" }))["result"], "pong");
+    gateway.ledger().await_line("agw_ng_ignored_total{reason=\"malformed\"} 6");
+}
