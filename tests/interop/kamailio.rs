@@ -4,6 +4,7 @@
 use std::fs;
 use std::net::{SocketAddr, UdpSocket};
 use std::process::Command;
+use std::time::Instant;
 
 use agw_testkit::libsrtp::{self, Libsrtp};
 use agw_testkit::peer;
@@ -139,8 +140,16 @@ fn kamailio_finds_the_gateway_and_has_it_protect_a_call() {
     let gateway = Gateway::with(&["ng.udp=[\"127.0.0.1:0\"]"]);
     let port = gateway.daemon.ports.peer(4);
     let proxy = start_proxy(&gateway, port);
-    // It asks before it takes calls.
-    gateway.ledger().await_line("agw_ng_requests_total{command=\"ping\",result=\"ok\"} 1");
+    // Each of its processes asks before it takes calls.
+    let ledger = gateway.ledger();
+    let pinged = "agw_ng_requests_total{command=\"ping\",result=\"ok\"} ";
+    let is_pinged = |page: &str| {
+        page.lines().any(|line| line.strip_prefix(pinged).is_some_and(|count| count != "0"))
+    };
+    let deadline = Instant::now() + PATIENCE;
+    while !is_pinged(&ledger.page("/metrics")) {
+        assert!(Instant::now() < deadline, "Kamailio does not ask: {}", proxy.output());
+    }
     let proxy_at = SocketAddr::from(([127, 0, 0, 1], port));
     let (caller, callee) = (Agent::new(proxy_at), Agent::new(proxy_at));
     let mut phone = Party::phone(Side::Access.peer(), 0xAAAA_0001, library);

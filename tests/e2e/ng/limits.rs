@@ -1,6 +1,8 @@
 //! Who may speak, how much there is, and in which words it is told that there is no more.
 
-use agw_tests::{Gateway, Side};
+use std::time::Instant;
+
+use agw_tests::{Gateway, PATIENCE, Side};
 use serde_json::{Value, json};
 
 use super::proxy::{Form, Proxy};
@@ -101,7 +103,10 @@ fn whoever_speaks_too_fast_is_not_heard_for_a_while() {
             .find_map(|line| line.strip_prefix("agw_ng_ignored_total{reason=\"rate\"} "));
         line.and_then(|count| count.parse::<u64>().ok()).unwrap_or_default()
     };
-    while ignored(&ledger.page("/metrics")) == 0 {}
+    let deadline = Instant::now() + PATIENCE;
+    while ignored(&ledger.page("/metrics")) == 0 {
+        assert!(Instant::now() < deadline, "nothing was ignored");
+    }
 }
 
 #[test]

@@ -74,7 +74,11 @@ impl SignalledCalls {
         let id = held.key().1.clone();
         let caller = held.with_id(&id).find(|call| call.context() == Some(context));
         let caller = caller.and_then(|call: &Call| call.tags().next());
-        let Some(tag) = caller.map(|(tag, _)| tag.to_owned()) else { return };
+        let Some(tag) = caller.map(|(tag, _)| tag.to_owned()) else {
+            // A request was faster, and left to us what it could not tidy while we waited for it.
+            drop(held);
+            return self.metrics.alg().calls(self.count());
+        };
         let dialogue = Dialogue { from_tag: &tag, to_tag: None, via_branch: None };
         forget(&mut held, &id, &dialogue);
         drop(held);
