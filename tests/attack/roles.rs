@@ -16,8 +16,8 @@ use crate::scene;
 
 const TITLE: &str = "the right authority and the wrong role";
 /// What an observer may use.
-const OBSERVING: [&str; 5] =
-    ["AuditValue", "AuditCapabilities", "SubscribeEvents", "GetStatus", "CompareContexts"];
+const OBSERVING: [&str; 6] =
+    ["AuditValue", "AuditCapabilities", "SubscribeEvents", "GetStatus", "CompareContexts", "Query"];
 /// What only an operator may use.
 const OPERATING: [&str; 1] = ["ServiceChange"];
 
@@ -42,19 +42,23 @@ fn tls(authority: &Authority, uri: &str) -> Tls {
     authority.shown(authority.sign(Subject::client(&[uri])))
 }
 
-/// Every procedure of the Iq service, with whether its answers come one after the other.
+/// Every procedure of the gateway's own services, by its path, with whether its answers come one
+/// after the other.
 fn procedures() -> Vec<(String, bool)> {
     let set = FileDescriptorSet::decode(FILE_DESCRIPTOR_SET).expect("descriptors");
-    let services = set.file.iter().flat_map(|file| &file.service);
-    let iq = services.filter(|service| service.name() == "IqService");
-    iq.flat_map(|service| &service.method)
-        .map(|method| (method.name().to_owned(), method.server_streaming()))
-        .collect()
+    let services = set.file.iter().flat_map(|file| {
+        file.service
+            .iter()
+            .map(|service| (format!("{}.{}", file.package(), service.name()), service))
+    });
+    let methods = services.flat_map(|(name, service)| {
+        service.method.iter().map(move |method| (format!("/{name}/{}", method.name()), method))
+    });
+    methods.map(|(path, method)| (path, method.server_streaming())).collect()
 }
 
 /// How a gateway answers an empty request.
-fn ask(gateway: &Gateway, channel: &Channel, procedure: &str, is_stream: bool) -> Code {
-    let path = format!("/agw.iq.v1.IqService/{procedure}");
+fn ask(gateway: &Gateway, channel: &Channel, path: &str, is_stream: bool) -> Code {
     let path = PathAndQuery::try_from(path).expect("a path");
     let codec = ProstCodec::<(), ()>::default();
     let answer = gateway.wait(async {
@@ -99,8 +103,9 @@ fn each_role_may_use_its_procedures_and_no_other_one() {
     ] {
         let (gateway, authority) = gateway();
         let channel = channel(&gateway, tls(&authority, uri));
-        for (procedure, is_stream) in &procedures {
-            let code = ask(&gateway, &channel, procedure, *is_stream);
+        for (path, is_stream) in &procedures {
+            let code = ask(&gateway, &channel, path, *is_stream);
+            let procedure = path.rsplit('/').next().expect("a procedure");
             let is_denied = code == Code::PermissionDenied;
             assert_eq!(is_denied, denied(procedure), "{uri} {procedure}: {code:?}");
             row.tried(1);

@@ -1,7 +1,8 @@
 //! How calls end, and what is refused when.
 
 use agw_iq::alg::pb;
-use agw_tests::{Side, api};
+use agw_srtp::Suite;
+use agw_tests::{Key, Side, api};
 use tonic::Code;
 
 use super::party::talk;
@@ -70,6 +71,23 @@ fn a_call_whose_context_was_released_is_not_known_any_more() {
     // Its dialogue begins anew with its next offer, as after a restart of the gateway.
     let offer = phone.describe("RTP/SAVP", &[&phone.key().sdes_line(1), REQUESTED]);
     scene.offer(Scene::next_offer(way, Side::Access, offer)).expect("a call");
+}
+
+#[test]
+fn an_offer_right_after_a_release_begins_a_call_with_media() {
+    let Some(scene) = Scene::new() else { return };
+    let way = Way::of("anew@ue.example");
+    let (mut phone, mut core) = scene.originating(way);
+    let before = scene.query(way).expect("a call").context_id;
+    scene.gateway.wait(scene.gateway.iq.release(api::release(before))).expect("the end");
+
+    let key = Key::random(Suite::AesCm128HmacSha1_80);
+    phone.uses(&key);
+    let offer = phone.describe("RTP/SAVP", &[&key.sdes_line(1), REQUESTED]);
+    scene.exchange(way, &mut phone, &mut core, (offer, Scene::next_offer));
+
+    assert_ne!(scene.query(way).expect("a call").context_id, before);
+    talk(&mut phone, &mut core);
 }
 
 #[test]

@@ -21,21 +21,36 @@ use super::SignalledCalls;
 use super::table::Held;
 
 pub(super) async fn offer(desk: SignalledCalls, offer: Offer) -> Result<Signalled, AlgFailure> {
+    let key = (offer.name.controller.clone(), offer.name.call_id.clone());
+    let mut held = desk.table.hold(key, true).await?;
+    let mut outcome = try_offer(&desk, &mut held, &offer).await;
+    if matches!(outcome, Err(AlgFailure::Signalling(AlgError::UnknownCall))) {
+        // Its context ended a moment ago: the offer begins a call, as that of any dialogue that is
+        // not known.
+        outcome = try_offer(&desk, &mut held, &offer).await;
+    }
+    outcome
+}
+
+async fn try_offer(
+    desk: &SignalledCalls,
+    held: &mut Held,
+    offer: &Offer,
+) -> Result<Signalled, AlgFailure> {
     let Offer { name, sdp, near, far, rekey, priority } = offer;
-    let dialogue = dialogue(&name);
-    let mut held = desk.table.hold((name.controller.clone(), name.call_id.clone()), true).await?;
+    let dialogue = dialogue(name);
     if held.find(&name.call_id, &dialogue).is_none() {
-        let realms = [&near, &far].map(|side| side.realm.as_deref().unwrap_or_default());
+        let realms = [near, far].map(|side| side.realm.as_deref().unwrap_or_default());
         let (controller, realms) = (&name.controller, realms.to_vec());
         let priority = priority.unwrap_or_default();
         desk.gateway.admit(&NewContexts { controller, priority, realms })?;
     }
-    let request = OfferRequest { dialogue, sdp: &sdp, near: &near, far: &far, rekey };
+    let request = OfferRequest { dialogue, sdp, near, far, rekey: *rekey };
     let policy = desk.policy.load_full();
     let call = held.for_offer(&name.call_id, &dialogue)?;
     let plan = call.plan_offer(&request, &policy, &mut random);
     let outcome = match plan {
-        Ok(plan) => carry_out(&desk, &mut held, &dialogue, plan, priority).await,
+        Ok(plan) => carry_out(desk, held, &dialogue, plan, *priority).await,
         Err(error) => Err(error.into()),
     };
     held.tidy(&name.call_id, &dialogue);
