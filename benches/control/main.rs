@@ -43,9 +43,10 @@ const KEY_AND_SALT: usize = 30;
 /// What is measured.
 #[derive(Debug, Parser)]
 struct Options {
-    /// Transactions that wait for their answers at a time.
-    #[arg(long, default_value_t = 64)]
-    outstanding: usize,
+    /// Transactions that wait for their answers at a time; 64 unless given, and for refusals 256, as
+    /// many as a stream takes: who overloads a gateway does not wait.
+    #[arg(long)]
+    outstanding: Option<usize>,
     /// How long to measure, in seconds; one more is for warming up.
     #[arg(long, default_value_t = 5)]
     seconds: u64,
@@ -77,6 +78,11 @@ struct Options {
 }
 
 impl Options {
+    /// Transactions that wait for their answers at a time.
+    fn outstanding(&self) -> usize {
+        self.outstanding.unwrap_or(if self.refusals > 0 { 256 } else { 64 }).max(1)
+    }
+
     /// Contexts that the gateway may have.
     const fn most_contexts(&self) -> u64 {
         if self.refusals > 0 { refusal::TAKEN } else { self.audit + 10_000 }
@@ -134,10 +140,10 @@ struct Controller {
 impl Controller {
     async fn connect(gateway: &Gateway, options: &Options) -> Self {
         let client = IqClient::connect(&gateway.address, None).await.unwrap();
-        let (requests, line) = mpsc::channel(options.outstanding.max(1));
+        let (requests, line) = mpsc::channel(options.outstanding());
         let answers = client.service().transact_stream(ReceiverStream::new(line)).await.unwrap();
         let rtcp = if options.unmuxed { pb::RtcpMode::Pair } else { pb::RtcpMode::Mux };
-        let outstanding = options.outstanding.max(1);
+        let outstanding = options.outstanding();
         let answers = answers.into_inner();
         Self { requests, answers, rtcp, terminations: 2, outstanding, next: 0 }
     }

@@ -10,16 +10,18 @@
 //!
 //! The gateway sees the phone at 198.51.100.7 and at ports that the NAT has chosen.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::os::fd::AsRawFd as _;
 use std::process::{self, Command, Stdio};
 use std::rc::Rc;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use nix::sched::{CloneFlags, setns};
 
-use crate::Stage;
 use crate::stage::{self, ip};
+use crate::{PATIENCE, Stage};
 
 /// The namespaces of a NAT and of the phone behind it.
 #[derive(Debug)]
@@ -98,6 +100,11 @@ impl Nat {
             ip("addr del 198.51.100.7/24 dev public");
             ip("addr add 198.51.100.7/24 dev public");
             ip("route add default via 198.51.100.1");
+            // The kernel forgets them in its own time: until then packets go by the old ones.
+            let deadline = Instant::now() + PATIENCE;
+            while mappings() > 0 && Instant::now() < deadline {
+                thread::sleep(Duration::from_millis(5));
+            }
         });
     }
 
@@ -122,6 +129,12 @@ impl Nat {
         self.stage.back();
         result
     }
+}
+
+/// What the namespace remembers of connections; nothing if it cannot tell.
+fn mappings() -> u64 {
+    let count = fs::read_to_string("/proc/sys/net/netfilter/nf_conntrack_count");
+    count.ok().and_then(|count| count.trim().parse().ok()).unwrap_or(0)
 }
 
 fn masquerade() {
