@@ -2,8 +2,7 @@
 
 mod drops;
 mod keys;
-
-use std::collections::BTreeMap;
+mod topology;
 
 use agw_iq::pb;
 
@@ -33,34 +32,48 @@ pub(crate) struct Finding {
     pub(crate) text: String,
 }
 
-/// Looks at every leg of a context that was audited with its counters.
-pub(crate) fn examine(context: &pb::ContextInfo) -> Vec<Leg> {
+/// Looks at every leg of a context that was audited twice with its counters, a moment apart: what
+/// went wrong long ago is no reason for silence now.
+pub(crate) fn examine(before: &pb::ContextInfo, context: &pb::ContextInfo) -> Vec<Leg> {
     let alone = context.terminations.len() < 2;
     let legs = context.terminations.iter().flat_map(|termination| {
-        termination.streams.iter().map(move |stream| Leg {
-            termination: termination.termination_id,
-            realm: termination.realm.clone(),
-            stream: stream.stream_id,
-            findings: findings(stream, alone),
+        let of_before = before.terminations.iter();
+        let mut of_before =
+            of_before.filter(|old| old.termination_id == termination.termination_id);
+        let of_before = of_before.next();
+        termination.streams.iter().map(move |stream| {
+            let number = termination.termination_id;
+            let before = of_before
+                .and_then(|old| old.streams.iter().find(|old| old.stream_id == stream.stream_id));
+            let mut findings = findings(before.unwrap_or(stream), stream, alone);
+            if !alone {
+                findings.extend(topology::unheard(context, number, stream.stream_id));
+            }
+            let realm = termination.realm.clone();
+            Leg { termination: number, realm, stream: stream.stream_id, findings }
         })
     });
     legs.collect()
 }
 
-fn findings(stream: &pb::StreamInfo, alone: bool) -> Vec<Finding> {
+fn findings(before: &pb::StreamInfo, stream: &pb::StreamInfo, alone: bool) -> Vec<Finding> {
     let mut found = Vec::new();
     if alone {
         found.push(finding("one_side", "the context has one termination: nothing to relay to"));
     }
     found.extend(closed_gates(stream.mode()));
     found.extend(missing_keys(stream));
-    let statistics = stream.statistics.clone().unwrap_or_default();
-    let (ingress, egress) =
-        (statistics.ingress.unwrap_or_default(), statistics.egress.unwrap_or_default());
+    let (before, _) = halves(before);
+    let (ingress, egress) = halves(stream);
     found.extend(keys::worn(&ingress, &egress));
-    found.extend(arriving(stream, &ingress));
+    found.extend(arriving(stream, &before, &ingress));
     found.extend(leaving(&egress));
     found
+}
+
+fn halves(stream: &pb::StreamInfo) -> (pb::IngressStatistics, pb::EgressStatistics) {
+    let statistics = stream.statistics.clone().unwrap_or_default();
+    (statistics.ingress.unwrap_or_default(), statistics.egress.unwrap_or_default())
 }
 
 fn closed_gates(mode: pb::StreamMode) -> Option<Finding> {
@@ -91,7 +104,11 @@ fn missing_keys(stream: &pb::StreamInfo) -> Vec<Finding> {
 }
 
 /// What arrives, and whether it goes on.
-fn arriving(stream: &pb::StreamInfo, ingress: &pb::IngressStatistics) -> Vec<Finding> {
+fn arriving(
+    stream: &pb::StreamInfo,
+    before: &pb::IngressStatistics,
+    ingress: &pb::IngressStatistics,
+) -> Vec<Finding> {
     let received = ingress.received.unwrap_or_default().packets;
     if received == 0 {
         let local = stream.local.as_ref().and_then(|local| local.rtp.as_ref());
@@ -103,24 +120,37 @@ fn arriving(stream: &pb::StreamInfo, ingress: &pb::IngressStatistics) -> Vec<Fin
         );
         return vec![Finding { cause: "nothing_arrives", text }];
     }
-    let mut found = Vec::new();
-    let worst: BTreeMap<u64, pb::DropReason> =
-        ingress.dropped.iter().map(|drop| (drop.packets, drop.reason())).collect();
-    for (packets, reason) in worst.into_iter().rev() {
-        if packets * NOTEWORTHY > received {
-            let text = format!(
-                "{packets} of {received} packets dropped as {}: {}",
-                drops::word(reason),
-                drops::meaning(reason)
-            );
-            found.push(Finding { cause: "dropped", text });
-        }
+    let recent = received - before.received.unwrap_or_default().packets.min(received);
+    let lately = drops::since(&before.dropped, &ingress.dropped);
+    let mut found = dropped(&lately, recent, " that came just now");
+    if found.is_empty() {
+        found = dropped(&drops::since(&[], &ingress.dropped), received, "");
     }
     if let Some(silent) = ingress.accepted_ago_ms.filter(|&silent| silent >= SILENT_MS) {
-        let text = format!("the peer was heard {} s ago and is silent since", silent / 1_000);
-        found.push(Finding { cause: "fell_silent", text });
+        let ago = silent / 1_000;
+        found.push(if recent == 0 {
+            let text = format!("the peer was heard {ago} s ago and is silent since");
+            Finding { cause: "fell_silent", text }
+        } else {
+            let text = format!(
+                "packets arrive, and none has been accepted for {ago} s: their sender has another \
+                 key, lost count of its packets, or is somebody else"
+            );
+            Finding { cause: "deaf", text }
+        });
     }
     found
+}
+
+/// The reasons for which many of the packets were dropped, worst first.
+fn dropped(drops: &[(u64, pb::DropReason)], received: u64, which: &str) -> Vec<Finding> {
+    let many = drops.iter().filter(|(packets, _)| packets * NOTEWORTHY > received);
+    let found = many.map(|&(packets, reason)| {
+        let (word, meaning) = (drops::word(reason), drops::meaning(reason));
+        let text = format!("{packets} of {received} packets{which} dropped as {word}: {meaning}");
+        Finding { cause: "dropped", text }
+    });
+    found.collect()
 }
 
 /// What leaves, and how the peer hears it.
@@ -193,7 +223,7 @@ mod tests {
     fn causes(change: impl FnOnce(&mut pb::StreamInfo)) -> Vec<&'static str> {
         let mut stream = good();
         change(&mut stream);
-        findings(&stream, false).into_iter().map(|finding| finding.cause).collect()
+        findings(&stream, &stream, false).into_iter().map(|finding| finding.cause).collect()
     }
 
     fn ingress(stream: &mut pb::StreamInfo) -> &mut pb::IngressStatistics {
@@ -250,10 +280,28 @@ mod tests {
             drop(pb::DropReason::WrongSource, 100),
             drop(pb::DropReason::Authentication, 800),
         ];
-        let found = findings(&stream, false);
+        let found = findings(&stream, &stream, false);
         let [first, second] = found.as_slice() else { panic!("{found:?}") };
         assert!(first.text.starts_with("800 of 1000 packets dropped as authentication"));
         assert!(second.text.starts_with("100 of 1000 packets dropped as wrong_source"));
+    }
+
+    #[test]
+    fn what_went_wrong_lately_counts_and_a_peer_that_is_not_accepted_is_not_silent() {
+        let drop =
+            |packets| pb::DropCount { reason: pb::DropReason::Authentication.into(), packets };
+        let mut before = good();
+        ingress(&mut before).received = Some(pb::Traffic { packets: 100_000, octets: 0 });
+        ingress(&mut before).dropped = vec![drop(500)];
+        let mut after = before.clone();
+        ingress(&mut after).received = Some(pb::Traffic { packets: 100_050, octets: 0 });
+        ingress(&mut after).dropped = vec![drop(550)];
+        ingress(&mut after).accepted_ago_ms = Some(11_000);
+        let found = findings(&before, &after, false);
+        let [dropped, deaf] = found.as_slice() else { panic!("{found:?}") };
+        assert!(dropped.text.starts_with("50 of 50 packets that came just now dropped as auth"));
+        assert_eq!(deaf.cause, "deaf");
+        assert!(deaf.text.starts_with("packets arrive, and none has been accepted for 11 s"));
     }
 
     #[test]
@@ -261,7 +309,7 @@ mod tests {
         let termination =
             pb::TerminationInfo { termination_id: 1, streams: vec![good()], ..Default::default() };
         let context = pb::ContextInfo { terminations: vec![termination], ..Default::default() };
-        let legs = examine(&context);
+        let legs = examine(&context, &context);
         let [leg] = legs.as_slice() else { panic!("{legs:?}") };
         assert_eq!(leg.findings[0].cause, "one_side");
     }

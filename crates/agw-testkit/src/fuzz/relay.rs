@@ -1,5 +1,7 @@
 //! `relay_batch`: arbitrary datagrams through a relay with a secured and a plain leg.
 
+mod ear;
+
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -8,15 +10,15 @@ use agw_relay::{
     Command, Datagram, DropReason, EgressCrypto, EgressId, EgressSpec, Gate, IngressCrypto,
     IngressId, IngressSpec, PortId, Relay, RtcpEgress, RtcpIngress, SourceRule, Transport, Verdict,
 };
-use agw_rtp::{RtpHeader, Ssrc};
+use agw_rtp::Ssrc;
 use agw_srtp::{
     EgressKey, IngressKey, MAX_TRAILER, MasterKey, Portable, PortableKeys, Protector, RocOnRekey,
-    SessionParameters, Suite, Unprotector,
+    SessionParameters, Suite,
 };
 
-use super::model::Sources;
 use crate::draw::Draw;
 use crate::packet::{self, Shape};
+use ear::Ear;
 
 const MAX_ROUNDS: usize = 48;
 const ACCESS: usize = 0;
@@ -75,10 +77,7 @@ struct Call {
     gates: [Gate; 2],
     generation: u8,
     phone_out: Protector<PortableKeys>,
-    /// What the phone hears by RTCP.
-    phone_in: Unprotector<PortableKeys>,
-    /// What was sealed for the phone by RTP.
-    sealed_for_phone: Sources,
+    ear: Ear,
     sequence: u16,
     sealed: Vec<Sealed>,
     now: Instant,
@@ -86,24 +85,16 @@ struct Call {
 
 impl Call {
     fn new(suite: Suite) -> Self {
-        let parameters = SessionParameters::default();
         let out = vec![EgressKey::new(key(suite, 0, ACCESS))];
-        let into = vec![IngressKey::new(key(suite, 0, CORE))];
-        let phone_out = Protector::new(&Portable, out, parameters, 0);
-        // More than the gateway seals for, and RTCP may come from any.
-        let many = SessionParameters { max_sources: 64, ..parameters };
-        let phone_in = Unprotector::new(&Portable, into, many, 0);
-        let (Ok(phone_out), Ok(phone_in)) = (phone_out, phone_in) else {
-            panic!("keys of the right length are refused");
-        };
+        let phone_out = Protector::new(&Portable, out, SessionParameters::default(), 0);
+        let Ok(phone_out) = phone_out else { panic!("keys of the right length are refused") };
         let mut call = Self {
             suite,
             relay: Relay::new(Portable),
             gates: [Gate::OPEN; 2],
             generation: 0,
             phone_out,
-            phone_in,
-            sealed_for_phone: Sources::new(0, parameters.window.max(128), parameters.max_sources),
+            ear: Ear::new(suite),
             sequence: 0xfff0,
             sealed: Vec::new(),
             now: Instant::now(),
@@ -147,16 +138,11 @@ impl Call {
     fn rekey(&mut self) {
         self.generation = self.generation.wrapping_add(1);
         self.install();
-        let parameters = SessionParameters::default();
-        let (out, into) = (
-            vec![EgressKey::new(key(self.suite, self.generation, ACCESS))],
-            vec![IngressKey::new(key(self.suite, self.generation, CORE))],
-        );
-        let roc = RocOnRekey::Keep;
+        let out = vec![EgressKey::new(key(self.suite, self.generation, ACCESS))];
+        let (parameters, roc) = (SessionParameters::default(), RocOnRekey::Keep);
         let done = self.phone_out.rekey(&Portable, out, parameters, roc);
         assert!(done.is_ok(), "{done:?}");
-        let done = self.phone_in.rekey(&Portable, into, parameters, roc, Duration::ZERO, self.now);
-        assert!(done.is_ok(), "{done:?}");
+        self.ear.rekey(self.generation, self.now);
     }
 
     fn arrival(&mut self, draw: &mut Draw<'_>) -> Arrival {
@@ -287,45 +273,13 @@ impl Call {
         let rtcp = arrival.port == 3;
         assert!(matches!(arrival.port, 2 | 3), "forwarded from a port that is bound to nothing");
         assert_eq!(arrival.source, core(u16::from(rtcp)), "forwarded from a stranger");
-        let opened = if rtcp { self.hear_rtcp(left) } else { self.hear_rtp(left) };
+        let opened = self.ear.hear(rtcp, left, self.now);
         assert_eq!(opened, arrival.octets, "altered on the way");
         let mut authorised = self.sealed.iter().filter(|sealed| sealed.rtcp == rtcp);
         let authorised =
             to == phone(u16::from(rtcp)) || authorised.any(|sealed| sealed.sources.contains(&to));
         assert!(authorised && via == PortId(u32::from(rtcp)), "sent to {to} from {via:?}");
         self.gates_are_open(rtcp);
-    }
-
-    fn hear_rtcp(&mut self, sealed: &[u8]) -> Vec<u8> {
-        let mut packet = sealed.to_vec();
-        let opened = self.phone_in.unprotect_srtcp(&Portable, &mut packet, sealed.len(), self.now);
-        let Ok(len) = opened else { panic!("the phone cannot open what was sealed: {opened:?}") };
-        packet.truncate(len);
-        packet
-    }
-
-    /// Opens it under the index that it must have, which no packet before it had: a phone of agw's
-    /// own kind would wait for a second packet where a short tag jumps.
-    fn hear_rtp(&mut self, sealed: &[u8]) -> Vec<u8> {
-        let Ok(header) = RtpHeader::parse(sealed) else { panic!("sealed what is no RTP packet") };
-        let (ssrc, generation) = (header.ssrc(), u16::from(self.generation));
-        self.sealed_for_phone.make_room_for(ssrc, generation);
-        let index = self.sealed_for_phone.index(ssrc, header.sequence().0);
-        assert!(self.sealed_for_phone.has_room_for(ssrc), "sealed for too many sources");
-        assert!(
-            self.sealed_for_phone.is_fresh(ssrc, false, index),
-            "sealed index {index:#x} twice"
-        );
-        self.sealed_for_phone.remember(ssrc, false, index, generation);
-        let keys = vec![IngressKey::new(key(self.suite, self.generation, CORE))];
-        let parameters = SessionParameters::default();
-        let phone = Unprotector::new(&Portable, keys, parameters, (index >> 16) as u32);
-        let Ok(mut phone) = phone else { panic!("keys of the right length are refused") };
-        let mut packet = sealed.to_vec();
-        let opened = phone.unprotect_srtp(&Portable, &mut packet, sealed.len(), self.now);
-        let Ok(len) = opened else { panic!("the phone cannot open what was sealed: {opened:?}") };
-        packet.truncate(len);
-        packet
     }
 
     fn gates_are_open(&self, rtcp: bool) {

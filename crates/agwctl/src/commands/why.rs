@@ -1,12 +1,18 @@
 //! `agwctl why`.
 
+use std::time::Duration;
+
 use agw_iq::pb;
+use tokio::time::sleep;
 
 use crate::cli::Reach;
 use crate::connection::Connection;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::view::WhyView;
+
+/// Long enough for fifty packets of voice.
+const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
 
 /// Examines the call of a context's number or of a correlation id.
 pub(crate) async fn run(call: &str, reach: &Reach, output: Output) -> Result<(), Failure> {
@@ -18,8 +24,17 @@ pub(crate) async fn run(call: &str, reach: &Reach, output: Output) -> Result<(),
         ..pb::AuditValueRequest::default()
     };
     let gateway = Connection::open(reach).await?;
+    let before = look(&gateway, request.clone()).await?;
+    sleep(BETWEEN_LOOKS).await;
+    let now = look(&gateway, request).await?;
+    output.show(&WhyView::of(&before, &now), WhyView::paragraphs)
+}
+
+async fn look(
+    gateway: &Connection,
+    request: pb::AuditValueRequest,
+) -> Result<pb::ContextInfo, Failure> {
     let answer = gateway.ask("why", |client| client.audit(request)).await?;
-    let context = answer.contexts.first();
-    let context = context.ok_or_else(|| Failure::unknown("why: CALL", "no such call"))?;
-    output.show(&WhyView::from(context), WhyView::paragraphs)
+    let context = answer.contexts.into_iter().next();
+    context.ok_or_else(|| Failure::unknown("why: CALL", "no such call"))
 }

@@ -1,6 +1,18 @@
 //! What a reason for drops mostly means to whoever looks for a silent call.
 
-use agw_iq::pb::DropReason;
+use agw_iq::pb::{DropCount, DropReason};
+
+/// What was dropped since, most first.
+pub(super) fn since(before: &[DropCount], now: &[DropCount]) -> Vec<(u64, DropReason)> {
+    let earlier = |reason: i32| {
+        before.iter().find(|count| count.reason == reason).map_or(0, |count| count.packets)
+    };
+    let more =
+        |count: &DropCount| (count.packets.saturating_sub(earlier(count.reason)), count.reason());
+    let mut since: Vec<_> = now.iter().map(more).collect();
+    since.sort_by_key(|&(packets, _)| std::cmp::Reverse(packets));
+    since
+}
 
 /// The reason as in metrics and documents.
 pub(super) fn word(reason: DropReason) -> String {

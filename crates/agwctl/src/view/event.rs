@@ -128,10 +128,7 @@ fn describe(kind: Option<&Kind>) -> (&'static str, Details) {
         Some(Kind::DrainStarted(drain)) => ("drain_started", gateway(drain.into())),
         Some(Kind::ServiceChanged(change)) => ("service_changed", gateway(change.into())),
         Some(Kind::OverloadChanged(change)) => ("overload_changed", gateway(change.into())),
-        Some(Kind::ContextEnded(ended)) => {
-            let cause = word(ended.cause().as_str_name(), "RELEASE_CAUSE_");
-            ("context_ended", Details { cause, ..gateway(ended.into()) })
-        }
+        Some(Kind::ContextEnded(ended)) => ("context_ended", finished(ended)),
         Some(Kind::CapabilitiesChanged(change)) => ("capabilities_changed", gateway(change.into())),
         Some(Kind::CertificateExpires(one)) => ("certificate_expires", gateway(one.into())),
     }
@@ -174,6 +171,11 @@ fn churned(wanted: &pb::GroupRekeyWanted) -> Details {
         left: Some(left),
         ..Details::default()
     }
+}
+
+fn finished(ended: &pb::ContextEnded) -> Details {
+    let cause = word(ended.cause().as_str_name(), "RELEASE_CAUSE_");
+    Details { cause, gateway: ended.into(), ..Details::default() }
 }
 
 fn of_realm(realm: &str) -> Details {

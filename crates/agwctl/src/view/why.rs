@@ -27,8 +27,9 @@ struct FindingView {
     text: String,
 }
 
-impl From<&pb::ContextInfo> for WhyView {
-    fn from(context: &pb::ContextInfo) -> Self {
+impl WhyView {
+    /// Of a call that was looked at twice.
+    pub(crate) fn of(before: &pb::ContextInfo, context: &pb::ContextInfo) -> Self {
         let finding = |Finding { cause, text }| FindingView { cause, text };
         let leg = |Leg { termination, realm, stream, findings }| LegView {
             termination_id: termination,
@@ -39,12 +40,10 @@ impl From<&pb::ContextInfo> for WhyView {
         Self {
             context_id: context.context_id,
             correlation_id: super::text(&context.correlation_id),
-            legs: diagnosis::examine(context).into_iter().map(leg).collect(),
+            legs: diagnosis::examine(before, context).into_iter().map(leg).collect(),
         }
     }
-}
 
-impl WhyView {
     /// A paragraph for each leg.
     pub(crate) fn paragraphs(&self) -> String {
         let mut lines = vec![match &self.correlation_id {
