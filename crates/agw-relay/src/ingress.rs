@@ -1,5 +1,6 @@
 //! The receiving half of a leg: spec, keys, latch, counters.
 
+mod policing;
 mod reasons;
 
 use std::net::SocketAddr;
@@ -10,7 +11,7 @@ use agw_srtp::{Engine, KeyError, OpenTicket, SpareRooms, Unprotector};
 use crate::alarm::Alarm;
 use crate::drop::DropReason;
 use crate::limiter::{Limiter, Rate};
-use crate::police::{Meters, TrafficLimit, TrafficLimits, ip_octets};
+use crate::police::{Meters, TrafficLimits};
 use crate::pre_key::PreKeyBuffer;
 use crate::source::{Latch, Move};
 use crate::spec::{
@@ -243,53 +244,6 @@ impl<K> Ingress<K> {
         Ok(Admission::Open(ticket))
     }
 
-    /// Charges a packet to whom it seems to come from.
-    #[inline]
-    pub(crate) fn police(
-        &mut self,
-        component: Component,
-        is_peers: bool,
-        source: SocketAddr,
-        payload: usize,
-        now: Instant,
-    ) -> Result<(), DropReason> {
-        let Some((limit, state)) = limit_of(&self.spec, &mut self.extras, component) else {
-            return Ok(());
-        };
-        //= tests/spec/relay.md#policing
-        //# Strangers MUST NOT use up what the peer may send.
-        let meters = if is_peers { &mut state.of_peer } else { &mut state.of_strangers };
-        if meters.of(component).take(limit, ip_octets(payload, source), now) {
-            return Ok(());
-        }
-        Err(match component {
-            Component::Rtp => DropReason::Policed,
-            Component::Rtcp => DropReason::RtcpPoliced,
-        })
-    }
-
-    /// Gives back what a packet was charged to the peer that the peer has not sent, or not now: a
-    /// forger who borrows its address must not use up what it may send.
-    pub(crate) fn give_back(&mut self, component: Component, source: SocketAddr, payload: usize) {
-        if self.is_peers(component, source) {
-            self.uncharge(component, source, payload);
-        }
-    }
-
-    /// Gives back what a packet was charged, whoever it is from.
-    pub(crate) fn uncharge(&mut self, component: Component, source: SocketAddr, payload: usize) {
-        let is_peers = self.is_peers(component, source);
-        if let Some((limit, state)) = limit_of(&self.spec, &mut self.extras, component) {
-            let meters = if is_peers { &mut state.of_peer } else { &mut state.of_strangers };
-            meters.of(component).give_back(limit, ip_octets(payload, source));
-        }
-    }
-
-    /// Counts a policed packet; tells how many there were when control is to know.
-    pub(crate) fn policed(&mut self, now: Instant) -> Option<u32> {
-        self.extras.as_mut()?.policed.count(1, now)
-    }
-
     /// Whether the peer is known to be where a packet comes from.
     pub(crate) fn is_peers(&self, component: Component, source: SocketAddr) -> bool {
         self.latch.is_peers(&self.spec, self.spec.learning(component), source)
@@ -358,17 +312,6 @@ impl<K> Ingress<K> {
             waiting: self.pre_key().map_or(0, PreKeyBuffer::len),
         }
     }
-}
-
-/// The limit of a component with what is remembered for it, if there is one.
-#[inline]
-fn limit_of<'a>(
-    spec: &'a IngressSpec,
-    state: &'a mut Option<Box<IngressState>>,
-    component: Component,
-) -> Option<(&'a TrafficLimit, &'a mut IngressState)> {
-    let state = state.as_deref_mut()?;
-    Some((spec.extras.as_ref()?.limits.of(component)?, state))
 }
 
 impl SourceRule {

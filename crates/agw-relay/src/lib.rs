@@ -9,6 +9,7 @@
 mod alarm;
 mod batch;
 mod datagram;
+mod deadlines;
 mod drop;
 mod egress;
 mod fanout;

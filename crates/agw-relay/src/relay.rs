@@ -39,14 +39,14 @@ pub struct Relay<E: Engine> {
     pub(crate) suspects: Suspects,
     pub(crate) told: Told,
     pub(crate) pre_keys: PreKeys,
-    deadlines: BTreeSet<(Instant, IngressId)>,
+    pub(crate) deadlines: BTreeSet<(Instant, IngressId)>,
     pub(crate) watches: Watches,
     /// Sending halves whose first report has passed, and which have no room for it.
     pub(crate) without_quality: ArrayVec<EgressId, MAX_BATCH>,
     /// Groups whose lists of senders are almost full.
     pub(crate) crowded: ArrayVec<EgressId, MAX_BATCH>,
     /// Receiving halves whose deadline a packet has moved.
-    moved_deadlines: ArrayVec<IngressId, MAX_BATCH>,
+    pub(crate) moved_deadlines: ArrayVec<IngressId, MAX_BATCH>,
     pub(crate) spare: Spare,
 }
 
@@ -339,32 +339,6 @@ impl<E: Engine> Relay<E> {
         self.arrange_pre_key(id, now);
         self.watch_deadline(id);
         Ok(())
-    }
-
-    /// Has the deadline of an ingress watched once the batch is over, if its packet has moved it.
-    pub(crate) fn note_deadline(&mut self, id: IngressId) {
-        let is_moved = |ingress: &Ingress<E::Keys>| ingress.watched != ingress.due();
-        if self.ingresses.at(id.0).is_some_and(|ingress| is_moved(ingress))
-            && self.moved_deadlines.try_push(id).is_err()
-        {
-            self.watch_deadline(id);
-        }
-    }
-
-    /// Keeps the ordered set of deadlines true for one ingress.
-    pub(crate) fn watch_deadline(&mut self, id: IngressId) {
-        let Some(ingress) = self.ingresses.at_mut(id.0) else {
-            return;
-        };
-        let due = ingress.due();
-        if ingress.watched == due {
-            return;
-        }
-        let before = std::mem::replace(&mut ingress.watched, due);
-        if let Some(deadline) = before {
-            self.deadlines.remove(&(deadline, id));
-        }
-        self.deadlines.extend(due.map(|deadline| (deadline, id)));
     }
 }
 
