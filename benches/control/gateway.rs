@@ -23,6 +23,8 @@ pub(crate) fn built_agwd() -> PathBuf {
 pub(crate) struct Gateway {
     pub(crate) process: Child,
     pub(crate) address: String,
+    /// Where ng is spoken over UDP.
+    pub(crate) ng: Option<String>,
     _directory: tempfile::TempDir,
 }
 
@@ -44,6 +46,8 @@ impl Gateway {
             "media.workers=1",
             "policy.port_rest_ms=200",
             "log.filter=warn",
+            "ng.udp=[\"127.0.0.1:0\"]",
+            "ng.max_rate=0",
             // Calls come as fast as they are taken, and however loaded the machine is.
             "limits.cpu_percent=0",
             "limits.memory_percent=0",
@@ -71,7 +75,8 @@ impl Gateway {
         };
         let ready: serde_json::Value = serde_json::from_slice(&ready).unwrap();
         let address = format!("http://{}", ready.get("iq").unwrap().as_str().unwrap());
-        Self { process, address, _directory: directory }
+        let ng = ready.get("ng_udp").and_then(|told| told.get(0)?.as_str()).map(str::to_owned);
+        Self { process, address, ng, _directory: directory }
     }
 
     /// Nanoseconds on a core of all threads so far.

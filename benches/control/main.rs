@@ -6,7 +6,8 @@
 //! termination, the other releases both.
 //!
 //! `--refusals` compares what a call costs that is refused with one that is taken, and `--audit` times
-//! the full audit beside media.
+//! the full audit beside media. `--ng` sets calls up over the ng protocol instead, by offer, answer and
+//! delete.
 //!
 //! `cargo bench -p agw-bench --bench control -- --help` tells the options. With `--core` the whole
 //! gateway shares one core and the controller stays off it.
@@ -14,6 +15,7 @@
 
 mod audit;
 mod gateway;
+mod ng;
 mod refusal;
 
 use std::collections::VecDeque;
@@ -69,6 +71,9 @@ struct Options {
     /// that come and go.
     #[arg(long, value_name = "CALLS", default_value_t = 0)]
     refusals: u64,
+    /// Measure calls over the ng protocol, in place of `TransactStream`.
+    #[arg(long, conflicts_with_all = ["audit", "refusals"])]
+    ng: bool,
     /// The process id is told and the run begins after so many seconds, for a profiler.
     #[arg(long, default_value_t = 0)]
     wait: u64,
@@ -95,6 +100,9 @@ fn main() {
     let gateway = Gateway::start(&agwd, &options);
     println!("agwd is process {}", gateway.process.id());
     thread::sleep(Duration::from_secs(options.wait));
+    if options.ng {
+        return ng::measure(&gateway, &options);
+    }
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let mut controller = Controller::connect(&gateway, &options).await;
