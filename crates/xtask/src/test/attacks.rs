@@ -38,6 +38,25 @@ pub(super) fn table(text: &str) -> String {
     table
 }
 
+/// The threats, by group: media plane T1 to T21, control plane C1 to C12.
+const THREATS: [(char, u32); 2] = [('T', 21), ('C', 12)];
+
+/// The threats that no line tells of, for each of the backends.
+pub(super) fn untried(text: &str, backends: &[&str]) -> Vec<String> {
+    let rows = read(text);
+    let mut untried = Vec::new();
+    for (group, most) in THREATS {
+        for number in 1..=most {
+            for backend in backends {
+                if !rows.contains_key(&(group, number, (*backend).to_owned())) {
+                    untried.push(format!("{group}{number} on {backend}"));
+                }
+            }
+        }
+    }
+    untried
+}
+
 fn read(text: &str) -> BTreeMap<Place, Row> {
     let mut rows: BTreeMap<Place, Row> = BTreeMap::new();
     for line in text.lines() {
@@ -84,6 +103,20 @@ mod tests {
         assert_eq!(words[2], ["T2", "injection", "sockets", "123", "withstood"]);
         assert_eq!(words[3], ["T10", "amplification", "xdp", "7", "withstood"]);
         assert_eq!(rows[4], "withstood 2 of 3");
+    }
+
+    #[test]
+    fn a_threat_without_a_line_is_untried_on_that_backend() {
+        let lines = |skip: &str| -> String {
+            let rows = THREATS.iter().flat_map(|&(group, most)| {
+                (1..=most).map(move |number| format!("{group}{number}"))
+            });
+            let rows = rows.filter(|id| id != skip);
+            rows.map(|id| format!("{id}\tthreat\tsockets\t1\twithstood\n")).collect()
+        };
+        assert_eq!(untried(&lines(""), &["sockets"]), Vec::<String>::new());
+        assert_eq!(untried(&lines("T7"), &["sockets"]), ["T7 on sockets"]);
+        assert_eq!(untried(&lines(""), &["sockets", "xdp"]).len(), 33);
     }
 
     #[test]

@@ -238,8 +238,15 @@ fn run_attacks(
     fs::write(&file, "")?;
     let first = run_tests(environment, filter, without, Backend::Sockets)?;
     let second = run_tests(environment, filter, without, Backend::Xdp)?;
-    let table = attacks::table(&fs::read_to_string(&file)?);
-    Ok(Outcome { table, ..first.and(second) })
+    let told = fs::read_to_string(&file)?;
+    let mut outcome = first.and(second);
+    outcome.table = attacks::table(&told);
+    let untried = attacks::untried(&told, &["sockets", "xdp"]);
+    if outcome.verdict == Verdict::Passed && !untried.is_empty() {
+        let untried = untried.join(", ");
+        outcome.verdict = Verdict::Failed(format!("threats that nothing tried: {untried}"));
+    }
+    Ok(outcome)
 }
 
 fn run_runner(
