@@ -7,9 +7,10 @@ use agw_srtp::{
     EgressKey, IngressKey, KeyError, Lifetime, MAX_KEYS, MasterKey, Mki, SessionParameters,
 };
 
-use crate::command::{CryptoContext, Direction, DscpRule, Family, Remote};
+use crate::command::{CryptoContext, Direction, DscpRule, Family, Remote, SourcePolicy};
 use crate::error::{CommandError, Reason};
 use crate::fingerprint::{Fingerprint, Fingerprinter};
+use crate::gateway::Gateway;
 use crate::policy::Policy;
 use crate::realm::Realm;
 
@@ -161,9 +162,8 @@ pub(crate) fn remote(
     remote: &Remote,
     field: &str,
     family: Family,
-    realms: &[Realm],
     realm: &Realm,
-    policy: &Policy,
+    gateway: &Gateway,
 ) -> Result<(), CommandError> {
     // Without one of its own RTCP goes to the next port, which must be a peer's as well.
     let rtcp = remote.rtcp_address().map(|address| ("rtcp", address));
@@ -176,14 +176,52 @@ pub(crate) fn remote(
             return refuse("the address must be of the termination's family");
         }
         if is_nowhere(address.ip()) {
-            return refuse("the address must not be unspecified, multicast or broadcast");
+            return refuse(
+                "the address must not be of 0.0.0.0/8 or 240.0.0.0/4, unspecified, multicast or \
+                 IPv6 link-local",
+            );
         }
         if address.ip().is_loopback() && !realm.is_loopback() {
             return refuse("the address must not be loopback in a realm that is not");
         }
-        if realms.iter().any(|realm| realm.owns(address)) || is_listener(address, policy) {
+        let is_own = |realm: &Realm| realm.owns(address);
+        if gateway.realms.iter().any(is_own) || is_listener(address, &gateway.policy) {
             return refuse("the address must not be one of the gateway's own");
         }
+        //= tests/spec/iq.md#reservation
+        //# No address of the gateway's host MUST be taken for a peer's, but for loopback in a realm
+        //# on loopback.
+        if !address.ip().is_loopback() && gateway.local.contains(&address.ip()) {
+            return refuse("the address must not be one of the gateway's host");
+        }
+    }
+    Ok(())
+}
+
+/// Checks whom a leg listens to.
+pub(crate) fn source(
+    source: SourcePolicy,
+    field: &str,
+    transport: Transport,
+) -> Result<(), CommandError> {
+    match (source, transport) {
+        (SourcePolicy::Latch { within: Some(_) }, Transport::Secured) => {
+            let rule = "is for streams without keys: a secured one has no time gate";
+            Err(invalid(format!("{field}.within_ms"), rule, Reason::FieldValue))
+        }
+        (SourcePolicy::Latch { .. } | SourcePolicy::Signalled, _) => Ok(()),
+    }
+}
+
+/// Checks whether what latches once latches at all.
+pub(crate) fn latch_once(
+    latches_once: bool,
+    source: SourcePolicy,
+    field: &str,
+) -> Result<(), CommandError> {
+    if latches_once && source == SourcePolicy::Signalled {
+        let rule = "is for streams that latch";
+        return Err(invalid(format!("{field}.latch_once"), rule, Reason::FieldValue));
     }
     Ok(())
 }
@@ -245,11 +283,13 @@ pub(crate) fn traffic_limit(limit: &TrafficLimit, field: &str) -> Result<(), Com
 }
 
 fn is_nowhere(address: IpAddr) -> bool {
-    let is_broadcast = match address {
-        IpAddr::V4(v4) => v4.is_broadcast(),
-        IpAddr::V6(v6) => v6.to_ipv4_mapped().is_some(),
+    let is_of_no_host = match address {
+        // This network (RFC 1122 §3.2.1.3), and what is reserved, broadcast included (RFC 1112 §4).
+        IpAddr::V4(v4) => matches!(v4.octets(), [0 | 240.., ..]),
+        // Nothing says on which link a link-local one is.
+        IpAddr::V6(v6) => v6.to_ipv4_mapped().is_some() || v6.is_unicast_link_local(),
     };
-    address.is_unspecified() || address.is_multicast() || is_broadcast
+    address.is_unspecified() || address.is_multicast() || is_of_no_host
 }
 
 fn is_listener(address: SocketAddr, policy: &Policy) -> bool {

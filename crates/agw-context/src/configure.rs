@@ -2,7 +2,7 @@
 
 use agw_relay::Transport;
 
-use crate::checks::invalid;
+use crate::checks::{self, invalid};
 use crate::command::{
     ChangeThroughConnection, Configure, CryptoChange, Family, Release, Remote, SourcePolicy,
     StreamChange,
@@ -55,6 +55,8 @@ impl Transaction<'_, '_> {
             let given = [
                 (matches!(ingress, CryptoChange::Install(_)), "ingress_crypto"),
                 (matches!(egress, CryptoChange::Install(_)), "egress_crypto"),
+                (matches!(ingress, CryptoChange::Remove), "remove_ingress_crypto"),
+                (matches!(egress, CryptoChange::Remove), "remove_egress_crypto"),
             ];
             if let Some((_, name)) = given.into_iter().find(|(given, _)| *given) {
                 let rule = "keys are for secured streams only";
@@ -75,8 +77,11 @@ impl Transaction<'_, '_> {
         stream.remote = remote.or(stream.remote);
         stream.mode = mode.unwrap_or(stream.mode);
         if let Some(source) = source {
+            checks::source(source, &format!("{field}.source"), stream.transport)?;
             stream.source = source;
         }
+        let latches_once = stream.extras.as_ref().is_some_and(|extras| extras.latch_once);
+        checks::latch_once(latches_once, stream.source, field)?;
         if relatch && stream.source == SourcePolicy::Signalled {
             let rule = "is for streams that latch";
             return Err(invalid(format!("{field}.relatch"), rule, Reason::FieldValue));

@@ -39,6 +39,8 @@ use crate::usage::Usage;
 pub struct Gateway {
     pub(crate) policy: Policy,
     pub(crate) realms: Vec<Realm>,
+    /// The addresses of this host, in realms or not.
+    pub(crate) local: Vec<IpAddr>,
     /// Boxed: contexts come in order of their numbers, which leaves nodes half empty.
     pub(crate) contexts: BTreeMap<ContextId, Box<Context>>,
     /// Who owns contexts, each once.
@@ -89,6 +91,7 @@ impl Gateway {
         let rest = policy.port_rest;
         Ok(Self {
             realms: realms.into_iter().map(|realm| Realm::new(realm, rest)).collect(),
+            local: Vec::new(),
             contexts: BTreeMap::new(),
             controllers: BTreeSet::new(),
             keys: KeyRegistry::default(),
@@ -234,6 +237,12 @@ impl Gateway {
             let keys = keys.join(",").into();
             self.events.push(at, None, EventKind::CapabilitiesChanged { keys });
         }
+    }
+
+    /// Takes note of all addresses of this host: off the loopback none of them is a peer's. Calls
+    /// that there are stay as they are.
+    pub fn handle_local_addresses(&mut self, local: Vec<IpAddr>) {
+        self.local = local;
     }
 
     /// The position of the realm of reservations that name none.

@@ -115,11 +115,10 @@ impl Transaction<'_, '_> {
         realm: usize,
         family: Family,
     ) -> Result<(), CommandError> {
-        let realms = &self.gateway.realms;
-        let Some(realm) = realms.get(realm) else {
+        let Some(realm) = self.gateway.realms.get(realm) else {
             return Ok(());
         };
-        checks::remote(remote, field, family, realms, realm, &self.gateway.policy)
+        checks::remote(remote, field, family, realm, self.gateway)
     }
 
     /// What a leg goes by that is to latch from now on.

@@ -200,6 +200,8 @@ impl Transaction<'_, '_> {
             self.check_member(&candidate, field)?;
         }
         let source = source.unwrap_or(SourcePolicy::default_of(transport));
+        checks::source(source, &format!("{field}.source"), transport)?;
+        checks::latch_once(extras.latch_once, source, field)?;
         let leg = self.gateway.take_leg((place.context, place.termination, id), self.around.now);
         self.note_leg(leg);
         let rewritten = Rewritten { context: place.context, leg, transport, ssrc: None };

@@ -1,13 +1,14 @@
 //! Which addresses of the realms can be used, looked at again whenever the kernel tells of a change.
 
 use std::io;
+use std::net::IpAddr;
 use std::thread;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use agw_net::{AddressChanges, HostAddresses};
+use agw_net::{AddressChanges, HostAddresses, local_addresses};
 
 use crate::config::Realm;
 use crate::control::ControlClient;
@@ -15,8 +16,14 @@ use crate::control::ControlClient;
 /// How often is looked even if the kernel tells nothing: some changes it does not tell.
 const EVERY: Duration = Duration::from_secs(1);
 
-/// For each realm, for each of its addresses, whether it can be used.
-pub(crate) type Availability = Vec<Vec<bool>>;
+/// What the kernel says of addresses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Availability {
+    /// For each realm, for each of its addresses, whether it can be used.
+    pub(crate) up: Vec<Vec<bool>>,
+    /// Every address of this host.
+    pub(crate) local: Vec<IpAddr>,
+}
 
 /// Looks which addresses can be used now; if the kernel does not tell, all of them.
 pub(crate) fn availability(realms: &[Realm]) -> Availability {
@@ -27,12 +34,13 @@ pub(crate) fn availability(realms: &[Realm]) -> Availability {
             |address: &_| host.as_ref().is_none_or(|host| host.is_usable(*address, device));
         realm.addresses.iter().map(usable).collect()
     };
-    realms.iter().map(of_realm).collect()
+    let up = realms.iter().map(of_realm).collect();
+    Availability { up, local: local_addresses().unwrap_or_default() }
 }
 
 /// Says what cannot be used at the start.
 pub(crate) fn warn_of_missing(realms: &[Realm], availability: &Availability) {
-    for (realm, up) in realms.iter().zip(availability) {
+    for (realm, up) in realms.iter().zip(&availability.up) {
         for (address, _) in realm.addresses.iter().zip(up).filter(|(_, is_up)| !**is_up) {
             let name = &realm.name;
             warn!(realm = name, %address, "address not there or its interface down: waiting for it");
@@ -71,7 +79,7 @@ pub(crate) fn watch(
 }
 
 fn tell(realms: &[Realm], before: &Availability, after: &Availability) {
-    for (realm, (before, after)) in realms.iter().zip(before.iter().zip(after)) {
+    for (realm, (before, after)) in realms.iter().zip(before.up.iter().zip(&after.up)) {
         let name = &realm.name;
         for (address, (before, after)) in realm.addresses.iter().zip(before.iter().zip(after)) {
             match (before, after) {

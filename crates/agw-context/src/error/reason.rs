@@ -39,7 +39,7 @@ pub enum Reason {
     CryptoOnPlainTransport,
     /// The realm demands protection that the stream does not have.
     PlainRefused,
-    /// The address cannot be a peer's: unspecified, multicast, broadcast, own or of the other family.
+    /// The address cannot be a peer's: of no host, multicast, one of this host or of the other family.
     AddressRefused,
     /// A relay that neither mixes nor copies cannot do it.
     TopologyRefused,

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use agw_context::{
-    Change, Command, Configure, ContextChoice, ContextId, EventKind, Outcome, Policy, Reason,
-    RtcpGate, SourcePolicy, StreamChange, StreamMode, TerminationId,
+    Change, Command, Configure, ContextChoice, ContextId, CryptoChange, EventKind, Outcome, Policy,
+    Reason, RtcpGate, SourcePolicy, StreamChange, StreamMode, StreamSpec, TerminationId,
 };
 use agw_relay::{
     Command as Step, EgressSpec, Gate, IngressId, IngressSpec, Report, SourceRule, TrafficLimit,
@@ -200,4 +200,41 @@ fn a_stream_that_asks_for_nothing_costs_the_packet_path_nothing() {
     let (ingress, egress) = both(&outcome);
     assert!(ingress.unwrap().extras.is_none() && egress.unwrap().extras.is_none());
     assert!(outcome.work[0].steps.iter().all(|step| !matches!(step, Step::Follow(..))));
+}
+
+#[test]
+fn what_would_be_without_effect_is_refused_by_its_field() {
+    let mut world = World::new(Policy::default());
+    let refused = |world: &mut World, change: &dyn Fn(&mut StreamSpec)| {
+        let mut reserve = access(ContextChoice::New);
+        change(&mut reserve.streams[0]);
+        let refused = world.transact(vec![Command::Reserve(reserve)]).unwrap_err();
+        refused.error.field().map(str::to_owned)
+    };
+    let within = Some(SourcePolicy::Latch { within: Some(Duration::from_secs(1)) });
+    let timed = refused(&mut world, &|stream| stream.source = within);
+    assert_eq!(timed.as_deref(), Some("streams[0].source.within_ms"));
+    let once = refused(&mut world, &|stream| {
+        stream.source = Some(SourcePolicy::Signalled);
+        stream.extras.latch_once = true;
+    });
+    assert_eq!(once.as_deref(), Some("streams[0].latch_once"));
+
+    let context = world.reserve(access(ContextChoice::New)).context;
+    let plain = world.reserve(core(ContextChoice::New)).context;
+    let mut field = |context, change: &dyn Fn(&mut StreamChange)| {
+        let refused = configure(&mut world, context, change).unwrap_err();
+        refused.error.field().map(str::to_owned)
+    };
+    let timed = field(context, &|change| change.source = within);
+    assert_eq!(timed.as_deref(), Some("streams[0].source.within_ms"));
+    let once = field(context, &|change| {
+        change.source = Some(SourcePolicy::Signalled);
+        change.extras.latch_once = Some(true);
+    });
+    assert_eq!(once.as_deref(), Some("streams[0].latch_once"));
+    let ingress = field(plain, &|change| change.ingress = CryptoChange::Remove);
+    assert_eq!(ingress.as_deref(), Some("streams[0].remove_ingress_crypto"));
+    let egress = field(plain, &|change| change.egress = CryptoChange::Remove);
+    assert_eq!(egress.as_deref(), Some("streams[0].remove_egress_crypto"));
 }

@@ -137,6 +137,8 @@ fn addresses_that_cannot_be_a_peers_are_refused() {
     let refused = [
         "127.0.0.1:0",
         "0.0.0.0:5000",
+        "0.1.2.3:5000",
+        "240.0.0.1:5000",
         "224.0.0.1:5000",
         "255.255.255.255:5000",
         "127.0.0.1:7400",
@@ -146,6 +148,7 @@ fn addresses_that_cannot_be_a_peers_are_refused() {
         "127.0.0.1:41010",
         "[::]:5000",
         "[ff02::1]:5000",
+        "[fe80::1]:5000",
         "[::ffff:127.0.0.1]:5000",
         "[::1]:41011",
     ];
@@ -189,6 +192,37 @@ fn off_the_loopback_no_port_of_the_gateways_own_addresses_is_a_peers() {
         let reason = outcome.err().map(|refused| refused.error.reason());
         assert_eq!(reason, is_refused.then_some(Reason::AddressRefused), "{address}");
     }
+}
+
+//= tests/spec/iq.md#reservation
+//= type=test
+//# No address of the gateway's host MUST be taken for a peer's, but for loopback in a realm on
+//# loopback.
+#[test]
+fn no_address_of_the_host_is_a_peers_whether_it_is_in_a_realm_or_not() {
+    let local = |text: &str| text.parse::<IpAddr>().unwrap();
+    let addresses = vec![RealmAddress { bind: local("192.0.2.1"), advertise: None }];
+    let access = RealmConfig { addresses, ..realm("access", 40_000..=40_099) };
+    let core = realm("core", 41_000..=41_099);
+    let mut world = World::of(Policy::default(), vec![access, core]);
+    let asks = |world: &mut World, realm, address| {
+        let mut reserve = reserve(ContextChoice::New, realm, Transport::Plain);
+        reserve.streams[0].remote = Some(remote(address));
+        world.transact(vec![Command::Reserve(reserve)]).map(drop).map_err(|refused| refused.error)
+    };
+    let elsewhere = "198.51.100.9:5000";
+    asks(&mut world, "access", elsewhere).unwrap();
+    world.gateway.handle_local_addresses(
+        ["127.0.0.1", "192.0.2.1", "198.51.100.9"].into_iter().map(local).collect(),
+    );
+    for realm in ["access", "core"] {
+        let refused = asks(&mut world, realm, elsewhere).unwrap_err();
+        assert_eq!(refused.reason(), Reason::AddressRefused, "{realm}");
+        assert_eq!(refused.field(), Some("streams[0].remote.rtp"));
+    }
+    asks(&mut world, "core", "127.0.0.1:5000").unwrap();
+    world.gateway.handle_local_addresses(Vec::new());
+    asks(&mut world, "access", elsewhere).unwrap();
 }
 
 //= tests/spec/iq.md#reservation

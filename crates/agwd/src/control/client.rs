@@ -78,9 +78,9 @@ impl ControlClient {
         }
     }
 
-    /// Tells which addresses of the realms can be used; to be called from a thread that may wait.
-    pub(crate) fn tell_availability(&self, up: Availability) -> Result<(), Stopped> {
-        self.requests.blocking_send(Request::Availability { up }).map_err(|_closed| Stopped)
+    /// Tells which addresses there are and can be used; to be called from a thread that may wait.
+    pub(crate) fn tell_availability(&self, found: Availability) -> Result<(), Stopped> {
+        self.requests.blocking_send(Request::Availability(found)).map_err(|_closed| Stopped)
     }
 
     /// Tells contexts that the controller may see.

@@ -35,6 +35,7 @@ use agw_relay::Report;
 
 use crate::overload::Measured;
 use crate::presence::Presence;
+use crate::realms::Availability;
 use crate::refusal_log::RefusalLog;
 use crate::worker::{Applied, Assignment, Order, WorkerHandle};
 pub(crate) use client::{ControlClient, Stopped};
@@ -247,8 +248,9 @@ impl Control {
             Request::Names { controller, after, limit, answer } => {
                 let _ = answer.send(self.gateway.names(&controller, after, limit));
             }
-            Request::Availability { up } => {
+            Request::Availability(Availability { up, local }) => {
                 self.gateway.handle_availability(&up, SystemTime::now());
+                self.gateway.handle_local_addresses(local);
                 self.owners.note(&self.gateway, None);
             }
             Request::Notice(notice) => self.take_notice(notice),

@@ -61,8 +61,8 @@ pub(crate) enum Request {
         limit: usize,
         answer: oneshot::Sender<Vec<ContextName>>,
     },
-    /// Which addresses of the realms can be used has changed.
-    Availability { up: Availability },
+    /// Which addresses there are, or can be used, has changed.
+    Availability(Availability),
     /// What is not about calls.
     Notice(Notice),
 }

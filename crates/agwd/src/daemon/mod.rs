@@ -279,7 +279,8 @@ fn start_media(
     let mut gateway = Gateway::new(policy, realms, secret, epoch, first)?;
     let availability = realms::availability(&config.realm);
     realms::warn_of_missing(&config.realm, &availability);
-    gateway.handle_availability(&availability, SystemTime::now());
+    gateway.handle_availability(&availability.up, SystemTime::now());
+    gateway.handle_local_addresses(availability.local.clone());
     let budget = descriptor_budget(config, &carried)?;
     let rest = Duration::from_millis(config.policy.port_rest_ms);
     let ports = MediaPorts::new(carried, budget, rest, Instant::now());
