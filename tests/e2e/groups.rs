@@ -262,6 +262,9 @@ fn rtcp_of_the_focus_reaches_all_under_one_index_and_theirs_reaches_it() {
 //= tests/spec/group.md#members
 //= type=test
 //# A member on hold MUST NOT be sent media.
+//= tests/spec/group.md#fan-out
+//= type=test
+//# Every copy that does not leave MUST be counted at its member, for one named reason.
 #[test]
 fn members_come_leave_and_hold_between_two_packets() {
     let mut conference = Conference::new();
@@ -283,6 +286,8 @@ fn members_come_leave_and_hold_between_two_packets() {
         let _ = member.endpoint.receive_control();
     }
     assert!(gone.endpoint.is_silent() && held.endpoint.is_silent());
+    assert_eq!(conference.copies_dropped(held.termination), [(pb::DropReason::EgressGate, 2)]);
+    conference.gateway.ledger().await_sum("agw_copies_dropped_total", 2);
 
     let open = api::gates(context, held.termination, pb::StreamMode::SendReceive);
     let iq = &conference.gateway.iq;

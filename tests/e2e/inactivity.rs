@@ -1,9 +1,14 @@
 //! Streams on which nothing happens any more.
 
+use std::thread;
+use std::time::{Duration, Instant};
+
 use agw_iq::pb;
 use agw_iq::pb::event::Kind;
 use agw_srtp::Suite;
-use agw_tests::{Call, Gateway, Key, Leg, Side, api};
+use agw_tests::{Call, Gateway, Key, Leg, PATIENCE, Side, api};
+
+use crate::events::Listener;
 
 //= tests/spec/relay.md#inactivity
 //= type=test
@@ -54,7 +59,7 @@ fn a_call_on_hold_is_not_inactive_until_it_is_resumed() {
     let mode = |mode| gateway.iq.change_through_connection(api::gates(call.context, 0, mode));
     gateway.wait(mode(pb::StreamMode::Inactive)).expect("held");
     let held = gateway.wait(gateway.iq.status()).expect("a status");
-    std::thread::sleep(std::time::Duration::from_millis(800));
+    thread::sleep(Duration::from_millis(800));
 
     gateway.wait(mode(pb::StreamMode::SendReceive)).expect("resumed");
     let mut events = gateway.wait(gateway.iq.events(Some(0), 0)).expect("events");
@@ -68,11 +73,45 @@ fn a_call_on_hold_is_not_inactive_until_it_is_resumed() {
     }
 }
 
+//= tests/spec/relay.md#inactivity
+//= type=test
+//# Where media alone counts, RTCP MUST NOT keep a leg active.
+#[test]
+fn a_phone_that_reports_but_has_lost_its_media_is_told_where_media_alone_counts() {
+    let gateway = Gateway::start();
+    let mut core = Leg::plain(Side::Core.peer());
+    let direction = pb::InactiveDirection::Both.into();
+    core.stream.inactivity = Some(pb::Inactivity { time_ms: 400, direction, media_only: true });
+    let mut call = Call::between(&gateway, Leg::plain(Side::Access.peer()), core);
+    call.talk();
+    let request = pb::AuditValueRequest { context_id: call.context, ..Default::default() };
+    let audit = gateway.wait(gateway.iq.audit(request)).expect("an audit");
+    let told = audit.contexts[0].terminations[1].streams[0].inactivity;
+    assert!(told.expect("what was asked for").media_only);
+    let mut listener = Listener::from_the_start(&gateway);
+    let deadline = Instant::now() + PATIENCE;
+
+    // Both ways, four times as often as it would have to be.
+    thread::scope(|scope| {
+        let told = scope
+            .spawn(|| listener.await_kind(&gateway, |kind| matches!(kind, Kind::MediaInactive(_))));
+        while !told.is_finished() && Instant::now() < deadline {
+            call.report();
+            thread::sleep(Duration::from_millis(100));
+        }
+        let subject = told.join().expect("an event").subject.expect("a stream");
+        assert_eq!(subject.termination_id, 2);
+    });
+    call.talk();
+    listener.await_kind(&gateway, |kind| matches!(kind, Kind::MediaActive(_)));
+}
+
 /// A call whose phone is watched.
 fn watched(gateway: &Gateway, direction: pb::InactiveDirection, time_ms: u32) -> Call {
     let suite = Suite::AesCm128HmacSha1_80;
     let (ingress, egress) = (Key::random(suite), Key::random(suite));
     let mut access = Leg::secured(Side::Access.peer(), &ingress, &egress);
-    access.stream.inactivity = Some(pb::Inactivity { time_ms, direction: direction.into() });
+    access.stream.inactivity =
+        Some(pb::Inactivity { time_ms, direction: direction.into(), media_only: false });
     Call::between(gateway, access, Leg::plain(Side::Core.peer()))
 }

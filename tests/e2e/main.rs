@@ -11,6 +11,8 @@ mod audit;
 #[cfg(test)]
 mod comparing;
 #[cfg(test)]
+mod deaf;
+#[cfg(test)]
 mod deployment;
 #[cfg(test)]
 mod draining;

@@ -43,6 +43,14 @@ fn a_valid_flood_costs_its_sender_and_not_its_neighbour() {
     assert_eq!(event.subject.expect("a stream").context_id, offender.context);
     let Some(Kind::PolicingDrops(drops)) = event.kind else { panic!("it was one") };
     assert_eq!((drops.direction(), drops.packets), (pb::Direction::Ingress, 1));
+    // The others are told though no further one comes.
+    let mut told = 1;
+    while told < 50 {
+        let event = listener.await_kind(&gateway, |kind| matches!(kind, Kind::PolicingDrops(_)));
+        let Some(Kind::PolicingDrops(drops)) = event.kind else { panic!("it was one") };
+        told += drops.packets;
+    }
+    assert_eq!(told, 50);
 }
 
 //= tests/spec/relay.md#policing

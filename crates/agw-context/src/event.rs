@@ -139,11 +139,14 @@ pub enum EventKind {
         /// Packets that were dropped since the event before.
         packets: u32,
     },
-    /// Many tags failed within a second. Told at most once a second for a stream; the counters have
-    /// them all.
+    /// Many tags failed within a second, told at most once a second for a stream; or every packet
+    /// has failed for some seconds, told once until one is right and at most once a minute. The
+    /// counters have them all.
     AuthenticationFailures {
-        /// Tags that had failed in this second when it was told.
+        /// Tags that had failed when it was told: in this second, or since the last right one.
         packets: u32,
+        /// For how long every packet has failed, if that is what is told.
+        deaf: Option<Duration>,
     },
     /// Many packets came again within a second. Told at most once a second for a stream; the
     /// counters have them all.

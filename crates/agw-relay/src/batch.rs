@@ -262,7 +262,7 @@ impl<E: Engine> Relay<E> {
             Err(reason) => return Err(reason),
         };
         if egress.is_policed(component, packet.len(), now) {
-            egress_policed(id, egress, &mut self.reports, now);
+            egress_policed(id, egress, (&mut self.reports, &mut self.untold), now);
             return Err(DropReason::EgressPoliced);
         }
         let mut len = packet.len();

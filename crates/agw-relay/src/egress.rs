@@ -20,7 +20,7 @@ use crate::spare::Spare;
 use crate::spec::{
     Component, EgressCrypto, EgressSpec, PortId, RtcpEgress, Transport, initial_roc,
 };
-use crate::stats::{CryptoSnapshot, EgressSnapshot, EgressStats, SourceSnapshot};
+use crate::stats::{CryptoSnapshot, Drops, EgressSnapshot, EgressStats, SourceSnapshot};
 
 /// What every packet reads stands first.
 #[repr(C)]
@@ -50,6 +50,8 @@ pub(crate) struct EgressState {
     meters: Meters,
     /// What was too much.
     policed: Alarm,
+    /// Of a group's member, why copies did not leave; made when it joins.
+    copies_dropped: Option<Box<Drops>>,
 }
 
 // A call has two.
@@ -267,9 +269,19 @@ impl<K> Egress<K> {
         !state.meters.of(component).take(limit, ip_octets(payload, to), now)
     }
 
-    /// Counts a packet that was too much; tells how many there were when control is to know.
-    pub(crate) fn policed(&mut self, now: Instant) -> Option<u32> {
-        self.extras.as_mut()?.policed.count(1, now)
+    /// What counts packets that were too much, if there is a limit.
+    pub(crate) fn policed(&mut self) -> Option<&mut Alarm> {
+        self.extras.as_mut().map(|state| &mut state.policed)
+    }
+
+    /// Makes room for why copies do not leave, of a group's member.
+    pub(crate) fn make_room_for_copies(&mut self) {
+        self.extras.get_or_insert_default().copies_dropped.get_or_insert_default();
+    }
+
+    /// Counts a copy that does not leave.
+    pub(crate) fn count_copy_dropped(&mut self, reason: DropReason) {
+        self.extras.get_or_insert_default().copies_dropped.get_or_insert_default().count(reason);
     }
 
     fn refusals(&self) -> Refusals {
@@ -290,6 +302,11 @@ impl<K> Egress<K> {
         EgressSnapshot {
             stats: self.stats,
             refusals: self.refusals(),
+            copies_dropped: self
+                .extras
+                .as_ref()
+                .and_then(|state| state.copies_dropped.as_deref().copied())
+                .unwrap_or_default(),
             crypto: self.crypto.as_ref().map(|crypto| CryptoSnapshot {
                 suite: crypto.suite(),
                 sources: crypto.sources().map(SourceSnapshot::from).collect(),

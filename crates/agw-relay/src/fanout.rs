@@ -55,8 +55,9 @@ impl FanOut {
 impl<E: Engine> Relay<E> {
     /// Where the next copy of a datagram leaves; `None` after the last one.
     ///
-    /// Each copy is counted for its member. Members whose gate is closed, whose address is not known
-    /// or whose limit is reached are left out. To be called until `None` before the next command.
+    /// Each copy is counted for its member, one that does not leave by its reason: a gate that is
+    /// closed, an address that is not known, a limit that is reached. To be called until `None`
+    /// before the next command.
     pub fn next_copy(&mut self, fan_out: &mut FanOut, now: Instant) -> Option<Departure> {
         //= tests/spec/group.md#fan-out
         //# What the focus sends MUST leave to every member as the same octets.
@@ -71,13 +72,25 @@ impl<E: Engine> Relay<E> {
             };
             //= tests/spec/group.md#members
             //# A member on hold MUST NOT be sent media.
-            let Ok(route) = egress.route(fan_out.component) else {
-                continue;
+            let route = egress.route(fan_out.component).and_then(|route| {
+                let is_too_much = egress.is_policed(fan_out.component, fan_out.len, now);
+                if is_too_much { Err(DropReason::EgressPoliced) } else { Ok(route) }
+            });
+            let route = match route {
+                Ok(route) => route,
+                //= tests/spec/group.md#fan-out
+                //# Every copy that does not leave MUST be counted at its member, for one named
+                //# reason.
+                Err(reason) => {
+                    if reason == DropReason::EgressPoliced {
+                        let tell = (&mut self.reports, &mut self.untold);
+                        egress_policed(member.egress, egress, tell, now);
+                    }
+                    egress.count_copy_dropped(reason);
+                    self.stats.copies_dropped.count(reason);
+                    continue;
+                }
             };
-            if egress.is_policed(fan_out.component, fan_out.len, now) {
-                egress_policed(member.egress, egress, &mut self.reports, now);
-                continue;
-            }
             egress.stats.sent.add(fan_out.len);
             if fan_out.component == Component::Rtcp {
                 egress.stats.sent_rtcp.add(fan_out.len);

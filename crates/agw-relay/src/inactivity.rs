@@ -41,6 +41,8 @@ pub struct Inactivity {
     pub direction: ActiveDirection,
     /// After how long without it.
     pub after: Duration,
+    /// Whether RTCP is no activity: what has lost its media reports on.
+    pub media_only: bool,
 }
 
 /// The legs that are watched.
@@ -146,7 +148,7 @@ impl<E: Engine> Relay<E> {
             return;
         };
         let rule = ingress.spec.extras.as_ref().and_then(|extras| extras.inactivity);
-        let sent = self.sent_by(id);
+        let sent = rule.map_or(0, |rule| self.sent_by(id, rule.media_only));
         self.watches.set(id, rule, sent, now);
     }
 
@@ -165,23 +167,28 @@ impl<E: Engine> Relay<E> {
 
     fn see(&self, id: IngressId) -> Option<Seen> {
         let ingress = self.ingresses.at(id.0)?;
-        let direction = ingress.spec.extras.as_ref()?.inactivity?.direction;
+        let Inactivity { direction, media_only, .. } = ingress.spec.extras.as_ref()?.inactivity?;
         let egress = self.egresses.at(ingress.spec.reverse.0);
         let is_open = egress.is_some_and(|egress| egress.spec.gate.rtp);
         let watched = |one| direction == one || direction == ActiveDirection::Either;
         Some(Seen {
             ingress: watched(ActiveDirection::Ingress) && ingress.spec.gate.rtp,
             egress: watched(ActiveDirection::Egress) && is_open,
-            accepted: ingress.last_accepted(),
-            sent: self.sent_by(id),
+            accepted: if media_only { ingress.last_media() } else { ingress.last_accepted() },
+            sent: self.sent_by(id, media_only),
         })
     }
 
     /// Datagrams that have left on a leg.
-    fn sent_by(&self, id: IngressId) -> u64 {
+    fn sent_by(&self, id: IngressId, media_only: bool) -> u64 {
         let reverse = self.ingresses.at(id.0).map(|ingress| ingress.spec.reverse);
-        let egress = reverse.and_then(|reverse| self.egresses.at(reverse.0));
-        egress.map(|egress| egress.stats.sent.packets).unwrap_or_default()
+        let Some(egress) = reverse.and_then(|reverse| self.egresses.at(reverse.0)) else {
+            return 0;
+        };
+        let reports = if media_only { egress.stats.sent_rtcp.packets } else { 0 };
+        //= tests/spec/relay.md#inactivity
+        //# Where media alone counts, RTCP MUST NOT keep a leg active.
+        egress.stats.sent.packets - reports
     }
 }
 
@@ -203,7 +210,7 @@ mod tests {
     /// A leg that is inactive after a second.
     fn watches(direction: ActiveDirection) -> Watches {
         let mut watches = Watches::default();
-        let rule = Inactivity { direction, after: Duration::from_secs(1) };
+        let rule = Inactivity { direction, after: Duration::from_secs(1), media_only: false };
         watches.set(ID, Some(rule), 0, at(0));
         watches
     }
@@ -244,8 +251,8 @@ mod tests {
     #[test]
     fn a_watch_that_is_told_again_keeps_its_time_and_another_one_starts_anew() {
         let mut watches = watches(ActiveDirection::Ingress);
-        let rule =
-            Inactivity { direction: ActiveDirection::Ingress, after: Duration::from_secs(1) };
+        let (direction, after) = (ActiveDirection::Ingress, Duration::from_secs(1));
+        let rule = Inactivity { direction, after, media_only: false };
         watches.set(ID, Some(rule), 0, at(900));
         let told = watches.look(ID, &seen(None, 0), at(1_000));
         assert!(matches!(told, Some(Report::MediaInactive { .. })), "{told:?}");

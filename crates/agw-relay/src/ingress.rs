@@ -15,8 +15,8 @@ use crate::police::{Meters, TrafficLimits};
 use crate::pre_key::PreKeyBuffer;
 use crate::source::{Latch, Move};
 use crate::spec::{
-    Component, EgressId, Gate, IngressCrypto, IngressSpec, RtcpIngress, SourceRule, Transport,
-    initial_roc,
+    Component, EgressId, Gate, IngressCrypto, IngressExtras, IngressSpec, RtcpIngress, SourceRule,
+    Transport, initial_roc,
 };
 use crate::stats::{CryptoSnapshot, IngressCounters, IngressSnapshot, SourceSnapshot};
 pub(crate) use reasons::opening;
@@ -52,7 +52,9 @@ pub(crate) struct IngressState {
     /// What came from elsewhere.
     of_strangers: Meters,
     /// What was too much.
-    policed: Alarm,
+    pub(crate) policed: Alarm,
+    /// When media was accepted last, where that counts.
+    last_media: Option<Instant>,
     /// What waits for the key.
     pub(crate) pre_key: Option<Box<PreKeyBuffer>>,
 }
@@ -93,7 +95,9 @@ impl<K> Ingress<K> {
     }
 
     fn keep_extras(&mut self) {
-        if self.spec.limits() != TrafficLimits::default() {
+        let extras = self.spec.extras.as_ref();
+        let of_media = |extras: &IngressExtras| extras.inactivity.is_some_and(|it| it.media_only);
+        if self.spec.limits() != TrafficLimits::default() || extras.is_some_and(|it| of_media(it)) {
             self.extras.get_or_insert_default();
         }
     }
@@ -203,7 +207,7 @@ impl<K> Ingress<K> {
         if self.spec.transport != Transport::Secured {
             well_formed(component, packet)?;
             self.police(component, true, source, packet.len(), now)?;
-            self.last_accepted = Some(now);
+            self.note_accepted(component, now);
             return Ok(Admission::Accepted(
                 self.latch.accepted_plain(&self.spec, learning, source),
             ));
@@ -269,7 +273,7 @@ impl<K> Ingress<K> {
         };
         let accepted = crypto.commit(ticket, now, spare).map_err(opening)?;
         let short_tag = component == Component::Rtp && crypto.suite().srtp_tag_len() < 10;
-        self.last_accepted = Some(now);
+        self.note_accepted(component, now);
         let learning = self.spec.learning(component);
         Ok(self.latch.accepted_authentic(&self.spec, learning, source, accepted.newer, short_tag))
     }
@@ -288,6 +292,19 @@ impl<K> Ingress<K> {
         {
             self.last_accepted = Some(now);
         }
+    }
+
+    #[inline]
+    fn note_accepted(&mut self, component: Component, now: Instant) {
+        self.last_accepted = Some(now);
+        if let (Component::Rtp, Some(state)) = (component, &mut self.extras) {
+            state.last_media = Some(now);
+        }
+    }
+
+    /// When media was accepted last, for whom that counts.
+    pub(crate) fn last_media(&self) -> Option<Instant> {
+        self.extras.as_ref().and_then(|state| state.last_media)
     }
 
     pub(crate) const fn last_accepted(&self) -> Option<Instant> {

@@ -8,6 +8,7 @@
 
 mod alarm;
 mod batch;
+mod binding;
 mod datagram;
 mod deadlines;
 mod drop;
@@ -42,6 +43,7 @@ mod table;
 mod testing;
 mod told;
 mod trouble;
+mod untold;
 
 pub use agw_rtp::Ssrc;
 pub use batch::MAX_BATCH;

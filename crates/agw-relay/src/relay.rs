@@ -7,6 +7,7 @@ use agw_srtp::{Engine, KeyError};
 use arrayvec::ArrayVec;
 
 use crate::batch::MAX_BATCH;
+use crate::binding::{Binding, bindings};
 use crate::egress::Egress;
 use crate::inactivity::Watches;
 use crate::ingress::Ingress;
@@ -14,14 +15,12 @@ use crate::pre_key::PreKeys;
 use crate::refusal::{Refusal, Telling};
 use crate::report::{Report, Reports};
 use crate::spare::Spare;
-use crate::spec::{
-    Command, Component, EgressId, EgressSpec, IngressCrypto, IngressId, IngressSpec, PortId,
-    RtcpIngress,
-};
+use crate::spec::{Command, EgressId, EgressSpec, IngressCrypto, IngressId, IngressSpec};
 use crate::stats::{EgressSnapshot, IngressSnapshot, RelayStats};
 use crate::suspects::Suspects;
 use crate::table::Table;
 use crate::told::Told;
+use crate::untold::Untold;
 
 /// The packet path of one worker: every flow whose ports that worker reads.
 ///
@@ -38,6 +37,7 @@ pub struct Relay<E: Engine> {
     pub(crate) reports: Reports,
     pub(crate) suspects: Suspects,
     pub(crate) told: Told,
+    pub(crate) untold: Untold,
     pub(crate) pre_keys: PreKeys,
     pub(crate) deadlines: BTreeSet<(Instant, IngressId)>,
     pub(crate) watches: Watches,
@@ -48,20 +48,6 @@ pub struct Relay<E: Engine> {
     /// Receiving halves whose deadline a packet has moved.
     pub(crate) moved_deadlines: ArrayVec<IngressId, MAX_BATCH>,
     pub(crate) spare: Spare,
-}
-
-/// What arrives on a local port.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Binding {
-    pub(crate) ingress: IngressId,
-    pub(crate) carries: Carries,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Carries {
-    Rtp,
-    Rtcp,
-    Both,
 }
 
 /// The packet path could not do what control asked: control's own checks should have caught it.
@@ -101,6 +87,7 @@ impl<E: Engine> Relay<E> {
             reports: Reports::new(),
             suspects: Suspects::new(),
             told: Told::new(),
+            untold: Untold::new(),
             pre_keys: PreKeys::new(),
             deadlines: BTreeSet::new(),
             watches: Watches::default(),
@@ -164,6 +151,7 @@ impl<E: Engine> Relay<E> {
         self.spare.fill();
         self.make_room_for_quality();
         self.make_room_for_senders();
+        self.untold.make_room();
         while let Some(id) = self.moved_deadlines.pop() {
             self.watch_deadline(id);
         }
@@ -174,6 +162,7 @@ impl<E: Engine> Relay<E> {
     pub fn handle_timeout(&mut self, now: Instant) {
         self.make_room();
         self.look_for_activity(now);
+        self.tell_untold(now);
         while let Some(&(deadline, id)) = self.deadlines.first() {
             if deadline > now {
                 return;
@@ -195,7 +184,7 @@ impl<E: Engine> Relay<E> {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         let keys = self.deadlines.first().map(|&(deadline, _)| deadline);
-        keys.into_iter().chain(self.watches.next()).min()
+        keys.into_iter().chain(self.watches.next()).chain(self.untold.next()).min()
     }
 
     /// The oldest report not yet taken; call until `None` after every batch and command.
@@ -285,11 +274,17 @@ impl<E: Engine> Relay<E> {
         spec: EgressSpec,
         now: Instant,
     ) -> Result<(), ApplyError> {
+        let before = self.egresses.at(id.0).and_then(|egress| egress.group_spec());
+        let joined = spec.joined(before);
+        for member in &joined {
+            if let Some(egress) = self.egresses.at_mut(member.egress.0) {
+                egress.make_room_for_copies();
+            }
+        }
         let Some(egress) = self.egresses.at_mut(id.0) else {
             self.egresses.insert(id.0, Box::new(Egress::new(spec)));
             return Ok(());
         };
-        let joined = spec.joined(egress.group_spec());
         egress.change(spec);
         self.welcome(id, &joined, now)
     }
@@ -356,24 +351,4 @@ pub(crate) fn report_egress_keys<K>(id: EgressId, egress: &mut Egress<K>, report
     while let Some(event) = egress.crypto.as_mut().and_then(|crypto| crypto.poll_event()) {
         reports.push(Report::EgressKey(id, event));
     }
-}
-
-impl Carries {
-    /// The component of a packet, if it may arrive on this port.
-    pub(crate) const fn component(self, is_rtcp: bool) -> Option<Component> {
-        match (self, is_rtcp) {
-            (Self::Rtp | Self::Both, false) => Some(Component::Rtp),
-            (Self::Rtcp | Self::Both, true) => Some(Component::Rtcp),
-            (Self::Rtp, true) | (Self::Rtcp, false) => None,
-        }
-    }
-}
-
-fn bindings(spec: &IngressSpec) -> impl Iterator<Item = (PortId, Carries)> {
-    let (rtp, rtcp) = match spec.rtcp {
-        RtcpIngress::Port(port) => (Carries::Rtp, Some((port, Carries::Rtcp))),
-        RtcpIngress::Mux => (Carries::Both, None),
-        RtcpIngress::Off => (Carries::Rtp, None),
-    };
-    std::iter::once((spec.rtp, rtp)).chain(rtcp)
 }

@@ -101,12 +101,15 @@ pub enum Report {
         /// Datagrams that were dropped since the last report.
         packets: u32,
     },
-    /// So many tags failed on a leg within a second; told once in that second.
+    /// So many tags failed on a leg within a second, told once in that second; or every packet has
+    /// failed for some seconds, told once until one is right, and at most once a minute.
     AuthenticationFailures {
         /// Where the packets arrived.
         ingress: IngressId,
         /// Tags that had failed when it was told.
         packets: u32,
+        /// For how long every packet has failed, if that is what is told.
+        deaf: Option<Duration>,
     },
     /// So many packets came again on a leg within a second; told once in that second.
     Replays {

@@ -162,6 +162,9 @@ pub struct RelayStats {
     pub dropped: Drops,
     /// Copies of these that left to members of groups; octets as they left.
     pub copies: Traffic,
+    /// Copies that did not leave, by reason. Each datagram for a group is a copy for each member,
+    /// which left or is here.
+    pub copies_dropped: Drops,
     /// Forwarded datagrams, or copies of them, that the kernel refused.
     pub refused: u64,
     /// SRTP and SRTCP packets whose tag verified.
@@ -180,6 +183,7 @@ impl AddAssign for RelayStats {
             forwarded,
             dropped,
             copies,
+            copies_dropped,
             refused,
             unprotected,
             protected,
@@ -193,8 +197,12 @@ impl AddAssign for RelayStats {
             sum.packets += traffic.packets;
             sum.octets += traffic.octets;
         }
-        for (sum, count) in self.dropped.0.iter_mut().zip(dropped.0) {
-            *sum += count;
+        for (sums, counts) in
+            [(&mut self.dropped, dropped), (&mut self.copies_dropped, copies_dropped)]
+        {
+            for (sum, count) in sums.0.iter_mut().zip(counts.0) {
+                *sum += count;
+            }
         }
         self.refused += refused;
         self.unprotected += unprotected;
@@ -251,6 +259,8 @@ pub struct EgressSnapshot {
     pub stats: EgressStats,
     /// Why the kernel refused what it refused.
     pub refusals: Refusals,
+    /// Of a group's member, why copies did not leave to it.
+    pub copies_dropped: Drops,
     /// Key state, once keys are installed.
     pub crypto: Option<CryptoSnapshot>,
     /// Where RTP goes now: signalled or learnt.

@@ -11,6 +11,8 @@ use crate::relay::Relay;
 use crate::report::{Report, Reports};
 use crate::source::Move;
 use crate::spec::{Component, EgressId, IngressId};
+use crate::suspects::Failing;
+use crate::untold::{Over, Untold};
 
 impl<E: Engine> Relay<E> {
     /// Tells the leg's other half, and control, that the peer's address moved.
@@ -55,15 +57,25 @@ impl<E: Engine> Relay<E> {
     pub(crate) fn raise_alarm(&mut self, ingress: IngressId, reason: DropReason, now: Instant) {
         let report = match reason {
             DropReason::Authentication => {
-                let packets = self.suspects.failed(ingress, now);
-                packets.map(|packets| Report::AuthenticationFailures { ingress, packets })
+                let accepted = self.last_accepted(ingress);
+                let told = self.suspects.failed(ingress, accepted, now);
+                told.map(|Failing { packets, deaf }| Report::AuthenticationFailures {
+                    ingress,
+                    packets,
+                    deaf,
+                })
             }
             DropReason::Replay => {
                 let packets = self.suspects.replayed(ingress, now);
                 packets.map(|packets| Report::Replays { ingress, packets })
             }
             DropReason::Policed | DropReason::RtcpPoliced => {
-                let packets = self.ingresses.at_mut(ingress.0).and_then(|at| at.policed(now));
+                let alarm = self.ingresses.at_mut(ingress.0).and_then(|at| at.policed());
+                let packets = alarm.and_then(|alarm| {
+                    let told = alarm.count(1, now);
+                    self.untold.note(Over::Ingress(ingress), alarm);
+                    told
+                });
                 packets.map(|packets| Report::Policed { ingress, packets })
             }
             DropReason::NoFlow
@@ -108,10 +120,14 @@ impl<E: Engine> Relay<E> {
 pub(crate) fn egress_policed<K>(
     id: EgressId,
     egress: &mut Egress<K>,
-    reports: &mut Reports,
+    (reports, untold): (&mut Reports, &mut Untold),
     now: Instant,
 ) {
-    if let Some(packets) = egress.policed(now) {
+    let Some(alarm) = egress.policed() else {
+        return;
+    };
+    if let Some(packets) = alarm.count(1, now) {
         reports.push(Report::EgressPoliced { egress: id, packets });
     }
+    untold.note(Over::Egress(id), alarm);
 }

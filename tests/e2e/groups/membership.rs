@@ -95,3 +95,20 @@ fn more_members_than_a_batch_has_slots_hear_every_packet_of_a_burst() {
     conference.answer();
     assert!(conference.is_silent());
 }
+
+impl Conference {
+    /// The copies that did not leave to a member.
+    pub(super) fn copies_dropped(&self, termination: u32) -> Vec<(pb::DropReason, u64)> {
+        let request = pb::AuditValueRequest {
+            context_id: self.context,
+            include_statistics: true,
+            ..pb::AuditValueRequest::default()
+        };
+        let audit = self.gateway.wait(self.gateway.iq.audit(request)).expect("an audit");
+        let mut terminations = audit.contexts[0].terminations.iter();
+        let member = terminations.find(|one| one.termination_id == termination).expect("a member");
+        let statistics = member.streams[0].statistics.as_ref().expect("statistics");
+        let dropped = &statistics.egress.as_ref().expect("an egress").copies_dropped;
+        dropped.iter().map(|count| (count.reason(), count.packets)).collect()
+    }
+}

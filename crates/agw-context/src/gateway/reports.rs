@@ -42,8 +42,8 @@ impl Gateway {
             Report::MediaActive { ingress, direction } => {
                 (ingress.0, EventKind::MediaActive { direction })
             }
-            Report::AuthenticationFailures { ingress, packets } => {
-                (ingress.0, EventKind::AuthenticationFailures { packets })
+            Report::AuthenticationFailures { ingress, packets, deaf } => {
+                (ingress.0, EventKind::AuthenticationFailures { packets, deaf })
             }
             Report::Replays { ingress, packets } => (ingress.0, EventKind::Replays { packets }),
             Report::SsrcCollision { ingress, ssrc, with, dropped, fresh } => {

@@ -174,7 +174,7 @@ fn what_the_packet_path_reports_of_a_flood_becomes_an_event_of_the_stream() {
     let reports = [
         Report::Policed { ingress, packets },
         Report::EgressPoliced { egress: agw_relay::EgressId(0), packets },
-        Report::AuthenticationFailures { ingress, packets },
+        Report::AuthenticationFailures { ingress, packets, deaf: Some(Duration::from_secs(2)) },
         Report::Replays { ingress, packets },
     ];
     let newest = world.gateway.newest_event();
@@ -187,7 +187,7 @@ fn what_the_packet_path_reports_of_a_flood_becomes_an_event_of_the_stream() {
     let expected = [
         policed(agw_context::Direction::Ingress),
         policed(agw_context::Direction::Egress),
-        EventKind::AuthenticationFailures { packets },
+        EventKind::AuthenticationFailures { packets, deaf: Some(Duration::from_secs(2)) },
         EventKind::Replays { packets },
     ];
     assert_eq!(kinds, expected);

@@ -12,7 +12,7 @@ const MAX_MS: u32 = 86_400_000;
 
 /// Reads a detection; `None` if it is empty.
 pub(crate) fn inactivity(given: &pb::Inactivity) -> Result<Option<Inactivity>, InvalidRequest> {
-    let pb::Inactivity { time_ms, direction } = *given;
+    let pb::Inactivity { time_ms, direction, media_only } = *given;
     if *given == pb::Inactivity::default() {
         return Ok(None);
     }
@@ -27,5 +27,5 @@ pub(crate) fn inactivity(given: &pb::Inactivity) -> Result<Option<Inactivity>, I
         Ok(pb::InactiveDirection::Egress) => ActiveDirection::Egress,
         Err(_) => return Err(InvalidRequest::unknown("direction", direction)),
     };
-    Ok(Some(Inactivity { direction, after: Duration::from_millis(time_ms.into()) }))
+    Ok(Some(Inactivity { direction, after: Duration::from_millis(time_ms.into()), media_only }))
 }

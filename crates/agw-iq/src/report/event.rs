@@ -84,8 +84,9 @@ fn kind(kind: &EventKind) -> pb::event::Kind {
             let direction = direction(*of);
             Kind::PolicingDrops(pb::PolicingDrops { direction, packets: *packets })
         }
-        EventKind::AuthenticationFailures { packets } => {
-            Kind::AuthenticationFailures(pb::AuthenticationFailures { packets: *packets })
+        EventKind::AuthenticationFailures { packets, deaf } => {
+            let deaf_ms = deaf.map(|deaf| deaf.as_millis().try_into().unwrap_or(u64::MAX));
+            Kind::AuthenticationFailures(pb::AuthenticationFailures { packets: *packets, deaf_ms })
         }
         EventKind::Replays { packets } => Kind::Replays(pb::Replays { packets: *packets }),
         EventKind::GroupRekeyWanted { group, joined, left } => {

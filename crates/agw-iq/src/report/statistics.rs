@@ -46,6 +46,7 @@ fn egress_statistics(snapshot: &EgressSnapshot, now: Instant) -> pb::EgressStati
     let EgressSnapshot {
         stats,
         refusals,
+        copies_dropped,
         crypto,
         destination_rtp,
         destination_rtcp,
@@ -64,6 +65,7 @@ fn egress_statistics(snapshot: &EgressSnapshot, now: Instant) -> pb::EgressStati
         rewrite: rewrite.as_ref().map(rewrite_state),
         quality: quality.as_ref().map(|quality| super::quality::quality(quality, now)),
         refusals: refused_by(refusals),
+        copies_dropped: drops(copies_dropped),
     }
 }
 
@@ -98,6 +100,7 @@ pub(crate) fn totals(totals: &WorkerTotals) -> pb::Totals {
         forwarded,
         dropped,
         copies,
+        copies_dropped,
         refused: _,
         unprotected,
         protected,
@@ -116,6 +119,7 @@ pub(crate) fn totals(totals: &WorkerTotals) -> pb::Totals {
         unprotected: *unprotected,
         protected: *protected,
         copies: Some(traffic(copies)),
+        copies_dropped: drops(copies_dropped),
     }
 }
 

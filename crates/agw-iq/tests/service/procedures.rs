@@ -92,7 +92,7 @@ fn full_stream() -> pb::Stream {
         ingress_limit: Some(limit()),
         egress_limit: Some(pb::TrafficLimit::default()),
         latch_once: true,
-        inactivity: Some(pb::Inactivity { time_ms: 100, direction: 0 }),
+        inactivity: Some(pb::Inactivity { time_ms: 100, direction: 0, media_only: false }),
         group_id: 65_535,
         rewrite_sources: Some(pb::RewriteSources { enable: true, ssrc: 0x1234_5678 }),
         pre_key: Some(pb::PreKeyBuffer { packets: 64, time_ms: 10_000 }),

@@ -225,7 +225,7 @@ async fn an_enum_value_of_the_future_is_refused_with_its_path() {
         ("rtcp_gate", |s| s.rtcp_gate = 77),
         ("mode", |s| s.mode = 77),
         ("inactivity.direction", |s| {
-            s.inactivity = Some(pb::Inactivity { time_ms: 100, direction: 77 });
+            s.inactivity = Some(pb::Inactivity { time_ms: 100, direction: 77, media_only: false });
         }),
         ("source.rule", |s| s.source = Some(pb::SourcePolicy { rule: 77, within_ms: None })),
         ("ingress_crypto.suite", |s| ingress(s).suite = 77),

@@ -66,6 +66,7 @@ fn extras() -> StreamExtras {
         inactivity: Some(Inactivity {
             direction: ActiveDirection::Egress,
             after: Duration::from_secs(30),
+            media_only: true,
         }),
         bandwidth: Bandwidth { media_bps: 80_000, rtcp_bps: 4_000, ..Bandwidth::default() },
         limits: StreamLimits {
@@ -175,6 +176,7 @@ fn stream_info() -> pb::StreamInfo {
         inactivity: Some(pb::Inactivity {
             time_ms: 30_000,
             direction: pb::InactiveDirection::Egress.into(),
+            media_only: true,
         }),
         group_id: 3,
         rewrite_sources: Some(pb::RewriteSources { enable: true, ssrc: 9 }),

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use super::{Ingress, IngressState};
+use crate::alarm::Alarm;
 use crate::drop::DropReason;
 use crate::police::{TrafficLimit, ip_octets};
 use crate::spec::{Component, IngressSpec};
@@ -51,9 +52,9 @@ impl<K> Ingress<K> {
         }
     }
 
-    /// Counts a policed packet; tells how many there were when control is to know.
-    pub(crate) fn policed(&mut self, now: Instant) -> Option<u32> {
-        self.extras.as_mut()?.policed.count(1, now)
+    /// What counts policed packets, if there is a limit.
+    pub(crate) fn policed(&mut self) -> Option<&mut Alarm> {
+        self.extras.as_mut().map(|state| &mut state.policed)
     }
 }
 

@@ -63,7 +63,28 @@ fn control_is_told_of_many_failures_and_of_many_replays_once_a_second() {
     }
     let told: Vec<_> = std::iter::from_fn(|| call.relay.poll_report()).collect();
     let (ingress, packets) = (IngressId(ACCESS), 50);
-    let once =
-        [Report::AuthenticationFailures { ingress, packets }, Report::Replays { ingress, packets }];
+    let once = [
+        Report::AuthenticationFailures { ingress, packets, deaf: None },
+        Report::Replays { ingress, packets },
+    ];
     assert_eq!(told, [once, once].concat());
+}
+
+//= tests/spec/relay.md#memory
+//= type=test
+//# A leg on which every packet has failed its tag for some seconds MUST be told.
+#[test]
+fn a_phone_that_sends_under_another_key_is_told_however_slowly_it_talks() {
+    let mut call = Call::new(Suite::AesCm128HmacSha1_80);
+    assert!(talks(&mut call, 1));
+    while call.relay.poll_report().is_some() {}
+    for sequence in 100..200 {
+        call.now += Duration::from_millis(30);
+        let forged = rtp(7, sequence, &[6; 50]);
+        assert_eq!(call.pass(ACCESS_RTP, UE, &forged), Err(DropReason::Authentication));
+    }
+    let told: Vec<_> = std::iter::from_fn(|| call.relay.poll_report()).collect();
+    let deaf = Some(Duration::from_millis(67 * 30));
+    let failures = Report::AuthenticationFailures { ingress: IngressId(ACCESS), packets: 68, deaf };
+    assert_eq!(told, [failures]);
 }

@@ -9,9 +9,10 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use agw_relay::{
-    CollisionRule, Command, Datagram, Departure, DropReason, EgressCrypto, EgressId, EgressSpec,
-    Gate, GroupSpec, IngressCrypto, IngressExtras, IngressId, IngressSpec, Member, PortId, Relay,
-    Report, RtcpEgress, RtcpIngress, SourceRule, Ssrc, Transport, Verdict,
+    CollisionRule, Command, Datagram, Departure, DropReason, EgressCrypto, EgressExtras, EgressId,
+    EgressSpec, Gate, GroupSpec, IngressCrypto, IngressExtras, IngressId, IngressSpec, Member,
+    PortId, Relay, Report, RtcpEgress, RtcpIngress, SourceRule, Ssrc, TrafficLimit, TrafficLimits,
+    Transport, Verdict,
 };
 use agw_srtp::{
     EgressKey, Engine, IngressKey, Mki, Portable, Protector, RocOnRekey, SessionParameters, Suite,
@@ -291,6 +292,45 @@ fn what_members_send_goes_to_the_focus_by_their_own_state() {
         assert_eq!(sent, [(PortId(FOCUS_LEG), at(FOCUS), plain)]);
         assert_eq!(conference.pass(number, &sealed), Err(DropReason::Replay));
     }
+}
+
+//= tests/spec/group.md#fan-out
+//= type=test
+//# Every copy that does not leave MUST be counted at its member, for one named reason.
+#[test]
+fn copies_that_do_not_leave_are_counted_at_their_member_by_reason() {
+    let mut conference = Conference::new(4, 3, CollisionRule::Drop);
+    let held = egress_spec(1, Gate::CLOSED);
+    conference.command(Command::SetEgress(EgressId(1), held));
+    let unknown = EgressSpec { to: None, ..egress_spec(2, Gate::OPEN) };
+    conference.command(Command::SetEgress(EgressId(2), unknown));
+    let rtp_limit = TrafficLimit {
+        sustained_octets_per_s: 1,
+        burst_octets: 1_500,
+        peak_octets_per_s: 0,
+        peak_tolerance: Duration::ZERO,
+    };
+    let limits = TrafficLimits { rtp: Some(rtp_limit), rtcp: None };
+    let extras = Some(Box::new(EgressExtras { limits, ..EgressExtras::default() }));
+    let limited = EgressSpec { extras, ..egress_spec(3, Gate::OPEN) };
+    conference.command(Command::SetEgress(EgressId(3), limited));
+
+    for sequence in 1..=50 {
+        conference.pass(FOCUS_LEG, &rtp(FOCUS_SSRC, sequence, &[7; 160])).unwrap();
+    }
+
+    let member = |number| conference.relay.egress(EgressId(number)).unwrap();
+    let reasons = [DropReason::EgressGate, DropReason::NoDestination, DropReason::EgressPoliced];
+    for (number, reason) in (1..).zip(reasons) {
+        let member = member(number);
+        assert_eq!(member.copies_dropped.of(reason), member.copies_dropped.total(), "{reason:?}");
+        assert_eq!(member.stats.sent.packets + member.copies_dropped.total(), 50, "{reason:?}");
+        assert!(member.copies_dropped.total() > 0, "{reason:?}");
+    }
+    assert_eq!((member(4).stats.sent.packets, member(4).copies_dropped.total()), (50, 0));
+    let stats = conference.relay.stats();
+    assert_eq!(stats.copies.packets + stats.copies_dropped.total(), 4 * 50);
+    assert_eq!((stats.forwarded.packets, stats.dropped.total()), (50, 0));
 }
 
 //= tests/spec/group.md#re-key

@@ -98,6 +98,36 @@ fn what_is_too_much_is_dropped_and_told_once_a_second() {
 
 //= tests/spec/relay.md#policing
 //= type=test
+//# All that policing has dropped MUST be told, at the end of its second if nothing else comes.
+#[test]
+fn the_last_drops_are_told_when_their_second_is_over() {
+    let mut call = limited();
+    limit_egress(&mut call, LIMITS);
+    assert_eq!(passed(&mut call, 1, 30), 10);
+    let leaves = |call: &mut Call, sequence| call.pass(CORE_RTP, CORE, &rtp(9, sequence, &[5; 60]));
+    assert_eq!((1..=30).filter(|&sequence| leaves(&mut call, sequence).is_ok()).count(), 10);
+    let told = |call: &mut Call| -> Vec<_> {
+        std::iter::from_fn(|| call.relay.poll_report())
+            .filter(|report| !matches!(report, Report::Learnt { .. }))
+            .collect()
+    };
+    let (ingress, egress) = (IngressId(ACCESS), EgressId(ACCESS));
+    let both =
+        |packets| [Report::Policed { ingress, packets }, Report::EgressPoliced { egress, packets }];
+    assert_eq!(told(&mut call), both(1));
+    let end = call.now + Duration::from_secs(1);
+    assert_eq!(call.relay.poll_timeout(), Some(end));
+    call.relay.handle_timeout(end - Duration::from_millis(1));
+    assert_eq!(told(&mut call), []);
+
+    call.relay.handle_timeout(end);
+
+    assert_eq!(told(&mut call), both(19));
+    assert_eq!(call.relay.poll_timeout(), None);
+}
+
+//= tests/spec/relay.md#policing
+//= type=test
 //# Policing MUST take place before any cryptography.
 #[test]
 fn a_packet_that_is_too_much_costs_no_tag() {

@@ -114,6 +114,7 @@ struct LimitView {
 struct InactivityView {
     time_ms: u32,
     direction: Option<String>,
+    media_only: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -267,6 +268,7 @@ impl From<pb::StreamInfo> for StreamView {
             inactivity: stream.inactivity.as_ref().map(|watch| InactivityView {
                 time_ms: watch.time_ms,
                 direction: word(watch.direction().as_str_name(), "INACTIVE_DIRECTION_"),
+                media_only: watch.media_only,
             }),
             rtcp_gate: word(stream.rtcp_gate().as_str_name(), "RTCP_GATE_"),
             bandwidth_bps: Some(stream.bandwidth_bps).filter(|&bps| bps != 0),

@@ -36,6 +36,7 @@ struct Details {
     octets: Option<u32>,
     inactive_ms: Option<u64>,
     packets: Option<u32>,
+    deaf_ms: Option<u64>,
     group_id: Option<u32>,
     joined: Option<u32>,
     left: Option<u32>,
@@ -105,7 +106,8 @@ fn describe(kind: Option<&Kind>) -> (&'static str, Details) {
             Details { packets: Some(drops.packets), ..direction(drops.direction()) },
         ),
         Some(Kind::AuthenticationFailures(failures)) => {
-            ("authentication_failures", packets(failures.packets))
+            let deaf_ms = failures.deaf_ms;
+            ("authentication_failures", Details { deaf_ms, ..packets(failures.packets) })
         }
         Some(Kind::Replays(replays)) => ("replays", packets(replays.packets)),
         Some(Kind::GroupRekeyWanted(wanted)) => ("group_rekey_wanted", churned(wanted)),

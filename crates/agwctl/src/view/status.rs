@@ -45,6 +45,7 @@ pub(crate) struct TotalsView {
     pub(crate) unprotected: u64,
     pub(crate) protected: u64,
     pub(crate) copies: TrafficView,
+    pub(crate) copies_dropped: BTreeMap<String, u64>,
 }
 
 #[derive(Debug, Serialize)]
@@ -131,6 +132,7 @@ impl From<pb::Totals> for TotalsView {
             unprotected,
             protected,
             copies,
+            copies_dropped,
         } = totals;
         Self {
             received: received.into(),
@@ -144,6 +146,7 @@ impl From<pb::Totals> for TotalsView {
             unprotected,
             protected,
             copies: copies.into(),
+            copies_dropped: drops(&copies_dropped),
         }
     }
 }

@@ -335,6 +335,7 @@ fn snapshots() -> (IngressSnapshot, EgressSnapshot) {
         crypto: None,
         destination_rtp: None,
         refusals: agw_relay::Refusals::default(),
+        copies_dropped: agw_relay::Drops::default(),
         destination_rtcp: None,
         rewrite: None,
         group: None,

@@ -3,6 +3,7 @@
 use prometheus::proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricType};
 
 use agw_context::{Capabilities, OverloadLevel, RealmView};
+use agw_relay::Drops;
 
 use crate::control::Overview;
 use crate::worker::Totals;
@@ -23,7 +24,16 @@ impl Snapshot {
     /// One family for each metric.
     pub(super) fn families(&self) -> Vec<MetricFamily> {
         let mut families = self.worker_counters();
-        families.push(self.drops());
+        families.push(self.drops(
+            "agw_packets_dropped_total",
+            "Datagrams that went no further, by reason.",
+            |totals| &totals.relay.dropped,
+        ));
+        families.push(self.drops(
+            "agw_copies_dropped_total",
+            "Copies for members of groups that did not leave, by reason.",
+            |totals| &totals.relay.copies_dropped,
+        ));
         families.push(self.errors(
             "agw_send_errors_total",
             "Datagrams that the kernel refused to send, by class of error.",
@@ -50,14 +60,14 @@ impl Snapshot {
         WORKER_COUNTERS.into_iter().map(family).collect()
     }
 
-    fn drops(&self) -> MetricFamily {
+    /// Drops by reason.
+    fn drops(&self, name: &str, help: &str, of: fn(&Totals) -> &Drops) -> MetricFamily {
         let samples = self.each_worker().flat_map(|(worker, totals)| {
-            totals.relay.dropped.iter().map(move |(reason, count)| {
+            of(totals).iter().map(move |(reason, count)| {
                 counter(&[("reason", reason.name()), ("worker", worker.as_str())], count)
             })
         });
-        let help = "Datagrams that went no further, by reason.";
-        counters("agw_packets_dropped_total", help, samples.collect())
+        counters(name, help, samples.collect())
     }
 
     fn errors(

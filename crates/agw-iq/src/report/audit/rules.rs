@@ -9,6 +9,7 @@ pub(super) fn told_inactivity(rule: Inactivity) -> pb::Inactivity {
     pb::Inactivity {
         time_ms: u32::try_from(rule.after.as_millis()).unwrap_or(u32::MAX),
         direction: crate::report::inactive_direction(rule.direction),
+        media_only: rule.media_only,
     }
 }
 

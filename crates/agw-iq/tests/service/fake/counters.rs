@@ -17,6 +17,7 @@ pub(crate) fn snapshots() -> (IngressSnapshot, EgressSnapshot) {
         crypto: None,
         destination_rtp: None,
         refusals: agw_relay::Refusals::default(),
+        copies_dropped: agw_relay::Drops::default(),
         destination_rtcp: None,
         rewrite: None,
         group: None,
