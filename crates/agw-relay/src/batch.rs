@@ -149,7 +149,7 @@ impl<E: Engine> Relay<E> {
         round.run(&self.engine)
     }
 
-    /// Remembers an opened packet, or gives it the one retry that its context allows.
+    /// Remembers an opened packet, or tries the other ways to read it that its context allows.
     fn settle(
         &mut self,
         datagram: &mut Datagram<'_>,
@@ -162,17 +162,15 @@ impl<E: Engine> Relay<E> {
             return Err(DropReason::Authentication);
         };
         let ingress = self.ingresses.at_mut(passage.ingress.0).ok_or(DropReason::NoIngressKey)?;
-        let (ticket, opened) = match (outcome, &ingress.crypto) {
-            (Err(CryptoFailure::Authentication), Some(crypto)) => {
-                let packet = datagram.slot.get(..datagram.len).unwrap_or_default();
-                let again = crypto.retry(&ticket, packet, now).ok_or(DropReason::Authentication)?;
-                let mut job = [crypto.job(&again, datagram.slot, datagram.len)];
-                self.engine.run(&mut job);
-                let [job] = &job;
-                (again, job.outcome())
-            }
-            (outcome, _) => (ticket, outcome),
-        };
+        let (mut ticket, mut opened) = (ticket, outcome);
+        while let (Err(CryptoFailure::Authentication), Some(crypto)) = (opened, &ingress.crypto) {
+            let packet = datagram.slot.get(..datagram.len).unwrap_or_default();
+            let again = crypto.retry(&ticket, packet, now).ok_or(DropReason::Authentication)?;
+            let mut job = [crypto.job(&again, datagram.slot, datagram.len)];
+            self.engine.run(&mut job);
+            let [job] = &job;
+            (ticket, opened) = (again, job.outcome());
+        }
         //= tests/spec/relay.md#transport
         //# A packet whose tag does not verify MUST NOT be forwarded.
         let len = opened.map_err(|failure| opening(failure.into()))?;

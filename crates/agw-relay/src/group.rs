@@ -9,6 +9,7 @@
 use std::time::{Duration, Instant};
 
 use agw_rtp::Ssrc;
+use agw_srtp::MAX_RETIRED;
 
 use crate::batch::MAX_BATCH;
 use crate::drop::DropReason;
@@ -341,10 +342,10 @@ impl Domain {
     }
 
     /// Other keys: SSRCs of members that left are free once their keys no longer open packets,
-    /// which is so when these are replaced in turn.
+    /// which is so when as many were replaced since as may overlap.
     fn begin_generation(&mut self) {
-        let before = self.generation;
         self.generation += 1;
-        self.owners.retain(|(_, owner)| !matches!(*owner, Sender::Gone(at) if at < before));
+        let oldest = self.generation.saturating_sub(MAX_RETIRED as u32);
+        self.owners.retain(|(_, owner)| !matches!(*owner, Sender::Gone(at) if at < oldest));
     }
 }

@@ -1,7 +1,8 @@
 //! What live keys have been used for: for audits, never the key.
 
-use crate::live::{KeySet, LiveKey, Usage};
+use crate::live::{KeySet, LiveKey};
 use crate::ticket::Protocol;
+use crate::usage::Usage;
 use crate::{Mki, Suite};
 
 /// What one live key has been used for and how much of its lifetime is left.

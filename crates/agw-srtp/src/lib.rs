@@ -48,6 +48,7 @@ mod sources;
 mod suite;
 mod ticket;
 mod unprotector;
+mod usage;
 #[cfg(test)]
 mod vectors;
 mod window;
@@ -67,5 +68,5 @@ pub use room::SpareRooms;
 pub use sources::SourceState;
 pub use suite::Suite;
 pub use ticket::{Accepted, OpenTicket, SealTicket};
-pub use unprotector::{OVERLAP_AFTER_MKI, Unprotector};
+pub use unprotector::{MAX_RETIRED, OVERLAP_AFTER_MKI, Unprotector};
 pub use window::{Fresh, ReplayWindow, Stale};

@@ -5,15 +5,12 @@ use sha1::Sha1;
 use subtle::{Choice, ConstantTimeEq};
 
 use crate::engine::Engine;
-use crate::event::KeyEvent;
 use crate::ticket::{KeyId, Protocol};
+use crate::usage::{Spent, Usage};
 use crate::{EgressKey, IngressKey, KeyError, Lifetime, MasterKey, Mki, SessionParameters, Suite};
 
 /// Keys that can be installed together.
 pub const MAX_KEYS: usize = 16;
-
-const LAST_SRTP_INDEX: u64 = (1 << 48) - 1;
-const LAST_SRTCP_INDEX: u64 = (1 << 31) - 1;
 
 /// A key as it was declared, of either direction.
 pub(crate) struct Declared {
@@ -226,16 +223,36 @@ impl<K> KeySet<K> {
         }
     }
 
-    /// Takes over what an earlier installation of the same keys has used.
+    /// Takes over what an earlier installation of the same keys has used; tells whether there was
+    /// one of any.
     pub(crate) fn carry_usage<'a>(
         &mut self,
         earlier: impl Iterator<Item = (&'a Fingerprint, Spent)> + Clone,
-    ) {
+    ) -> bool {
+        let mut was_known = false;
         for live in self.iter_mut() {
             for (fingerprint, spent) in earlier.clone() {
                 if bool::from(fingerprint.ct_eq(&live.fingerprint)) {
                     live.usage.take_over(spent);
+                    was_known = true;
                 }
+            }
+        }
+        was_known
+    }
+
+    /// Gives up the keys that `newer` has in the same form, so that their packets are counted once.
+    pub(crate) fn yield_to(&mut self, newer: &Self) {
+        for live in self.iter_mut() {
+            let is_same = |other: &LiveKey<K>| {
+                let form =
+                    |key: &LiveKey<K>| (key.suite, key.unencrypted_srtp, key.unencrypted_srtcp);
+                form(other) == form(live)
+                    && other.mki() == live.mki()
+                    && bool::from(other.fingerprint.ct_eq(&live.fingerprint))
+            };
+            if newer.iter().any(is_same) {
+                live.usage.end();
             }
         }
     }
@@ -243,7 +260,7 @@ impl<K> KeySet<K> {
     pub(crate) fn spent(&self) -> impl Iterator<Item = (&Fingerprint, Spent)> + Clone {
         std::iter::once(&self.first)
             .chain(&self.rest)
-            .map(|key| (&key.fingerprint, key.usage.spent))
+            .map(|key| (&key.fingerprint, key.usage.spent()))
     }
 }
 
@@ -267,107 +284,5 @@ impl Fingerprint {
 impl ConstantTimeEq for Fingerprint {
     fn ct_eq(&self, other: &Self) -> Choice {
         self.0.ct_eq(&other.0)
-    }
-}
-
-//= tests/spec/srtp.md#key-lifetime
-//# SRTP and SRTCP packets MUST be counted separately against the lifetime.
-/// Packets that passed under a key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Spent {
-    pub(crate) srtp: u64,
-    pub(crate) srtcp: u64,
-}
-
-impl Spent {
-    pub(crate) fn is_zero(self) -> bool {
-        self == Self::default()
-    }
-
-    pub(crate) fn max(self, other: Self) -> Self {
-        Self { srtp: self.srtp.max(other.srtp), srtcp: self.srtcp.max(other.srtcp) }
-    }
-}
-
-/// How much of a key's lifetime is used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(C)]
-pub(crate) struct Usage {
-    limit: Lifetime,
-    pub(crate) spent: Spent,
-    warned: bool,
-    stopped: bool,
-}
-
-impl Usage {
-    fn new(limit: Lifetime) -> Self {
-        Self { limit, spent: Spent::default(), warned: false, stopped: false }
-    }
-
-    fn set_limit(&mut self, limit: Lifetime) {
-        if self.limit != limit {
-            self.limit = limit;
-            self.warned = false;
-            self.stopped = false;
-        }
-    }
-
-    fn take_over(&mut self, spent: Spent) {
-        self.spent = self.spent.max(spent);
-    }
-
-    /// Whether one more packet may pass: counts have to stay below the lifetime.
-    #[inline]
-    pub(crate) fn has_room(&self, protocol: Protocol) -> bool {
-        let (spent, limit) = self.count(protocol);
-        //= tests/spec/srtp.md#key-lifetime
-        //# A key MUST NOT protect or open packets beyond its lifetime.
-        spent + 1 < limit
-    }
-
-    /// Counts a packet, and says so once when nine tenths are used and once when all is. A source
-    /// that nears the end of its index space counts like a lifetime that nears its end.
-    #[inline]
-    pub(crate) fn record(&mut self, protocol: Protocol, index: u64) -> Option<KeyEvent> {
-        let last_index = match protocol {
-            Protocol::Srtp => {
-                self.spent.srtp += 1;
-                LAST_SRTP_INDEX
-            }
-            Protocol::Srtcp => {
-                self.spent.srtcp += 1;
-                LAST_SRTCP_INDEX
-            }
-        };
-        let (spent, limit) = self.count(protocol);
-        let stop = spent + 1 >= limit || index >= last_index;
-        let warn = spent >= Self::warning_at(limit) || index >= last_index - last_index / 10;
-        if stop && !self.stopped {
-            self.stopped = true;
-            self.warned = true;
-            return Some(KeyEvent::LifetimeExpired);
-        }
-        //= tests/spec/srtp.md#key-lifetime
-        //# A warning MUST be given once when 90 % of a lifetime is used.
-        if warn && !self.warned {
-            self.warned = true;
-            return Some(KeyEvent::LifetimeWarning);
-        }
-        None
-    }
-
-    /// How many packets use nine tenths of a lifetime.
-    #[inline]
-    pub(crate) const fn warning_at(limit: u64) -> u64 {
-        limit - limit / 10
-    }
-
-    /// Packets so far, and the lifetime.
-    #[inline]
-    pub(crate) fn count(&self, protocol: Protocol) -> (u64, u64) {
-        match protocol {
-            Protocol::Srtp => (self.spent.srtp, self.limit.srtp),
-            Protocol::Srtcp => (self.spent.srtcp, self.limit.srtcp),
-        }
     }
 }

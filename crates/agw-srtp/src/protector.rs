@@ -54,8 +54,8 @@ pub struct Protector<K> {
 const _: () = assert!(offset_of!(Protector<Box<()>>, current.first) == 128);
 
 impl<K> Protector<K> {
-    /// Starts a session in which nothing was sent yet; new sources start at `initial_roc`. Of
-    /// several keys the first seals.
+    /// Starts a session in which nothing was sent yet. The first source starts at `initial_roc`,
+    /// further ones at 0 (RFC 3711 §3.2.3). Of several keys the first seals.
     ///
     /// # Errors
     /// Any [`KeyError`] about the keys or the parameters.
@@ -115,7 +115,8 @@ impl<K> Protector<K> {
         let index = standing?.index;
         //= tests/spec/srtp.md#transmit-guard
         //# Two packets MUST NOT be protected with the same key, SSRC and index.
-        self.sources.remember(header.ssrc(), Protocol::Srtp, index, spare)?;
+        let generation = self.sources.generation();
+        self.sources.remember(header.ssrc(), Protocol::Srtp, index, generation, spare)?;
         let key = &mut self.current.first;
         if let Some(event) = key.usage.record(Protocol::Srtp, index) {
             self.events.push(event);
@@ -290,8 +291,12 @@ impl From<Refusal> for ProtectError {
 }
 
 fn table(parameters: SessionParameters, initial_roc: u32) -> SourceTable {
-    let guard = parameters.window.max(MIN_GUARD);
-    SourceTable::for_sending(initial_roc, guard, parameters.max_sources)
+    SourceTable::for_sending(initial_roc, guard(parameters), parameters.max_sources)
+}
+
+/// Packets that the transmit guard looks back.
+fn guard(parameters: SessionParameters) -> u16 {
+    parameters.window.max(MIN_GUARD)
 }
 
 #[cfg(test)]

@@ -1,5 +1,8 @@
 //! What is remembered about each source (SSRC): highest index and windows.
 
+mod life;
+mod shape;
+
 use agw_rtp::{SequenceNumber, Ssrc};
 
 use crate::room::{Room, SpareRooms};
@@ -30,9 +33,12 @@ pub struct SourceState {
 /// a call takes. Windows of another size than usual do not lie there, so that a session with such
 /// has room for all its sources from the start.
 ///
-/// A source is never evicted while the key is in force that it was seen under: forgetting its window
-/// would open it to replays and, on an egress, to a reused keystream. What only replaced keys have
-/// sealed may make room: see [`SourceTable::forget_replaced`].
+/// A source is never evicted while a key lives that it was seen under: forgetting its window would
+/// open it to replays and, on an egress, to a reused keystream. What was seen under keys only that are
+/// gone makes room for new sources when there is no other: see [`SourceTable::forget_replaced`].
+///
+/// The rollover counter to start with is the first source's (RFC 3711 §3.2.3: each SSRC has its own).
+/// A further one starts at 0; an ingress tries the other value once ([`SourceTable::look_again`]).
 ///
 /// Most sessions have one source and little RTCP: what a media packet of the first source reads
 /// stands here, in one line of memory, and everything else behind a pointer.
@@ -46,12 +52,17 @@ pub(crate) struct SourceTable {
     most: u8,
     /// Counts keys; a source remembers the last one that it was seen under.
     generation: u8,
+    /// So many keys before the latest still open packets; [`HOLDS_ALL`] where nothing goes by itself.
+    held: u8,
     /// The first source's SRTCP window; none where nothing is received.
     first_srtcp: Option<Box<ReplayWindow>>,
     others: Option<Box<Room>>,
 }
 
 const _: () = assert!(size_of::<SourceTable>() == 64);
+
+/// No source goes unless [`SourceTable::forget_replaced`] is called.
+const HOLDS_ALL: u8 = u8::MAX;
 
 //= tests/spec/srtp.md#replay
 //# Each SSRC MUST have a window of its own.
@@ -112,7 +123,8 @@ impl SourceTable {
     /// A table for what is sent: the first source needs nothing but the table.
     pub(crate) fn for_sending(initial_roc: u32, window: u16, max_sources: u8) -> Self {
         let vacant = || Source { media: Media::vacant(window), ..Source::usual() };
-        Self::with_room(initial_roc, window, max_sources, vacant)
+        let table = Self::with_room(initial_roc, window, max_sources, vacant);
+        Self { held: HOLDS_ALL, ..table }
     }
 
     /// A table for what is received, with the first source's SRTCP window.
@@ -127,8 +139,8 @@ impl SourceTable {
         let first = Media::vacant(window);
         let further = usize::from(most).saturating_sub(1);
         let others = (!first.srtp.is_usual()).then(|| Room::chain(further, &vacant)).flatten();
-        let (used, generation, first_srtcp) = (0, 0, None);
-        Self { first, initial_roc, used, most, generation, first_srtcp, others }
+        let (used, generation, held, first_srtcp) = (0, 0, 0, None);
+        Self { first, initial_roc, used, most, generation, held, first_srtcp, others }
     }
 
     /// Estimates the index of an SRTP packet and looks whether it is fresh.
@@ -142,9 +154,34 @@ impl SourceTable {
         let window = place.and_then(|place| self.window(place, Protocol::Srtp));
         let index = match window.and_then(ReplayWindow::highest).map(PacketIndex::from_window) {
             Some(highest) => estimate_index(highest, sequence),
-            None => PacketIndex::new(self.initial_roc, sequence.0),
+            None => PacketIndex::new(self.starting_roc(), sequence.0),
         };
         look(window, index.get())
+    }
+
+    /// As [`Self::look_srtp`] with the other rollover counter that a source may start at; `None` for
+    /// a source that has started.
+    pub(crate) fn look_again(&self, ssrc: Ssrc, sequence: SequenceNumber) -> Option<Standing> {
+        let place = self.place(ssrc).ok()?;
+        let window = place.and_then(|place| self.window(place, Protocol::Srtp));
+        let has_started = window.is_some_and(|window| window.highest().is_some());
+        if self.initial_roc == 0 || has_started {
+            return None;
+        }
+        let other = if self.starting_roc() == 0 { self.initial_roc } else { 0 };
+        look(window, PacketIndex::new(other, sequence.0).get()).ok()
+    }
+
+    //= tests/spec/srtp.md#packet-index
+    //# Each SSRC MUST have a rollover counter of its own: that to start with is the first source's,
+    //# and further ones start at 0.
+    /// The rollover counter at which the next new source is expected.
+    #[cold]
+    fn starting_roc(&self) -> u32 {
+        let has_started = |place| {
+            self.window(place, Protocol::Srtp).is_some_and(|window| window.highest().is_some())
+        };
+        if (0..self.used()).any(has_started) { 0 } else { self.initial_roc }
     }
 
     /// Looks whether an SRTCP index is fresh.
@@ -154,24 +191,30 @@ impl SourceTable {
         look(window, u64::from(index.get()))
     }
 
-    /// Remembers an index; a new source takes its room from `spare`.
+    /// Remembers an index under the key of a generation; a new source takes its room from `spare`.
     #[inline(always)]
     pub(crate) fn remember(
         &mut self,
         ssrc: Ssrc,
         protocol: Protocol,
         index: u64,
+        generation: u8,
         spare: &mut SpareRooms,
     ) -> Result<Remembered, Refusal> {
-        let generation = self.generation;
+        let place = self.place_or_add(ssrc, generation, spare)?;
+        let latest = self.generation;
+        let age = |generation: u8| latest.wrapping_sub(generation);
+        if let Some(media) = self.media_at_mut(place)
+            // An old key's packet that comes late does not make a source an old one.
+            && age(generation) < age(media.generation)
+        {
+            media.generation = generation;
+        }
         let window = match protocol {
-            Protocol::Srtp => {
-                let media = self.media_mut(ssrc, spare)?;
-                media.generation = generation;
-                &mut media.srtp
-            }
-            Protocol::Srtcp => self.srtcp_mut(ssrc, spare)?,
-        };
+            Protocol::Srtp => self.media_at_mut(place).map(|media| &mut media.srtp),
+            Protocol::Srtcp => self.srtcp_at_mut(place),
+        }
+        .ok_or(Refusal::Full)?;
         let new_source = window.highest().is_none();
         let newer = window.remember(index)?;
         Ok(Remembered { newer, new_source })
@@ -184,46 +227,6 @@ impl SourceTable {
         highest.is_some_and(|highest| index > highest + distance)
     }
 
-    /// From now on packets are under another key: sources that are not seen under it may go.
-    pub(crate) fn replace_key(&mut self) {
-        let next = self.generation.wrapping_add(1);
-        // Numbers come round: nothing may pass for new because it is so old.
-        self.all_media().filter(|media| media.generation == next).for_each(|media| {
-            media.generation = next.wrapping_sub(1);
-        });
-        self.generation = next;
-    }
-
-    /// The key that comes was in force before: no source may go.
-    pub(crate) fn hold_all(&mut self) {
-        let generation = self.generation;
-        self.all_media().for_each(|media| media.generation = generation);
-    }
-
-    /// Forgets one source of an egress that only replaced keys have sealed, and tells whether
-    /// there was one. Those keys must never seal again.
-    #[cold]
-    pub(crate) fn forget_replaced(&mut self) -> bool {
-        let replaced = |media: &Media| media.generation != self.generation;
-        let Some(gone) = (0..self.used()).find(|&at| self.media(at).is_some_and(replaced)) else {
-            return false;
-        };
-        // Those behind it move up, so that the oldest stays the first to go, and its window is the
-        // next one's: making another could take memory.
-        let mut moved = Media { srtp: ReplayWindow::usual(), ssrc: Ssrc(0), generation: 0 };
-        for place in (gone..self.used()).rev() {
-            if let Some(media) = self.media_at_mut(place) {
-                std::mem::swap(media, &mut moved);
-            }
-        }
-        moved.srtp.clear();
-        if let Some(last) = self.media_at_mut(self.used() - 1) {
-            *last = moved;
-        }
-        self.used -= 1;
-        true
-    }
-
     pub(crate) fn states(&self) -> impl Iterator<Item = SourceState> {
         (0..self.used()).filter_map(|place| {
             let media = self.media(place)?;
@@ -231,7 +234,7 @@ impl SourceTable {
             let srtcp = self.window(place, Protocol::Srtcp).and_then(ReplayWindow::highest);
             Some(SourceState {
                 ssrc: media.ssrc,
-                roc: highest.map_or(self.initial_roc, PacketIndex::roc),
+                roc: highest.map_or_else(|| self.starting_roc(), PacketIndex::roc),
                 highest_sequence: highest.map(PacketIndex::sequence),
                 srtcp_index: srtcp.map(|index| SrtcpIndex::from_word(index as u32)),
             })
@@ -255,7 +258,9 @@ impl SourceTable {
         match self.find(ssrc) {
             //= tests/spec/srtp.md#order-of-checks
             //# The number of SSRCs in a crypto context MUST be bounded.
-            None if self.used >= self.most => Err(Refusal::Full),
+            None if self.used >= self.most && self.replaced(self.held).is_none() => {
+                Err(Refusal::Full)
+            }
             place => Ok(place),
         }
     }
@@ -296,46 +301,47 @@ impl SourceTable {
         }
     }
 
-    /// The media of a source, which is put in the table if it is not there.
-    #[inline(always)]
-    fn media_mut(&mut self, ssrc: Ssrc, spare: &mut SpareRooms) -> Result<&mut Media, Refusal> {
-        let place = self.place_or_add(ssrc, spare)?;
-        self.media_at_mut(place).ok_or(Refusal::Full)
-    }
-
-    fn srtcp_mut(
-        &mut self,
-        ssrc: Ssrc,
-        spare: &mut SpareRooms,
-    ) -> Result<&mut ReplayWindow, Refusal> {
-        match self.place_or_add(ssrc, spare)?.checked_sub(1) {
+    fn srtcp_at_mut(&mut self, place: usize) -> Option<&mut ReplayWindow> {
+        match place.checked_sub(1) {
             None => self.first_srtcp.as_deref_mut(),
             Some(further) => {
                 Room::all_mut(&mut self.others).nth(further).map(|source| &mut source.srtcp)
             }
         }
-        .ok_or(Refusal::Full)
     }
 
     #[inline(always)]
-    fn place_or_add(&mut self, ssrc: Ssrc, spare: &mut SpareRooms) -> Result<usize, Refusal> {
+    fn place_or_add(
+        &mut self,
+        ssrc: Ssrc,
+        generation: u8,
+        spare: &mut SpareRooms,
+    ) -> Result<usize, Refusal> {
         Ok(match self.place(ssrc)? {
             Some(place) => place,
-            None => self.add(ssrc, spare),
+            None => self.add(ssrc, generation, spare),
         })
     }
 
     //= tests/spec/relay.md#memory
     //# A flood of unknown SSRCs MUST NOT grow the memory of a leg.
     #[cold]
-    fn add(&mut self, ssrc: Ssrc, spare: &mut SpareRooms) -> usize {
+    fn add(&mut self, ssrc: Ssrc, generation: u8, spare: &mut SpareRooms) -> usize {
+        //= tests/spec/srtp.md#order-of-checks
+        //# A source that was seen under keys only that are gone MUST give way to a new one when there
+        //# is no other room.
+        while self.used >= self.most
+            && let Some(gone) = self.replaced(self.held)
+        {
+            self.forget(gone);
+        }
         let place = self.used();
         if let Some(further) = place.checked_sub(1) {
             Room::reach(&mut self.others, further, spare);
         }
         self.used += 1;
         if let Some(media) = self.media_at_mut(place) {
-            media.ssrc = ssrc;
+            (media.ssrc, media.generation) = (ssrc, generation);
         }
         place
     }

@@ -45,7 +45,8 @@ pub struct OpenTicket {
     pub(crate) srtcp_word: u32,
     pub(crate) new_source: bool,
     pub(crate) implausible: bool,
-    pub(crate) is_retry: bool,
+    /// How often another way to read the packet was taken.
+    pub(crate) retries: u8,
 }
 
 impl OpenTicket {

@@ -1,15 +1,19 @@
 //! Opening what arrives: check, authenticate, then remember (RFC 3711 §3.3, §3.4).
 
+mod jump;
 mod keys;
 mod reading;
+mod retired;
 
 use std::fmt;
 use std::mem::offset_of;
 use std::time::{Duration, Instant};
 
-use agw_rtp::{RtcpHeader, RtpHeader, Ssrc};
+use agw_rtp::{RtcpHeader, RtpHeader};
 
+use self::jump::{Jump, LONGEST_JUMP_OF_SHORT_TAG, SHORTEST_TRUSTED_TAG, confirm};
 use self::reading::Header;
+use self::retired::{OldKeys, Retirement};
 use crate::engine::{Engine, Frame, Job, Operation};
 use crate::event::PendingEvents;
 use crate::live::{KeySet, LiveKey, ValidKeys};
@@ -21,6 +25,8 @@ use crate::{
     SessionParameters, SourceState, Suite, UnprotectError,
 };
 
+pub use self::retired::MAX_RETIRED;
+
 /// How long the old key still opens packets after the first packet under a staged key's
 /// identifier has activated that key.
 pub const OVERLAP_AFTER_MKI: Duration = Duration::from_secs(5);
@@ -30,6 +36,9 @@ pub const OVERLAP_AFTER_MKI: Duration = Duration::from_secs(5);
 /// ```text
 /// staged ──first packet with its identifier, or activate──▶ current ──re-key──▶ retired ──overlap over──▶ wiped
 /// ```
+///
+/// Each set of replaced keys has an overlap of its own; up to [`MAX_RETIRED`] open packets beside the
+/// keys in force, and a further re-key wipes the oldest.
 ///
 /// One packet takes three steps: [`check_srtp`](Self::check_srtp) looks and remembers nothing,
 /// [`job`](Self::job) is run by an [`Engine`], [`commit`](Self::commit) remembers. Many packets of
@@ -41,14 +50,14 @@ pub const OVERLAP_AFTER_MKI: Duration = Duration::from_secs(5);
 pub struct Unprotector<K> {
     sources: SourceTable,
     staged: Option<Box<KeySet<K>>>,
-    retired: Option<Retired<K>>,
-    current: KeySet<K>,
-    parameters: SessionParameters,
-    events: PendingEvents,
+    retired: OldKeys<K>,
+    next_key_id: u32,
     /// Whether a packet under the keys in force was accepted: from then on nothing that retired
     /// keys open is the newest that the peer has sent.
     has_superseded: bool,
-    next_key_id: u32,
+    current: KeySet<K>,
+    parameters: SessionParameters,
+    events: PendingEvents,
     jump: Option<Jump>,
 }
 
@@ -56,34 +65,9 @@ const _: () = assert!(size_of::<Unprotector<Box<()>>>() <= 256);
 // The key begins a line.
 const _: () = assert!(offset_of!(Unprotector<Box<()>>, current.first) == 128);
 
-/// Keys that were replaced and still open packets.
-struct Retired<K> {
-    keys: Box<KeySet<K>>,
-    /// The table that these keys go on with; `None` if they share the current one.
-    sources: Option<Box<SourceTable>>,
-    until: Instant,
-}
-
-/// How far a tag of 32 bits may move the highest index by itself: to be lost, a source takes two
-/// tags that are guessed, one near the other (RFC 3711 §7.5).
-const LONGEST_JUMP_OF_SHORT_TAG: u64 = 1_000;
-
-/// An authenticated packet with a short tag and an index far ahead, which waits for another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Jump {
-    ssrc: Ssrc,
-    /// The low half of the index: which packet is near it does not take more.
-    index: u32,
-    /// Jumps of other sources since.
-    others: u8,
-}
-
-/// So many jumps of other sources a jump outlasts: sources that have been away together do not keep
-/// each other out, nor does one that does not come again.
-const MOST_OTHERS: u8 = 16;
-
 impl<K> Unprotector<K> {
-    /// Starts a session in which nothing was received yet; new sources start at `initial_roc`.
+    /// Starts a session in which nothing was received yet. The first source starts at `initial_roc`;
+    /// further ones start at 0, or at that value too if their first packet says so.
     ///
     /// # Errors
     /// Any [`KeyError`] about the keys or the parameters.
@@ -101,7 +85,7 @@ impl<K> Unprotector<K> {
             parameters,
             current,
             staged: None,
-            retired: None,
+            retired: OldKeys::default(),
             sources: table(parameters, initial_roc),
             events: PendingEvents::default(),
             next_key_id,
@@ -170,23 +154,29 @@ impl<K> Unprotector<K> {
 
     /// After a packet did not authenticate: another way to read it, if there is one.
     ///
-    /// There is one while an old key overlaps a new one without identifiers to tell them apart,
-    /// and when packets of the same batch, committed since the check, have moved the highest index
-    /// of the source. A packet is retried once.
+    /// There is one while old keys overlap a new one without identifiers to tell them apart, when
+    /// packets of the same batch, committed since the check, have moved the highest index of the
+    /// source, and for the first packet of a source in a session that was joined under way, which
+    /// may stand at the rollover counter of that session or at 0. A packet is retried until none is
+    /// left, at most twice for each key that lives.
     #[must_use]
     pub fn retry(&self, ticket: &OpenTicket, packet: &[u8], now: Instant) -> Option<OpenTicket> {
-        if ticket.is_retry {
+        if usize::from(ticket.retries) > 2 * MAX_RETIRED {
             return None;
         }
         let header = match ticket.protocol {
             Protocol::Srtp => Header::Srtp(RtpHeader::parse(packet).ok()?),
             Protocol::Srtcp => Header::Srtcp(RtcpHeader::parse(packet).ok()?),
         };
-        let readings = self.readings(&header, packet, now);
-        let mut other = readings
-            .filter_map(Result::ok)
-            .find(|other| (other.key, other.index) != (ticket.key, ticket.index))?;
-        other.is_retry = true;
+        let is_tried = |other: &OpenTicket| (other.key, other.index) == (ticket.key, ticket.index);
+        let mut readings = self.readings(&header, packet, now).filter_map(Result::ok);
+        // The source may have moved since the check, but not between two retries.
+        let other = match ticket.retries {
+            0 => readings.find(|other| !is_tried(other)),
+            _ => readings.skip_while(|other| !is_tried(other)).nth(1),
+        };
+        let mut other = other?;
+        other.retries = ticket.retries + 1;
         Some(other)
     }
 
@@ -208,16 +198,19 @@ impl<K> Unprotector<K> {
     ) -> Result<Accepted, UnprotectError> {
         let OpenTicket { protocol, ssrc, index, key: id, .. } = ticket;
         let in_staged = self.staged.as_ref().is_some_and(|keys| keys.find(id).is_some());
-        let in_retired = self.retired.as_ref().is_some_and(|old| old.keys.find(id).is_some());
+        let in_retired = self.retired.place(id);
+        let generation = self.sources.generation();
         let shared = &mut self.sources;
         let mut superseded = false;
-        let (keys, sources) = match (&mut self.staged, &mut self.retired) {
-            (Some(staged), _) if in_staged => (&mut **staged, shared),
-            (_, Some(Retired { keys, sources, .. })) if in_retired => {
-                superseded = sources.is_some() || self.has_superseded;
-                (&mut **keys, sources.as_deref_mut().unwrap_or(shared))
+        let (keys, sources, generation) = match (&mut self.staged, in_retired) {
+            (Some(staged), _) if in_staged => (&mut **staged, shared, generation),
+            (_, Some(place)) => {
+                let Retirement { keys, sources, generation, is_superseded } =
+                    self.retired.at(place).ok_or(UnprotectError::KeyExpired)?;
+                superseded = is_superseded || sources.is_some() || self.has_superseded;
+                (keys, sources.unwrap_or(shared), generation)
             }
-            (_, _) => (&mut self.current, shared),
+            (_, None) => (&mut self.current, shared, generation),
         };
         let key = keys
             .iter_mut()
@@ -238,30 +231,36 @@ impl<K> Unprotector<K> {
                 jumps.then_some(Jump { ssrc, index: index as u32, others: 0 }),
             )?;
         }
-        let Remembered { newer, new_source } = sources.remember(ssrc, protocol, index, spare)?;
+        let Remembered { newer, new_source } =
+            sources.remember(ssrc, protocol, index, generation, spare)?;
         let event = key.usage.record(protocol, index);
-        if let (Some(event), false) = (event, in_retired) {
+        if let (Some(event), None) = (event, in_retired) {
             self.events.push(event);
         }
         //= tests/spec/srtp.md#new-keys
         //# A staged key MUST come in force at the first authenticated packet with its MKI.
         if in_staged && let Some(staged) = self.staged.take() {
             self.replace(staged, RocOnRekey::Keep, OVERLAP_AFTER_MKI, now);
+            self.sources.note_latest(ssrc);
             self.events.push(KeyEvent::Activated { number: 0 });
         }
-        self.has_superseded |= !in_retired;
+        match in_retired {
+            Some(place) => self.retired.supersede_before(place),
+            None => self.has_superseded = true,
+        }
         Ok(Accepted { ssrc, newer: newer && !superseded, new_source })
     }
 
     /// Wipes retired keys whose overlap is over.
     pub fn handle_timeout(&mut self, now: Instant) {
-        self.retired.take_if(|retired| retired.until <= now);
+        self.retired.wipe_until(now);
+        self.hold_sources();
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) is due at the latest.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.retired.as_ref().map(|retired| retired.until)
+        self.retired.next_end()
     }
 
     /// The next event about the keys in force; call until `None`, after commits and re-keys.
@@ -278,7 +277,7 @@ impl<K> Unprotector<K> {
     /// until their overlap ends.
     pub fn keys(&self) -> impl Iterator<Item = KeyUse> {
         let staged = self.staged.iter().flat_map(|keys| keys.uses(KeyStanding::Staged));
-        let retired = self.retired.iter().flat_map(|old| old.keys.uses(KeyStanding::Replaced));
+        let retired = self.retired.sets().flat_map(|keys| keys.uses(KeyStanding::Replaced));
         self.current.uses(KeyStanding::InForce).chain(staged).chain(retired)
     }
 
@@ -291,8 +290,8 @@ impl<K> Unprotector<K> {
     #[inline]
     fn find(&self, id: KeyId) -> Option<&LiveKey<K>> {
         let staged = self.staged.as_deref();
-        let retired = self.retired.as_ref().map(|old| &*old.keys);
-        std::iter::once(&self.current).chain(staged).chain(retired).find_map(|keys| keys.find(id))
+        let sets = std::iter::once(&self.current).chain(staged).chain(self.retired.sets());
+        sets.into_iter().find_map(|keys| keys.find(id))
     }
 }
 
@@ -365,32 +364,6 @@ impl<K> fmt::Debug for Unprotector<K> {
     }
 }
 
-/// Tags below this length, in octets, do not move the highest index far by themselves.
-const SHORTEST_TRUSTED_TAG: usize = 10;
-
-//= tests/spec/srtp.md#replay
-//# With a tag of 32 bits an index more than 1,000 ahead MUST be confirmed by a second authentic
-//# packet before it is remembered.
-/// Lets a jump pass that another packet has announced; a first one waits.
-fn confirm(waiting: &mut Option<Jump>, jump: Option<Jump>) -> Result<(), UnprotectError> {
-    let Some(jump) = jump else {
-        return Ok(());
-    };
-    let is_near = |waiting: Jump| {
-        let ahead = jump.index.wrapping_sub(waiting.index);
-        let distance = ahead.min(ahead.wrapping_neg());
-        waiting.ssrc == jump.ssrc && (1..=LONGEST_JUMP_OF_SHORT_TAG).contains(&u64::from(distance))
-    };
-    if waiting.take_if(|waiting| is_near(*waiting)).is_some() {
-        return Ok(());
-    }
-    match waiting {
-        Some(other) if other.ssrc != jump.ssrc && other.others < MOST_OTHERS => other.others += 1,
-        Some(_) | None => *waiting = Some(jump),
-    }
-    Err(UnprotectError::Unconfirmed)
-}
-
 fn table(parameters: SessionParameters, initial_roc: u32) -> SourceTable {
     SourceTable::for_receiving(initial_roc, parameters.window, parameters.max_sources)
 }
@@ -398,7 +371,7 @@ fn table(parameters: SessionParameters, initial_roc: u32) -> SourceTable {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::live::Usage;
+    use crate::usage::Usage;
     use crate::{EgressKey, MAX_TRAILER, MasterKey, Portable, PortableKeys, Protector};
 
     /// Everything that could remember a packet: windows, sources, counts.

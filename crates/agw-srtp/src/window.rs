@@ -68,6 +68,27 @@ impl ReplayWindow {
         matches!(self.bits, Bits::Inline(_))
     }
 
+    /// The same of another size. What a longer one knows nothing of counts as seen.
+    pub(crate) fn resized(&self, packets: u16) -> Self {
+        let mut new = Self::new(packets);
+        let (Some(highest), size) = (self.highest(), new.size()) else {
+            return new;
+        };
+        if size == self.size() {
+            return self.clone();
+        }
+        new.end = self.end;
+        for index in highest.saturating_sub(size - 1)..=highest {
+            if self.check(index).is_err() {
+                let (word, mask) = new.position(index);
+                if let Some(word) = new.words_mut().get_mut(word) {
+                    *word |= mask;
+                }
+            }
+        }
+        new
+    }
+
     /// Forgets everything.
     pub(crate) fn clear(&mut self) {
         self.words_mut().fill(0);

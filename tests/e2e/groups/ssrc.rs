@@ -50,6 +50,8 @@ impl Rig {
     }
 
     fn session(&mut self, ssrc: u32) -> &mut libsrtp::Session {
+        // The first source starts where the focus stands, a further one at 0.
+        let roc = if self.sessions.is_empty() { ROC } else { 0 };
         let key = &self.key;
         self.sessions.entry(ssrc).or_insert_with(|| {
             let spec = SessionSpec {
@@ -63,7 +65,7 @@ impl Rig {
             };
             let library = Libsrtp::load().expect("it was loaded before");
             let mut session = library.session(&spec).expect("a session");
-            session.set_roc(Ssrc(ssrc), ROC).expect("a rollover counter");
+            session.set_roc(Ssrc(ssrc), roc).expect("a rollover counter");
             session
         })
     }

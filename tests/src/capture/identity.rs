@@ -32,14 +32,19 @@ pub(super) fn of_srtp(
     began: &BTreeSet<u32>,
     sealed: &Sealed,
 ) -> Vec<(Identity, u64)> {
-    let tried: BTreeSet<u32> =
-        began.iter().flat_map(|roc| (0..=ROCS).map(|more| roc.wrapping_add(more))).collect();
+    // Only the first source of a session begins where it stands, further ones at 0.
+    let tried: BTreeSet<u32> = began
+        .iter()
+        .chain(&[0])
+        .flat_map(|roc| (0..=ROCS).map(|more| roc.wrapping_add(more)))
+        .collect();
     let sequence = sealed.index & 0xFFFF;
     let verifies = |key: &&Key, roc: u32| {
         let mut session = session(key, roc);
         let mut buffer = sealed.octets.clone();
         let octets = buffer.len();
-        session.unprotect_srtp(&Portable, &mut buffer, octets, Instant::now()).is_ok()
+        let opened = session.unprotect_srtp(&Portable, &mut buffer, octets, Instant::now());
+        opened.is_ok() && session.sources().all(|source| source.roc == roc)
     };
     keys.iter()
         .flat_map(|key| tried.iter().map(move |roc| (key, *roc)))

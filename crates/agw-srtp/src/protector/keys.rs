@@ -2,9 +2,10 @@
 
 use subtle::ConstantTimeEq;
 
-use super::{Protector, table};
+use super::{Protector, guard, table};
 use crate::engine::Engine;
-use crate::live::{Fingerprint, KeySet, Spent, ValidKeys};
+use crate::live::{Fingerprint, KeySet, ValidKeys};
+use crate::usage::Spent;
 use crate::{EgressKey, KeyError, Rekey, RocOnRekey, SessionParameters};
 
 /// Former keys remembered; a session that is re-keyed more often forgets the oldest.
@@ -29,7 +30,8 @@ impl<K> Protector<K> {
     /// The very keys that are in force change nothing: the guard, counters and indices stay
     /// whatever `roc` says; only lifetimes and the `unencrypted` parameters are taken. With
     /// [`RocOnRekey::Keep`] the guard and the SRTCP index go on; otherwise they start anew.
-    /// `window` and `max_sources` take effect when counters start anew. A staged key is dropped.
+    /// `window` and `max_sources` take effect at once; what a longer guard knows nothing of counts as
+    /// used. A staged key is dropped.
     ///
     /// # Errors
     /// [`KeyError::KeyReused`] if a key sealed packets of which the guard knows nothing any more,
@@ -48,8 +50,8 @@ impl<K> Protector<K> {
         //# Installing the key that is in force MUST change nothing.
         if self.current.is_same_material(&keys) {
             self.current.redeclare(&keys, parameters);
-            self.parameters.unencrypted_srtp = parameters.unencrypted_srtp;
-            self.parameters.unencrypted_srtcp = parameters.unencrypted_srtcp;
+            self.parameters = parameters;
+            self.sources.reshape(guard(parameters), parameters.max_sources);
             return Ok(Rekey::Unchanged);
         }
         self.refuse_reuse(keys.fingerprints(), roc)?;
@@ -57,6 +59,7 @@ impl<K> Protector<K> {
         self.parameters = parameters;
         self.staged = None;
         self.replace(*keys, roc);
+        self.sources.reshape(guard(parameters), parameters.max_sources);
         Ok(Rekey::Installed)
     }
 

@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Retired, Unprotector, table};
+use super::retired::Left;
+use super::{Unprotector, table};
 use crate::engine::Engine;
 use crate::live::{KeySet, ValidKeys};
 use crate::ticket::KeyId;
@@ -17,9 +18,10 @@ impl<K> Unprotector<K> {
     /// The very keys that are in force change nothing: windows, counters and indices stay whatever
     /// `roc` says; only lifetimes and the `unencrypted` parameters are taken. With
     /// [`RocOnRekey::Keep`] old and new keys share windows and counters; otherwise the old keys go
-    /// on with theirs until the overlap is over. `window` and `max_sources` take effect when
-    /// counters start anew. A staged key is dropped, and so are keys still retired from an
-    /// earlier re-key.
+    /// on with theirs until the overlap is over. `window` and `max_sources` take effect at once; what
+    /// a longer window knows nothing of counts as seen. A staged key is dropped. Keys still retired
+    /// from earlier re-keys stay until their own overlaps end, unless they are too many
+    /// ([`MAX_RETIRED`](crate::MAX_RETIRED)).
     ///
     /// # Errors
     /// Any [`KeyError`] about the keys or the parameters; nothing has changed then.
@@ -38,14 +40,16 @@ impl<K> Unprotector<K> {
         //# Installing the key that is in force MUST change nothing.
         if self.current.is_same_material(&keys) {
             self.current.redeclare(&keys, parameters);
-            self.parameters.unencrypted_srtp = parameters.unencrypted_srtp;
-            self.parameters.unencrypted_srtcp = parameters.unencrypted_srtcp;
+            self.parameters = parameters;
+            self.sources.reshape(parameters.window, parameters.max_sources);
             return Ok(Rekey::Unchanged);
         }
         let keys = KeySet::expand(engine, keys, parameters, &mut self.next_key_id)?;
         self.parameters = parameters;
         self.cancel_staged();
+        self.retired.make_room();
         self.replace(keys, roc, overlap, now);
+        self.sources.reshape(parameters.window, parameters.max_sources);
         Ok(Rekey::Installed)
     }
 
@@ -70,6 +74,8 @@ impl<K> Unprotector<K> {
         }
         let mut id = KeyId::of_staged(number).0;
         let staged = KeySet::expand(engine, keys, self.parameters, &mut id)?;
+        // A packet may put it in force, and no packet allocates.
+        self.retired.make_room();
         self.staged = Some(staged);
         Ok(())
     }
@@ -112,24 +118,39 @@ impl<K> Unprotector<K> {
         overlap: Duration,
         now: Instant,
     ) {
-        keys.carry_usage(self.current.spent());
-        if let Some(retired) = &self.retired {
-            keys.carry_usage(retired.keys.spent());
-        }
+        self.retired.wipe_until(now);
+        let was_known =
+            [keys.carry_usage(self.current.spent()), keys.carry_usage(self.retired.spent())];
         // The old ones take the place of the new ones in the box: a packet may bring this about, and
         // no packet allocates.
         std::mem::swap(&mut self.current, &mut *keys);
+        keys.yield_to(&self.current);
+        self.retired.yield_to(&self.current);
+        let generation = self.sources.generation();
         //= tests/spec/srtp.md#new-keys
         //# With a new key the rollover counter MUST be kept, reset or set as the controller says.
-        let old_sources = roc
+        let sources = roc
             .restart()
-            .map(|roc| std::mem::replace(&mut self.sources, table(self.parameters, roc)))
-            .map(Box::new);
-        let until = now.checked_add(overlap.min(MAX_OVERLAP)).unwrap_or(now);
+            .map(|roc| std::mem::replace(&mut self.sources, table(self.parameters, roc)));
+        if sources.is_none() {
+            self.sources.replace_key();
+            if was_known.contains(&true) {
+                self.sources.hold_all();
+            }
+        }
+        let until = now.checked_add(overlap.min(MAX_OVERLAP)).filter(|until| *until > now);
         //= tests/spec/srtp.md#new-keys
         //# A replaced ingress key MUST open packets until its overlap ends and MUST NOT open any
         //# later.
-        self.retired = (until > now).then_some(Retired { keys, sources: old_sources, until });
-        (self.jump, self.has_superseded) = (None, false);
+        let has_superseded = std::mem::take(&mut self.has_superseded);
+        self.retired.push(keys, Left { sources, generation, has_superseded }, until);
+        self.hold_sources();
+        self.jump = None;
+    }
+
+    /// Holds the sources that a live key was seen to open, and no others.
+    pub(super) fn hold_sources(&mut self) {
+        let oldest = self.retired.oldest_sharing();
+        self.sources.hold_since(oldest.unwrap_or(self.sources.generation()));
     }
 }

@@ -67,7 +67,7 @@ impl<K> Unprotector<K> {
     /// The key that opens every packet, if there is only one and it has no identifier, as usual.
     #[inline]
     fn only_key(&self) -> Option<&LiveKey<K>> {
-        let alone = self.staged.is_none() && self.retired.is_none();
+        let alone = self.staged.is_none() && self.retired.is_empty();
         self.current.only().filter(|key| alone && key.mki().is_none())
     }
 
@@ -78,8 +78,28 @@ impl<K> Unprotector<K> {
         packet: &[u8],
         now: Instant,
     ) -> impl Iterator<Item = Result<OpenTicket, UnprotectError>> {
-        self.candidates(header, packet, now)
-            .map(move |(key, sources)| self.read(header, packet, key, sources))
+        let natural = self
+            .candidates(header, packet, now)
+            .map(move |(key, sources)| self.read(header, packet, key, sources));
+        let joined = self
+            .candidates(header, packet, now)
+            .filter_map(move |(key, sources)| self.read_joined(header, packet, key, sources))
+            .map(Ok);
+        natural.chain(joined)
+    }
+
+    /// The first packet of a source, with the other rollover counter that it may stand at.
+    fn read_joined(
+        &self,
+        header: &Header,
+        packet: &[u8],
+        key: &LiveKey<K>,
+        sources: &SourceTable,
+    ) -> Option<OpenTicket> {
+        let Header::Srtp(srtp) = header else { return None };
+        let ticket = self.read(header, packet, key, sources).ok()?;
+        let other = sources.look_again(srtp.ssrc(), srtp.sequence())?;
+        Some(OpenTicket { index: other.index, ..ticket })
     }
 
     /// The keys that a packet may be under: those whose identifier it carries, then those that
@@ -102,18 +122,12 @@ impl<K> Unprotector<K> {
     /// The keys that open packets now, each with its table.
     fn live(&self, now: Instant) -> impl Iterator<Item = (&LiveKey<K>, &SourceTable)> {
         let staged = self.staged.iter().flat_map(|keys| keys.iter());
-        //= tests/spec/srtp.md#new-keys
-        //# A replaced ingress key MUST open packets until its overlap ends and MUST NOT open any
-        //# later.
-        let retired = self.retired.iter().filter(move |old| now < old.until);
+        let retired = self.retired.live(now);
         self.current
             .iter()
             .chain(staged.filter(|key| key.mki().is_some()))
             .map(|key| (key, &self.sources))
-            .chain(retired.flat_map(|old| {
-                let sources = old.sources.as_deref().unwrap_or(&self.sources);
-                old.keys.iter().map(move |key| (key, sources))
-            }))
+            .chain(retired.map(|(key, sources)| (key, sources.unwrap_or(&self.sources))))
     }
 
     #[inline(always)]
@@ -159,7 +173,7 @@ impl<K> Unprotector<K> {
             srtcp_word,
             new_source: standing.new_source,
             implausible: standing.implausible,
-            is_retry: false,
+            retries: 0,
         })
     }
 }

@@ -5,7 +5,8 @@ use std::ops::RangeInclusive;
 use allocation_counter::measure;
 
 use agw_srtp::{
-    EgressKey, Engine, IngressKey, Portable, SessionParameters, SpareRooms, Suite, UnprotectError,
+    EgressKey, Engine, IngressKey, Portable, RocOnRekey, SessionParameters, SpareRooms, Suite,
+    UnprotectError,
 };
 
 use crate::support::{Pair, master, rtcp, rtp, with_tail_room};
@@ -97,6 +98,34 @@ fn further_sources_take_room_that_was_made_ahead_and_allocate_nothing() {
         // Windows of another size are made with the session.
         assert_eq!(40 - spare.len(), taken, "{window}");
     }
+}
+
+#[test]
+fn the_packet_that_activates_a_key_and_one_that_takes_an_old_sources_place_allocate_nothing() {
+    use crate::support::{OVERLAP, egress_key_with_mki, ingress_key_with_mki};
+    let parameters = SessionParameters { max_sources: 2, ..SessionParameters::default() };
+    let with = |seed: u8| (egress_key_with_mki(seed, &[seed]), ingress_key_with_mki(seed, &[seed]));
+    let (egress, ingress) = with(1);
+    let mut pair = Pair::with_parameters(egress, ingress, parameters);
+    let mut buffer = with_tail_room(&[0; 200]);
+    let mut spare = SpareRooms::new();
+    spare.fill(4);
+    bring(&mut pair, &mut buffer, &packets(1..=2, 1), &mut spare);
+    for seed in 2..=8_u8 {
+        let (egress, ingress) = with(seed);
+        pair.ingress.stage(&Portable, ingress, seed.into()).unwrap();
+        pair.egress.rekey(&Portable, vec![egress], parameters, RocOnRekey::Keep).unwrap();
+        let known = packets(2..=2, seed.into());
+        let activates = measure(|| bring(&mut pair, &mut buffer, &known, &mut spare));
+        assert_eq!(activates.count_total, 0, "{seed}");
+        assert_eq!(pair.ingress.keys().count(), usize::from(seed).min(5));
+    }
+    pair.now += 2 * OVERLAP;
+    pair.ingress.handle_timeout(pair.now);
+    let new = packets(3..=3, 1);
+    let evicts = measure(|| bring(&mut pair, &mut buffer, &new, &mut spare));
+    assert_eq!(evicts.count_total, 0);
+    assert_eq!(pair.ingress.sources().count(), 2);
 }
 
 #[test]

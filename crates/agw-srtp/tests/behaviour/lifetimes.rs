@@ -195,20 +195,54 @@ fn an_earlier_identifier_set_hands_its_counts_on() {
     assert_eq!(opened, 39);
 }
 
+//= tests/spec/srtp.md#key-lifetime
+//= type=test
+//# A key that is used up MUST stay so whatever lifetime it is told again with.
 #[test]
-fn repeating_a_key_with_a_longer_lifetime_lets_it_go_on() {
-    let mut pair = Pair::new(limited_egress(1), ingress_key(1));
+fn a_key_that_is_told_again_may_live_longer_unless_it_is_used_up() {
+    let again = |seed: u8, mki: Option<u8>, packets: u64| {
+        let mki = mki.map(|mki| agw_srtp::Mki::new(&[mki]).unwrap());
+        let lifetime = lifetime(packets);
+        let egress = EgressKey { mki, lifetime, ..egress_key(seed) };
+        (egress, IngressKey { mki, lifetime, ..ingress_key(seed) })
+    };
+    for (sent, goes_on) in [(98, true), (99, false)] {
+        for mki in [None, Some(1)] {
+            let mut pair = Pair::new(limited_egress(1), limited_ingress(1));
+            for sequence in 1..=sent {
+                let sealed = pair.seal(&rtp(SSRC, sequence)).unwrap();
+                pair.open(&sealed).unwrap();
+            }
+            // Shorter, longer, and in another form: none brings it back.
+            let (parameters, roc, now) = (SessionParameters::default(), RocOnRekey::Keep, pair.now);
+            for (mki, packets) in [(None, if goes_on { 120 } else { 50 }), (mki, 1_000)] {
+                let (egress, ingress) = again(1, mki, packets);
+                pair.egress.rekey(&Portable, vec![egress], parameters, roc).unwrap();
+                let keys = vec![ingress];
+                pair.ingress.rekey(&Portable, keys, parameters, roc, OVERLAP, now).unwrap();
+            }
+            let sealed = pair.seal(&rtp(SSRC, 200));
+            assert_eq!(sealed.is_ok(), goes_on, "{sent} {mki:?}");
+            let (egress, _) = again(1, mki, 1_000);
+            let mut sender = Pair::new(egress, ingress_key(1)).egress;
+            let sealed = seal(&mut sender, &rtp(SSRC, 201)).unwrap();
+            assert_eq!(pair.open(&sealed).is_ok(), goes_on, "{sent} {mki:?}");
+        }
+    }
+}
+
+#[test]
+fn a_lifetime_that_is_shortened_below_what_was_used_ends_the_key() {
+    let mut pair = Pair::new(egress_key(1), ingress_key(1));
     for sequence in 1..=99 {
         pair.seal(&rtp(SSRC, sequence)).unwrap();
     }
-    let unchanged = pair.egress.rekey(
-        &Portable,
-        vec![egress_key(1)],
-        SessionParameters::default(),
-        RocOnRekey::Keep,
-    );
-    assert_eq!(unchanged, Ok(Rekey::Unchanged));
-    assert!(pair.seal(&rtp(SSRC, 100)).is_ok());
+    for key in [limited_egress(1), egress_key(1)] {
+        let parameters = SessionParameters::default();
+        let told = pair.egress.rekey(&Portable, vec![key], parameters, RocOnRekey::Keep);
+        assert_eq!(told, Ok(Rekey::Unchanged));
+        assert_eq!(pair.seal(&rtp(SSRC, 100)), Err(ProtectError::KeyExpired));
+    }
 }
 
 #[test]

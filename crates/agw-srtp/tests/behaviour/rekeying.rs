@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use agw_srtp::{
-    EgressKey, IngressKey, KeyError, Portable, ProtectError, Rekey, RocOnRekey, SessionParameters,
-    SpareRooms, Suite, UnprotectError,
+    EgressKey, Engine, IngressKey, KeyError, MAX_RETIRED, Portable, ProtectError, Rekey,
+    RocOnRekey, SessionParameters, SpareRooms, Suite, UnprotectError,
 };
 
 use crate::support::{
@@ -110,12 +110,80 @@ fn without_overlap_the_old_key_is_gone_at_once() {
     assert_eq!(pair.open(&late), Err(UnprotectError::Authentication));
 }
 
+/// A re-key of both ends, and a packet under the new key that is on its way.
+fn rekey_both(pair: &mut Pair, seed: u8, roc: RocOnRekey) -> Vec<u8> {
+    rekey_ingress(pair, vec![ingress_key(seed)], roc);
+    rekey_egress(pair, vec![egress_key(seed)], roc).unwrap();
+    pair.seal(&rtp(SSRC, 10 + u16::from(seed))).unwrap()
+}
+
+//= tests/spec/srtp.md#new-keys
+//= type=test
+//# A replaced ingress key MUST open packets until its overlap ends and MUST NOT open any later.
 #[test]
-fn a_second_rekey_ends_the_first_overlap() {
-    let (mut pair, _, [late, _]) = pair_after_a_wrap();
-    rekey_ingress(&mut pair, vec![ingress_key(2)], RocOnRekey::Keep);
-    rekey_ingress(&mut pair, vec![ingress_key(3)], RocOnRekey::Keep);
-    assert_eq!(pair.open(&late), Err(UnprotectError::Authentication));
+fn each_of_several_replaced_keys_has_an_overlap_of_its_own() {
+    for reset in [None, Some(3), Some(4)] {
+        let mut pair = Pair::at(3, 8);
+        let late = [1, 2].map(|sequence| pair.seal(&rtp(SSRC, sequence)).unwrap());
+        let mut sealed = vec![];
+        for seed in 2..=4 {
+            pair.now += OVERLAP / 4;
+            let roc = if reset == Some(seed) { RocOnRekey::Reset } else { RocOnRekey::Keep };
+            sealed.push(rekey_both(&mut pair, seed, roc));
+        }
+        // Key 1 was replaced two quarters ago, key 2 one, key 3 just now.
+        assert_eq!(pair.open(&late[0]), Ok(rtp(SSRC, 1)), "{reset:?}");
+        assert!(pair.open(&late[0]).is_err(), "{reset:?}");
+        pair.now += OVERLAP / 2;
+        pair.ingress.handle_timeout(pair.now);
+        assert_eq!(pair.open(&late[1]), Err(UnprotectError::Authentication), "{reset:?}");
+        assert_eq!(pair.open(&sealed[0]), Ok(rtp(SSRC, 12)), "{reset:?}");
+        pair.now += OVERLAP / 4;
+        pair.ingress.handle_timeout(pair.now);
+        assert_eq!(pair.open(&sealed[1]), Ok(rtp(SSRC, 13)), "{reset:?}");
+        pair.now += OVERLAP / 4;
+        pair.ingress.handle_timeout(pair.now);
+        assert_eq!(pair.ingress.poll_timeout(), None, "{reset:?}");
+        assert_eq!(pair.open(&sealed[2]), Ok(rtp(SSRC, 14)), "{reset:?}");
+        assert_eq!(pair.ingress.keys().count(), 1);
+    }
+}
+
+#[test]
+fn one_replaced_key_too_many_wipes_the_oldest() {
+    let mut pair = Pair::at(3, 8);
+    let first = pair.seal(&rtp(SSRC, 1)).unwrap();
+    let sealed: Vec<Vec<u8>> =
+        (2..=6).map(|seed| rekey_both(&mut pair, seed, RocOnRekey::Keep)).collect();
+    assert_eq!(pair.ingress.keys().count(), 1 + MAX_RETIRED);
+    assert_eq!(pair.open(&first), Err(UnprotectError::Authentication));
+    for (sealed, sequence) in sealed.iter().zip(12..) {
+        assert_eq!(pair.open(sealed), Ok(rtp(SSRC, sequence)));
+    }
+}
+
+#[test]
+fn what_replaced_keys_open_is_newer_only_until_a_newer_key_has_opened_something() {
+    let mut pair = Pair::at(3, 8);
+    let oldest = [1, 40].map(|sequence| pair.seal(&rtp(SSRC, sequence)).unwrap());
+    let middle = rekey_both(&mut pair, 2, RocOnRekey::Keep);
+    let _ = rekey_both(&mut pair, 3, RocOnRekey::Keep);
+    let mut newer = |sealed: &[u8]| {
+        let mut ticket = pair.ingress.check_srtp(sealed, pair.now).unwrap();
+        loop {
+            let mut buffer = sealed.to_vec();
+            let octets = buffer.len();
+            let mut jobs = [pair.ingress.job(&ticket, &mut buffer, octets)];
+            Portable.run(&mut jobs);
+            if jobs[0].outcome().is_ok() {
+                break;
+            }
+            ticket = pair.ingress.retry(&ticket, sealed, pair.now).unwrap();
+        }
+        pair.ingress.commit(ticket, pair.now, &mut SpareRooms::new()).unwrap().newer
+    };
+    assert!(newer(&oldest[0]) && newer(&middle));
+    assert!(!newer(&oldest[1]), "higher, and under a key that was replaced before");
 }
 
 #[test]

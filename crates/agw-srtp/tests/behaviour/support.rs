@@ -87,6 +87,17 @@ impl Pair {
         }
     }
 
+    /// Both ends under key 1, in a session that stands at a rollover counter.
+    pub(crate) fn at(roc: u32, max_sources: u8) -> Self {
+        let parameters = SessionParameters { max_sources, ..SessionParameters::default() };
+        let (egress, ingress) = (vec![egress_key(1)], vec![ingress_key(1)]);
+        Self {
+            egress: Protector::new(&Portable, egress, parameters, roc).unwrap(),
+            ingress: Unprotector::new(&Portable, ingress, parameters, roc).unwrap(),
+            now: start(),
+        }
+    }
+
     /// Both ends under the same key of a suite.
     pub(crate) fn of(suite: Suite) -> Self {
         Self::new(EgressKey::new(master(suite, 1)), IngressKey::new(master(suite, 1)))

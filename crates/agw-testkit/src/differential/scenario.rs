@@ -15,7 +15,7 @@ pub(super) const IDENTIFIED_KEYS: usize = 3;
 
 /// Where sources start. Attacks and losses mean nothing at 0, where a wrong guess of 0 happens to
 /// be right; the last counters of all have a test of their own.
-const ROLLOVER_COUNTERS: [u32; 6] = [0, 0, 1, 3, 0x7fff_ffff, 0xffff_0000];
+const ROLLOVER_COUNTERS: [u32; 6] = [0, 0, 5, 3, 0x7fff_ffff, 0xffff_0000];
 
 /// A session and what happens in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,7 +26,7 @@ pub struct Scenario {
     pub mki_octets: u8,
     /// The receiver's replay window, in packets.
     pub window: u16,
-    /// The rollover counter with which every source starts.
+    /// The rollover counter with which the first source starts.
     pub initial_roc: u32,
     /// SRTP is authenticated and not encrypted.
     pub unencrypted_srtp: bool,
@@ -112,6 +112,21 @@ impl Scenario {
             scenario.operations.push(operation);
         }
         scenario
+    }
+
+    /// The source that is the first to send RTP.
+    pub(super) fn first_source(&self) -> Option<Ssrc> {
+        self.operations.iter().find_map(|operation| match operation {
+            Operation::Send { source, .. } => {
+                SOURCES.get(usize::from(*source) % SOURCES.len()).copied()
+            }
+            Operation::SendRtcp { .. }
+            | Operation::Arrive { .. }
+            | Operation::Forge { .. }
+            | Operation::Noise { .. }
+            | Operation::Rekey
+            | Operation::SelectKey { .. } => None,
+        })
     }
 
     /// The session parameters of ours.

@@ -48,17 +48,15 @@ impl Theirs {
         self.start_counters(scenario)
     }
 
-    /// Sets the rollover counters of sources that have not started: an update forgets what was set
-    /// for them.
+    /// Sets the rollover counter of the first source, if it has not started: an update forgets what
+    /// was set for it. Further ones start at 0.
     fn start_counters(&mut self, scenario: &Scenario) -> Result<(), Refusal> {
-        if scenario.initial_roc == 0 {
+        let Some(first) = scenario.first_source().filter(|_| scenario.initial_roc != 0) else {
             return Ok(());
-        }
+        };
         for session in [&mut self.sender, &mut self.receiver] {
-            for ssrc in SOURCES {
-                if session.roc(ssrc)? == 0 {
-                    session.set_roc(ssrc, scenario.initial_roc)?;
-                }
+            if session.roc(first)? == 0 {
+                session.set_roc(first, scenario.initial_roc)?;
             }
         }
         Ok(())

@@ -41,12 +41,14 @@ pub(super) struct Sources {
     window: u64,
     limit: usize,
     known: Vec<Source>,
+    /// Of a receiver, the oldest key that still opens packets, as far as it was told.
+    pub(super) oldest: u16,
 }
 
 impl Sources {
     pub(super) fn new(initial_roc: u32, window: u16, limit: u8) -> Self {
         let (window, limit) = (u64::from(window), usize::from(limit));
-        Self { initial_roc, window, limit, known: Vec::new() }
+        Self { initial_roc, window, limit, known: Vec::new(), oldest: 0 }
     }
 
     pub(super) fn started_anew(&self, roc: u32) -> Self {
@@ -65,23 +67,47 @@ impl Sources {
     pub(super) fn index(&self, ssrc: Ssrc, sequence: u16) -> u64 {
         match self.find(ssrc).and_then(|source| source.srtp.highest()) {
             Some(highest) => nearest(highest, sequence),
-            None => (u64::from(self.initial_roc) << 16) | u64::from(sequence),
+            None => (u64::from(self.starting_roc()) << 16) | u64::from(sequence),
         }
+    }
+
+    /// The other index that the first packet of a source may have: that of the session, or of a
+    /// source of its own.
+    pub(super) fn other_index(&self, ssrc: Ssrc, sequence: u16) -> Option<u64> {
+        let has_started = self.find(ssrc).is_some_and(|source| source.srtp.highest().is_some());
+        let other = if self.starting_roc() == 0 { self.initial_roc } else { 0 };
+        (!has_started && self.initial_roc != 0)
+            .then_some((u64::from(other) << 16) | u64::from(sequence))
+    }
+
+    /// The first source of all starts where the session stands, further ones at 0.
+    fn starting_roc(&self) -> u32 {
+        let has_any = self.known.iter().any(|source| source.srtp.highest().is_some());
+        if has_any { 0 } else { self.initial_roc }
     }
 
     pub(super) fn has_room_for(&self, ssrc: Ssrc) -> bool {
         self.find(ssrc).is_some() || self.known.len() < self.limit
     }
 
-    /// A new source of a sender takes the place of the oldest that has sent nothing under the key
-    /// in force, of which no key stream can be had again.
-    pub(super) fn make_room_for(&mut self, ssrc: Ssrc, generation: u16) {
-        let replaced = |source: &Source| source.generation != generation;
+    /// A new source takes the place of the first that was seen under no key since `oldest`: of a
+    /// sender the one in force, of which no key stream can be had again; of a receiver the oldest that
+    /// still opens packets, so that none can be replayed.
+    pub(super) fn make_room_for(&mut self, ssrc: Ssrc, oldest: u16) {
         if !self.has_room_for(ssrc)
-            && let Some(place) = self.known.iter().position(replaced)
+            && let Some(place) = self.replaceable(oldest)
         {
             self.known.remove(place);
         }
+    }
+
+    /// Whether [`Self::make_room_for`] would do.
+    pub(super) fn can_have_room_for(&self, ssrc: Ssrc, oldest: u16) -> bool {
+        self.has_room_for(ssrc) || self.replaceable(oldest).is_some()
+    }
+
+    fn replaceable(&self, oldest: u16) -> Option<usize> {
+        self.known.iter().position(|source| source.generation < oldest)
     }
 
     pub(super) fn is_fresh(&self, ssrc: Ssrc, rtcp: bool, index: u64) -> bool {
@@ -103,7 +129,7 @@ impl Sources {
             self.known.len() - 1
         });
         let source = &mut self.known[place];
-        source.generation = generation;
+        source.generation = source.generation.max(generation);
         if rtcp { source.srtcp.remember(index) } else { source.srtp.remember(index) }
     }
 }

@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use agw_rtp::Ssrc;
 use agw_srtp::{
-    EgressKey, IngressKey, MAX_TRAILER, MasterKey, Portable, PortableKeys, Protector, Rekey,
-    RocOnRekey, SessionParameters, Suite, Unprotector,
+    EgressKey, IngressKey, MAX_RETIRED, MAX_TRAILER, MasterKey, Portable, PortableKeys, Protector,
+    Rekey, RocOnRekey, SessionParameters, Suite, Unprotector,
 };
 
 use super::model::{Jumps, Sources};
@@ -68,7 +68,8 @@ struct Sent {
     sealed: Vec<u8>,
 }
 
-/// Keys that were replaced and still open packets; `sources` unless they share the current ones.
+/// Keys that were replaced and still open packets; `sources` unless they share those of the next
+/// newer ones.
 struct Retired {
     generation: u16,
     sources: Option<Sources>,
@@ -86,7 +87,8 @@ struct Pair {
     next_srtcp: u64,
     receiving: Sources,
     jumps: Jumps,
-    retired: Option<Retired>,
+    /// The oldest first.
+    retired: Vec<Retired>,
     sequences: [u16; SOURCES.len()],
     sent: Vec<Sent>,
 }
@@ -119,7 +121,7 @@ impl Pair {
             next_srtcp: 1,
             receiving: sources(parameters.window),
             jumps: Jumps::default(),
-            retired: None,
+            retired: Vec::new(),
             sequences: [1, 0xfff8, 0, 0x8000],
             sent: Vec::new(),
         }
@@ -175,6 +177,7 @@ impl Pair {
         let opened = self.open(rtcp, &sealed);
         assert_eq!(opened, expected.then_some(plain), "opening index {index:#x} of {ssrc}");
         if expected && let Some(sources) = self.sources_of(generation) {
+            sources.make_room_for(ssrc, sources.oldest);
             sources.remember(ssrc, rtcp, index, generation);
         }
     }
@@ -185,8 +188,10 @@ impl Pair {
         let Sent { ssrc, rtcp, sequence, index, generation, .. } = self.sent[place];
         let Some(sources) = self.sources_of(generation) else { return false };
         let estimate = sequence.map_or(index, |sequence| sources.index(ssrc, sequence));
-        let new = sources.has_room_for(ssrc) && sources.is_fresh(ssrc, rtcp, index);
-        if estimate != index || !new {
+        let other = sequence.and_then(|sequence| sources.other_index(ssrc, sequence));
+        let new =
+            sources.can_have_room_for(ssrc, sources.oldest) && sources.is_fresh(ssrc, rtcp, index);
+        if (estimate != index && other != Some(index)) || !new {
             return false;
         }
         let jumps = !rtcp && sources.is_ahead(ssrc, index, Jumps::FAR);
@@ -198,9 +203,30 @@ impl Pair {
             return Some(&mut self.receiving);
         }
         let now = self.now;
-        let retired = self.retired.as_mut();
-        let retired = retired.filter(|old| old.generation == generation && now < old.until)?;
-        Some(retired.sources.as_mut().unwrap_or(&mut self.receiving))
+        let is_it = |old: &Retired| old.generation == generation && now < old.until;
+        let place = self.retired.iter().position(is_it)?;
+        let newer = self.retired.get_mut(place..)?;
+        let own = newer.iter_mut().find_map(|old| old.sources.as_mut());
+        Some(own.unwrap_or(&mut self.receiving))
+    }
+
+    /// Tells the receiver which keys go on with its sources, whether their time is over or not, as
+    /// long as nobody has said so.
+    fn hold_sources(&mut self) {
+        let sharing = self.retired.iter().rev().take_while(|old| old.sources.is_none());
+        self.receiving.oldest = sharing.last().map_or(self.generation, |old| old.generation);
+    }
+
+    /// Keys whose time is over go; what they shared stays with those before them.
+    fn wipe(&mut self) {
+        for place in (0..self.retired.len()).rev() {
+            if self.retired[place].until <= self.now {
+                let gone = self.retired.remove(place);
+                if let (Some(before), Some(sources)) = (place.checked_sub(1), gone.sources) {
+                    self.retired[before].sources.get_or_insert(sources);
+                }
+            }
+        }
     }
 
     fn forge(&mut self, back: u8, bit: u16) {
@@ -245,10 +271,16 @@ impl Pair {
             let anew = self.receiving.started_anew(roc);
             old = Some(std::mem::replace(&mut self.receiving, anew));
         }
+        self.wipe();
         let retired = Retired { generation: self.generation, sources: old, until: now + overlap };
-        self.retired = Some(retired);
+        self.retired.push(retired);
+        self.wipe();
+        if self.retired.len() > MAX_RETIRED {
+            self.retired.remove(0);
+        }
         self.jumps = Jumps::default();
         self.generation = generation;
+        self.hold_sources();
     }
 
     /// The key in force is declared once more: nothing may move, whatever is asked for.
@@ -267,6 +299,8 @@ impl Pair {
         self.now += Duration::from_millis(u64::from(tens_of_ms) * 10);
         if tens_of_ms.is_multiple_of(2) {
             self.ingress.handle_timeout(self.now);
+            self.wipe();
+            self.hold_sources();
         }
     }
 
