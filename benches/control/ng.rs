@@ -28,11 +28,11 @@ pub(crate) fn measure(gateway: &Gateway, options: &Options) {
     socket.connect(gateway.ng.as_deref().unwrap()).unwrap();
     socket.set_read_timeout(Some(PATIENCE)).unwrap();
     let mut next = 0;
-    run(&socket, options.outstanding, &mut next, Duration::from_secs(1));
+    run(&socket, options.outstanding(), &mut next, Duration::from_secs(1));
     let before = gateway.on_cpu();
     let started = Instant::now();
     let (calls, took) =
-        run(&socket, options.outstanding, &mut next, Duration::from_secs(options.seconds));
+        run(&socket, options.outstanding(), &mut next, Duration::from_secs(options.seconds));
     let seconds = started.elapsed().as_secs_f64();
     let on_cpu = (gateway.on_cpu() - before) as f64 / 1_000.0;
     println!("calls over ng: {:.0} a second", calls as f64 / seconds);

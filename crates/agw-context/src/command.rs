@@ -1,7 +1,9 @@
 //! What a controller can ask for: the procedures of TS 23.334 clause 8.
 
+mod key;
+
 use std::net::SocketAddr;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use agw_relay::Transport;
 use agw_srtp::{EgressKey, IngressKey, RocOnRekey, SessionParameters};
@@ -11,6 +13,8 @@ use crate::extras::{StreamExtras, StreamExtrasChange};
 use crate::group::{GroupKey, RemoveGroup, SetGroup};
 use crate::id::{ContextId, StreamId, TerminationId};
 use crate::late::LateChoice;
+
+pub use key::{ActivateKey, CancelKey, DirectedKey, Direction, KeySlot, StageKey};
 
 /// One procedure of the Iq interface.
 #[derive(Debug)]
@@ -336,66 +340,4 @@ pub struct Release {
     pub context: ContextId,
     /// The termination; `None` releases the context with all of them.
     pub termination: Option<TerminationId>,
-}
-
-/// Which direction's key a command is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct KeySlot {
-    /// The context.
-    pub context: ContextId,
-    /// The termination.
-    pub termination: TerminationId,
-    /// The stream.
-    pub stream: StreamId,
-}
-
-/// Brings a key to wait.
-#[derive(Debug)]
-pub struct StageKey {
-    /// Whose key.
-    pub slot: KeySlot,
-    /// The key, by direction.
-    pub key: DirectedKey,
-}
-
-/// A key of either direction.
-#[derive(Debug)]
-pub enum DirectedKey {
-    /// Opens what arrives.
-    Ingress(IngressKey),
-    /// Seals what leaves.
-    Egress(EgressKey),
-}
-
-/// A direction on a leg, seen from the gateway.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Direction {
-    /// Arriving at the gateway.
-    Ingress,
-    /// Leaving the gateway.
-    Egress,
-}
-
-/// Puts a staged key in force.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ActivateKey {
-    /// Whose key.
-    pub slot: KeySlot,
-    /// Which direction.
-    pub direction: Direction,
-    /// What becomes of the rollover counter.
-    pub roc: RocOnRekey,
-    /// How long a replaced ingress key still opens packets; `None` takes the default.
-    pub overlap: Option<Duration>,
-    /// When, by the wall clock; `None` is at once.
-    pub at: Option<SystemTime>,
-}
-
-/// Discards a staged key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CancelKey {
-    /// Whose key.
-    pub slot: KeySlot,
-    /// Which direction.
-    pub direction: Direction,
 }

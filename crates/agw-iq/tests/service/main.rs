@@ -10,6 +10,7 @@ mod discovery;
 mod events;
 mod fake;
 mod groups;
+mod keys;
 mod procedures;
 mod refusals;
 mod reports;

@@ -1,13 +1,12 @@
 //! Each procedure reaches the gateway as its command, with every field, and is answered.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use agw_context::{
-    ActivateKey, Association, Bandwidth, CancelKey, ChangeThroughConnection, Command,
-    ContextChoice, ContextId, CryptoChange, DirectedKey, Direction, DscpRule, EcnRule, Family,
-    KeySlot, KeySource, LateChoice, Media, Priority, Relation, Release, Remote, RewriteSources,
-    RtcpGate, RtcpMode, SetTopology, SourcePolicy, StreamId, StreamMode, TerminationId,
-    TopologyChange,
+    Association, Bandwidth, ChangeThroughConnection, Command, ContextChoice, ContextId,
+    CryptoChange, DscpRule, EcnRule, Family, KeySource, LateChoice, Media, Priority, Relation,
+    Release, Remote, RewriteSources, RtcpGate, RtcpMode, SetTopology, SourcePolicy, StreamId,
+    StreamMode, TerminationId, TopologyChange,
 };
 use agw_relay::{PreKeySpec, TrafficLimit, Transport};
 use agw_srtp::{MasterKey, RocOnRekey, SessionParameters, Suite};
@@ -23,9 +22,6 @@ use crate::sent;
 #[path = "../../examples/originating_e2ae.rs"]
 #[expect(dead_code, reason = "its main is not called here")]
 mod originating_e2ae;
-
-const SLOT: KeySlot =
-    KeySlot { context: ContextId(7), termination: TerminationId(2), stream: StreamId(1) };
 
 fn octets(master: &MasterKey) -> Vec<u8> {
     master.expose(<[u8]>::to_vec)
@@ -302,51 +298,6 @@ async fn gates_topology_and_release_reach_the_gateway() {
     let statistics = reply.streams[0].statistics.as_ref().unwrap();
     let received = statistics.ingress.as_ref().unwrap().received;
     assert_eq!(received, Some(pb::Traffic { packets: 500, octets: 91_000 }));
-}
-
-#[tokio::test]
-async fn a_key_is_staged_activated_and_cancelled() {
-    let rig = rig().await;
-    rig.client.stage_key(sent::stage_key()).await.unwrap();
-    let Command::StageKey(stage) = rig.fake.command() else { panic!("stage") };
-    let DirectedKey::Ingress(key) = stage.key else { panic!("egress") };
-    assert_eq!(stage.slot, SLOT);
-    assert_eq!(octets(&key.master), [sent::KEY.as_slice(), &sent::SALT].concat());
-
-    let line = pb::StagedKey { sdes_line: sent::LINE.to_owned(), ..pb::StagedKey::default() };
-    let key = Some(pb::stage_key::Key::EgressCrypto(line));
-    rig.client.stage_key(pb::StageKey { key, ..sent::stage_key() }).await.unwrap();
-    let Command::StageKey(stage) = rig.fake.command() else { panic!("stage") };
-    assert!(matches!(stage.key, DirectedKey::Egress(_)));
-
-    let activate = pb::ActivateKey {
-        context_id: 7,
-        termination_id: 2,
-        stream_id: 1,
-        direction: pb::Direction::Ingress.into(),
-        roc_on_rekey: pb::RocOnRekey::Reset.into(),
-        initial_roc: None,
-        overlap_ms: Some(0),
-        at: Some(prost_types::Timestamp { seconds: 1_800_000_000, nanos: 5 }),
-        group_id: 0,
-    };
-    rig.client.activate_key(activate).await.unwrap();
-    let Command::ActivateKey(activate) = rig.fake.command() else { panic!("activate") };
-    let (direction, overlap) = (Direction::Ingress, Some(Duration::ZERO));
-    let at = Some(SystemTime::UNIX_EPOCH + Duration::new(1_800_000_000, 5));
-    let roc = RocOnRekey::Reset;
-    assert_eq!(activate, ActivateKey { slot: SLOT, direction, roc, overlap, at });
-
-    let cancel = pb::CancelKey {
-        context_id: 7,
-        termination_id: 2,
-        stream_id: 1,
-        direction: pb::Direction::Egress.into(),
-        group_id: 0,
-    };
-    rig.client.cancel_key(cancel).await.unwrap();
-    let Command::CancelKey(cancel) = rig.fake.command() else { panic!("cancel") };
-    assert_eq!(cancel, CancelKey { slot: SLOT, direction: Direction::Egress });
 }
 
 #[tokio::test]
