@@ -143,7 +143,9 @@ async fn a_call_whose_worker_takes_no_port_is_released_and_told_as_failed() {
     let of_contexts = events.into_iter().filter(|event| event.subject.is_some());
     let kinds: Vec<_> = of_contexts.map(|event| event.kind).collect();
     let by_gateway = EventKind::ReleasedByGateway { cause: ReleaseCause::Failed };
-    assert_eq!(kinds, [EventKind::ContextAdded, by_gateway, EventKind::ContextReleased]);
+    let [first @ .., EventKind::ContextEnded(ended)] = &kinds[..] else { panic!("{kinds:?}") };
+    assert_eq!(first, [EventKind::ContextAdded, by_gateway, EventKind::ContextReleased]);
+    assert_eq!((ended.cause, ended.streams.len()), (ReleaseCause::Failed, 1));
     assert_eq!((client.overview().contexts, client.overview().ports_open), (0, 0));
     stop.cancel();
     task.await.expect("an end");
