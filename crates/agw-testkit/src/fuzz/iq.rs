@@ -8,8 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use agw_context::{
     AdoptContexts, Capabilities, Circumstances, Command, Confirmation, ContextId, ContextName,
-    ContextView, Controller, Event, Gateway, LocalPort, Policy, PortError, Ports, RealmAddress,
-    RealmConfig, Refused, Release,
+    ContextView, Controller, Event, Gateway, Policy, Ports, Refused, Release,
 };
 use agw_iq::backend::{
     AuditPage, AuditQuery, Completed, Condition, EventsError, GatewayStatus, ServiceChange,
@@ -22,6 +21,7 @@ use agw_srtp::Portable;
 use prost::Message;
 use tonic::{Code, Request};
 
+use super::paper::{PaperPorts, realm};
 use crate::draw::Draw;
 
 const MAX_REQUESTS: usize = 16;
@@ -89,44 +89,8 @@ struct World {
     random: u32,
 }
 
-#[derive(Default)]
-struct PaperPorts {
-    open: BTreeMap<PortId, SocketAddr>,
-    next: u32,
-}
-
-impl Ports for PaperPorts {
-    fn open(&mut self, _: ContextId, port: LocalPort) -> Result<PortId, PortError> {
-        if self.open.values().any(|address| *address == port.address) {
-            return Err(PortError::InUse);
-        }
-        self.next += 1;
-        self.open.insert(PortId(self.next), port.address);
-        Ok(PortId(self.next))
-    }
-
-    fn close(&mut self, port: PortId) {
-        assert!(self.open.remove(&port).is_some(), "a port is closed that is not open");
-    }
-}
-
 impl Paper {
     fn new() -> Self {
-        let realm = |name: &str, octet: u8, ports| RealmConfig {
-            name: name.to_owned(),
-            addresses: vec![
-                RealmAddress { bind: [10, 0, 0, octet].into(), advertise: None },
-                RealmAddress {
-                    bind: [0xfd00, 0, 0, 0, 0, 0, 0, u16::from(octet)].into(),
-                    advertise: None,
-                },
-            ],
-            ports,
-            dscp: None,
-            max_streams: None,
-            is_default: false,
-            protection: Default::default(),
-        };
         // Small pools, so that a request can exhaust them.
         let realms = vec![realm("access", 1, 40_000..=40_063), realm("core", 2, 41_000..=41_063)];
         let policy = Policy { max_contexts: 8, max_streams: 8, ..Policy::default() };

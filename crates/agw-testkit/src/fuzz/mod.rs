@@ -8,6 +8,7 @@ mod iq;
 mod model;
 mod ng;
 mod operations;
+mod paper;
 mod relay;
 mod rtp;
 mod sdes;

@@ -1,16 +1,13 @@
 //! One call on a gateway whose ports exist on paper.
 
-use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::time::{Instant, SystemTime};
 
-use agw_context::{
-    Circumstances, Command, ContextId, Controller, Gateway, LocalPort, Policy, PortError, Ports,
-    RealmAddress, RealmConfig, Reply,
-};
-use agw_relay::{PortId, Relay};
+use agw_context::{Circumstances, Command, Controller, Gateway, Policy, Ports, Reply};
+use agw_relay::Relay;
 use agw_sdp::{AlgError, AlgPolicy, AnswerRequest, Calls, Dialogue, OfferRequest, Plan};
 use agw_srtp::Portable;
+
+use super::super::paper::{PaperPorts, realm};
 
 const CALL: &str = "call-1";
 
@@ -28,42 +25,8 @@ pub(super) struct World {
     keys: u64,
 }
 
-#[derive(Default)]
-struct PaperPorts {
-    open: BTreeMap<PortId, SocketAddr>,
-    next: u32,
-}
-
-impl Ports for PaperPorts {
-    fn open(&mut self, _: ContextId, port: LocalPort) -> Result<PortId, PortError> {
-        if self.open.values().any(|address| *address == port.address) {
-            return Err(PortError::InUse);
-        }
-        self.next += 1;
-        self.open.insert(PortId(self.next), port.address);
-        Ok(PortId(self.next))
-    }
-
-    fn close(&mut self, port: PortId) {
-        assert!(self.open.remove(&port).is_some(), "a port is closed that is not open");
-    }
-}
-
 impl World {
     pub(super) fn new(policy: AlgPolicy) -> Self {
-        let bind = |bind| RealmAddress { bind, advertise: None };
-        let realm = |name: &str, octet: u8, ports| RealmConfig {
-            name: name.to_owned(),
-            addresses: vec![
-                bind([10, 0, 0, octet].into()),
-                bind([0xfd00, 0, 0, 0, 0, 0, 0, u16::from(octet)].into()),
-            ],
-            ports,
-            dscp: None,
-            max_streams: None,
-            is_default: false,
-            protection: Default::default(),
-        };
         // Small pools, so that a call can exhaust them.
         let realms = vec![realm("access", 1, 40_000..=40_031), realm("core", 2, 41_000..=41_031)];
         let gateway = Gateway::new(Policy::default(), realms, [7; 64].into(), 1, 1);
