@@ -59,6 +59,11 @@ pub(crate) fn stage() -> Option<(Rc<Stage>, Rc<Attackers>)> {
 }
 
 impl Scene {
+    /// Has the phone forget what it sent and begin anew at a rollover counter, under its keys.
+    pub(crate) fn restart_phone(&mut self, roc: u32) {
+        self.call.access.restart(&self.ingress, &self.egress, roc);
+    }
+
     /// SRTP in the access realm at ROC 3, RTP in the core realm; `None` was told as a skip.
     pub(crate) fn new(id: &'static str, threat: &'static str) -> Option<Self> {
         Self::with(id, threat, &[], |gateway| Call::e2ae_at(gateway, SUITE, ROC))

@@ -47,9 +47,8 @@ fn of_a_thousand_genuine_sources_the_first_ones_go_on_and_the_others_are_capped(
     let before = scene.settled();
     for number in 0..1_000 {
         let packet = rtp(ssrc(number), 100, number.into());
-        // A session of the phone holds 64 sources: one of its own for each of them.
-        let (sends, receives) = (scene.ingress.clone(), scene.egress.clone());
-        scene.call.access.restart(&sends, &receives, ROC);
+        // Only the first source of a session starts at ROC 3: one session for each of them.
+        scene.restart_phone(ROC);
         scene.call.access.send(&packet);
         if u64::from(number) < limit {
             assert_eq!(scene.call.core.receive(), packet);
@@ -67,6 +66,7 @@ fn of_a_thousand_genuine_sources_the_first_ones_go_on_and_the_others_are_capped(
     assert!(dropped.keys().all(|reason| expected.contains(&reason.as_str())), "{dropped:?}");
     for number in 0..u32::try_from(limit).expect("a limit") {
         let packet = rtp(ssrc(number), 101, 1);
+        scene.restart_phone(ROC);
         scene.call.access.send(&packet);
         assert_eq!(scene.call.core.receive(), packet, "source {number} goes on");
     }
