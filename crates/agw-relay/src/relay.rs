@@ -187,6 +187,12 @@ impl<E: Engine> Relay<E> {
         keys.into_iter().chain(self.watches.next()).chain(self.untold.next()).min()
     }
 
+    /// Whether [`Relay::handle_timeout`] will wipe keys that are at their end.
+    #[must_use]
+    pub fn wipes_keys(&self, now: Instant) -> bool {
+        self.deadlines.first().is_some_and(|&(deadline, _)| deadline <= now)
+    }
+
     /// The oldest report not yet taken; call until `None` after every batch and command.
     pub fn poll_report(&mut self) -> Option<Report> {
         self.reports.pop()

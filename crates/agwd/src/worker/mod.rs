@@ -90,10 +90,10 @@ impl<I: PacketIo> Worker<I> {
         self.io.receive(&mut self.batch, Some(wait))?;
         *now = Instant::now();
         self.forward(*now);
-        let due = self.relay.poll_timeout().is_some_and(|due| due <= *now);
+        let wipes = self.relay.wipes_keys(*now);
         self.relay.handle_timeout(*now);
         let next = self.carry_out_orders(*now);
-        if due || !self.done.is_empty() {
+        if wipes || !self.done.is_empty() {
             // Keys may have ended, and packets and orders left copies of them where they passed.
             zeroize_stack::<STACK_OF_A_ROUND>();
         }
