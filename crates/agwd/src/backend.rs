@@ -9,7 +9,8 @@ use tokio_stream::wrappers::ReceiverStream;
 
 use agw_context::{
     AdoptContexts, Capabilities, Command, CommandError, Confirmation, ContextId, ContextName,
-    ContextView, Controller, Event, Refused, Reply, Resource, StreamView, TerminationView,
+    ContextView, Controller, Event, Refused, ReleaseCause, Reply, Resource, StreamView,
+    TerminationView,
 };
 use agw_iq::Backend;
 use agw_iq::backend::{
@@ -265,7 +266,9 @@ pub(crate) async fn complete(
     }
     if !failed.is_empty() {
         failed.extend(added);
-        control.abandon(failed.clone()).await?;
+        //= tests/spec/iq.md#acknowledgement
+        //# What the packet path could not carry out MUST be released, and told as failed for good.
+        control.release_unasked(failed.clone(), ReleaseCause::Failed).await?;
         return Err(TransactError::Failed { released: failed });
     }
     let completed = underway.replies.into_iter().map(|reply| {

@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use agw_context::{
     AdoptContexts, Capabilities, Command, CommandError, Confirmation, ContextId, ContextName,
-    ContextView, Controller, EventsGone, Policy, Refused, ServiceState,
+    ContextView, Controller, EventsGone, Policy, Refused, ReleaseCause, ServiceState,
 };
 use agw_iq::backend::NewContexts;
 
@@ -140,10 +140,17 @@ impl ControlClient {
         self.ask(|answer| Request::Adopt { controller, which, answer }).await
     }
 
-    /// Releases contexts that a worker could not do as ordered, and waits until they are gone.
-    pub(crate) async fn abandon(&self, contexts: Vec<ContextId>) -> Result<(), Stopped> {
-        let gone = self.ask(|answer| Request::Abandon { contexts, answer }).await?;
-        gone.await.map_err(|_closed| Stopped)
+    /// Releases those of the contexts that exist on the gateway's own account, and waits until
+    /// they are gone and told; tells how many those are.
+    pub(crate) async fn release_unasked(
+        &self,
+        contexts: Vec<ContextId>,
+        cause: ReleaseCause,
+    ) -> Result<usize, Stopped> {
+        let ask = |answer| Request::ReleaseUnasked { contexts, cause, answer };
+        let (released, gone) = self.ask(ask).await?;
+        gone.await.map_err(|_closed| Stopped)?;
+        Ok(released)
     }
 
     /// Takes no new contexts from now on, for the process is about to end.

@@ -242,8 +242,8 @@ impl Control {
                 let _ = answer.send(self.adopt(&controller, which));
             }
             Request::Judge { suspects } => self.judge(&suspects).await,
-            Request::Abandon { contexts, answer } => {
-                let _ = answer.send(self.abandon(&contexts).await);
+            Request::ReleaseUnasked { contexts, cause, answer } => {
+                let _ = answer.send(self.release_unasked(&contexts, cause).await);
             }
             Request::Names { controller, after, limit, answer } => {
                 let _ = answer.send(self.gateway.names(&controller, after, limit));

@@ -4,7 +4,7 @@ use tokio::sync::oneshot;
 
 use agw_context::{
     AdoptContexts, Capabilities, Command, CommandError, Confirmation, ContextId, ContextName,
-    ContextView, Controller, Event, EventsGone, Policy, Refused, Reply,
+    ContextView, Controller, Event, EventsGone, Policy, Refused, ReleaseCause, Reply,
 };
 use agw_relay::{EgressId, IngressId};
 
@@ -52,8 +52,12 @@ pub(crate) enum Request {
     },
     /// Release those of the suspects whose time is up.
     Judge { suspects: Vec<Looked> },
-    /// Release contexts that a worker could not do as ordered.
-    Abandon { contexts: Vec<ContextId>, answer: oneshot::Sender<oneshot::Receiver<()>> },
+    /// Release contexts on the gateway's own account; tells how many, and how to wait for that.
+    ReleaseUnasked {
+        contexts: Vec<ContextId>,
+        cause: ReleaseCause,
+        answer: oneshot::Sender<(usize, oneshot::Receiver<()>)>,
+    },
     /// Tell the names of contexts after a number, so many at most.
     Names {
         controller: Controller,

@@ -160,19 +160,24 @@ impl Control {
         drop(self.finish_unasked(unasked).await);
     }
 
-    //= tests/spec/iq.md#acknowledgement
-    //# What the packet path could not carry out MUST be released, and told as failed for good.
-    /// Releases contexts that a worker could not do as ordered; tells how to wait for that.
-    pub(super) async fn abandon(&mut self, contexts: &[ContextId]) -> oneshot::Receiver<()> {
+    /// Releases those of the contexts that exist; tells how many, and how to wait for that.
+    pub(super) async fn release_unasked(
+        &mut self,
+        contexts: &[ContextId],
+        cause: ReleaseCause,
+    ) -> (usize, oneshot::Receiver<()>) {
         let places: Vec<_> = contexts.iter().map(|&context| (context, None)).collect();
-        let (operator, cause) = (Controller::local(), ReleaseCause::Failed);
-        let unasked =
-            self.act(&operator, |gateway, around| gateway.release_unasked(&places, cause, around));
-        self.released.add(cause, unasked.forsaken.len() as u64);
-        for context in contexts {
-            error!(%context, "released: the packet path could not carry out what was asked");
+        let unasked = self.act(&Controller::local(), |gateway, around| {
+            gateway.release_unasked(&places, cause, around)
+        });
+        let released = unasked.forsaken.len();
+        self.released.add(cause, released as u64);
+        if cause == ReleaseCause::Failed {
+            for context in contexts {
+                error!(%context, "released: the packet path could not carry out what was asked");
+            }
         }
-        self.finish_unasked(unasked).await
+        (released, self.finish_unasked(unasked).await)
     }
 
     //= tests/spec/iq.md#release
