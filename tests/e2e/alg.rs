@@ -3,6 +3,7 @@
 
 mod ends;
 pub(crate) mod party;
+mod registration;
 mod scene;
 
 use agw_srtp::Suite;

@@ -11,10 +11,23 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from iq import Iq, Refused
 
 SERVICE = "agw.alg.v1.AlgService"
-METHODS = {"Offer", "Answer", "Reject", "Delete", "Query"}
+METHODS = {
+    "Offer",
+    "Answer",
+    "Reject",
+    "Delete",
+    "Query",
+    "List",
+    "Register",
+    "RegisterAnswer",
+    "QueryRegistration",
+}
 ACCESS = {"place": "PLACE_ACCESS", "realm": "access", "protected_signalling": True}
 CORE = {"place": "PLACE_CORE", "realm": "core"}
 CALL = "3c26700857a87f84@10.0.0.7"
+UE = "sip:alice@example.net;gr=1"
+# RegisterVerdict.
+GO_ON = 1
 
 
 def sdp(address, port, profile, *attributes):
@@ -66,6 +79,35 @@ def a_call_takes_three_requests(alg):
     assert len(deleted.streams) == 2
 
 
+def a_ue_registers_and_is_called_as_it_did(alg):
+    """Register, RegisterAnswer, and an offer to a side that names the UE."""
+    sdes = {"name": "Security-Client", "value": "sdes-srtp;mediasec"}
+    option = {"name": "Proxy-Require", "value": "mediasec"}
+    challenged = alg.Register(ue=UE, headers=[sdes, option], protected_signalling=True)
+    assert (challenged.verdict, list(challenged.headers)) == (GO_ON, [])
+    assert list(challenged.security_server) == ["sdes-srtp;mediasec"]
+    verify = {"name": "Security-Verify", "value": challenged.security_server[0]}
+    accepted = alg.Register(ue=UE, headers=[sdes, option, verify], protected_signalling=True)
+    assert accepted.verdict == GO_ON
+    assert alg.RegisterAnswer(ue=UE, status=200, expires_s=600).HasField("registration")
+    registration = alg.QueryRegistration(ue=UE).registration
+    assert registration.protected_signalling and list(registration.mechanisms) == [1]
+
+    offer = {
+        "sdp": sdp(os.environ["AGW_TEST_CORE"], 40000, "RTP/AVP"),
+        "offerer": CORE,
+        "answerer": {"place": "PLACE_ACCESS", "realm": "access", "ue": UE},
+    }
+    offered = alg.Offer(dialogue={"call_id": "to-ue", "from_tag": "a"}, **offer)
+    assert b" RTP/SAVP 8\r\n" in offered.sdp and b"a=3ge2ae:applied" in offered.sdp
+    assert [call.call_id for call in alg.List().calls] == ["to-ue"]
+    alg.Delete(call={"call_id": "to-ue"})
+    assert not alg.RegisterAnswer(ue=UE, status=200).HasField("registration")
+    offered = alg.Offer(dialogue={"call_id": "plain", "from_tag": "a"}, **offer)
+    assert b" RTP/AVP 8\r\n" in offered.sdp and b"crypto" not in offered.sdp
+    alg.Delete(call={"call_id": "plain"})
+
+
 def a_refusal_says_what_the_caller_is_to_be_sent(alg):
     """The status of the SIP response stands beside reason and code."""
     for expected, request in (
@@ -102,4 +144,5 @@ if __name__ == "__main__":
     assert set(sip_server.service.methods_by_name) == METHODS
     the_service_has_a_health(sip_server)
     a_call_takes_three_requests(sip_server)
+    a_ue_registers_and_is_called_as_it_did(sip_server)
     a_refusal_says_what_the_caller_is_to_be_sent(sip_server)

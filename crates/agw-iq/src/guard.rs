@@ -16,8 +16,16 @@ use crate::status::Failure;
 use crate::{ConnectedPeer, Role};
 
 /// What an observer may use: procedures that only tell. A procedure that is not here is refused.
-const OBSERVING: [&str; 6] =
-    ["AuditValue", "AuditCapabilities", "SubscribeEvents", "GetStatus", "CompareContexts", "Query"];
+const OBSERVING: [&str; 8] = [
+    "AuditValue",
+    "AuditCapabilities",
+    "SubscribeEvents",
+    "GetStatus",
+    "CompareContexts",
+    "Query",
+    "List",
+    "QueryRegistration",
+];
 /// What is the operator's alone.
 const OPERATING: [&str; 1] = ["ServiceChange"];
 

@@ -211,6 +211,10 @@ impl Failure {
             }
             AlgFailure::Gateway(error) => Self::audit(error),
             AlgFailure::Busy => Self::new(Word::Unavailable, failure.to_string()),
+            AlgFailure::Fields(_) => Self::new(
+                Word::Signalling(failure.reason(), Code::InvalidArgument),
+                failure.to_string(),
+            ),
         };
         // What was refused is a command of a plan, whose fields are none of the request's.
         of.field = None;

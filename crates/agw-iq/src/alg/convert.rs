@@ -5,18 +5,24 @@ use agw_sdp::{MuxRule, OfferedSrtp, Protection, RtcpAttribute, SideOptions};
 use agw_srtp::Suite;
 use zeroize::Zeroizing;
 
-use super::{Answer, CallName, Offer, Which, pb};
+use super::{Alg, Answer, CallName, Offer, Which, pb};
 use crate::convert;
 use crate::invalid::{InvalidRequest, each, optional, required};
 
 /// The longest identifier and tag, in octets.
 const MAX_NAME_OCTETS: usize = 255;
+/// Calls of a page of a list, unless it says otherwise.
+const DEFAULT_PAGE: usize = 100;
+/// The most calls of a page.
+const MAX_PAGE: usize = 1_000;
 /// The most suites of an offer.
 const MAX_SUITES: usize = 8;
 
-pub(super) fn offer(
+/// `alg` knows the UEs that the sides may name.
+pub(super) fn offer<A: Alg>(
     request: &pb::OfferRequest,
     controller: &Controller,
+    alg: &A,
 ) -> Result<Offer, InvalidRequest> {
     let pb::OfferRequest {
         transaction_id: _,
@@ -27,6 +33,8 @@ pub(super) fn offer(
         rekey,
         priority,
     } = request;
+    let side =
+        |options: &pb::SideOptions| side(options, |ue, realm| alg.side(controller, ue, realm));
     Ok(Offer {
         name: required("dialogue", names.as_ref(), |names| dialogue(names, controller))?,
         sdp: description(sdp)?,
@@ -37,9 +45,10 @@ pub(super) fn offer(
     })
 }
 
-pub(super) fn answer(
+pub(super) fn answer<A>(
     request: &pb::AnswerRequest,
     controller: &Controller,
+    _: &A,
 ) -> Result<Answer, InvalidRequest> {
     let pb::AnswerRequest { transaction_id: _, dialogue: names, sdp } = request;
     let both = |names: &pb::Dialogue| match dialogue(names, controller)? {
@@ -50,9 +59,10 @@ pub(super) fn answer(
     Ok(Answer { name, sdp: description(sdp)? })
 }
 
-pub(super) fn reject(
+pub(super) fn reject<A>(
     request: &pb::RejectRequest,
     controller: &Controller,
+    _: &A,
 ) -> Result<CallName, InvalidRequest> {
     let pb::RejectRequest { transaction_id: _, dialogue: names } = request;
     required("dialogue", names.as_ref(), |names| dialogue(names, controller))
@@ -76,6 +86,28 @@ pub(super) fn selector(call: Option<&pb::CallSelector>) -> Result<Which, Invalid
     required("call", call, read)
 }
 
+/// Where a list goes on, and how long it may be.
+pub(super) fn list(
+    request: &pb::ListRequest,
+) -> Result<(Option<(Controller, String)>, usize), InvalidRequest> {
+    let pb::ListRequest { page_size, page_token } = request;
+    let limit = match usize::try_from(*page_size) {
+        Ok(0) => DEFAULT_PAGE,
+        Ok(size) if size <= MAX_PAGE => size,
+        Ok(_) | Err(_) => return Err(InvalidRequest::value("page_size", "is 1 to 1000")),
+    };
+    // Identifiers are visible ASCII: the first blank from behind is the seam.
+    let after = match page_token.rsplit_once(' ') {
+        Some((controller, id)) => Some((Controller(controller.to_owned()), id.to_owned())),
+        None if page_token.is_empty() => None,
+        None => {
+            let rule = "is next_page_token of the reply before";
+            return Err(InvalidRequest::value("page_token", rule));
+        }
+    };
+    Ok((after, limit))
+}
+
 fn dialogue(names: &pb::Dialogue, controller: &Controller) -> Result<CallName, InvalidRequest> {
     let pb::Dialogue { call_id, from_tag, to_tag, via_branch } = names;
     Ok(CallName {
@@ -87,7 +119,8 @@ fn dialogue(names: &pb::Dialogue, controller: &Controller) -> Result<CallName, I
     })
 }
 
-fn name(field: &str, text: &str) -> Result<String, InvalidRequest> {
+/// An identifier, a tag, or the name of a UE.
+pub(super) fn name(field: &str, text: &str) -> Result<String, InvalidRequest> {
     name_if_any(field, text)?.ok_or_else(|| InvalidRequest::missing(field))
 }
 
@@ -105,7 +138,10 @@ fn description(sdp: &[u8]) -> Result<Zeroizing<Vec<u8>>, InvalidRequest> {
     Ok(Zeroizing::new(sdp.to_vec()))
 }
 
-fn side(options: &pb::SideOptions) -> Result<SideOptions, InvalidRequest> {
+fn side(
+    options: &pb::SideOptions,
+    of_ue: impl FnOnce(&str, Option<String>) -> SideOptions,
+) -> Result<SideOptions, InvalidRequest> {
     let pb::SideOptions {
         place,
         realm,
@@ -123,15 +159,20 @@ fn side(options: &pb::SideOptions) -> Result<SideOptions, InvalidRequest> {
         dscp,
         inactivity,
         pre_key,
+        ue,
     } = options;
     let realm = (!realm.is_empty()).then(|| realm.clone());
-    let base = match pb::Place::try_from(*place) {
-        Ok(pb::Place::Unspecified) => return Err(InvalidRequest::missing("place")),
-        Ok(pb::Place::Access) => {
+    let base = match (pb::Place::try_from(*place), name_if_any("ue", ue)?) {
+        (Ok(pb::Place::Unspecified), _) => return Err(InvalidRequest::missing("place")),
+        (Ok(pb::Place::Access), Some(ue)) => of_ue(&ue, realm),
+        (Ok(pb::Place::Access), None) => {
             SideOptions { protected_signalling: false, ..SideOptions::access(realm) }
         }
-        Ok(pb::Place::Core) => SideOptions::core(realm),
-        Err(_) => return Err(InvalidRequest::unknown("place", *place)),
+        (Ok(pb::Place::Core), None) => SideOptions::core(realm),
+        (Ok(pb::Place::Core), Some(_)) => {
+            return Err(InvalidRequest::value("ue", "is for PLACE_ACCESS"));
+        }
+        (Err(_), _) => return Err(InvalidRequest::unknown("place", *place)),
     };
     let dscp = optional("dscp", dscp.as_ref(), convert::dscp_rule)?.unwrap_or_default();
     let inactivity = optional("inactivity", inactivity.as_ref(), convert::inactivity)?.flatten();

@@ -5,14 +5,16 @@
 
 mod convert;
 mod redact;
+mod register;
 mod reply;
 mod service;
 
 use std::future::Future;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use agw_context::{CommandError, ContextId, Controller, Priority, Reason, Refused};
 use agw_relay::{EgressSnapshot, IngressSnapshot};
+use agw_sdp::mediasec::{Agreed, Header, MechanismError, MediaMechanism, Registering};
 use agw_sdp::{AlgError, SideOptions, Signalled, SignalledStream};
 use thiserror::Error;
 use zeroize::Zeroizing;
@@ -63,6 +65,63 @@ pub trait Alg: Send + Sync + 'static {
     /// Tells the identifiers of a controller's calls after one, in order, at most `limit`; fewer
     /// only if there are no more.
     fn list(&self, controller: &Controller, after: Option<&str>, limit: usize) -> Vec<String>;
+
+    /// Tells the calls that a controller sees, whose they are and their identifiers, after one, in
+    /// order, at most `limit`; fewer only if there are no more.
+    fn seen(
+        &self,
+        controller: &Controller,
+        after: Option<&(Controller, String)>,
+        limit: usize,
+    ) -> Vec<(Controller, String)>;
+
+    /// Takes a REGISTER request of a UE of a controller.
+    ///
+    /// # Errors
+    /// [`AlgFailure::Fields`] if its security fields cannot be read.
+    fn register(
+        &self,
+        controller: &Controller,
+        registration: &Registration,
+    ) -> Result<Registering, AlgFailure>;
+
+    /// Takes the final response to a REGISTER request; tells what holds now.
+    fn registered(
+        &self,
+        controller: &Controller,
+        ue: &str,
+        registered: Registered,
+    ) -> Option<Agreed>;
+
+    /// What was agreed with a UE and holds.
+    fn registration(&self, controller: &Controller, ue: &str) -> Option<Agreed>;
+
+    /// The side of a UE in a call, as it has registered.
+    fn side(&self, controller: &Controller, ue: &str, realm: Option<String>) -> SideOptions;
+}
+
+/// A REGISTER request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Registration {
+    /// The UE's name, of the controller's choice.
+    pub ue: String,
+    /// The header fields, as far as media security is concerned.
+    pub headers: Vec<Header>,
+    /// Whether signalling is protected once the UE has registered.
+    pub protected_signalling: bool,
+    /// What the edge supports.
+    pub mechanisms: Vec<MediaMechanism>,
+}
+
+/// What a final response says about a registration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Registered {
+    /// The UE is registered for so long.
+    For(Duration),
+    /// It is not registered any more.
+    NotAnyMore,
+    /// Nothing has changed.
+    AsBefore,
 }
 
 /// Whose request is about which dialogue.
@@ -167,6 +226,9 @@ pub enum AlgFailure {
     /// More requests are under way than are taken at a time.
     #[error("too many requests are under way")]
     Busy,
+    /// The security fields of a REGISTER request cannot be read.
+    #[error("{0}")]
+    Fields(#[from] MechanismError),
 }
 
 impl AlgFailure {
@@ -176,7 +238,7 @@ impl AlgFailure {
     pub fn is_final(&self) -> bool {
         match self {
             Self::Signalling(AlgError::TooManyCalls { .. } | AlgError::KeyGeneration) => false,
-            Self::Signalling(_) => true,
+            Self::Signalling(_) | Self::Fields(_) => true,
             Self::Gateway(TransactError::Refused(Refused { command: _, error })) => {
                 sip_status(error) != 503
             }
@@ -195,6 +257,7 @@ impl AlgFailure {
             }
             Self::Gateway(TransactError::Failed { .. }) => 500,
             Self::Gateway(TransactError::Unavailable(Unavailable)) | Self::Busy => 503,
+            Self::Fields(_) => 400,
         }
     }
 
@@ -208,6 +271,7 @@ impl AlgFailure {
             }
             Self::Gateway(TransactError::Failed { .. }) => Reason::System.name(),
             Self::Gateway(TransactError::Unavailable(Unavailable)) | Self::Busy => "UNAVAILABLE",
+            Self::Fields(_) => "SECURITY_FIELDS",
         }
     }
 }

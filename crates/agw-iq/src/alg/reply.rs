@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use agw_context::ContextId;
+use agw_context::{ContextId, Controller};
 use agw_sdp::{Side, Signalled, SignalledStream};
 
 use super::{CallView, CountedStream, Deleted, pb};
@@ -59,6 +59,18 @@ pub(super) fn call(view: &CallView, now: Instant) -> pb::Call {
         context_id: number(*context),
         created: created.map(timestamp),
         streams: streams.iter().map(|stream| counted(stream, now)).collect(),
+    }
+}
+
+/// Some calls after others; more may come if these are as many as were asked for.
+pub(super) fn list(calls: Vec<(Controller, String)>, limit: usize) -> pb::ListResponse {
+    let last = calls.last().filter(|_| calls.len() >= limit);
+    let next_page_token = last.map(|(Controller(controller), id)| format!("{controller} {id}"));
+    let name = |(Controller(controller), call_id)| pb::CallName { controller, call_id };
+    pb::ListResponse {
+        gateway: None,
+        next_page_token: next_page_token.unwrap_or_default(),
+        calls: calls.into_iter().map(name).collect(),
     }
 }
 

@@ -11,7 +11,7 @@ use tonic::{Request, Response, Status};
 use zeroize::Zeroizing;
 
 use super::pb::alg_service_server::AlgService;
-use super::{Alg, AlgFailure, convert, pb, reply};
+use super::{Alg, AlgFailure, convert, pb, register, reply};
 use crate::ConnectedPeer;
 use crate::backend::Backend;
 use crate::convert::transaction_id;
@@ -65,10 +65,10 @@ impl Sweeper {
 }
 
 /// How a procedure reads its request.
-struct Reading<M, Q> {
+struct Reading<M, Q, A> {
     procedure: &'static str,
     transaction_id: fn(&M) -> &str,
-    read: fn(&M, &Controller) -> Result<Q, InvalidRequest>,
+    read: fn(&M, &Controller, &A) -> Result<Q, InvalidRequest>,
 }
 
 impl<B: Backend, A: Alg> AlgFace<B, A> {
@@ -97,7 +97,7 @@ impl<B: Backend, A: Alg> AlgFace<B, A> {
     async fn carry<M, Q, R, W>(
         &self,
         request: Request<M>,
-        reading: Reading<M, Q>,
+        reading: Reading<M, Q, A>,
         ask: impl FnOnce(Arc<A>, Controller, Q) -> W + Send,
     ) -> Result<R, Status>
     where
@@ -109,7 +109,7 @@ impl<B: Backend, A: Alg> AlgFace<B, A> {
             let request = Wiped(request.into_inner());
             let id = transaction_id((reading.transaction_id)(&request.0))?;
             let digest = self.kept.digest(reading.procedure, &request.0);
-            let asked = (reading.read)(&request.0, &controller)?;
+            let asked = (reading.read)(&request.0, &controller, &self.alg)?;
             let is_kept = id.is_some();
             let begun = self.kept.begin(&controller, id, digest, Instant::now());
             if is_kept {
@@ -201,7 +201,7 @@ impl<B: Backend, A: Alg> AlgService for AlgFace<B, A> {
         let reading = Reading {
             procedure: "Delete",
             transaction_id: |request: &pb::DeleteRequest| &request.transaction_id,
-            read: |request: &pb::DeleteRequest, _| convert::selector(request.call.as_ref()),
+            read: |request: &pb::DeleteRequest, _, _| convert::selector(request.call.as_ref()),
         };
         let ask = |alg: Arc<A>, controller, which| async move {
             let deleted = alg.delete(controller, which).await?;
@@ -223,5 +223,55 @@ impl<B: Backend, A: Alg> AlgService for AlgFace<B, A> {
         let now = Instant::now();
         let calls = views.iter().map(|view| reply::call(view, now)).collect();
         Ok(Response::new(pb::QueryResponse { gateway: self.gateway(), calls }))
+    }
+
+    async fn list(
+        &self,
+        request: Request<pb::ListRequest>,
+    ) -> Result<Response<pb::ListResponse>, Status> {
+        let controller = ConnectedPeer::controller(request.extensions())?;
+        let asked = convert::list(&request.into_inner());
+        let (after, limit) = asked.map_err(|invalid| self.status(invalid))?;
+        let calls = self.alg.seen(&controller, after.as_ref(), limit);
+        let response = reply::list(calls, limit);
+        Ok(Response::new(pb::ListResponse { gateway: self.gateway(), ..response }))
+    }
+
+    async fn register(
+        &self,
+        request: Request<pb::RegisterRequest>,
+    ) -> Result<Response<pb::RegisterResponse>, Status> {
+        let controller = self.admit(&request).map_err(|failure| self.status(failure))?;
+        let asked = register::register(&request.into_inner());
+        let asked = asked.map_err(|invalid| self.status(invalid))?;
+        let registering = self.alg.register(&controller, &asked);
+        let registering = registering.map_err(|failure| self.status(Failure::alg(&failure)))?;
+        let response = register::registering(registering, asked.headers);
+        Ok(Response::new(pb::RegisterResponse { gateway: self.gateway(), ..response }))
+    }
+
+    async fn register_answer(
+        &self,
+        request: Request<pb::RegisterAnswerRequest>,
+    ) -> Result<Response<pb::RegisterAnswerResponse>, Status> {
+        let controller = self.admit(&request).map_err(|failure| self.status(failure))?;
+        let told = register::answer(&request.into_inner());
+        let (ue, registered) = told.map_err(|invalid| self.status(invalid))?;
+        let agreed = self.alg.registered(&controller, &ue, registered);
+        let registration = agreed.map(|agreed| register::registration(&agreed, Instant::now()));
+        let gateway = self.gateway();
+        Ok(Response::new(pb::RegisterAnswerResponse { gateway, registration }))
+    }
+
+    async fn query_registration(
+        &self,
+        request: Request<pb::QueryRegistrationRequest>,
+    ) -> Result<Response<pb::QueryRegistrationResponse>, Status> {
+        let controller = ConnectedPeer::controller(request.extensions())?;
+        let ue = register::query(&request.into_inner()).map_err(|invalid| self.status(invalid))?;
+        let agreed = self.alg.registration(&controller, &ue);
+        let registration = agreed.map(|agreed| register::registration(&agreed, Instant::now()));
+        let gateway = self.gateway();
+        Ok(Response::new(pb::QueryRegistrationResponse { gateway, registration }))
     }
 }

@@ -1,5 +1,7 @@
 //! The service of the IMS-ALG: what reaches the calls, what is refused before, and what comes back.
 
+mod registrations;
+
 use std::sync::{Arc, Mutex};
 
 use tokio::net::TcpListener;
@@ -11,12 +13,16 @@ use zeroize::Zeroizing;
 
 use agw_context::{CommandError, Controller, Family, Priority, Resource, SourcePolicy};
 use agw_iq::alg::pb::alg_service_client::AlgServiceClient;
-use agw_iq::alg::{Alg, AlgFailure, Answer, CallName, CallView, Deleted, Offer, Which, pb};
+use agw_iq::alg::{
+    Alg, AlgFailure, Answer, CallName, CallView, Deleted, Offer, Registered, Registration, Which,
+    pb,
+};
 use agw_iq::backend::Unavailable;
 use agw_iq::client::{CallError, IqClient};
 use agw_iq::server::services_with_alg;
 use agw_iq::{Wipe, pb as iq};
-use agw_sdp::{AlgError, MuxRule, OfferedSrtp, Protection, RtcpAttribute, Signalled};
+use agw_sdp::mediasec::{Agreed, Registering};
+use agw_sdp::{AlgError, MuxRule, OfferedSrtp, Protection, RtcpAttribute, SideOptions, Signalled};
 use agw_srtp::Suite;
 
 use crate::fake::{NOBODY, Rig, from, name_the_peer, rig};
@@ -28,6 +34,7 @@ struct Desk {
     offers: Mutex<Vec<Offer>>,
     others: Mutex<Vec<String>>,
     refusals: Mutex<Vec<AlgFailure>>,
+    agreed: Mutex<Option<Agreed>>,
 }
 
 impl Desk {
@@ -81,6 +88,49 @@ impl Alg for Desk {
 
     fn list(&self, _: &Controller, _: Option<&str>, _: usize) -> Vec<String> {
         Vec::new()
+    }
+
+    fn seen(
+        &self,
+        controller: &Controller,
+        after: Option<&(Controller, String)>,
+        limit: usize,
+    ) -> Vec<(Controller, String)> {
+        let all = ["one", "two", "three two"].map(|id| (controller.clone(), id.replace(' ', "-")));
+        let from = after.map_or(0, |after| all.iter().position(|one| one == after).unwrap() + 1);
+        all[from..].iter().take(limit).cloned().collect()
+    }
+
+    fn register(
+        &self,
+        controller: &Controller,
+        registration: &Registration,
+    ) -> Result<Registering, AlgFailure> {
+        self.note((controller, registration));
+        let security_server = vec!["sdes-srtp;mediasec".to_owned()];
+        match self.refusals.lock().unwrap().pop() {
+            Some(refusal) => Err(refusal),
+            None if registration.ue == "changed" => Ok(Registering::Disagrees { security_server }),
+            None => Ok(Registering::GoesOn { security_server }),
+        }
+    }
+
+    fn registered(&self, _: &Controller, ue: &str, registered: Registered) -> Option<Agreed> {
+        self.note((ue, registered));
+        self.agreed.lock().unwrap().clone()
+    }
+
+    fn registration(&self, _: &Controller, ue: &str) -> Option<Agreed> {
+        self.note(ue);
+        self.agreed.lock().unwrap().clone()
+    }
+
+    fn side(&self, controller: &Controller, ue: &str, realm: Option<String>) -> SideOptions {
+        self.note((controller, ue));
+        // Of one that has not registered.
+        let protection = Protection::Plain;
+        let offered_srtp = OfferedSrtp::PassOn;
+        SideOptions { protection, offered_srtp, ..SideOptions::access(realm) }
     }
 }
 
@@ -161,6 +211,7 @@ async fn every_option_of_a_side_reaches_the_calls() {
         dscp: Some(iq::DiffServ { rule: iq::DscpRule::Set.into(), code_point: Some(46) }),
         inactivity: Some(iq::Inactivity { time_ms: 30_000, ..iq::Inactivity::default() }),
         pre_key: Some(iq::PreKeyBuffer { packets: 8, time_ms: 500 }),
+        ue: String::new(),
     };
     let priority = iq::Priority::Emergency.into();
     let request = pb::OfferRequest { offerer: Some(offerer), rekey: true, priority, ..offer() };

@@ -8,10 +8,11 @@
 //! UE ◀─200 ──────────────────────────────────────────────────── on_registered
 //! ```
 
+mod dated;
 mod headers;
 mod mechanism;
 mod store;
 
 pub use headers::{Header, strip_mediasec};
 pub use mechanism::{MechanismError, MediaMechanism, SecurityMechanism};
-pub use store::{Access, CapabilityStore, Registering};
+pub use store::{Access, Agreed, CapabilityStore, Registering};

@@ -1,18 +1,23 @@
 //! What UEs and the edge have told each other, for as long as a UE is registered.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::time::Instant;
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 
+use crate::mediasec::dated::Dated;
 use crate::mediasec::headers::{Header, mechanisms};
 use crate::mediasec::mechanism::{MechanismError, MediaMechanism, SecurityMechanism};
 use crate::options::{AlgPolicy, OfferedSrtp, Protection, SideOptions};
+
+/// How long a registration may take from one REGISTER request to the next, and to its 200: what a
+/// registrar waits for a UE's answer to its challenge (TS 24.229, timer `reg-await-auth`).
+const UNFINISHED: Duration = Duration::from_secs(4 * 60);
 
 /// The access over which a UE registers: its policy may differ by access (TS 33.328 §7.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Access<'a> {
     /// What the edge supports there.
     pub mechanisms: &'a [MediaMechanism],
-    /// Whether IPsec, TLS or the place protect signalling there.
+    /// Whether IPsec, TLS or the place protect signalling there, once the UE has registered.
     pub protected_signalling: bool,
 }
 
@@ -33,70 +38,98 @@ pub enum Registering {
     },
 }
 
-/// One UE.
+/// What was agreed with a UE that is registered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Agreed {
+    /// What both sides have told each other.
+    pub mechanisms: BTreeSet<MediaMechanism>,
+    /// Whether its signalling is protected.
+    pub protected_signalling: bool,
+    /// When its registration runs out.
+    pub until: Instant,
+}
+
+/// A registration under way.
 #[derive(Debug, Clone, Default)]
-struct Entry {
-    /// Of the registration under way.
+struct UnderWay {
+    /// What the UE asked for and the edge supports.
     asked: BTreeSet<MediaMechanism>,
     /// Whether the UE has told what it was told.
     verified: bool,
-    /// What holds, and until when.
-    agreed: Option<Agreed>,
+    protected_signalling: bool,
 }
 
-#[derive(Debug, Clone)]
-struct Agreed {
-    mechanisms: BTreeSet<MediaMechanism>,
-    protected_signalling: bool,
-    until: Instant,
+#[derive(Debug)]
+struct Registered {
+    agreed: Agreed,
+    /// It registers anew: what a stranger's flood takes from strangers is not taken from it.
+    anew: Option<UnderWay>,
 }
 
 /// What UEs and the edge have told each other, by a name that the caller chooses: the address of
-/// record with the contact or instance.
+/// record with the contact or instance, and what else tells senders apart.
+///
+/// It is bounded, whoever sends: registrations that are not completed take the room of the oldest
+/// of them and last four minutes; those that are completed last as the registrar said.
 #[derive(Debug)]
-pub struct CapabilityStore {
-    entries: BTreeMap<String, Entry>,
+pub struct CapabilityStore<N> {
+    registered: Dated<N, Registered>,
+    under_way: Dated<N, UnderWay>,
     limit: usize,
+    unfinished: usize,
 }
 
-impl CapabilityStore {
-    /// An empty store for at most `limit` UEs; others are served as if they had not asked.
+impl<N: Ord + Clone> CapabilityStore<N> {
+    /// An empty store for at most `limit` UEs, besides at most `unfinished` of which nobody knows
+    /// yet whether they may register; others are served as if they had not asked.
     #[must_use]
-    pub const fn new(limit: usize) -> Self {
-        Self { entries: BTreeMap::new(), limit }
+    pub const fn new(limit: usize, unfinished: usize) -> Self {
+        Self { registered: Dated::new(), under_way: Dated::new(), limit, unfinished }
     }
 
-    /// How many UEs it knows.
+    /// Puts other limits in force; those beyond them stay until they run out.
+    pub fn set_limits(&mut self, limit: usize, unfinished: usize) {
+        (self.limit, self.unfinished) = (limit, unfinished);
+    }
+
+    /// With how many UEs something was agreed.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.entries.len()
+        self.registered.len()
     }
 
-    /// Whether it knows none.
+    /// Whether nothing was agreed with any.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.registered.len() == 0
     }
 
-    /// Takes a REGISTER request.
+    /// How many registrations are under way of UEs with which nothing was agreed before.
+    #[must_use]
+    pub fn unfinished(&self) -> usize {
+        self.under_way.len()
+    }
+
+    /// Takes a REGISTER request. It replaces what is under way for the same UE.
     ///
     /// # Errors
     /// [`MechanismError`] if its fields cannot be read: answer it with 400.
     pub fn on_register(
         &mut self,
-        ue: &str,
+        ue: &N,
         headers: &[Header],
         access: &Access<'_>,
+        now: Instant,
     ) -> Result<Registering, MechanismError> {
+        self.expire(now);
         let media = |name| -> Result<Vec<SecurityMechanism>, MechanismError> {
             Ok(mechanisms(headers, name)?.into_iter().filter(SecurityMechanism::is_media).collect())
         };
         let (client, verify) = (media("Security-Client")?, media("Security-Verify")?);
+        let is_known = self.registered.find(ue).is_some();
         if client.is_empty() && verify.is_empty() {
             // It does not take part (any more): what was agreed ends with this registration.
-            if let Some(entry) = self.entries.get_mut(ue) {
-                (entry.asked, entry.verified) = (BTreeSet::new(), false);
-            }
+            self.goes_on(ue, UnderWay::default(), now);
             return Ok(Registering::GoesOn { security_server: Vec::new() });
         }
         let told = access.mechanisms.iter().copied().map(SecurityMechanism::media);
@@ -108,45 +141,72 @@ impl CapabilityStore {
         if !verify.is_empty() && !same {
             return Ok(Registering::Disagrees { security_server });
         }
-        if self.entries.contains_key(ue) || self.entries.len() < self.limit {
-            let entry = self.entries.entry(ue.to_owned()).or_default();
-            // After 494 a UE verifies and does not list again (draft-dawes §6.1).
-            if !client.is_empty() {
-                entry.asked = client.iter().filter_map(SecurityMechanism::as_media).collect();
-            }
-            entry.verified = !verify.is_empty();
+        if !is_known && self.registered.len() >= self.limit {
+            return Ok(Registering::GoesOn { security_server: Vec::new() });
         }
+        let asked = if client.is_empty() {
+            // After 494 a UE verifies and does not list again (draft-dawes §6.1).
+            self.asked_before(ue)
+        } else {
+            client.iter().filter_map(SecurityMechanism::as_media).collect()
+        };
+        let both = asked.into_iter().filter(|one| access.mechanisms.contains(one));
+        let under_way = UnderWay {
+            asked: both.collect(),
+            verified: !verify.is_empty(),
+            protected_signalling: access.protected_signalling,
+        };
+        self.goes_on(ue, under_way, now);
         Ok(Registering::GoesOn { security_server })
     }
 
-    /// The registration was accepted, until then.
-    pub fn on_registered(&mut self, ue: &str, access: &Access<'_>, until: Instant) {
-        let Some(entry) = self.entries.get_mut(ue) else { return };
+    /// The registration was accepted, until then. Told twice it counts once.
+    pub fn on_registered(&mut self, ue: &N, until: Instant, now: Instant) {
+        self.expire(now);
+        let before = self.registered.remove(ue);
+        let under_way = match before {
+            Some(Registered { agreed, anew: None }) => {
+                let registered = Registered { agreed: Agreed { until, ..agreed }, anew: None };
+                return self.registered.insert(ue.clone(), registered, until);
+            }
+            Some(Registered { agreed: _, anew: Some(anew) }) => Some(anew),
+            None => self.under_way.remove(ue).filter(|_| self.registered.len() < self.limit),
+        };
         //= tests/spec/sdp.md#registration
         //# Only what both sides have told each other MUST be used.
-        let both = entry.asked.iter().copied().filter(|one| access.mechanisms.contains(one));
-        let mechanisms: BTreeSet<MediaMechanism> = both.filter(|_| entry.verified).collect();
-        if mechanisms.is_empty() {
-            self.entries.remove(ue);
+        let Some(UnderWay { asked: mechanisms, verified: true, protected_signalling }) = under_way
+        else {
             return;
+        };
+        if !mechanisms.is_empty() {
+            let agreed = Agreed { mechanisms, protected_signalling, until };
+            self.registered.insert(ue.clone(), Registered { agreed, anew: None }, until);
         }
-        let protected_signalling = access.protected_signalling;
-        entry.agreed = Some(Agreed { mechanisms, protected_signalling, until });
     }
 
-    /// The UE is registered no more.
-    pub fn on_deregistered(&mut self, ue: &str) {
-        self.entries.remove(ue);
+    /// The UE is not registered any more.
+    pub fn on_deregistered(&mut self, ue: &N) {
+        self.registered.remove(ue);
+        self.under_way.remove(ue);
     }
 
-    /// Forgets whose registration has run out; call it now and then.
+    /// Forgets registrations that have run out, and those that nobody has completed in time.
+    /// Requests do so by themselves.
     pub fn expire(&mut self, now: Instant) {
-        self.entries.retain(|_, entry| entry.agreed.as_ref().is_none_or(|one| one.until > now));
+        self.registered.expire(now);
+        self.under_way.expire(now);
+    }
+
+    /// What was agreed with a UE and holds.
+    #[must_use]
+    pub fn agreed(&self, ue: &N, now: Instant) -> Option<&Agreed> {
+        let registered = self.registered.find(ue)?;
+        Some(&registered.agreed).filter(|agreed| agreed.until > now)
     }
 
     /// Whether a mechanism was agreed with a UE and holds.
     #[must_use]
-    pub fn allows(&self, ue: &str, mechanism: MediaMechanism, now: Instant) -> bool {
+    pub fn allows(&self, ue: &N, mechanism: MediaMechanism, now: Instant) -> bool {
         self.agreed(ue, now).is_some_and(|agreed| agreed.mechanisms.contains(&mechanism))
     }
 
@@ -155,7 +215,7 @@ impl CapabilityStore {
     #[must_use]
     pub fn side(
         &self,
-        ue: &str,
+        ue: &N,
         realm: Option<String>,
         policy: &AlgPolicy,
         now: Instant,
@@ -175,7 +235,31 @@ impl CapabilityStore {
         side
     }
 
-    fn agreed(&self, ue: &str, now: Instant) -> Option<&Agreed> {
-        self.entries.get(ue)?.agreed.as_ref().filter(|agreed| agreed.until > now)
+    /// What a UE asked for with its last list.
+    fn asked_before(&self, ue: &N) -> BTreeSet<MediaMechanism> {
+        match (self.registered.find(ue), self.under_way.find(ue)) {
+            (Some(Registered { anew: Some(under_way), .. }), _) | (None, Some(under_way)) => {
+                under_way.asked.clone()
+            }
+            (Some(Registered { agreed, anew: None }), _) => agreed.mechanisms.clone(),
+            (None, None) => BTreeSet::new(),
+        }
+    }
+
+    fn goes_on(&mut self, ue: &N, under_way: UnderWay, now: Instant) {
+        if let Some(registered) = self.registered.find_mut(ue) {
+            registered.anew = Some(under_way);
+            return;
+        }
+        self.under_way.remove(ue);
+        //= tests/spec/sdp.md#registration
+        //# Registrations that are not completed MUST NOT take unbounded memory.
+        if under_way.asked.is_empty() || self.unfinished == 0 {
+            return;
+        }
+        while self.under_way.len() >= self.unfinished {
+            self.under_way.pop_first();
+        }
+        self.under_way.insert(ue.clone(), under_way, now + UNFINISHED);
     }
 }

@@ -6,6 +6,7 @@
 //! otherwise are forgotten ([`ended`]).
 
 mod ended;
+mod registrations;
 mod request;
 mod table;
 
@@ -14,39 +15,57 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 
 use agw_context::Controller;
-use agw_iq::alg::{Alg, AlgFailure, Answer, CallName, CallView, Deleted, Offer, Which};
-use agw_sdp::{AlgPolicy, Signalled};
+use agw_iq::alg::{
+    Alg, AlgFailure, Answer, CallName, CallView, Deleted, Offer, Registered, Registration, Which,
+};
+use agw_sdp::mediasec::{Agreed, Registering};
+use agw_sdp::{AlgPolicy, SideOptions, Signalled};
 
 use crate::backend::Gateway;
 use crate::metrics::Metrics;
 pub(crate) use ended::forget_ended;
+use registrations::Registrations;
 use table::Table;
+
+/// How much of what there may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct AlgLimits {
+    /// Calls at a time.
+    pub(crate) calls: usize,
+    /// UEs with which something was agreed.
+    pub(crate) registrations: usize,
+}
 
 /// The calls of every face; clones are the same calls.
 #[derive(Clone)]
 pub(crate) struct SignalledCalls {
     gateway: Arc<Gateway>,
     table: Table,
+    registrations: Registrations,
     policy: Arc<ArcSwap<AlgPolicy>>,
     metrics: Metrics,
 }
 
 impl SignalledCalls {
-    /// No calls yet, and at most `limit` of them at a time.
+    /// No calls yet, and never more than the limits.
     pub(crate) fn new(
         gateway: Arc<Gateway>,
         policy: AlgPolicy,
-        limit: usize,
+        limits: AlgLimits,
         metrics: Metrics,
     ) -> Self {
         let policy = Arc::new(ArcSwap::from_pointee(policy));
-        Self { gateway, table: Table::new(limit), policy, metrics }
+        let AlgLimits { calls, registrations } = limits;
+        let (table, registrations) = (Table::new(calls), Registrations::new(registrations));
+        Self { gateway, table, registrations, policy, metrics }
     }
 
-    /// Puts another policy and limit in force, for requests to come.
-    pub(crate) fn reconfigure(&self, policy: AlgPolicy, limit: usize) {
+    /// Puts another policy and limits in force, for requests to come.
+    pub(crate) fn reconfigure(&self, policy: AlgPolicy, limits: AlgLimits) {
         self.policy.store(Arc::new(policy));
-        self.table.set_limit(limit);
+        let AlgLimits { calls, registrations } = limits;
+        self.table.set_limit(calls);
+        self.registrations.set_limit(registrations);
     }
 
     /// How many calls there are.
@@ -96,5 +115,45 @@ impl Alg for SignalledCalls {
 
     fn list(&self, controller: &Controller, after: Option<&str>, limit: usize) -> Vec<String> {
         self.table.list(controller, after, limit)
+    }
+
+    fn seen(
+        &self,
+        controller: &Controller,
+        after: Option<&(Controller, String)>,
+        limit: usize,
+    ) -> Vec<(Controller, String)> {
+        self.table.seen(controller, after, limit)
+    }
+
+    fn register(
+        &self,
+        controller: &Controller,
+        registration: &Registration,
+    ) -> Result<Registering, AlgFailure> {
+        let result = self.registrations.register(controller, registration, &self.policy.load());
+        self.metrics.alg().request("register", &result);
+        self.metrics.alg().registrations(self.registrations.len());
+        result
+    }
+
+    fn registered(
+        &self,
+        controller: &Controller,
+        ue: &str,
+        registered: Registered,
+    ) -> Option<Agreed> {
+        let agreed = self.registrations.registered(controller, ue, registered);
+        self.metrics.alg().request("register_answer", &Ok(()));
+        self.metrics.alg().registrations(self.registrations.len());
+        agreed
+    }
+
+    fn registration(&self, controller: &Controller, ue: &str) -> Option<Agreed> {
+        self.registrations.find(controller, ue)
+    }
+
+    fn side(&self, controller: &Controller, ue: &str, realm: Option<String>) -> SideOptions {
+        self.registrations.side(controller, ue, realm, &self.policy.load())
     }
 }

@@ -1,7 +1,7 @@
 //! The calls of all faces: found by their owner and identifier, changed by one request at a time.
 
 use std::collections::BTreeMap;
-use std::ops::{Deref, DerefMut};
+use std::ops::{Bound, Deref, DerefMut};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
@@ -144,6 +144,26 @@ impl Table {
         own.filter(|id| Some(id.as_str()) != after).take(limit).cloned().collect()
     }
 
+    /// The calls that a controller sees, after one: its own, and all of them for who sees
+    /// everything.
+    pub(super) fn seen(
+        &self,
+        controller: &Controller,
+        after: Option<&Key>,
+        limit: usize,
+    ) -> Vec<Key> {
+        let sees_all = *controller == Controller::local();
+        let first = (controller.clone(), String::new());
+        let from = match after {
+            Some(after) if sees_all || after.0 == *controller => Bound::Excluded(after),
+            Some(_) | None if sees_all => Bound::Unbounded,
+            Some(_) | None => Bound::Included(&first),
+        };
+        let inner = self.lock();
+        let keys = inner.entries.range((from, Bound::Unbounded)).map(|(key, _)| key);
+        keys.take_while(|key| sees_all || key.0 == *controller).take(limit).cloned().collect()
+    }
+
     /// Takes calls out that have ended, unless somebody waits for them.
     fn tidy(&self, key: &Key) {
         let mut inner = self.lock();
@@ -260,6 +280,12 @@ mod tests {
         let controller = Controller("b".to_owned());
         assert_eq!(table.list(&controller, None, 2), ["1", "2"]);
         assert_eq!(table.list(&controller, Some("2"), 2), ["3"]);
+        let (a, c) = (Controller("a".to_owned()), Controller("c".to_owned()));
+        assert_eq!(table.seen(&a, None, 9), [key("a", "9")]);
+        assert_eq!(table.seen(&controller, Some(&key("b", "1")), 1), [key("b", "2")]);
+        assert_eq!(table.seen(&c, Some(&key("a", "9")), 9), [key("c", "0")], "only its own");
+        let all = table.seen(&Controller::local(), Some(&key("b", "2")), 9);
+        assert_eq!(all, [key("b", "3"), key("c", "0")]);
         assert_eq!(table.seen_by(Controller::local(), "9"), key("a", "9"));
         assert_eq!(table.seen_by(controller, "9"), key("b", "9"));
     }

@@ -25,6 +25,9 @@ pub struct Alg {
     pub other_media: OtherMediaLines,
     /// The most branches of a forked call, 1 to 64.
     pub max_branches: usize,
+    /// UEs with which the protection of media was agreed when they registered, at most; a tenth of
+    /// it besides is for registrations under way. A UE takes about half a kB. 0 to 10,000,000.
+    pub max_registrations: usize,
 }
 
 /// What becomes of media lines that are not RTP.
@@ -47,6 +50,7 @@ impl Default for Alg {
             strict: false,
             other_media: OtherMediaLines::Decline,
             max_branches: 8,
+            max_registrations: 100_000,
         }
     }
 }
@@ -54,6 +58,8 @@ impl Default for Alg {
 impl Alg {
     pub(super) fn check(&self, rules: &mut Rules) {
         rules.within("alg.max_branches", self.max_branches as u64, 1..=64);
+        let registrations = self.max_registrations as u64;
+        rules.within("alg.max_registrations", registrations, 0..=10_000_000);
     }
 
     /// What holds for every call, beside what controllers may ask for.

@@ -9,6 +9,7 @@ use agw_sdp::AlgPolicy;
 
 use super::check::Host;
 use super::{Config, Oversize, Realm, RealmProtection};
+use crate::alg::AlgLimits;
 use crate::control::LoadLimits;
 
 impl Config {
@@ -39,6 +40,11 @@ impl Config {
             event_capacity: limits.events,
             supervision: self.supervision.policy(),
         }
+    }
+
+    /// How many calls and UEs the IMS-ALG knows.
+    pub(crate) const fn alg_limits(&self) -> AlgLimits {
+        AlgLimits { calls: self.limits.contexts, registrations: self.alg.max_registrations }
     }
 
     /// What holds for every call of the IMS-ALG.

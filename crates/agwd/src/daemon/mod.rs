@@ -195,14 +195,14 @@ impl Daemon {
         let control = media.control.clone();
         let gateway = backend::Gateway::new(control, metrics.clone(), engine, subscriptions);
         let gateway = Arc::new(gateway);
-        let (alg, limit) = (config.alg_policy(), config.limits.contexts);
-        let calls = SignalledCalls::new(Arc::clone(&gateway), alg, limit, metrics.clone());
+        let (alg, limits) = (config.alg_policy(), config.alg_limits());
+        let calls = SignalledCalls::new(Arc::clone(&gateway), alg, limits, metrics.clone());
         let services = serving(&config, gateway, calls.clone()).await?;
         services.health.set_serving().await;
         let mut running = Running::new(&bound, &media, stop.clone(), metrics.clone());
         running.serve_calls(calls.clone());
         if !bound.ng.is_empty() {
-            let seed = (rand::rng().random(), limit);
+            let seed = (rand::rng().random(), limits.calls);
             let face = Face::new(calls, media.control.clone(), metrics.clone(), seed);
             let desk = Desk::new(face.clone(), &config.ng, metrics.clone(), Instant::now());
             running.serve_ng(bound.ng, desk, face, &media.presence);

@@ -125,7 +125,7 @@ impl Running {
     /// changed.
     pub(crate) async fn reconfigure(&self, config: &Config, keys: String) {
         if let Some(calls) = &self.calls {
-            calls.reconfigure(config.alg_policy(), config.limits.contexts);
+            calls.reconfigure(config.alg_policy(), config.alg_limits());
         }
         let (policy, limits) = (config.gateway_policy(Vec::new()), config.load_limits());
         // Control that is gone ends the process.

@@ -7,7 +7,8 @@ use agw_iq::alg::AlgFailure;
 use super::counters;
 
 /// The procedures, as the label names them.
-pub(crate) const PROCEDURES: [&str; 5] = ["offer", "answer", "reject", "delete", "query"];
+pub(crate) const PROCEDURES: [&str; 7] =
+    ["offer", "answer", "reject", "delete", "query", "register", "register_answer"];
 /// How a request ends.
 const RESULTS: [&str; 3] = ["ok", "refused", "unavailable"];
 
@@ -16,6 +17,7 @@ const RESULTS: [&str; 3] = ["ok", "refused", "unavailable"];
 pub(crate) struct AlgMetrics {
     requests: IntCounterVec,
     calls: IntGauge,
+    registrations: IntGauge,
 }
 
 impl AlgMetrics {
@@ -26,17 +28,22 @@ impl AlgMetrics {
             &["procedure", "result"],
         )?;
         let calls = IntGauge::new("agw_alg_calls", "Calls that the IMS-ALG knows.")?;
+        let registrations = IntGauge::new(
+            "agw_alg_registrations",
+            "UEs with which the protection of media was agreed.",
+        )?;
         for procedure in PROCEDURES {
             for result in RESULTS {
                 let _ = requests.with_label_values(&[procedure, result]);
             }
         }
-        Ok(Self { requests, calls })
+        Ok(Self { requests, calls, registrations })
     }
 
     pub(super) fn register(&self, registry: &Registry) -> Result<(), prometheus::Error> {
         registry.register(Box::new(self.requests.clone()))?;
-        registry.register(Box::new(self.calls.clone()))
+        registry.register(Box::new(self.calls.clone()))?;
+        registry.register(Box::new(self.registrations.clone()))
     }
 
     /// A request ended.
@@ -52,5 +59,10 @@ impl AlgMetrics {
     /// So many calls are known now.
     pub(crate) fn calls(&self, count: usize) {
         self.calls.set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    /// With so many UEs something is agreed now.
+    pub(crate) fn registrations(&self, count: usize) {
+        self.registrations.set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 }

@@ -13,9 +13,10 @@ pub(super) fn refusal(failure: &AlgFailure) -> Refusal {
     }
     match failure {
         AlgFailure::Signalling(AlgError::UnknownCall) => Refusal::UnknownCall,
-        AlgFailure::Signalling(_) | AlgFailure::Gateway(_) | AlgFailure::Busy => {
-            Refusal::Other(failure.to_string())
-        }
+        AlgFailure::Signalling(_)
+        | AlgFailure::Gateway(_)
+        | AlgFailure::Busy
+        | AlgFailure::Fields(_) => Refusal::Other(failure.to_string()),
     }
 }
 
@@ -26,9 +27,9 @@ fn overload(failure: &AlgFailure) -> Option<Overload> {
             return Some(Overload::Load);
         }
         AlgFailure::Signalling(AlgError::TooManyCalls { .. }) => return Some(Overload::Sessions),
-        AlgFailure::Signalling(_) | AlgFailure::Gateway(TransactError::Failed { .. }) => {
-            return None;
-        }
+        AlgFailure::Signalling(_)
+        | AlgFailure::Fields(_)
+        | AlgFailure::Gateway(TransactError::Failed { .. }) => return None,
         AlgFailure::Gateway(TransactError::Refused(Refused { command: _, error })) => error,
     };
     if let Some(what) = error.limit() {
