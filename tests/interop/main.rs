@@ -17,6 +17,8 @@ mod libsrtp;
 #[expect(dead_code, reason = "shared with the end-to-end tests, which use the rest")]
 mod party;
 #[cfg(test)]
+mod phones;
+#[cfg(test)]
 mod reflection;
 #[cfg(test)]
 mod rig;

@@ -6,7 +6,7 @@ use std::process::Command;
 use agw_iq::pb;
 use agw_testkit::peer;
 use agw_tests::{
-    Gateway, Hub, Key, PortBlock, Program, Side, Stage, api, stage, terminations, tone,
+    Finished, Gateway, Hub, Key, PortBlock, Program, Side, Stage, api, stage, terminations, tone,
 };
 
 /// A gateway with a call whose endpoints are programs, behind one hub for each leg.
@@ -79,16 +79,29 @@ pub(crate) fn is_mute(file: &Path) -> bool {
 
 /// Runs a Python rig of this directory against a gateway of its own; it must succeed.
 pub(crate) fn python(script: &str, modules: &[&str], arguments: impl Fn(&Gateway) -> Vec<String>) {
+    python_with(&[], script, modules, arguments);
+}
+
+/// The same against a gateway with other settings, each `key=value`.
+pub(crate) fn python_with(
+    settings: &[&str],
+    script: &str,
+    modules: &[&str],
+    arguments: impl Fn(&Gateway) -> Vec<String>,
+) {
     let Some(python) = peer::python(modules) else { return };
-    let gateway = Gateway::start();
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("interop").join(script);
+    let gateway = Gateway::with(settings);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("interop").join(script);
     let mut command = Command::new(python);
-    command.arg("-B").arg(script).args(arguments(&gateway));
+    command.arg("-B").arg(path).args(arguments(&gateway));
     for (name, side) in [("AGW_TEST_ACCESS", Side::Access), ("AGW_TEST_CORE", Side::Core)] {
         command.env(name, side.peer().to_string());
     }
     if stage::is_set() {
         command.env("AGW_TEST_PEERS", Stage::enter().peers());
     }
-    Program::start(&mut command, gateway.daemon.directory.path()).succeed();
+    let program = Program::start(&mut command, gateway.daemon.directory.path());
+    let Finished { status, output } = program.finish();
+    println!("{output}");
+    assert!(status.success(), "{script}: {status}");
 }

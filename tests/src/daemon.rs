@@ -128,7 +128,12 @@ fn find() -> PathBuf {
 }
 
 /// A program of this repository that was built beside the running test; built now if there is none.
-pub(crate) fn beside_test(name: &str) -> PathBuf {
+///
+/// # Panics
+///
+/// When it is missing and cannot be built.
+#[must_use]
+pub fn beside_test(name: &str) -> PathBuf {
     let test = env::current_exe().expect("the running test");
     let profile = test.parent().and_then(|deps| deps.parent()).expect("target/PROFILE/deps");
     let program = profile.join(name);

@@ -26,7 +26,7 @@ mod wire;
 pub use attackers::{Attackers, Forger};
 pub use authority::{Authority, Subject};
 pub use call::{Call, Leg, terminations};
-pub use daemon::Daemon;
+pub use daemon::{Daemon, beside_test};
 pub use endpoint::{Endpoint, Sender};
 pub use gateway::{Gateway, directory};
 pub use hub::Hub;

@@ -2,13 +2,10 @@
 
 import contextlib
 
-import numpy
 import pylibsrtp
-
+import tones
 from media import identity, is_control, session
 
-# Samples in a window of a quarter of a second, in which there is one tone or not.
-WINDOW = 2_000
 # Windows that make a second, less what the ends of a change take.
 A_SECOND = 4
 
@@ -55,13 +52,13 @@ class Judge:
     def sounds(self, in_ims, in_cs, ue_b):
         """UE B heard UE A in IMS, then in circuit-switched access; UE A heard UE B all along."""
         scene = self.scene
-        at_ue_b = numpy.frombuffer(scene.phone.heard(), "<i2").astype(float)
+        at_ue_b = scene.phone.heard().astype(float)
         for who, samples, expected in (
             ("UE B", at_ue_b, [in_ims, in_cs]),
             ("UE A in IMS", scene.ims.audio().astype(float), [ue_b]),
             ("UE A in CS", scene.cs.audio().astype(float), [ue_b]),
         ):
-            heard = tones(samples, (in_ims, in_cs, ue_b))
+            heard = tones.heard(samples, (in_ims, in_cs, ue_b))
             lasting = [hertz for hertz, windows in heard if windows >= A_SECOND]
             assert lasting == expected, f"{who} heard {heard}"
             self._tell(f"{who} heard " + ", then ".join(f"{hertz} Hz" for hertz in lasting))
@@ -130,29 +127,3 @@ def _opened(sessions, packet):
         with contextlib.suppress(pylibsrtp.Error):
             return name, open_it(packet)
     return None, None
-
-
-def tones(samples, candidates):
-    """Which of the candidates were heard in turn, each with the number of its windows.
-
-    A window that is no clean tone, as where a phone conceals or a tone ends, is of nobody.
-    """
-    heard = []
-    for start in range(0, len(samples) - WINDOW + 1, WINDOW):
-        hertz = _tone(samples[start : start + WINDOW], candidates)
-        if hertz and heard and heard[-1][0] == hertz:
-            heard[-1][1] += 1
-        elif hertz:
-            heard.append([hertz, 1])
-    return heard
-
-
-def _tone(window, candidates):
-    """The one that has nearly all power; none in silence and at a change."""
-    power = numpy.mean(window**2)
-    steps = numpy.arange(len(window)) * (2j * numpy.pi / 8000)
-    for hertz in candidates:
-        amplitude = 2 * abs(numpy.mean(window * numpy.exp(steps * hertz)))
-        if power > 1e4 and amplitude**2 / 2 > 0.95 * power:
-            return hertz
-    return 0

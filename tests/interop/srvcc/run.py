@@ -11,16 +11,17 @@ import os
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.insert(0, os.path.dirname(HERE))
+sys.path[:0] = [os.path.dirname(HERE), os.path.join(HERE, "../telephony")]
 
 import book  # noqa: E402
 import description  # noqa: E402
 import emsc  # noqa: E402
 import phones  # noqa: E402
+import tones  # noqa: E402
 from iq import Iq  # noqa: E402
 from judge import Judge  # noqa: E402
 from ledger import Ledger  # noqa: E402
-from media import Talker, Tap, tone, wait_until  # noqa: E402
+from media import Talker, Tap, wait_until  # noqa: E402
 from packets import ACCESS, CORE, PATIENCE  # noqa: E402
 from transcript import Trace  # noqa: E402
 
@@ -43,9 +44,9 @@ class Scene:
         self.trace = Trace()
         self.ledger = Ledger(options.admin)
         tone_file = os.path.join(options.directory, "tone.wav")
-        phones.write_tone(tone_file, tone(UE_B, LONG_ENOUGH))
-        ports = (options.ports + SIP, options.ports + MEDIA)
-        self.phone = phone(options.directory, *ports, tone_file)
+        tones.write(tone_file, tones.tone(UE_B, LONG_ENOUGH))
+        place = phones.Place("127.0.0.1", options.ports + SIP, options.ports + MEDIA)
+        self.phone = phone(options.directory, place, tone_file)
         self.trace.phone = self.phone.address
         self.trace.elements[self.phone.address] = "UE B"
         self.phone.await_listener(PATIENCE)
@@ -86,7 +87,7 @@ class Scene:
         """UE A hangs up."""
         self.cs.leave()
         controller.hang_up()
-        self.phone.hang_up(PATIENCE)
+        self.phone.end(PATIENCE)
         self.counters = self.ledger.settled()
         context = {"context_id": self.ims_alg.context}
         controller.transact(("release the call", {"release": context}))
@@ -95,11 +96,21 @@ class Scene:
         self.tap.close()
 
 
+def pjsua(directory, place, tone):
+    """A phone of PJSIP that answers at once."""
+    return phones.Pjsua(directory, place, tone, name="ue-b", answers=True)
+
+
+def baresip(directory, place, tone):
+    """A phone of baresip that answers at once."""
+    return phones.Baresip(directory, place, tone, name="ue-b", answers="auto")
+
+
 def session_transfer(options):
     """UE B is offered K1 and answers with K2."""
     # PJSIP has one key for each suite as long as a call lasts: for a fresh K2, the suite changes.
     # It keeps its ROC under a new key even for an SSRC that it has not heard: here that is 0.
-    scene = Scene(options, phones.Pjsua, description.SHORT_TAG, 1)
+    scene = Scene(options, pjsua, description.SHORT_TAG, 1)
     scene.call()
     msc = emsc.Emsc("eMSC", scene.trace, scene.iq)
     to_cs = msc.transfer(scene.ims_alg, scene.to_ue_b, scene.cs, scene.scc_as, scene.tap)
@@ -115,7 +126,7 @@ def session_transfer(options):
 
 def anchored(options):
     """UE B gets no message: only UE A's access leg is exchanged."""
-    scene = Scene(options, phones.Baresip, description.LONG_TAG, BEFORE_THE_WRAP)
+    scene = Scene(options, baresip, description.LONG_TAG, BEFORE_THE_WRAP)
     scene.call()
     atcf = emsc.Atcf("ATCF", scene.trace, scene.iq)
     msc = emsc.Element("MSC server", scene.trace)

@@ -32,6 +32,7 @@ const PACKAGES: &[Package] = &[
     Package { name: "prometheus", why: "e2e: promtool checks the metrics" },
     Package { name: "python3-venv", why: "the environment of the Python packages" },
     Package { name: "systemd", why: "e2e: systemd-analyze checks the unit" },
+    Package { name: "tshark", why: "interop: what passes between a phone, its proxy and agw" },
 ];
 
 /// Every package that the comparison with peers uses.

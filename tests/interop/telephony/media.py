@@ -1,18 +1,16 @@
-"""Who talks and who listens: UE A on either access, and a tap on UE B's leg."""
+"""Parties whose media is made here: one that talks and listens, and a tap on the way to a phone."""
 
-import math
 import socket
 import struct
 import threading
 import time
 
 import description
-import numpy
 import pylibsrtp
+import tones
 from packets import PATIENCE, Sockets, bound_socket, rtp
 
 SAMPLES = 160
-AMPLITUDE = 0.25
 
 
 PROFILES = {
@@ -46,23 +44,6 @@ def wake(one):
     one.sendto(b"", one.getsockname())
 
 
-def _linear(octet):
-    octet ^= 0x55
-    exponent, mantissa = octet >> 4 & 7, octet & 15
-    value = (mantissa << 4) + 8 if exponent == 0 else (mantissa << 4) + 264 << exponent - 1
-    return value if octet & 0x80 else -value
-
-
-# A-law (ITU-T G.711): the 16-bit sample of every octet.
-LINEAR = numpy.array([_linear(octet) for octet in range(256)])
-
-
-def tone(hertz, seconds=1):
-    """Samples of a tone; whole periods, so that it can be repeated."""
-    steps = numpy.arange(8000 * seconds) * (2 * math.pi * hertz / 8000)
-    return numpy.round(numpy.sin(steps) * AMPLITUDE * 32767).astype(int)
-
-
 def wait_until(done, what):
     """Waits for something that must happen."""
     deadline = time.monotonic() + PATIENCE
@@ -77,9 +58,7 @@ class Talker:
     def __init__(self, address, hertz, ssrc, *, first=0, sends=None, receives=None):
         self.sockets = Sockets(address)
         self.ssrc, self.index = ssrc, first
-        samples = tone(hertz)
-        octets = numpy.abs(LINEAR[None, :] - samples[:, None]).argmin(axis=1)
-        self.tone = octets.astype(numpy.uint8).tobytes()
+        self.tone = tones.to_alaw(tones.tone(hertz))
         self.sender = session(sends, sends=True) if sends else None
         self.receiver = session(receives, sends=False) if receives else None
         self.sent, self.heard, self.refused = [], {}, 0
@@ -110,8 +89,7 @@ class Talker:
         """What it heard, in the order of the sequence numbers."""
         first = next(iter(self.heard))[1]
         order = sorted(self.heard, key=lambda one: (one[0], one[1] - first & 0xFFFF))
-        octets = b"".join(self.heard[one] for one in order)
-        return LINEAR[numpy.frombuffer(octets, numpy.uint8)]
+        return tones.from_alaw(b"".join(self.heard[one] for one in order))
 
     def reports(self):
         """The RTCP packets that it got, once it has ended."""

@@ -1,0 +1,58 @@
+//! Calls between phones of others, baresip and PJSIP, behind a Kamailio that has the gateway secure
+//! its access side over ng: judged by what each phone hears, by the gateway's counters, and by what
+//! passes on the access side, opened by libsrtp and dissected by tshark.
+
+use std::fs;
+use std::net::{IpAddr, Ipv4Addr};
+
+use agw_testkit::peer;
+use agw_tests::{Side, beside_test, stage};
+
+use crate::rig;
+
+const MODULES: [&str; 3] = ["numpy", "pjsua2", "pylibsrtp"];
+const PROGRAMS: [&str; 4] = ["kamailio", "baresip", "dumpcap", "tshark"];
+
+#[test]
+fn baresip_with_sdes_calls_a_plain_one_and_hangs_up() {
+    play("secured_calls_plain");
+}
+
+#[test]
+fn a_plain_baresip_calls_one_with_sdes_which_hangs_up() {
+    play("plain_calls_secured");
+}
+
+#[test]
+fn pjsip_calls_baresip_with_keys_of_256_bits() {
+    play("long_keys");
+}
+
+/// Plays a scenario of `proxied/run.py`.
+fn play(scenario: &str) {
+    if PROGRAMS.iter().any(|program| peer::program(program).is_none()) {
+        return;
+    }
+    rig::python_with(&["ng.udp=[\"127.0.0.1:0\"]"], "proxied/run.py", &MODULES, |gateway| {
+        let daemon = &gateway.daemon;
+        let directory = daemon.directory.path().join("phones");
+        fs::create_dir(&directory).expect("a directory for the phones");
+        let options = [
+            ("--iq", daemon.iq.to_string()),
+            ("--admin", daemon.admin.to_string()),
+            ("--ng", daemon.ng_udp[0].to_string()),
+            ("--ports", daemon.ports.peer(0).to_string()),
+            ("--directory", directory.display().to_string()),
+            ("--proxy-access", beside_gateway(Side::Access).to_string()),
+            ("--proxy-core", beside_gateway(Side::Core).to_string()),
+            ("--agwctl", beside_test("agwctl").display().to_string()),
+        ];
+        let options = options.into_iter().flat_map(|(name, value)| [name.to_owned(), value]);
+        [scenario.to_owned()].into_iter().chain(options).collect()
+    });
+}
+
+/// The gateway's host on a side: the proxy is there too.
+fn beside_gateway(side: Side) -> IpAddr {
+    if stage::is_set() { side.addresses(1).0.into() } else { Ipv4Addr::LOCALHOST.into() }
+}
