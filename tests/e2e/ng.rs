@@ -1,6 +1,7 @@
 //! The ng protocol: a SIP proxy with an rtpengine module, phones that speak SRTP by libsrtp, the
 //! core that speaks RTP.
 
+mod forks;
 mod limits;
 mod proxy;
 

@@ -30,6 +30,8 @@ pub struct AnswerRequest<'a> {
 /// What the lines of an answer lead to.
 #[derive(Default)]
 struct Outcome {
+    /// Whether another callee answers than the one before.
+    took_over: bool,
     changes: BTreeMap<TerminationId, Vec<StreamChange>>,
     settled: Vec<Option<Settled>>,
     edits: Vec<MediaEdit>,
@@ -59,7 +61,12 @@ impl Call {
         if offered != found {
             return Err(AlgError::MediaCount { offered, found });
         }
-        let mut outcome = Outcome::default();
+        let Dialogue { from_tag, to_tag, via_branch: _ } = request.dialogue;
+        let tags = [Some(from_tag), to_tag].into_iter().flatten();
+        let callee_tag = tags.into_iter().find(|tag| *tag != branch.caller_tag).map(str::to_owned);
+        let took_over = branch.established && branch.callee_tag.is_some();
+        let took_over = took_over && callee_tag.is_some() && branch.callee_tag != callee_tag;
+        let mut outcome = Outcome { took_over, ..Outcome::default() };
         for line in 0..offered {
             self.settle_line(
                 (position, exchange, line),
@@ -69,12 +76,7 @@ impl Call {
                 &mut outcome,
             )?;
         }
-        let Dialogue { from_tag, to_tag, via_branch: _ } = request.dialogue;
-        let tags = [Some(from_tag), to_tag].into_iter().flatten();
-        let callee_tag = tags.into_iter().find(|tag| *tag != branch.caller_tag).map(str::to_owned);
-        let took_over = branch.established && branch.callee_tag.is_some();
-        let took_over = took_over && callee_tag.is_some() && branch.callee_tag != callee_tag;
-        let Outcome { changes, settled, edits, rekey_advised } = outcome;
+        let Outcome { took_over: _, changes, settled, edits, rekey_advised } = outcome;
         let connected = self.wanted(position);
         let commands = match self.context {
             Some(context) => self.answer_commands(context, changes, &connected, position),
@@ -82,7 +84,7 @@ impl Call {
         };
         //= tests/spec/sdp.md#forking
         //# When others know the keys of a call, a new offer MUST be advised.
-        let forked = self.branches.len() > 1 || took_over;
+        let forked = self.branches.len() > 1 || took_over || exchange.shared;
         let is_secured = settled.iter().flatten().any(|one| one.far.own.is_some());
         let sdp = render(description, &edits, policy.hides_origin);
         let rekey_advised = rekey_advised || (forked && is_secured);
@@ -115,8 +117,18 @@ impl Call {
                 let leg = |side| self.used(position, side, line).ok_or(AlgError::Replies);
                 let (near, far) = (leg(exchange.offerer)?, leg(exchange.offerer.other())?);
                 let offered: &Offered = offered;
-                let answer =
-                    Answer { line, media, description, exchange, offered, near, far, policy };
+                let took_over = outcome.took_over;
+                let answer = Answer {
+                    line,
+                    media,
+                    description,
+                    exchange,
+                    offered,
+                    near,
+                    far,
+                    policy,
+                    took_over,
+                };
                 let answered = answer.settle(random)?;
                 outcome.changes.entry(far.termination).or_default().push(answered.far);
                 outcome.changes.entry(near.termination).or_default().push(answered.near);

@@ -24,6 +24,8 @@ pub(crate) struct Exchange {
     pub(crate) reserved: Vec<TerminationId>,
     pub(crate) near: Manner,
     pub(crate) far: Manner,
+    /// Whether an earlier offer has shown its keys, perhaps to another one.
+    pub(crate) shared: bool,
 }
 
 /// What an answer needs to know of a side's options.

@@ -29,6 +29,7 @@
 //!     near: &SideOptions::access(Some("access".to_owned())),
 //!     far: &SideOptions::core(Some("core".to_owned())),
 //!     rekey: false,
+//!     supersedes: false,
 //! };
 //! let call = Call::new("call-1");
 //! let plan = call.plan_offer(&request, &AlgPolicy::default(), &mut |octets| octets.fill(7))?;
@@ -59,6 +60,7 @@ mod plan;
 mod render;
 mod reserved;
 mod settle;
+mod shown;
 
 pub use answer::AnswerRequest;
 pub use call::{Call, Dialogue};

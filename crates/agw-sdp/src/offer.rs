@@ -15,7 +15,7 @@ use crate::description::{MediaDescription, Profile, Protocol, SessionDescription
 use crate::direction::Flow;
 use crate::error::{AlgError, LineRefusal};
 use crate::exchange::{Exchange, LineExchange, Manner, Offered};
-use crate::keys::{self, Random};
+use crate::keys::Random;
 use crate::leg::{Leg, Side, stream_id};
 use crate::options::{AlgPolicy, MuxRule, Protection, SideOptions};
 use crate::plan::{OfferStep, Pending, Plan, Step};
@@ -33,6 +33,9 @@ pub struct OfferRequest<'a> {
     pub far: &'a SideOptions,
     /// Whether the answerer is offered fresh keys, though it has some (RFC 4568 §7.1.4, §7.3).
     pub rekey: bool,
+    /// Whether an offer of the other side that waits counts as rejected, if there is a session to
+    /// go back to: for controllers that have no word for it.
+    pub supersedes: bool,
 }
 
 impl Call {
@@ -51,7 +54,7 @@ impl Call {
     ) -> Result<Plan, AlgError> {
         let description = SessionDescription::parse(request.sdp)?;
         let at = self.locate_offer(&request.dialogue)?;
-        self.admit(&at, &description, policy)?;
+        self.admit(&at, &description, request.supersedes, policy)?;
         let (branch, offerer) = match &at {
             Located::New { .. } => (None, Side::Caller),
             Located::Branch { position, offerer } => (Some(*position), *offerer),
@@ -76,7 +79,8 @@ impl Call {
         }
         let (near, far) = (Manner::of(request.near), Manner::of(request.far));
         let reserved = self.carried(branch);
-        let exchange = Exchange { offerer, lines, answered: false, reserved, near, far };
+        let shared = self.has_shown(place, &lines);
+        let exchange = Exchange { offerer, lines, answered: false, reserved, near, far, shared };
         Ok(self.reserve(at, exchange, description, request, policy))
     }
 
@@ -84,6 +88,7 @@ impl Call {
         &self,
         at: &Located,
         description: &SessionDescription,
+        supersedes: bool,
         policy: &AlgPolicy,
     ) -> Result<(), AlgError> {
         let (position, offerer) = match at {
@@ -97,7 +102,10 @@ impl Call {
         let waiting = branch.exchange.as_ref().filter(|exchange| !exchange.answered);
         //= tests/spec/sdp.md#offer-and-answer
         //# While an offer of one side waits, an offer of the other side MUST be refused.
-        if waiting.is_some_and(|exchange| exchange.offerer != offerer) {
+        let is_late = waiting.is_some_and(|exchange| exchange.offerer != offerer);
+        //= tests/spec/sdp.md#re-offers
+        //# Where rejections are not told, an offer of the other side MUST end one that waits.
+        if is_late && !(supersedes && branch.established) {
             return Err(AlgError::OfferPending);
         }
         if description.media.len() < branch.lines {
@@ -182,11 +190,12 @@ impl Call {
             MuxRule::Accept => had_mux,
             MuxRule::Offer | MuxRule::Require => true,
         };
-        let own = callee.and_then(|leg| leg.own.as_ref()).filter(|_| !request.rekey);
-        let keys = match (far, own) {
-            (Transport::Secured, Some(own)) => vec![keys::twin(own).map_err(at(line))?],
-            (Transport::Secured, None) => keys::offer(&request.far.suites, random)?,
-            (Transport::Plain | Transport::Transparent, _) => Vec::new(),
+        let keys = match far {
+            Transport::Secured => {
+                let own = callee.and_then(|leg| leg.own.as_ref());
+                self.keys_for(place, line, own, request, random)?
+            }
+            Transport::Plain | Transport::Transparent => Vec::new(),
         };
         // Both ports, whatever the offer says: the answer decides.
         let leg = |transport, rtcp, remote| Leg::reserved(line, transport, rtcp, remote);
@@ -274,9 +283,9 @@ impl Call {
 
 /// Where an offer belongs.
 #[derive(Clone, Copy)]
-struct Place {
-    branch: Option<usize>,
-    offerer: Side,
+pub(crate) struct Place {
+    pub(crate) branch: Option<usize>,
+    pub(crate) offerer: Side,
 }
 
 /// One media line of an offer with what surrounds it.
@@ -359,8 +368,4 @@ fn family(side: Side, exchange: &Exchange, description: &SessionDescription) -> 
 /// Where the author of a media line receives.
 pub(crate) fn remote(media: &MediaDescription, ip: IpAddr) -> Remote {
     Remote { rtp: SocketAddr::new(ip, media.port), rtcp: media.rtcp_address(ip) }
-}
-
-fn at(line: usize) -> impl Fn(LineRefusal) -> AlgError {
-    move |refusal| AlgError::Line { line, refusal }
 }

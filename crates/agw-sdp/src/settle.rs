@@ -1,6 +1,8 @@
 //! One answered media line: the keys, addresses and gates of both its legs.
 
-use agw_context::{Remote, RtcpMode, StreamChange};
+use std::time::Duration;
+
+use agw_context::{CryptoChange, Remote, RtcpMode, StreamChange};
 use agw_relay::Transport;
 use agw_sdes::{CryptoAttribute, CryptoLines, Mode};
 use agw_srtp::RocOnRekey;
@@ -52,6 +54,8 @@ pub(crate) struct Answer<'a> {
     pub(crate) near: &'a Leg,
     pub(crate) far: &'a Leg,
     pub(crate) policy: &'a AlgPolicy,
+    /// Whether another callee answers than the one before.
+    pub(crate) took_over: bool,
 }
 
 impl Answer<'_> {
@@ -167,6 +171,11 @@ impl Answer<'_> {
         let moved = far.own.is_some() && far.moves(change.remote);
         let roc = moved.then_some(for_moved);
         install(change, &theirs, &ours, roc)?;
+        //= tests/spec/sdp.md#forking
+        //# The key of a callee MUST open nothing once another one has answered in its place.
+        if let (true, CryptoChange::Install(ingress)) = (self.took_over, &mut change.ingress) {
+            ingress.overlap = Some(Duration::ZERO);
+        }
         Ok(Some(ours))
     }
 

@@ -41,6 +41,8 @@ pub(super) fn offer<A: Alg>(
         near: required("offerer", offerer.as_ref(), side)?,
         far: required("answerer", answerer.as_ref(), side)?,
         rekey: *rekey,
+        // Here rejections are told.
+        supersedes: false,
         priority: convert::priority(*priority)?,
     })
 }

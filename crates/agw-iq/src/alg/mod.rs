@@ -164,6 +164,9 @@ pub struct Offer {
     pub far: SideOptions,
     /// Whether the answerer is offered fresh keys, though it has some (RFC 4568 §7.1.4, §7.3).
     pub rekey: bool,
+    /// Whether an offer of the other side that waits counts as rejected, if there is a session to
+    /// go back to: for controllers that have no word for it.
+    pub supersedes: bool,
     /// The precedence of the call (TS 23.334 §8.2); `None` is normal for a new call and leaves one
     /// that exists as it is.
     pub priority: Option<Priority>,

@@ -60,6 +60,17 @@ stories! {
     //= type=test
     //# When others know the keys of a call, a new offer MUST be advised.
     branches_have_legs_and_keys_of_their_own = "forking";
+    //= tests/spec/sdp.md#forking
+    //= type=test
+    //# Who is called in the place of a callee that answered MUST be offered keys of its own.
+    //= tests/spec/sdp.md#forking
+    //= type=test
+    //# An offer that is made again before its answer MUST show the same keys.
+    phones_are_called_at_once_and_one_after_the_other = "serial_fork";
+    //= tests/spec/sdp.md#re-offers
+    //= type=test
+    //# Where rejections are not told, an offer of the other side MUST end one that waits.
+    an_offer_ends_one_whose_rejection_nobody_told = "superseding";
     //= tests/spec/sdp.md#bandwidth
     //= type=test
     //# A stream MUST be policed by the greater bandwidth of both sides, if both say one.

@@ -71,7 +71,14 @@ fn media_passes_with_the_answer_and_not_before_and_is_sealed_where_it_must_be() 
     let mut world = World::new();
     let (near, far) = (&options("access"), &options("core"));
     let offer = description(UE, &format!("RTP/SAVP 8\r\na=3ge2ae:requested\r\n{K11}"));
-    let request = OfferRequest { dialogue: OFFER, sdp: offer.as_bytes(), near, far, rekey: false };
+    let request = OfferRequest {
+        dialogue: OFFER,
+        sdp: offer.as_bytes(),
+        near,
+        far,
+        rekey: false,
+        supersedes: false,
+    };
     let offered = String::from_utf8(world.offer("call", &request).unwrap().sdp.to_vec()).unwrap();
     assert_eq!(pass(&mut world, &offered, CORE, PLAIN), Err(DropReason::IngressGate));
     let answer = description(CORE, "RTP/AVP 8");

@@ -93,7 +93,14 @@ fn exchange(
 ) -> (String, String, String) {
     let mut world = World::new();
     let (near, far) = (&near, &far);
-    let request = OfferRequest { dialogue: OFFER, sdp: offer.as_bytes(), near, far, rekey: false };
+    let request = OfferRequest {
+        dialogue: OFFER,
+        sdp: offer.as_bytes(),
+        near,
+        far,
+        rekey: false,
+        supersedes: false,
+    };
     let text = |sdp: &[u8]| String::from_utf8(sdp.to_vec()).unwrap();
     let offered = text(&world.offer("call", &request).unwrap().sdp);
     let answer = answer(&offered);
@@ -247,7 +254,7 @@ proptest! {
             let mut world = World::new();
             let (near, far) = (&options("access"), &options("core"));
             let request =
-                OfferRequest { dialogue: OFFER, sdp: octets, near, far, rekey: false };
+                OfferRequest { dialogue: OFFER, sdp: octets, near, far, rekey: false, supersedes: false };
             let refused = world.offer("call", &request).is_err();
             prop_assert!(!refused || (world.calls.is_empty() && world.ports.open.is_empty()));
         }

@@ -46,8 +46,9 @@ fn request(world: &mut World, head: &str, body: &str) -> String {
     let done = match verb {
         "offer" => {
             let (near, far, rekey) = (side("near"), side("far"), words.contains(&"rekey"));
-            let request =
-                OfferRequest { dialogue, sdp: sdp.as_bytes(), near: &near, far: &far, rekey };
+            let (supersedes, sdp) = (words.contains(&"supersedes"), sdp.as_bytes());
+            let (near, far) = (&near, &far);
+            let request = OfferRequest { dialogue, sdp, near, far, rekey, supersedes };
             world.offer("call", &request)
         }
         "answer" => world.answer("call", &AnswerRequest { dialogue, sdp: sdp.as_bytes() }),

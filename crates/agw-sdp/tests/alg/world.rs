@@ -237,7 +237,10 @@ fn change(change: &StreamChange) -> String {
     }
     text += &remote(change.remote);
     if let CryptoChange::Install(crypto) = &change.ingress {
-        write!(text, " in={}x{}", crypto.keys.len(), crypto.keys[0].master.suite().name()).unwrap();
+        let overlap = crypto.overlap.map(|time| format!(" for {time:?}")).unwrap_or_default();
+        let (keys, suite) = (crypto.keys.len(), crypto.keys[0].master.suite().name());
+        write!(text, " in={keys}x{suite}").unwrap();
+        text += &overlap.replace(" for 0ns", " at once");
     }
     if let CryptoChange::Install(crypto) = &change.egress {
         let roc = crypto.roc.map(|roc| format!(" {roc:?}")).unwrap_or_default();

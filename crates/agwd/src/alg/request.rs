@@ -37,7 +37,7 @@ async fn try_offer(
     held: &mut Held,
     offer: &Offer,
 ) -> Result<Signalled, AlgFailure> {
-    let Offer { name, sdp, near, far, rekey, priority } = offer;
+    let Offer { name, sdp, near, far, rekey, supersedes, priority } = offer;
     let dialogue = dialogue(name);
     if held.find(&name.call_id, &dialogue).is_none() {
         let realms = [near, far].map(|side| side.realm.as_deref().unwrap_or_default());
@@ -45,7 +45,8 @@ async fn try_offer(
         let priority = priority.unwrap_or_default();
         desk.gateway.admit(&NewContexts { controller, priority, realms })?;
     }
-    let request = OfferRequest { dialogue, sdp, near, far, rekey: *rekey };
+    let (rekey, supersedes) = (*rekey, *supersedes);
+    let request = OfferRequest { dialogue, sdp, near, far, rekey, supersedes };
     let policy = desk.policy.load_full();
     let call = held.for_offer(&name.call_id, &dialogue)?;
     let plan = call.plan_offer(&request, &policy, &mut random);

@@ -92,7 +92,9 @@ impl Face {
         let sdp = as_received(sdp, &options);
         let (near, far) = (options.near(), options.far(&sdp));
         let name = name(&call_id, &from_tag, to_tag, via_branch);
-        let offer = Offer { name, sdp, near, far, rekey: false, priority: None };
+        // ng has no word for an offer that was rejected.
+        let (rekey, supersedes, priority) = (false, true, None);
+        let offer = Offer { name, sdp, near, far, rekey, supersedes, priority };
         let signalled = self.calls.offer(offer).await.map_err(|one| failure::refusal(&one))?;
         Ok(self.passed_on(&call_id, &from_tag, &options, signalled))
     }

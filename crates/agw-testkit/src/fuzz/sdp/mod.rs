@@ -48,8 +48,9 @@ fn carry_out(data: &[u8]) -> (usize, usize) {
             0..=2 => {
                 let sdp = description(&mut draw);
                 let (near, far) = (side(&mut draw, is_cut), side(&mut draw, is_cut));
-                let (near, far, rekey) = (&near, &far, draw.flag());
-                let done = world.offer(&OfferRequest { dialogue, sdp: &sdp, near, far, rekey });
+                let (near, far, rekey, supersedes) = (&near, &far, draw.flag(), draw.flag());
+                let request = OfferRequest { dialogue, sdp: &sdp, near, far, rekey, supersedes };
+                let done = world.offer(&request);
                 (sdp, done)
             }
             3..=5 => {

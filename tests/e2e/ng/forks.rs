@@ -1,0 +1,126 @@
+//! Calls to several phones as proxies make them that name no branches, and rejections that nobody
+//! tells.
+
+use agw_testkit::libsrtp::{self, Libsrtp};
+use agw_testkit::peer;
+use agw_tests::{Gateway, Side};
+use serde_json::{Value, json};
+
+use super::proxy::{Form, Proxy};
+use super::{ON, answer, offer, parties, sdp, set_up};
+use crate::alg::party::{Party, lines, talk};
+
+/// A peer in the core and two phones; nothing where libsrtp is missing.
+fn caller_and_phones() -> Option<(Party, [Party; 2])> {
+    let Ok(library) = Libsrtp::load() else {
+        peer::skip(libsrtp::PEER);
+        return None;
+    };
+    let caller = Party::core(Side::Core.peer(), 0xCCCC_0001);
+    let phone = |ssrc| Party::phone(Side::Access.peer(), ssrc, library);
+    Some((caller, [phone(0xAAAA_0001), phone(0xAAAA_0002)]))
+}
+
+/// An offer of the caller, towards phones.
+fn call(caller: &Party) -> Value {
+    json!({
+        "command": "offer", "call-id": "fork", "from-tag": "caller",
+        "sdp": String::from_utf8_lossy(&caller.describe("RTP/AVP", &[])),
+        "transport-protocol": "RTP/SAVP", "direction": ["core", "access"],
+    })
+}
+
+/// The answer of a phone, towards the caller.
+fn answered_by(phone: &Party, tag: &str) -> Value {
+    let line = phone.key().sdes_line(1);
+    json!({
+        "command": "answer", "call-id": "fork", "from-tag": "caller", "to-tag": tag,
+        "sdp": String::from_utf8_lossy(&phone.describe("RTP/SAVP", &[&line])),
+    })
+}
+
+//= tests/spec/sdp.md#forking
+//= type=test
+//# An offer that is made again before its answer MUST show the same keys.
+#[test]
+fn whichever_phone_answers_an_offer_that_was_made_twice_is_heard_and_hears() {
+    let gateway = Gateway::with(ON);
+    let mut proxy = Proxy::udp(gateway.daemon.ng_udp[0], Form::Bencode);
+    for answering in [0, 1] {
+        let Some((mut caller, mut phones)) = caller_and_phones() else { return };
+        for phone in &mut phones {
+            let offered = proxy.ask(&call(&caller));
+            phone.reads(sdp(&offered), Some(1));
+        }
+        let answered = proxy.ask(&answered_by(&phones[answering], "phone"));
+        caller.reads(sdp(&answered), None);
+        talk(&mut caller, &mut phones[answering]);
+        proxy.ask(&json!({ "command": "delete", "call-id": "fork" }));
+    }
+    gateway.ledger().await_line("agw_contexts 0");
+}
+
+//= tests/spec/sdp.md#forking
+//= type=test
+//# Who is called in the place of a callee that answered MUST be offered keys of its own.
+//= tests/spec/sdp.md#forking
+//= type=test
+//# The key of a callee MUST open nothing once another one has answered in its place.
+#[test]
+fn a_phone_that_is_called_after_another_one_shares_no_key_with_it() {
+    let gateway = Gateway::with(ON);
+    let mut proxy = Proxy::udp(gateway.daemon.ng_udp[0], Form::Bencode);
+    let Some((mut caller, [mut first, mut second])) = caller_and_phones() else { return };
+    let offered = proxy.ask(&call(&caller));
+    first.reads(sdp(&offered), Some(1));
+    let known = lines(sdp(&offered));
+    let early = proxy.ask(&answered_by(&first, "first"));
+    caller.reads(sdp(&early), None);
+    talk(&mut caller, &mut first);
+
+    // It does not take the call, of which ng tells nothing; the proxy tries the next phone.
+    let offered = proxy.ask(&call(&caller));
+    let fresh = lines(sdp(&offered));
+    assert!(fresh.iter().all(|line| known.iter().all(|known| known.key != line.key)));
+    second.reads(sdp(&offered), Some(1));
+    let answered = proxy.ask(&answered_by(&second, "second"));
+    caller.reads(sdp(&answered), None);
+    talk(&mut caller, &mut second);
+    first.sends();
+    talk(&mut caller, &mut second);
+    gateway.ledger().await_line("agw_contexts 1");
+}
+
+//= tests/spec/sdp.md#re-offers
+//= type=test
+//# Where rejections are not told, an offer of the other side MUST end one that waits.
+#[test]
+fn after_a_rejection_that_nobody_told_the_other_side_may_offer() {
+    let gateway = Gateway::with(ON);
+    let mut proxy = Proxy::udp(gateway.daemon.ng_udp[0], Form::Json);
+    let Some((mut phone, mut core)) = parties(Side::Access.peer(), Side::Core.peer()) else {
+        return;
+    };
+    set_up(&mut proxy, "rejected", &mut phone, &mut core);
+    let line = phone.key().sdes_line(1);
+    let mut again = offer("rejected", &phone.describe("RTP/SAVP", &[&line]));
+    again["to-tag"] = json!("core");
+    assert_eq!(proxy.ask(&again)["result"], "ok");
+    talk(&mut phone, &mut core);
+
+    // The core answers 488 and holds the call itself.
+    let held = json!({
+        "command": "offer", "call-id": "rejected", "from-tag": "core", "to-tag": "phone",
+        "sdp": String::from_utf8_lossy(&core.describe("RTP/AVP", &["a=sendonly"])),
+        "transport-protocol": "RTP/SAVP", "direction": ["core", "access"],
+    });
+    let offered = proxy.ask(&held);
+    assert!(sdp(&offered).contains("a=sendonly\r\n"), "{offered}");
+    phone.reads(sdp(&offered), None);
+    let mut taken = answer("rejected", &phone.describe("RTP/SAVP", &[&line, "a=recvonly"]));
+    (taken["from-tag"], taken["to-tag"]) = (json!("core"), json!("phone"));
+    let answered = proxy.ask(&taken);
+    core.reads(sdp(&answered), None);
+    let packet = core.sends();
+    assert_eq!(phone.hears(), packet);
+}
