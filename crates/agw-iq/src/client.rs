@@ -348,8 +348,9 @@ impl IqClient {
         Ok(self.service().get_status(request).await?.into_inner())
     }
 
-    /// A request with all that goes with it.
-    fn request<M>(&self, message: M) -> Request<M> {
+    /// A request for a generated client with all that goes with it: the instance that asks, and how
+    /// long an answer may take.
+    pub fn request<M>(&self, message: M) -> Request<M> {
         let mut request = self.stated(message);
         request.set_timeout(DEADLINE);
         request

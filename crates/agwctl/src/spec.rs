@@ -65,7 +65,8 @@ pub(crate) enum Precedence {
 }
 
 impl Precedence {
-    const fn to_wire(self) -> pb::Priority {
+    /// The word of the API.
+    pub(crate) const fn to_wire(self) -> pb::Priority {
         match self {
             Self::Normal => pb::Priority::Normal,
             Self::Priority => pb::Priority::Priority,

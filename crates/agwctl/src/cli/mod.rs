@@ -1,5 +1,6 @@
 //! The command line.
 
+mod alg;
 mod call;
 
 use std::path::PathBuf;
@@ -7,6 +8,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+pub(crate) use alg::{Alg, AlgAnswer, AlgCall, AlgDialogue, AlgOffer, AlgPlace};
 pub(crate) use call::AddCall;
 
 const HELP: &str = "\
@@ -15,14 +17,14 @@ Exit codes:
   1  the gateway refused: change the request
   2  the command line, a file or a certificate is wrong
   3  no gateway there, or no answer in time
-  4  no such context, or another controller's
+  4  no such context, call or UE, or another controller's
   5  the gateway is full, draining or stopping: try another one
   6  the events asked for are not kept any more
   7  this machine refused something, as a full disk
   8  the lists that were compared differ
 
 Errors are one line: agwctl: WHAT: FIELD: RULE [REASON, H.248 CODE]; the reasons are listed in
-proto/agw/iq/v1/iq_service.proto.
+proto/agw/iq/v1/iq_service.proto, and of `alg` in proto/agw/alg/v1/alg_service.proto.
 
 JSON is stable: fields are added, never changed or removed; what does not apply is null; keys are
 in no output. `agwctl json` describes it.
@@ -98,6 +100,9 @@ pub(crate) enum Command {
     /// Sets up a call by hand.
     #[command(subcommand)]
     Call(Call),
+    /// Calls by their session descriptions, as a SIP server has them set up.
+    #[command(subcommand)]
+    Alg(Alg),
     /// Counters of the gateway, or of the streams of one context.
     Stats(Stats),
     /// Why a call is silent: looks at gates, keys, addresses, drops and the peers' reports of every

@@ -1,5 +1,6 @@
 //! What each command does.
 
+mod alg;
 mod call;
 mod contexts;
 mod diff;
@@ -26,6 +27,7 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Status => status(&reach, output).await,
         Command::Contexts(contexts) => contexts::run(contexts, &reach, output).await,
         Command::Call(Call::Add(call)) => call::add(*call, &reach, output).await,
+        Command::Alg(alg) => alg::run(alg, &reach, output).await,
         Command::Stats(stats) => stats::run(&stats, &reach, output).await,
         Command::Why { call } => why::run(&call, &reach, output).await,
         Command::Events(events) => events::run(&events, &reach, output).await,

@@ -4,6 +4,7 @@
 //! enumerations are lower-case words, suites have their names of the SDP registry.
 
 mod adopted;
+mod alg;
 mod capabilities;
 mod context;
 mod crypto;
@@ -22,6 +23,7 @@ use agw_iq::pb;
 use serde::Serialize;
 
 pub(crate) use adopted::AdoptedView;
+pub(crate) use alg::{CallNamesView, CallsView, DeletedView, RegistrationView, SignalledView};
 pub(crate) use capabilities::CapabilitiesView;
 pub(crate) use context::{AddedView, ContextView, ContextsView, RemovedView};
 pub(crate) use event::EventView;

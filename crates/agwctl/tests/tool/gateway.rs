@@ -30,7 +30,9 @@ use agw_iq::backend::{
     GatewayStatus, ServiceChange, ServiceChangeError, ServiceChangeMethod, TransactError,
     Unavailable, WorkerTotals,
 };
-use agw_iq::server::services;
+use agw_iq::server::services_with_alg;
+
+use crate::desk::Desk;
 
 pub(crate) const EPOCH: u64 = 77;
 
@@ -55,7 +57,9 @@ impl Rig {
             .build()
             .expect("a runtime");
         let endpoint = runtime.block_on(async {
-            let services = services(Arc::new(Stand::new()), false).await.expect("descriptors");
+            let stand = Arc::new(Stand::new());
+            let desk = Arc::new(Desk::new(Arc::clone(&stand)));
+            let services = services_with_alg(stand, desk, false).await.expect("descriptors");
             let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
             let endpoint = format!("http://{}", listener.local_addr().expect("bound"));
             let incoming = TcpListenerStream::new(listener);
@@ -114,7 +118,7 @@ fn as_operator(mut request: Request<()>) -> Result<Request<()>, Status> {
 }
 
 /// The control model, with ports that nobody opens.
-struct Stand {
+pub(crate) struct Stand {
     gateway: Mutex<Gateway>,
 }
 
@@ -319,7 +323,7 @@ fn crypto() -> CryptoSnapshot {
     CryptoSnapshot { suite, sources: vec![source], keys: vec![key] }
 }
 
-fn snapshots() -> (IngressSnapshot, EgressSnapshot) {
+pub(crate) fn snapshots() -> (IngressSnapshot, EgressSnapshot) {
     let mut ingress = IngressSnapshot {
         stats: Default::default(),
         crypto: None,

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use crate::alg;
 use crate::gateway::{EPOCH, Rig};
 
 const DESCRIBED: &str = include_str!("../../json.md");
@@ -43,6 +44,12 @@ fn every_field_of_every_answer_is_described() {
         "service restore",
         "drain",
     ] {
+        names(&rig.json(command), &mut found);
+    }
+    let rig = Rig::new();
+    let offered = rig.agwctl_with(&format!("--output json {}", alg::OFFER), &alg::offer());
+    names(&serde_json::from_str(&offered.stdout).unwrap(), &mut found);
+    for command in ["alg query call-1", "alg delete call-1", "alg list", "alg registration alice"] {
         names(&rig.json(command), &mut found);
     }
     assert!(found.len() > 60, "{found:?}");
