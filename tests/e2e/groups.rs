@@ -1,5 +1,6 @@
 //! Conferences with group keys: sealed once, heard by all, each member by itself.
 
+mod lifetimes;
 mod membership;
 mod ssrc;
 mod staged;

@@ -73,11 +73,15 @@ pub enum EventKind {
     KeyLifetimeWarning {
         /// Whose key.
         direction: Direction,
+        /// The group whose key it is.
+        group: Option<GroupId>,
     },
     /// A key has reached its lifetime and is not used any more (RFC 3711 §9.2).
     KeyLifetimeExpired {
         /// Whose key.
         direction: Direction,
+        /// The group whose key it is.
+        group: Option<GroupId>,
     },
     /// A staged key came in force: its MKI came, or its time.
     KeyActivated {

@@ -189,13 +189,15 @@ impl<E: Engine> Relay<E> {
             // and what one member sent must not move another one's address.
             look_up(egresses, reports, claim, passage.ingress, now)?;
         }
-        let spare = &mut self.spare.sources;
-        let moved = ingress.commit(passage.component, datagram.source, ticket, now, spare)?;
+        let (spare, group) = (&mut self.spare.sources, ingress.spec.group());
+        let pool = group.and_then(|group| egresses.at_mut(group.0)?.key_pool_mut());
+        let moved = ingress.commit(passage.component, datagram.source, ticket, now, spare, pool)?;
         self.stats.unprotected += 1;
         report_ingress_keys(passage.ingress, ingress, &mut self.reports);
         let is_open = ingress.is_open(passage.component);
         if let Some(claim) = claim {
             self.note(claim, passage.ingress, now);
+            self.report_shared_keys(claim.group);
         }
         self.note_deadline(passage.ingress);
         self.follow(passage.ingress, passage.component, moved, now);

@@ -32,14 +32,14 @@ pub(crate) struct Egress<K> {
     learnt_rtp: Option<Place>,
     learnt_rtcp: Option<Place>,
     /// What few sending halves remember.
-    extras: Option<Box<EgressState>>,
+    pub(crate) extras: Option<Box<EgressState>>,
 }
 
 /// What few sending halves remember: apart, so that all others pay for a pointer only.
 #[derive(Default)]
 pub(crate) struct EgressState {
     /// Of a group, what is not in its spec.
-    group: Option<Group>,
+    pub(crate) group: Option<Group>,
     /// Of a rewritten stream, where its numbers are.
     rewriter: Option<Box<Rewriter>>,
     /// How the peer hears what leaves; made when the first RTCP has passed.
@@ -230,9 +230,11 @@ impl<K> Egress<K> {
         //= tests/spec/relay.md#transport
         //# On a secured leg nothing MUST leave before an egress key is installed.
         let crypto = self.crypto.as_mut().ok_or(DropReason::NoEgressKey)?;
-        match component {
-            Component::Rtp => crypto.begin_srtp(packet, spare),
-            Component::Rtcp => crypto.begin_srtcp(packet),
+        match (component, self.extras.as_mut().and_then(|state| state.key_pool())) {
+            (Component::Rtp, None) => crypto.begin_srtp(packet, spare),
+            (Component::Rtcp, None) => crypto.begin_srtcp(packet),
+            (Component::Rtp, Some(pool)) => crypto.begin_srtp_shared(packet, spare, pool),
+            (Component::Rtcp, Some(pool)) => crypto.begin_srtcp_shared(packet, pool),
         }
         .map(Some)
         .map_err(sealing)
@@ -310,7 +312,7 @@ impl<K> Egress<K> {
             crypto: self.crypto.as_ref().map(|crypto| CryptoSnapshot {
                 suite: crypto.suite(),
                 sources: crypto.sources().map(SourceSnapshot::from).collect(),
-                keys: crypto.keys().collect(),
+                keys: crypto.keys_in(self.key_pool()).collect(),
             }),
             destination_rtp: self.destination_rtp(),
             destination_rtcp: match self.spec.rtcp {

@@ -9,7 +9,7 @@
 use std::time::{Duration, Instant};
 
 use agw_rtp::Ssrc;
-use agw_srtp::MAX_RETIRED;
+use agw_srtp::{KeyPool, MAX_RETIRED};
 
 use crate::batch::MAX_BATCH;
 use crate::drop::DropReason;
@@ -65,7 +65,9 @@ pub enum CollisionRule {
 pub(crate) struct Group {
     domain: Domain,
     /// The keys that members send under, for those that join later.
-    member_keys: Option<MemberKeys>,
+    pub(crate) member_keys: Option<MemberKeys>,
+    /// What is used of keys that members share, once there were any.
+    pub(crate) key_pool: Option<Box<KeyPool>>,
     /// With [`CollisionRule::Rewrite`], the SSRCs of second senders.
     names: Option<Box<Names>>,
     collisions: u64,
@@ -124,6 +126,7 @@ impl Group {
         let mut group = Self {
             domain: Domain::new(),
             member_keys: None,
+            key_pool: None,
             names: None,
             collisions: 0,
             told: Limiter::default(),

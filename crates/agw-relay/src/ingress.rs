@@ -6,7 +6,7 @@ mod reasons;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use agw_srtp::{Engine, KeyError, OpenTicket, SpareRooms, Unprotector};
+use agw_srtp::{Engine, KeyError, KeyPool, OpenTicket, SpareRooms, Unprotector};
 
 use crate::alarm::Alarm;
 use crate::drop::DropReason;
@@ -259,7 +259,8 @@ impl<K> Ingress<K> {
         learnt.is_some_and(|learnt| learnt != source)
     }
 
-    /// Takes note of a packet whose tag verified; a new source may take its room from `spare`.
+    /// Takes note of a packet whose tag verified; a new source may take its room from `spare`. Of a
+    /// group's member, `pool` counts keys that it shares.
     pub(crate) fn commit(
         &mut self,
         component: Component,
@@ -267,11 +268,16 @@ impl<K> Ingress<K> {
         ticket: OpenTicket,
         now: Instant,
         spare: &mut SpareRooms,
+        pool: Option<&mut KeyPool>,
     ) -> Result<Option<Move>, DropReason> {
         let Some(crypto) = &mut self.crypto else {
             return Err(DropReason::NoIngressKey);
         };
-        let accepted = crypto.commit(ticket, now, spare).map_err(opening)?;
+        let accepted = match pool {
+            Some(pool) => crypto.commit_shared(ticket, now, spare, pool),
+            None => crypto.commit(ticket, now, spare),
+        }
+        .map_err(opening)?;
         let short_tag = component == Component::Rtp && crypto.suite().srtp_tag_len() < 10;
         self.note_accepted(component, now);
         let learning = self.spec.learning(component);
@@ -315,13 +321,14 @@ impl<K> Ingress<K> {
         self.spec.gate.passes(component)
     }
 
-    pub(crate) fn snapshot(&self) -> IngressSnapshot {
+    /// Copied out; of a group's member, keys that are in `pool` as all have used them.
+    pub(crate) fn snapshot(&self, pool: Option<&KeyPool>) -> IngressSnapshot {
         IngressSnapshot {
             stats: self.stats.snapshot(),
             crypto: self.crypto.as_ref().map(|crypto| CryptoSnapshot {
                 suite: crypto.suite(),
                 sources: crypto.sources().map(SourceSnapshot::from).collect(),
-                keys: crypto.keys().collect(),
+                keys: crypto.keys_in(pool).collect(),
             }),
             learnt_rtp: self.latch.address(Component::Rtp),
             learnt_rtcp: self.latch.address(Component::Rtcp),

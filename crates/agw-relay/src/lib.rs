@@ -33,6 +33,7 @@ mod report;
 mod rewrite;
 mod rewriting;
 mod round;
+mod shared_keys;
 mod source;
 mod spare;
 mod spec;

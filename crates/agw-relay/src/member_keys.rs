@@ -96,6 +96,11 @@ impl MemberKeys {
         }
     }
 
+    /// The keys that packets may come under from now on, the one that waits last.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &IngressKey> {
+        self.keys.iter().chain(self.staged.iter().map(|staged| &staged.key))
+    }
+
     /// Whether these are the keys in force, in the same order under the same identifiers.
     fn has(&self, keys: &[IngressKey]) -> bool {
         let is_same = |(one, other): (&IngressKey, &IngressKey)| {
@@ -191,6 +196,7 @@ impl<E: Engine> Relay<E> {
             // Under a key that was the gateway's before it was the members'.
             sealed.into_iter().for_each(|ssrc| group.note_sealed(ssrc));
         }
+        egress.share_keys();
         Ok(())
     }
 

@@ -131,6 +131,7 @@ impl<E: Engine> Relay<E> {
             Command::EgressCrypto(id, change) => {
                 let egress = self.egresses.at_mut(id.0).ok_or(ApplyError::UnknownEgress(id))?;
                 egress.change_crypto(&self.engine, change)?;
+                egress.share_keys();
                 report_egress_keys(id, egress, &mut self.reports);
             }
             Command::GroupIngressCrypto(id, change) => {
@@ -213,7 +214,7 @@ impl<E: Engine> Relay<E> {
     /// One ingress, copied out.
     #[must_use]
     pub fn ingress(&self, id: IngressId) -> Option<IngressSnapshot> {
-        self.ingresses.at(id.0).map(|ingress| ingress.snapshot())
+        self.ingresses.at(id.0).map(|ingress| ingress.snapshot(self.key_pool_of(ingress)))
     }
 
     /// When an ingress accepted a packet last: an authentic one on a secured leg, one of the right
@@ -305,7 +306,8 @@ impl<E: Engine> Relay<E> {
         if let Some(deadline) = ingress.watched {
             self.deadlines.remove(&(deadline, id));
         }
-        Ok(Removed::Ingress(id, Box::new(ingress.snapshot())))
+        let snapshot = ingress.snapshot(self.key_pool_of(&ingress));
+        Ok(Removed::Ingress(id, Box::new(snapshot)))
     }
 
     fn change_ingress_crypto(
@@ -354,7 +356,7 @@ pub(crate) fn report_ingress_keys<K>(
 }
 
 pub(crate) fn report_egress_keys<K>(id: EgressId, egress: &mut Egress<K>, reports: &mut Reports) {
-    while let Some(event) = egress.crypto.as_mut().and_then(|crypto| crypto.poll_event()) {
+    while let Some(event) = egress.poll_key_event() {
         reports.push(Report::EgressKey(id, event));
     }
 }

@@ -32,7 +32,8 @@ pub enum Report {
         /// Whether another had been learnt before.
         again: bool,
     },
-    /// A key that opens packets came near its end, reached it, or came in force.
+    /// A key that opens packets came near its end, reached it, or came in force. Of a group's number,
+    /// which is no leg's: a key that its members share.
     IngressKey(IngressId, KeyEvent),
     /// The staged key of this number, which a packet could have activated, was discarded before any
     /// did.

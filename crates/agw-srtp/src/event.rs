@@ -31,6 +31,12 @@ impl PendingEvents {
         }
     }
 
+    /// Says nothing about the end of a lifetime that is counted elsewhere.
+    pub(crate) fn forget_lifetime(&mut self) {
+        self.warning = false;
+        self.expired = false;
+    }
+
     /// The next one; `activated` is the number of the key that a packet may have activated.
     pub(crate) fn pop(&mut self, activated: u32) -> Option<KeyEvent> {
         [

@@ -1,6 +1,7 @@
 //! What live keys have been used for: for audits, never the key.
 
 use crate::live::{KeySet, LiveKey};
+use crate::pool::KeyPool;
 use crate::ticket::Protocol;
 use crate::usage::Usage;
 use crate::{Mki, Suite};
@@ -43,22 +44,30 @@ pub struct KeyCount {
 }
 
 impl<K> KeySet<K> {
-    /// What the keys of the set have been used for, in their order.
-    pub(crate) fn uses(&self, standing: KeyStanding) -> impl Iterator<Item = KeyUse> {
-        self.iter().map(move |key| key.to_use(standing))
+    /// What the keys of the set have been used for, in their order; those of a pool by all who
+    /// share them.
+    pub(crate) fn uses(
+        &self,
+        standing: KeyStanding,
+        pool: Option<&KeyPool>,
+    ) -> impl Iterator<Item = KeyUse> {
+        self.iter().map(move |key| {
+            let of_all = pool.and_then(|pool| pool.usage(&key.fingerprint));
+            key.to_use(standing, of_all.unwrap_or(&key.usage))
+        })
     }
 }
 
 impl<K> LiveKey<K> {
     //= tests/spec/iq.md#audit
     //# An audit MUST tell for each live key the packets under it and how many are left.
-    fn to_use(&self, standing: KeyStanding) -> KeyUse {
+    fn to_use(&self, standing: KeyStanding, usage: &Usage) -> KeyUse {
         KeyUse {
             standing,
             mki: self.mki().copied(),
             suite: self.suite,
-            srtp: KeyCount::of(&self.usage, Protocol::Srtp),
-            srtcp: KeyCount::of(&self.usage, Protocol::Srtcp),
+            srtp: KeyCount::of(usage, Protocol::Srtp),
+            srtcp: KeyCount::of(usage, Protocol::Srtcp),
         }
     }
 }

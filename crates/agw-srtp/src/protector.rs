@@ -1,6 +1,7 @@
 //! Sealing what leaves: never two packets with the same key, source and index (RFC 3711 §9.1).
 
 mod keys;
+mod shared;
 
 use std::fmt;
 use std::mem::offset_of;
@@ -15,8 +16,8 @@ use crate::room::SpareRooms;
 use crate::sources::{Refusal, SourceTable};
 use crate::ticket::Protocol;
 use crate::{
-    EgressKey, KeyError, KeyEvent, KeyStanding, KeyUse, ProtectError, SealTicket,
-    SessionParameters, SourceState, SrtcpIndex, Suite,
+    EgressKey, KeyError, KeyEvent, KeyUse, ProtectError, SealTicket, SessionParameters,
+    SourceState, SrtcpIndex, Suite,
 };
 
 /// The transmit guard looks back at least this many packets.
@@ -217,8 +218,7 @@ impl<K> Protector<K> {
 
     /// What the live keys have been used for: those in force and the staged one.
     pub fn keys(&self) -> impl Iterator<Item = KeyUse> {
-        let staged = self.staged.iter().flat_map(|keys| keys.uses(KeyStanding::Staged));
-        self.current.uses(KeyStanding::InForce).chain(staged)
+        self.keys_in(None)
     }
 
     /// The suite in force.

@@ -4,6 +4,7 @@ mod jump;
 mod keys;
 mod reading;
 mod retired;
+mod shared;
 
 use std::fmt;
 use std::mem::offset_of;
@@ -21,8 +22,8 @@ use crate::room::SpareRooms;
 use crate::sources::{Remembered, SourceTable};
 use crate::ticket::{KeyId, Protocol};
 use crate::{
-    Accepted, IngressKey, KeyError, KeyEvent, KeyStanding, KeyUse, OpenTicket, RocOnRekey,
-    SessionParameters, SourceState, Suite, UnprotectError,
+    Accepted, IngressKey, KeyError, KeyEvent, KeyUse, OpenTicket, RocOnRekey, SessionParameters,
+    SourceState, Suite, UnprotectError,
 };
 
 pub use self::retired::MAX_RETIRED;
@@ -276,9 +277,7 @@ impl<K> Unprotector<K> {
     /// What the live keys have been used for: those in force, the staged one, and replaced ones
     /// until their overlap ends.
     pub fn keys(&self) -> impl Iterator<Item = KeyUse> {
-        let staged = self.staged.iter().flat_map(|keys| keys.uses(KeyStanding::Staged));
-        let retired = self.retired.sets().flat_map(|keys| keys.uses(KeyStanding::Replaced));
-        self.current.uses(KeyStanding::InForce).chain(staged).chain(retired)
+        self.keys_in(None)
     }
 
     /// The suite in force.

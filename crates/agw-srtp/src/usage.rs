@@ -77,6 +77,11 @@ impl Usage {
         self.ended.srtcp |= !self.has_room(Protocol::Srtcp);
     }
 
+    /// As it was told, or shorter of what is used up.
+    pub(crate) fn limit(&self) -> Lifetime {
+        self.limit
+    }
+
     /// Nothing passes any more.
     pub(crate) fn end(&mut self) {
         self.limit = Lifetime { srtp: 0, srtcp: 0 };
@@ -113,20 +118,31 @@ impl Usage {
     /// that nears the end of its index space counts like a lifetime that nears its end.
     #[inline]
     pub(crate) fn record(&mut self, protocol: Protocol, index: u64) -> Option<KeyEvent> {
-        let last_index = match protocol {
-            Protocol::Srtp => {
-                self.srtp += 1;
-                LAST_SRTP_INDEX
-            }
-            Protocol::Srtcp => {
-                self.srtcp += 1;
-                LAST_SRTCP_INDEX
-            }
-        };
+        self.add(protocol);
+        self.tell(protocol, index)
+    }
+
+    /// Counts a packet.
+    #[inline]
+    pub(crate) fn add(&mut self, protocol: Protocol) {
+        match protocol {
+            Protocol::Srtp => self.srtp += 1,
+            Protocol::Srtcp => self.srtcp += 1,
+        }
         let (spent, limit) = self.count(protocol);
         if spent + 1 >= limit {
             self.note_end();
         }
+    }
+
+    /// What is to be told now, after a packet with this index.
+    #[inline]
+    pub(crate) fn tell(&mut self, protocol: Protocol, index: u64) -> Option<KeyEvent> {
+        let last_index = match protocol {
+            Protocol::Srtp => LAST_SRTP_INDEX,
+            Protocol::Srtcp => LAST_SRTCP_INDEX,
+        };
+        let (spent, limit) = self.count(protocol);
         let stop = spent + 1 >= limit || index >= last_index;
         let warn = spent >= Self::warning_at(limit) || index >= last_index - last_index / 10;
         if stop && !self.stopped {

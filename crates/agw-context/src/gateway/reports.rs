@@ -69,9 +69,17 @@ impl Gateway {
 
     /// What controllers are told of an event about keys, if anything.
     fn key_event(&mut self, leg: u32, event: KeyEvent, direction: Direction) -> Option<EventKind> {
+        let group = || {
+            let (context, ..) = self.owner_of_leg(leg)?;
+            self.contexts.get(&context)?.group_of_leg(leg)
+        };
         match event {
-            KeyEvent::LifetimeWarning => Some(EventKind::KeyLifetimeWarning { direction }),
-            KeyEvent::LifetimeExpired => Some(EventKind::KeyLifetimeExpired { direction }),
+            KeyEvent::LifetimeWarning => {
+                Some(EventKind::KeyLifetimeWarning { direction, group: group() })
+            }
+            KeyEvent::LifetimeExpired => {
+                Some(EventKind::KeyLifetimeExpired { direction, group: group() })
+            }
             KeyEvent::Activated { number } => {
                 let owner = self.owner_of_leg(leg)?;
                 let is_news = self.staged_key_came_in_force(owner, number);

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use agw_context::{Ended, Event, EventKind, ReleaseCause, Subject};
+use agw_context::{Ended, Event, EventKind, GroupId, ReleaseCause, Subject};
 use agw_relay::Component;
 
 use super::statistics::refusal;
@@ -44,16 +44,18 @@ fn kind(kind: &EventKind) -> pb::event::Kind {
         EventKind::Relatched { component: of, address } => {
             Kind::Relatched(pb::Relatched { component: component(*of), address: learnt(*address) })
         }
-        EventKind::KeyLifetimeWarning { direction: of } => {
-            Kind::KeyLifetimeWarning(pb::KeyLifetimeWarning { direction: direction(*of) })
+        EventKind::KeyLifetimeWarning { direction: of, group } => {
+            let (direction, group_id) = (direction(*of), group_id(*group));
+            Kind::KeyLifetimeWarning(pb::KeyLifetimeWarning { direction, group_id })
         }
-        EventKind::KeyLifetimeExpired { direction: of } => {
-            Kind::KeyLifetimeExpired(pb::KeyLifetimeExpired { direction: direction(*of) })
+        EventKind::KeyLifetimeExpired { direction: of, group } => {
+            let (direction, group_id) = (direction(*of), group_id(*group));
+            Kind::KeyLifetimeExpired(pb::KeyLifetimeExpired { direction, group_id })
         }
-        EventKind::KeyActivated { direction: of, group } => Kind::KeyActivated(pb::KeyActivated {
-            direction: direction(*of),
-            group_id: group.map_or(0, |group| group.0.into()),
-        }),
+        EventKind::KeyActivated { direction: of, group } => {
+            let (direction, group_id) = (direction(*of), group_id(*group));
+            Kind::KeyActivated(pb::KeyActivated { direction, group_id })
+        }
         EventKind::KeyReuseBlocked { direction: of, refused } => {
             let (direction, refused) = (direction(*of), *refused);
             Kind::KeyReuseBlocked(pb::KeyReuseBlocked { direction, refused })
@@ -156,6 +158,10 @@ fn context_ended(ended: &Ended) -> pb::ContextEnded {
         .iter()
         .map(|(stream, ingress, egress)| released_stream(stream, Some((ingress, egress)), now));
     pb::ContextEnded { cause: release_cause(*cause), streams: streams.collect() }
+}
+
+fn group_id(group: Option<GroupId>) -> u32 {
+    group.map_or(0, |group| group.0.into())
 }
 
 fn words(reason: Option<&str>) -> String {

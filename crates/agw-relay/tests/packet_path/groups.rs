@@ -1,6 +1,7 @@
 //! A conference on paper: a plain focus, members on secured legs, one egress state for all.
 
 mod collisions;
+mod lifetimes;
 mod rekeys;
 mod renaming;
 mod senders;

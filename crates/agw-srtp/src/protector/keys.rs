@@ -181,7 +181,7 @@ impl History {
         }
     }
 
-    fn spent(&self) -> impl Iterator<Item = (&Fingerprint, Spent)> + Clone {
+    pub(super) fn spent(&self) -> impl Iterator<Item = (&Fingerprint, Spent)> + Clone {
         self.former.iter().map(|former| (&former.fingerprint, former.spent))
     }
 

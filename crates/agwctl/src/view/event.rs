@@ -81,9 +81,13 @@ fn describe(kind: Option<&Kind>) -> (&'static str, Details) {
         Some(Kind::ContextReleased(_)) => ("context_released", Details::default()),
         Some(Kind::Latched(at)) => ("latched", learnt(at.component(), at.address.as_ref())),
         Some(Kind::Relatched(at)) => ("relatched", learnt(at.component(), at.address.as_ref())),
-        Some(Kind::KeyLifetimeWarning(key)) => ("key_lifetime_warning", direction(key.direction())),
-        Some(Kind::KeyLifetimeExpired(key)) => ("key_lifetime_expired", direction(key.direction())),
-        Some(Kind::KeyActivated(key)) => ("key_activated", activated(*key)),
+        Some(Kind::KeyLifetimeWarning(key)) => {
+            ("key_lifetime_warning", of_key(key.direction(), key.group_id))
+        }
+        Some(Kind::KeyLifetimeExpired(key)) => {
+            ("key_lifetime_expired", of_key(key.direction(), key.group_id))
+        }
+        Some(Kind::KeyActivated(key)) => ("key_activated", of_key(key.direction(), key.group_id)),
         Some(Kind::KeyReuseBlocked(blocked)) => {
             let refused = Some(blocked.refused);
             ("key_reuse_blocked", Details { refused, ..direction(blocked.direction()) })
@@ -118,14 +122,9 @@ fn describe(kind: Option<&Kind>) -> (&'static str, Details) {
             let cause = word(released.cause().as_str_name(), "RELEASE_CAUSE_");
             ("released_by_gateway", Details { cause, ..Details::default() })
         }
-        Some(Kind::ContextOrphaned(orphaned)) => {
-            let controller = text(&orphaned.controller);
-            ("context_orphaned", Details { controller, ..Details::default() })
-        }
+        Some(Kind::ContextOrphaned(of)) => ("context_orphaned", controlled(&of.controller, "")),
         Some(Kind::ContextAdopted(adopted)) => {
-            let controller = text(&adopted.to_controller);
-            let from_controller = text(&adopted.from_controller);
-            ("context_adopted", Details { controller, from_controller, ..Details::default() })
+            ("context_adopted", controlled(&adopted.to_controller, &adopted.from_controller))
         }
         Some(Kind::DrainStarted(drain)) => ("drain_started", gateway(drain.into())),
         Some(Kind::ServiceChanged(change)) => ("service_changed", gateway(change.into())),
@@ -136,8 +135,8 @@ fn describe(kind: Option<&Kind>) -> (&'static str, Details) {
     }
 }
 
-fn activated(key: pb::KeyActivated) -> Details {
-    Details { group_id: number(key.group_id), ..direction(key.direction()) }
+fn of_key(of: pb::Direction, group_id: u32) -> Details {
+    Details { group_id: number(group_id), ..direction(of) }
 }
 
 fn direction(direction: pb::Direction) -> Details {
@@ -173,6 +172,10 @@ fn churned(wanted: &pb::GroupRekeyWanted) -> Details {
         left: Some(left),
         ..Details::default()
     }
+}
+
+fn controlled(by: &str, before: &str) -> Details {
+    Details { controller: text(by), from_controller: text(before), ..Details::default() }
 }
 
 fn finished(ended: &pb::ContextEnded) -> Details {
