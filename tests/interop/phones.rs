@@ -28,6 +28,46 @@ fn pjsip_calls_baresip_with_keys_of_256_bits() {
     play("long_keys");
 }
 
+#[test]
+fn both_are_heard_right_after_a_hold_in_which_their_sequence_numbers_wrapped() {
+    play("hold_across_the_wrap");
+}
+
+#[test]
+fn a_phone_that_offers_a_new_key_or_suite_is_heard_on() {
+    play("new_key_by_reinvite");
+}
+
+#[test]
+fn pjsip_is_heard_on_after_a_re_invite() {
+    play("reinvite_of_pjsip");
+}
+
+#[test]
+fn a_transferred_phone_talks_to_the_next_one_and_the_old_leg_is_gone() {
+    play("transfer");
+}
+
+#[test]
+fn a_callee_is_heard_before_it_answers() {
+    play("early_media");
+}
+
+#[test]
+fn of_a_fork_with_early_media_on_both_branches_only_the_winner_is_left() {
+    play("fork");
+}
+
+#[test]
+fn a_call_outlives_its_proxy_and_ends_with_the_next_one() {
+    play("proxy_restarts");
+}
+
+#[test]
+fn a_draining_gateway_keeps_its_call_and_sends_others_elsewhere() {
+    play("gateway_drains");
+}
+
 /// Plays a scenario of `proxied/run.py`.
 fn play(scenario: &str) {
     if PROGRAMS.iter().any(|program| peer::program(program).is_none()) {

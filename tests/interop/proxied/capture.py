@@ -23,8 +23,6 @@ FILE_HEADER, FRAME_HEADER = 24, 16
 ETHERNET, UDP = 14, 8
 # The suites that tshark 4.0 knows from descriptions.
 DISSECTED = {"AES_CM_128_HMAC_SHA1_80", "AES_CM_128_HMAC_SHA1_32"}
-# Windows of a tone after which it counts.
-ENOUGH = 2
 
 
 class Capture:
@@ -95,6 +93,8 @@ class Findings:
         self.media = {True: {}, False: {}}
         self.controls = {True: 0, False: 0}
         self.in_clear = 0
+        # SIP, each message with whether the phone sent it.
+        self.messages = []
         datagrams = list(capture.datagrams())
         for from_phone, is_sip, octets in datagrams:
             if is_sip:
@@ -108,8 +108,8 @@ class Findings:
         for from_phone, expected in ((True, [said]), (False, heard)):
             assert self.media[from_phone], f"no media, sent by the phone: {from_phone}"
             found = tones.heard(self._samples(from_phone), (500, 700, 900))
-            lasting = {hertz for hertz, windows in found if windows >= ENOUGH}
-            assert lasting == set(expected), f"sent by the phone: {from_phone}: {found}"
+            tones_found = {hertz for hertz, _ in found}
+            assert tones_found == set(expected), f"sent by the phone: {from_phone}: {found}"
         assert not self.in_clear or rtcp_in_clear, f"{self.in_clear} RTCP packets in the clear"
         if self.suites <= DISSECTED:
             self._dissect()
@@ -121,7 +121,20 @@ class Findings:
             yield f"judged: sent by the {who}: {count} SRTP, {controls} SRTCP, all authentic"
         yield f"judged: RTCP of the phone in the clear: {self.in_clear}; {self.suites}"
 
+    def sequences(self, from_phone):
+        """The sequence numbers of media, in the order of arrival."""
+        return [sequence for _, sequence in self.media[from_phone]]
+
+    def keys(self, from_phone):
+        """How many keys there were in descriptions."""
+        return len(self.openers[from_phone])
+
+    def says(self, from_phone, line):
+        """Whether a message had this line."""
+        return any(line in told.split("\r\n") for by, told in self.messages if by == from_phone)
+
     def _read(self, from_phone, message):
+        self.messages.append((from_phone, message))
         for suite, inline in re.findall(r"(?m)^a=crypto:\d+ (\S+) inline:([^|\s]+)", message):
             if suite not in SUITES:
                 continue

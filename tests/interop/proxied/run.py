@@ -8,52 +8,22 @@ are where the proxy listens. Ends with 0 if all is as it should be.
 """
 
 import argparse
+import glob
 import os
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.dirname(HERE), os.path.join(HERE, "../telephony")]
 
-from scene import Scene, baresip, pjsua  # noqa: E402
+import basic  # noqa: E402
+from gateway import Agwctl  # noqa: E402
+import holding  # noqa: E402
+import rekeying  # noqa: E402
+import routing  # noqa: E402
+import service  # noqa: E402
 
-SECURED, PLAIN = True, False
-
-
-def secured_calls_plain(options):
-    """baresip with SDES calls baresip without; the caller hangs up."""
-    scene = Scene(options, {"a": (baresip, SECURED, {}), "b": (baresip, PLAIN, {})})
-    call = scene.call("a", "b")
-    scene.talk("a", "b")
-    scene.sealed(call)
-    scene.hang_up("a", "b")
-    scene.end({"a": "b"})
-
-
-def plain_calls_secured(options):
-    """The other way; the callee hangs up."""
-    scene = Scene(options, {"a": (baresip, SECURED, {}), "b": (baresip, PLAIN, {})})
-    call = scene.call("b", "a")
-    scene.talk("a", "b")
-    scene.sealed(call)
-    scene.hang_up("a", "b")
-    scene.end({"a": "b"})
-
-
-def long_keys(options):
-    """PJSIP with keys of 256 bits calls baresip."""
-    suite = "AES_256_CM_HMAC_SHA1_80"
-    cast = {"a": (pjsua, SECURED, {"suites": [suite]}), "b": (baresip, PLAIN, {})}
-    scene = Scene(options, cast)
-    call = scene.call("a", "b")
-    scene.talk("a", "b")
-    scene.sealed(call)
-    scene.hang_up("b", "a")
-    scene.end({"a": "b"})
-
-
-SCENARIOS = {
-    work.__name__: work for work in (secured_calls_plain, plain_calls_secured, long_keys)
-}
+PLAYS = (basic, holding, rekeying, routing, service)
+SCENARIOS = {work.__name__: work for play in PLAYS for work in play.SCENARIOS}
 
 
 def main():
@@ -64,7 +34,21 @@ def main():
         parser.add_argument(f"--{name}", required=True)
     parser.add_argument("--ports", required=True, type=int)
     options = parser.parse_args()
-    SCENARIOS[options.scenario](options)
+    try:
+        SCENARIOS[options.scenario](options)
+    except BaseException:
+        tell_why(options)
+        raise
+
+
+def tell_why(options):
+    """What the gateway says of its calls, and phones and proxy of theirs."""
+    agwctl = Agwctl(options.agwctl, options.iq)
+    print(agwctl.run("contexts", "list"))
+    for log in glob.glob(os.path.join(options.directory, "*", "*.log")):
+        with open(log, encoding="utf-8", errors="replace") as file:
+            lines = [line for line in file if "inline:" not in line]
+        print(log, *lines[-40:], sep="\n" if not lines else "")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Phones on both sides of a proxy and its gateway, and what is known of them."""
 
+import json
 import os
 import time
 
@@ -16,6 +17,7 @@ SAYS = {"a": 500, "b": 900, "c": 700}
 LONG_ENOUGH = 60
 # The ports, counted from the first one: two for the proxy, then the phones in their order.
 OF_PHONES = 2
+SECURED, PLAIN = True, False
 USUAL = "AES_CM_128_HMAC_SHA1_80"
 
 
@@ -102,12 +104,29 @@ class Scene:
         assert told["opened"] > 0 and told["sealed"] > 0, told
         assert told["authentication failures"] == 0 and told["replays"] == 0, told
 
+    def await_requests(self, command, count):
+        """Waits until the proxy has asked the gateway this often."""
+        labels = {"command": command, "result": "ok"}
+        self.metrics.await_value(count, "agw_ng_requests_total", **labels)
+
     def hang_up(self, one, *others):
         """One hangs up, the others notice, and nothing is left."""
+        ends = [(phone, len(phone.events)) for phone in map(self.phones.get, (one, *others))]
         self.phones[one].hang_up()
-        for phone in (one, *others):
-            self.phones[phone].await_event("closed")
+        for phone, after in ends:
+            phone.await_event("closed", after=after)
         self.nothing_is_left()
+
+    def await_terminations(self, count):
+        """Waits until the one context that there is has this many."""
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            told = json.loads(self.agwctl.run("--output", "json", "contexts", "list"))
+            (context,) = told["contexts"]
+            if len(context["terminations"]) == count:
+                return
+            assert time.monotonic() < deadline, context
+            time.sleep(0.05)
 
     def nothing_is_left(self):
         """The gateway has neither call nor context."""
@@ -117,14 +136,18 @@ class Scene:
         self.clock.tell("nothing is left")
 
     def end(self, heard, wrong_tags=0):
-        """Ends everything and judges what passed; `heard` is what each secured phone was sent."""
+        """Ends everything and judges what passed; `heard` is whom each secured phone heard.
+
+        Tells the findings by phone.
+        """
+        found = {}
         for phone in self.phones.values():
             phone.end(PATIENCE)
         self.clock.tell("the phones have ended")
         for name, capture in self.captures.items():
             capture.stop()
             self.clock.tell(f"what {name} sent and was sent is there")
-            findings = Findings(capture)
+            findings = found[name] = Findings(capture)
             print("\n".join(findings.lines()))
             # baresip sends RTCP in the clear before it has keys and after it has let them go.
             lax = isinstance(self.phones[name], phones.Baresip)
@@ -137,6 +160,7 @@ class Scene:
         assert unknown == 0, f"{unknown} flags that the gateway does not know"
         self.proxy.stop()
         self.clock.tell("all has ended")
+        return found
 
     def _directory(self, name):
         directory = os.path.join(self.options.directory, name)

@@ -59,11 +59,20 @@ class Talker:
         self.sockets = Sockets(address)
         self.ssrc, self.index = ssrc, first
         self.tone = tones.to_alaw(tones.tone(hertz))
-        self.sender = session(sends, sends=True) if sends else None
-        self.receiver = session(receives, sends=False) if receives else None
+        self.keys = (None, None)
+        self.sender = self.receiver = None
+        self.take_keys(sends, receives)
         self.sent, self.heard, self.refused = [], {}, 0
         self.ends = threading.Event()
         self.threads = []
+
+    def take_keys(self, sends, receives):
+        """Seals and opens under these from now on; a key that stays keeps its session."""
+        before, self.keys = self.keys, (sends, receives)
+        if sends != before[0]:
+            self.sender = session(sends, sends=True)
+        if receives != before[1]:
+            self.receiver = session(receives, sends=False)
 
     def start(self, local):
         """Talks and listens, now that the gateway's addresses are known."""

@@ -2,11 +2,12 @@
 
 import contextlib
 import ctypes
-import glob
 import json
+import mmap
 import os
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -20,8 +21,6 @@ from packets import PATIENCE, among_peers
 HERE = os.path.dirname(os.path.abspath(__file__))
 # Windows of a tone after which it counts as heard: half a second.
 ENOUGH = 2
-# What precedes the samples in a file.
-WAVE_HEADER = 44
 
 
 @dataclass
@@ -48,6 +47,9 @@ def end_with_parent():
 
 class Phone:
     """A phone as a process, among the peers."""
+
+    # What it has decoded, and what precedes the samples there.
+    recording, HEADER = None, 0
 
     def __init__(self, command, directory, place, stdin=subprocess.DEVNULL, environment=()):
         self.place, self.directory = place, directory
@@ -104,27 +106,17 @@ class Phone:
         with self.changed:
             return any(one == name for one, _ in self.events)
 
-    def position(self):
-        """How far each recording has come, for `hears` and `samples`."""
-        return {path: os.path.getsize(path) for path in self.recordings() if os.path.exists(path)}
-
-    def samples(self, since=None):
+    def heard(self, since=0):
         """What it has decoded since then, 8,000 samples a second."""
-        parts = []
-        for path in self.recordings():
-            with contextlib.suppress(FileNotFoundError), open(path, "rb") as file:
-                octets = file.read()
-                first = (since or {}).get(path, 0)
-                # A file that is shorter now has begun anew.
-                first = max(first if first <= len(octets) else 0, WAVE_HEADER)
-                first += first % 2
-                octets = octets[first:]
-                parts.append(numpy.frombuffer(octets[: len(octets) // 2 * 2], "<i2"))
-        return numpy.concatenate(parts).astype(float) if parts else numpy.zeros(0)
+        with contextlib.suppress(FileNotFoundError), open(self.recording, "rb") as file:
+            file.seek(self.HEADER)
+            octets = file.read()
+            return numpy.frombuffer(octets[: len(octets) // 2 * 2], "<i2")[since:].astype(float)
+        return numpy.zeros(0)
 
-    def heard(self):
-        """All that it has decoded."""
-        return self.samples()
+    def position(self):
+        """How much it has decoded, for `heard` and `hears`."""
+        return len(self.heard())
 
     def said(self):
         """The end of its log, without keys."""
@@ -132,11 +124,11 @@ class Phone:
             lines = [line for line in log if "inline:" not in line]
         return "".join(lines[-30:])
 
-    def hears(self, hertz, since=None):
+    def hears(self, hertz, since=0):
         """Waits until it hears this tone; nothing else may be heard that is no silence."""
         deadline = time.monotonic() + PATIENCE
         while True:
-            found = tones.heard(self.samples(since), (hertz,))
+            found = tones.heard(self.heard(since), (hertz,))
             if sum(windows for _, windows in found) >= ENOUGH:
                 return
             assert self.process.poll() is None, f"the phone has ended: {self.said()}"
@@ -152,6 +144,9 @@ class Phone:
 
 class Pjsua(Phone):
     """PJSIP 2.15 by its Python module: a new offer with a new key is answered with a new key."""
+
+    # Its files are WAV.
+    HEADER = 44
 
     def __init__(self, directory, place, tone, **settings):
         self.recording = os.path.join(directory, "heard.wav")
@@ -196,10 +191,6 @@ class Pjsua(Phone):
         """Ends its call."""
         self.command("hang_up")
 
-    def recordings(self):
-        """The file with what it has decoded."""
-        return [self.recording]
-
     def _listen(self):
         # The socket closes when the phone ends, perhaps with a reset.
         with contextlib.suppress(OSError), self.socket.makefile(encoding="utf-8") as lines:
@@ -211,7 +202,7 @@ class Pjsua(Phone):
 class Baresip(Phone):
     """baresip 1.0 of Debian: keeps the keys of the first offer whatever later ones say."""
 
-    MODULES = "aubridge g711 aufile sndfile srtp uuid account menu ctrl_tcp"
+    MODULES = "aubridge g711 aufile srtp uuid account menu ctrl_tcp"
     # Its events in the words of all phones.
     EVENTS = {
         "CALL_INCOMING": "incoming",
@@ -221,9 +212,27 @@ class Baresip(Phone):
         "CALL_TRANSFER": "transfer",
     }
 
-    def __init__(self, directory, place, tone, *, name="phone", secured=True, answers="manual",
-                 proxy=None, environment=()):
+    def __init__(
+        self,
+        directory,
+        place,
+        tone,
+        *,
+        name="phone",
+        secured=True,
+        answers="manual",
+        proxy=None,
+        first=None,
+    ):
         self.control, self.responses = None, []
+        self.recording = os.path.join(directory, "heard.raw")
+        environment = {"LD_PRELOAD": _preloaded(directory), "AGW_TEST_HEARD": self.recording}
+        if first is not None:
+            environment["AGW_TEST_SEQUENCE"] = path = os.path.join(directory, "sequence")
+            with open(path, "w+b") as file:
+                file.write(struct.pack("=HH", first, 0))
+                file.flush()
+                self.sequence = mmap.mmap(file.fileno(), 4)
         self._configure(directory, place, tone)
         account = f"<sip:{name}@{place.host}:{place.sip}>;regint=0;answermode={answers}"
         account += ";mediaenc=srtp-mand" if secured else ""
@@ -280,9 +289,10 @@ class Baresip(Phone):
         """Has the other party call somebody else (RFC 3515)."""
         self.command("transfer", uri)
 
-    def recordings(self):
-        """The files with what it has decoded, the oldest first."""
-        return sorted(glob.glob(os.path.join(self.directory, "dump-*-dec.wav")))
+    def count_on(self, numbers):
+        """Has its sequence numbers go on without a packet."""
+        left_out = struct.unpack_from("=H", self.sequence, 2)[0]
+        struct.pack_into("=H", self.sequence, 2, left_out + numbers)
 
     def _configure(self, directory, place, tone):
         config = [
@@ -295,7 +305,6 @@ class Baresip(Phone):
             "audio_alert aubridge,alert",
             "ringback_disabled yes",
             f"audio_path {directory}",
-            f"snd_path {directory}",
             "module_path /usr/lib/baresip/modules",
         ]
         for name in self.MODULES.split():
@@ -326,3 +335,13 @@ class Baresip(Phone):
         with self.changed:
             self.responses.append(message)
             self.changed.notify_all()
+
+
+def _preloaded(directory):
+    """What baresip lacks, compiled."""
+    library = os.path.join(directory, "preloaded.so")
+    command = ["cc", "-shared", "-fPIC", "-O1", "-Wall", "-Werror", "-o", library]
+    subprocess.run(
+        [*command, os.path.join(HERE, "baresip.c")], check=True, stdin=subprocess.DEVNULL
+    )
+    return library

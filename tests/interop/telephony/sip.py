@@ -5,7 +5,7 @@ import secrets
 import socket
 from dataclasses import dataclass, field
 
-from packets import PATIENCE
+from packets import PATIENCE, bound_socket
 
 BRANCH = "z9hG4bK"
 # T1 of RFC 3261 17.1.1.1, in seconds: after it, a request is sent again.
@@ -41,6 +41,11 @@ class Message:
         """The first field of a name."""
         return next((value for known, value in self.fields if known == name), "")
 
+    def all(self, name):
+        """The values of all fields of a name, in their order."""
+        values = [value for known, value in self.fields if known == name]
+        return [one.strip() for value in values for one in value.split(",")]
+
     @property
     def status(self):
         """The status code; 0 for a request."""
@@ -74,15 +79,19 @@ class Dialog:
     call: str
     to: tuple
     sequence: int = 0
+    route: tuple = ()
 
 
 class Element:
     """A SIP element by its name in the figure; what it sends and receives goes into the trace."""
 
-    def __init__(self, name, trace):
+    def __init__(self, name, trace, host="127.0.0.1"):
         self.name, self.trace = name, trace
-        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.socket.bind(("127.0.0.1", 0))
+        if host.startswith("127."):
+            self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            self.socket.bind((host, 0))
+        else:
+            self.socket = bound_socket(host)
         self.address = self.socket.getsockname()
         trace.elements[self.address] = name
 
@@ -96,8 +105,12 @@ class Element:
         answer = self._request("INVITE", dialog, body, extra)
         if answer.status != 200:
             raise ConnectionError(f"{self.name}: {answer.start}")
+        if ";tag=" not in dialog.remote:
+            # Proxies that want to see what follows (RFC 3261 12.1.2).
+            dialog.route = tuple(reversed(answer.all("record-route")))
         dialog.remote = answer.get("to")
-        dialog.to = answer.target
+        if not dialog.route:
+            dialog.to = answer.target
         dialog.uri = re.search(r"<([^>]+)>", answer.get("contact")).group(1)
         self._send(self._made("ACK", dialog), dialog.to)
         return answer.body
@@ -157,6 +170,7 @@ class Element:
                 ("call-id", dialog.call),
                 ("cseq", f"{dialog.sequence} {method}"),
                 ("contact", self._contact()),
+                *(("route", one) for one in dialog.route),
                 *extra,
             ],
         )

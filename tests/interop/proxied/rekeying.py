@@ -1,0 +1,98 @@
+"""New keys in the middle of a call."""
+
+from types import SimpleNamespace
+
+import description
+from media import Talker, wait_until
+from packets import ACCESS
+from scene import PLAIN, SAYS, SECURED, Scene, baresip, pjsua
+from sip import Element
+
+ENOUGH = 50
+
+
+class Untold:
+    """Nobody keeps what is said."""
+
+    def __init__(self):
+        self.elements, self.phone = {}, None
+
+    def sip(self, source, to, message):
+        """A SIP message was sent."""
+
+
+class ScriptedPhone:
+    """A secured phone that does as it is told: SIP of ours, SRTP by libsrtp."""
+
+    def __init__(self, scene, callee):
+        self.element = Element("phone", Untold(), ACCESS)
+        own = "sip:phone@{}:{}".format(*self.element.address)
+        uri = "sip:{}@{}:{}".format(callee, *scene.proxy.access)
+        self.dialog = self.element.dial(uri, scene.proxy.access, own)
+        self.talker = Talker(ACCESS, SAYS["a"], 0xA1A1A1A1)
+        self.line = None
+
+    def offer(self, suite=description.LONG_TAG):
+        """Offers a fresh key; from the answer on, both directions are under the new keys."""
+        fresh = description.fresh_line(suite)
+        places = self.talker.sockets.remote()
+        places = [(places[one]["ip"], places[one]["port"]) for one in ("rtp", "rtcp")]
+        answer = self.element.invite(self.dialog, description.written(*places, fresh))
+        line = description.line_of(answer)
+        self.talker.take_keys(description.key_of(fresh), description.key_of(line))
+        told, self.line = (self.line, line), line
+        return answer, told
+
+    def hears(self, more=ENOUGH):
+        """Waits until it has opened more packets."""
+        before = len(self.talker.heard)
+        wait_until(lambda: len(self.talker.heard) >= before + more, "the phone hears")
+
+
+def new_key_by_reinvite(options):
+    """A phone offers a new key, and then another suite: both go on at once."""
+    scene = Scene(options, {"b": (baresip, PLAIN, {"answers": "auto"})})
+    phone, b = ScriptedPhone(scene, "b"), scene.phones["b"]
+    answer, _ = phone.offer()
+    local = (SimpleNamespace(ip=host, port=port) for host, port in description.media_at(answer))
+    phone.talker.start(SimpleNamespace(**dict(zip(("rtp", "rtcp"), local, strict=True))))
+    phone.hears()
+    b.hears(SAYS["a"])
+    for suite in (description.LONG_TAG, description.SHORT_TAG):
+        since = b.position()
+        _, (before, after) = phone.offer(suite)
+        # The gateway's own key stays as long as its suite does (RFC 4568 7.1.4).
+        keys = [description.key_of(line) for line in (before, after)]
+        assert (keys[0][1] == keys[1][1]) == (keys[0][0] == keys[1][0]), "not the key of the suite"
+        phone.hears()
+        b.hears(SAYS["a"], since)
+    (call,) = scene.ng.calls()
+    scene.sealed(call)
+    # What was sealed before the phone had the answer may be lost to it, nothing later.
+    refused = phone.talker.refused
+    phone.hears()
+    assert phone.talker.refused == refused, phone.talker.refused
+    phone.talker.leave()
+    phone.element.bye(phone.dialog)
+    b.await_event("closed")
+    scene.nothing_is_left()
+    phone.talker.close()
+    scene.end({})
+
+
+def reinvite_of_pjsip(options):
+    """PJSIP sends its keys again with a re-INVITE, and is understood before and after."""
+    scene = Scene(options, {"a": (pjsua, SECURED, {}), "b": (baresip, PLAIN, {})})
+    call = scene.call("a", "b")
+    scene.talk("a", "b")
+    for count, renew in enumerate(("hold", "resume", "resume"), start=2):
+        scene.phones["a"].command(renew)
+        scene.await_requests("answer", count)
+    scene.talk("a", "b")
+    scene.sealed(call)
+    scene.hang_up("a", "b")
+    findings = scene.end({"a": "b"})["a"]
+    print(f"judged: keys of the phone {findings.keys(True)}, of the gateway {findings.keys(False)}")
+
+
+SCENARIOS = (new_key_by_reinvite, reinvite_of_pjsip)
