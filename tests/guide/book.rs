@@ -51,7 +51,7 @@ impl<'a> Flow<'a> {
     pub(crate) fn play(&mut self) -> Vec<pb::TerminationReply> {
         let step = self.steps.get(self.played).expect("one more step");
         self.played += 1;
-        let commands = request(&self.fill_in(step)).commands;
+        let commands = request(&fill_in(step, &self.names)).commands;
         let commands = commands.into_iter().filter_map(|command| command.command).collect();
         let iq = &self.gateway.iq;
         let replies = self.gateway.wait(iq.transact(commands)).expect("a step that is accepted");
@@ -76,23 +76,24 @@ impl<'a> Flow<'a> {
     fn name(&mut self, name: &str, value: String) {
         self.names.insert(name.to_owned(), value);
     }
+}
 
-    fn fill_in(&self, step: &str) -> String {
-        let mut parts = step.split('$');
-        let mut text = parts.next().unwrap_or_default().to_owned();
-        for part in parts {
-            let end = part.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(part.len());
-            let (name, rest) = part.split_at(end);
-            let value = self.names.get(name);
-            text.push_str(value.unwrap_or_else(|| panic!("${name} was not filled in")));
-            text.push_str(rest);
-        }
-        text
+/// A step with the names filled in.
+pub(crate) fn fill_in(step: &str, names: &BTreeMap<String, String>) -> String {
+    let mut parts = step.split('$');
+    let mut text = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let end = part.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(part.len());
+        let (name, rest) = part.split_at(end);
+        let value = names.get(name);
+        text.push_str(value.unwrap_or_else(|| panic!("${name} was not filled in")));
+        text.push_str(rest);
     }
+    text
 }
 
 /// What stands below a heading.
-fn section<'a>(guide: &'a str, heading: &str) -> Option<&'a str> {
+pub(crate) fn section<'a>(guide: &'a str, heading: &str) -> Option<&'a str> {
     guide.split("\n## ").find_map(|section| section.strip_prefix(heading)?.strip_prefix('\n'))
 }
 

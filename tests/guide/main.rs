@@ -1,5 +1,5 @@
-//! The flows of `proto/GUIDE.md`, played step by step against the real daemon, with media between
-//! the steps. A file for each kind of flow; the messages stand in the guide and nowhere else.
+//! The flows of `proto/GUIDE.md` and `proto/ALG.md`, played step by step against the real daemon, with media between
+//! the steps. A file for each kind of flow; the messages stand in the guides and nowhere else.
 #![forbid(unsafe_code)]
 
 #[cfg(test)]
@@ -11,6 +11,10 @@ mod changes;
 #[cfg(test)]
 mod conference;
 #[cfg(test)]
+mod dialogue;
+#[cfg(test)]
 mod media;
+#[cfg(test)]
+mod signalling;
 #[cfg(test)]
 mod transfers;
