@@ -294,6 +294,7 @@ const fn alg_code(error: &AlgError) -> Code {
         | AlgError::MediaCount { .. }
         | AlgError::MediaRemoved
         | AlgError::UnprotectedSignalling
+        | AlgError::NoSuite
         | AlgError::NoOffer => Code::FailedPrecondition,
         AlgError::OfferPending => Code::Aborted,
         AlgError::UnknownDialogue | AlgError::UnknownCall => Code::NotFound,

@@ -75,6 +75,9 @@ impl Reader {
                 Support::Refused => Err(refused(word, item)),
             };
         }
+        if rest_of(word, "transport-protocol=").is_some() {
+            return Err(invalid("transport-protocol", "RTP/AVP, RTP/AVPF, RTP/SAVP or RTP/SAVPF"));
+        }
         let Some((key, value)) = word.split_once('=') else {
             self.options.unknown += 1;
             return Ok(());

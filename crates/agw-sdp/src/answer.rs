@@ -86,7 +86,8 @@ impl Call {
         //# When others know the keys of a call, a new offer MUST be advised.
         let forked = self.branches.len() > 1 || took_over || exchange.shared;
         let is_secured = settled.iter().flatten().any(|one| one.far.own.is_some());
-        let sdp = render(description, &edits, policy.hides_origin);
+        let known = self.known_to(position, exchange.offerer);
+        let sdp = render(description, &edits, known, policy.hides_origin);
         let rekey_advised = rekey_advised || (forked && is_secured);
         let branch = position;
         let step = AnswerStep { branch, callee_tag, settled, connected, sdp, rekey_advised };

@@ -1,6 +1,7 @@
 //! A call: its dialogues and what the gateway has for them.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 use agw_context::{ContextId, StreamId, TerminationId};
 
@@ -197,6 +198,14 @@ impl Call {
             Side::Callee => &self.branches.get(branch?)?.callee,
         };
         legs.get(line)?.as_ref()
+    }
+
+    /// An address of the gateway that a side was told.
+    pub(crate) fn known_to(&self, branch: usize, side: Side) -> Option<IpAddr> {
+        let lines = self.branches.get(branch).map_or(0, |branch| branch.callee.len());
+        let legs =
+            (0..lines.max(self.caller.len())).filter_map(|line| self.used(branch, side, line));
+        legs.map(|leg| leg.local.rtp.ip()).next()
     }
 
     /// What a media line uses on a side: what its offer has reserved, else what is in force.

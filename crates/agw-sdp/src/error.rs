@@ -65,6 +65,9 @@ pub enum AlgError {
     /// The gateway's replies are not those to the plan's commands.
     #[error("the gateway's replies do not fit the commands")]
     Replies,
+    /// No suite is left that a side could be offered.
+    #[error("no suite is left that could be offered (RFC 4568 §5.1.1)")]
+    NoSuite,
     /// A fresh key could not be made.
     #[error("no key could be made")]
     KeyGeneration,
@@ -109,7 +112,8 @@ impl AlgError {
             | Self::Line { .. }
             | Self::MediaCount { .. }
             | Self::MediaRemoved
-            | Self::UnprotectedSignalling => 488,
+            | Self::UnprotectedSignalling
+            | Self::NoSuite => 488,
             Self::OfferPending => 491,
             Self::NoOffer | Self::Stale | Self::Replies | Self::KeyGeneration => 500,
             Self::UnknownDialogue | Self::UnknownCall => 481,
@@ -135,6 +139,7 @@ impl AlgError {
             Self::TooManyCalls { .. } => "TOO_MANY_CALLS",
             Self::Stale => "STALE",
             Self::Replies => "REPLIES",
+            Self::NoSuite => "NO_SUITE",
             Self::KeyGeneration => "KEY_GENERATION",
         }
     }

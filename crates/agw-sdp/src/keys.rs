@@ -63,7 +63,7 @@ pub(crate) fn offer(
         }
         lines.push(line);
     }
-    if lines.is_empty() { Err(AlgError::KeyGeneration) } else { Ok(lines) }
+    if lines.is_empty() { Err(AlgError::NoSuite) } else { Ok(lines) }
 }
 
 /// Lines as text that wipes itself.

@@ -1,6 +1,6 @@
 //! The outgoing description: the incoming one, with few lines changed.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use agw_context::LocalStream;
 use zeroize::Zeroizing;
@@ -59,20 +59,25 @@ const OF_PATH: [&str; 10] = [
 /// Other ways to key SRTP, which end where the gateway opens it (RFC 4568 §7.5).
 const OF_KEYS: [&str; 6] = ["crypto", "key-mgmt", "fingerprint", "setup", "tls-id", "dtls-id"];
 
-/// Writes a description with one edit for each of its media lines.
+/// What else tells of the author of a line that is not used.
+const OF_AUTHOR: [&str; 4] = ["3ge2ae", "rtcp", "rtcp-mux", "path"];
+
+/// Writes a description with one edit for each of its media lines; `known` is what its reader knows
+/// of the gateway, should no line show it.
 pub(crate) fn render(
     mut description: SessionDescription,
     edits: &[MediaEdit],
+    known: Option<IpAddr>,
     hides_origin: bool,
 ) -> Zeroizing<Vec<u8>> {
-    edit_session(&mut description, edits, hides_origin);
+    let local = one_local(&description, edits, known);
+    edit_session(&mut description, edits, local, hides_origin);
     let shown = description.session_connection().map(|connection| connection.0);
-    let local = first_local(edits);
     for (media, edit) in description.media.iter_mut().zip(edits) {
         match edit {
             //= tests/spec/sdp.md#indications
             //# An indication of e2ae protection that another party wrote MUST be taken away.
-            MediaEdit::PassBy => media.lines.retain(|line| !line.is_attribute("3ge2ae")),
+            MediaEdit::PassBy => media.lines.retain(|line| !line.resembles("3ge2ae")),
             MediaEdit::Decline { transport } => decline(media, transport.as_deref(), local),
             MediaEdit::Relay(edit) => relay(media, edit, shown),
         }
@@ -80,7 +85,12 @@ pub(crate) fn render(
     description.expose()
 }
 
-fn edit_session(description: &mut SessionDescription, edits: &[MediaEdit], hides_origin: bool) {
+fn edit_session(
+    description: &mut SessionDescription,
+    edits: &[MediaEdit],
+    local: Option<IpAddr>,
+    hides_origin: bool,
+) {
     let is_end_to_end = edits.iter().any(|edit| match edit {
         MediaEdit::Relay(edit) => edit.crypto.is_none(),
         MediaEdit::PassBy => true,
@@ -91,11 +101,11 @@ fn edit_session(description: &mut SessionDescription, edits: &[MediaEdit], hides
     };
     let is_needed = description.media.iter().zip(edits).any(leans);
     let lines = &mut description.session;
-    lines.retain(|line| !line.is_attribute("3ge2ae"));
+    lines.retain(|line| !line.resembles("3ge2ae"));
     if !is_end_to_end {
         lines.retain(|line| !is_of_keys(line));
     }
-    let Some(local) = first_local(edits) else { return };
+    let Some(local) = local else { return };
     lines.retain(|line| !is_of_path(line) && !is_bundle(line));
     for line in lines.iter_mut() {
         match line.kind() {
@@ -106,18 +116,32 @@ fn edit_session(description: &mut SessionDescription, edits: &[MediaEdit], hides
     }
 }
 
-/// The address that a description shows where it shows only one.
-fn first_local(edits: &[MediaEdit]) -> Option<IpAddr> {
-    edits.iter().find_map(|edit| match edit {
+/// The address that a description shows where it shows only one; nothing if all of it is about
+/// media past the gateway.
+fn one_local(
+    description: &SessionDescription,
+    edits: &[MediaEdit],
+    known: Option<IpAddr>,
+) -> Option<IpAddr> {
+    let first = edits.iter().find_map(|edit| match edit {
         MediaEdit::Relay(edit) => Some(edit.local.rtp.ip()),
         MediaEdit::PassBy | MediaEdit::Decline { .. } => None,
-    })
+    });
+    let is_past = edits.iter().any(|edit| matches!(edit, MediaEdit::PassBy));
+    //= tests/spec/sdp.md#end-to-access-edge
+    //# Where no media is left the author's address MUST NOT leave either.
+    let hidden = || {
+        let said = description.session_connection().map(|connection| connection.0);
+        known.unwrap_or_else(|| nowhere(said.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED))))
+    };
+    first.or_else(|| (!is_past).then(hidden))
 }
 
 fn decline(media: &mut MediaDescription, transport: Option<&str>, local: Option<IpAddr>) {
     let transport = transport.unwrap_or_else(|| media.transport()).to_owned();
     let text = format!("m={} 0 {transport} {}", media.name(), media.formats());
-    media.lines.retain(|line| !is_of_keys(line) && !line.is_attribute("3ge2ae"));
+    let is_of_author = |line: &Line| OF_AUTHOR.iter().any(|name| line.resembles(name));
+    media.lines.retain(|line| !is_of_keys(line) && !is_of_path(line) && !is_of_author(line));
     if let Some(line) = media.lines.first_mut() {
         line.replace(&text);
     }
@@ -135,7 +159,7 @@ fn relay(media: &mut MediaDescription, edit: &RelayEdit, shown: Option<IpAddr>) 
         format!("m={} {} {transport} {}", media.name(), local.rtp.port(), media.formats())
     };
     media.lines.retain(|line| {
-        let replaced = ["3ge2ae", "rtcp-mux", "rtcp"].iter().any(|name| line.is_attribute(name));
+        let replaced = ["3ge2ae", "rtcp-mux", "rtcp"].iter().any(|name| line.resembles(name));
         let is_feedback = *drops_feedback && line.is_attribute("rtcp-fb");
         !replaced && !is_feedback && !is_of_path(line)
     });
@@ -198,20 +222,24 @@ fn replace_connection(line: &mut Line, local: IpAddr) {
     line.replace(&format!("c={}", connection_line(address)));
 }
 
+/// The user's name may be in any character set.
 fn replace_origin(line: &mut Line, local: IpAddr) {
-    let Some(value) = line.value() else { return };
-    let fields: Vec<&str> = value.split_ascii_whitespace().collect();
-    let [user, session, version, ..] = fields.as_slice() else { return };
-    let text = format!("o={user} {session} {version} IN {} {local}", kind(local));
-    line.replace(&text);
+    let value = line.octets().get(2..).unwrap_or_default();
+    let fields = value.split(u8::is_ascii_whitespace).filter(|field| !field.is_empty());
+    let said: Vec<&[u8]> = fields.take(3).collect();
+    let shown = format!("IN {} {local}", kind(local));
+    if said.len() == 3 {
+        let text = [b"o=", said.join(&b' ').as_slice(), b" ", shown.as_bytes()].concat();
+        line.replace_octets(&text);
+    }
 }
 
 fn is_of_path(line: &Line) -> bool {
-    OF_PATH.iter().any(|name| line.is_attribute(name))
+    OF_PATH.iter().any(|name| line.resembles(name))
 }
 
 fn is_of_keys(line: &Line) -> bool {
-    line.kind() == Some(b'k') || OF_KEYS.iter().any(|name| line.is_attribute(name))
+    line.resembles_kind(b'k').is_some() || OF_KEYS.iter().any(|name| line.resembles(name))
 }
 
 /// Streams that would share a port, which the gateway does not do (RFC 9143).

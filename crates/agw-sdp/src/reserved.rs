@@ -43,7 +43,8 @@ impl Call {
             self.connected = self.wanted(position);
         }
         let edits = self.offer_edits(position)?;
-        let sdp = render(description, &edits, hides_origin);
+        let known = self.known_to(position, offerer.other());
+        let sdp = render(description, &edits, known, hides_origin);
         let (context, streams) = (self.context, self.streams());
         Ok(Signalled { sdp, context, streams, rekey_advised: false })
     }

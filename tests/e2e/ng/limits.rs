@@ -34,6 +34,26 @@ fn take_one(gateway: &Gateway) -> Proxy {
 }
 
 #[test]
+fn a_reply_that_no_datagram_takes_is_told_and_comes_over_a_stream() {
+    let gateway = Gateway::with(ON);
+    let line = format!("a=fmtp:8 {}\r\n", "x".repeat(5_370));
+    let media = |n: u16| format!("m=audio {} RTP/AVP 8\r\n{line}", 20_000 + 2 * n);
+    let media: String = (0..12).map(media).collect();
+    let core = String::from_utf8(Party::core(Side::Core.peer(), 1).describe("RTP/AVP", &[]));
+    let mut request = offer("long", (core.expect("text") + &media).as_bytes());
+    request["media-address"] = json!("2001:db8:1111:2222:3333:4444:5555:6666");
+    request["rtpp-flags"] = json!("full-rtcp-attribute");
+
+    let refused = Proxy::udp(gateway.daemon.ng_udp[0], Form::Bencode).ask(&request);
+
+    assert_eq!(refused["result"], "error");
+    let why = refused["error-reason"].as_str().expect("a reason");
+    assert!(why.contains("more than a datagram"), "{why}");
+    let told = Proxy::tcp(gateway.daemon.ng_tcp[0], Form::Bencode).ask(&request);
+    assert_eq!(told["result"], "ok", "{told}");
+}
+
+#[test]
 fn a_gateway_full_of_calls_says_so() {
     let gateway = Gateway::with(&[ON, &["limits.contexts=1", "limits.reserve_percent=0"]].concat());
     let mut proxy = take_one(&gateway);

@@ -191,6 +191,16 @@ fn what_agw_does_not_do_is_refused_with_the_reason() {
 fn values_that_cannot_be_are_refused_by_name() {
     for (key, value, reason) in [
         ("TOS", Value::Integer(256), "TOS: a number from 0 to 255"),
+        (
+            "transport protocol",
+            Value::text("RTP/SVAP"),
+            "transport-protocol: RTP/AVP, RTP/AVPF, RTP/SAVP or RTP/SAVPF",
+        ),
+        (
+            "flags",
+            Value::text("transport-protocol=udptl"),
+            "transport-protocol: RTP/AVP, RTP/AVPF, RTP/SAVP or RTP/SAVPF",
+        ),
         ("address family", Value::text("IP5"), "address-family: IP4 or IP6"),
         ("media-address", Value::text("nowhere"), "media-address: an address of IPv4 or IPv6"),
         (

@@ -7,13 +7,14 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 pub(crate) struct Connection(pub(crate) IpAddr);
 
 impl Connection {
-    /// Reads `IN IP4 192.0.2.1` or `IN IP6 2001:db8::1`; a host name or a multicast address with
-    /// its time to live is nothing that a gateway can send to.
+    /// Reads `IN IP4 192.0.2.1` or `IN IP6 2001:db8::1`; a host name or a multicast address is
+    /// nothing that a gateway can send to. The time to live of the latter, which some write beside
+    /// others, says nothing there.
     pub(crate) fn parse(value: &str) -> Option<Self> {
         let mut fields = value.split_ascii_whitespace();
         let net = fields.next()?;
         let kind = fields.next()?;
-        let address: IpAddr = fields.next()?.parse().ok()?;
+        let address: IpAddr = fields.next()?.split('/').next()?.parse().ok()?;
         let fits = match address {
             IpAddr::V4(_) => kind.eq_ignore_ascii_case("IP4"),
             IpAddr::V6(_) => kind.eq_ignore_ascii_case("IP6"),

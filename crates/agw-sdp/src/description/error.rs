@@ -31,6 +31,9 @@ pub enum SdpRule {
         /// The limit in lines.
         limit: usize,
     },
+    /// A carriage return or zero octet within a line: who reads it might see other lines.
+    #[error("a line has no carriage return and no zero octet within (RFC 8866 §9)")]
+    Octet,
     /// It does not begin with `v=0`.
     #[error("a description begins with `v=0` (RFC 8866 §5.1)")]
     Version,

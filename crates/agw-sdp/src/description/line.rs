@@ -83,12 +83,34 @@ impl Line {
         let Some(rest) = self.octets.strip_prefix(b"a=") else { return false };
         let Some(after) = rest.strip_prefix(name.as_bytes()) else { return false };
         // Blanks are tolerated where a colon or the end is due: nothing slips by under them.
-        matches!(after.first(), None | Some(b':' | b' ' | b'\t' | b'\r'))
+        matches!(after.first(), None | Some(b':' | b' ' | b'\t'))
+    }
+
+    /// Whether somebody who does not care for blanks and case might read it as the attribute of
+    /// that name: what must not pass does not in any spelling.
+    pub(crate) fn resembles(&self, name: &str) -> bool {
+        let Some(rest) = self.resembles_kind(b'a') else { return false };
+        let rest = rest.trim_ascii_start();
+        let Some((head, after)) = rest.split_at_checked(name.len()) else { return false };
+        let ends = matches!(after.first(), None | Some(b':' | b' ' | b'\t'));
+        ends && head.eq_ignore_ascii_case(name.as_bytes())
+    }
+
+    /// What stands after the equals sign, if somebody like that might read the letter so.
+    pub(crate) fn resembles_kind(&self, kind: u8) -> Option<&[u8]> {
+        let (first, rest) = self.octets.trim_ascii_start().split_first()?;
+        let rest = rest.trim_ascii_start().strip_prefix(b"=")?;
+        first.eq_ignore_ascii_case(&kind).then_some(rest)
     }
 
     /// Puts another text in the line's place; its end stays.
     pub(crate) fn replace(&mut self, text: &str) {
-        self.octets = Zeroizing::new(text.as_bytes().to_vec());
+        self.replace_octets(text.as_bytes());
+    }
+
+    /// The same, with what may be no text.
+    pub(crate) fn replace_octets(&mut self, octets: &[u8]) {
+        self.octets = Zeroizing::new(octets.to_vec());
     }
 
     /// Ends the line as others end, because another one follows.

@@ -51,31 +51,33 @@ impl MediaDescription {
         let (name, port, protocol) = (field()?, field()?, field()?);
         field()?;
         let (port, ports) = port.split_once('/').unwrap_or((port, "1"));
-        // Several ports under one line are a hierarchy of layers, which no gateway relays.
-        if ports != "1" {
-            return Err(SdpRule::Media);
-        }
         let port = port.parse().map_err(|_| SdpRule::Media)?;
         let media = match name {
             "audio" => Media::Audio,
             "video" => Media::Video,
             _ => Media::Other,
         };
-        let protocol = Protocol::parse(protocol);
+        // Several ports under one line are a hierarchy of layers, which no gateway relays.
+        let protocol = if ports == "1" { Protocol::parse(protocol) } else { Protocol::Other };
         Ok(Self { lines: vec![line], media, port, protocol, connected })
     }
 
     pub(crate) fn add(&mut self, line: Line) -> Result<(), SdpRule> {
-        if line.is_attribute("rtcp") && parse_rtcp(&line).is_none() && self.port != 0 {
+        if line.is_attribute("rtcp") && parse_rtcp(&line).is_none() && self.is_relayed() {
             return Err(SdpRule::Rtcp);
         }
         self.lines.push(line);
         Ok(())
     }
 
+    /// Whether a gateway may have to send there.
+    pub(crate) fn is_relayed(&self) -> bool {
+        self.port != 0 && self.protocol != Protocol::Other
+    }
+
     /// Whether the stream is used and can be: it has somewhere to go.
     pub(crate) fn check(&self) -> Result<(), SdpRule> {
-        let is_lost = self.port != 0 && !self.connected && self.connection().is_none();
+        let is_lost = self.is_relayed() && !self.connected && self.connection().is_none();
         if is_lost { Err(SdpRule::NoConnection) } else { Ok(()) }
     }
 
@@ -177,5 +179,8 @@ fn parse_rtcp(line: &Line) -> Option<RtcpAt> {
         Some((port, address)) => (port, Some(Connection::parse(address)?.0)),
         None => (value, None),
     };
-    Some(RtcpAt { port: port.parse().ok()?, address })
+    let port = port.parse().ok()?;
+    // Browsers write `9 IN IP4 0.0.0.0` where they do not know yet: it says nothing.
+    let is_nowhere = address.is_some_and(|address| address.is_unspecified());
+    Some(RtcpAt { port: if is_nowhere { 0 } else { port }, address })
 }

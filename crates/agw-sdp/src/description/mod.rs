@@ -58,6 +58,9 @@ impl SessionDescription {
             if number == 1 && line.octets() != b"v=0" {
                 return Err(refused(SdpRule::Version));
             }
+            if line.octets().iter().any(|octet| matches!(octet, b'\r' | b'\0')) {
+                return Err(refused(SdpRule::Octet));
+            }
             description.add(line).map_err(refused)?;
         }
         description.media.iter().try_for_each(MediaDescription::check).map_err(whole)?;
@@ -100,7 +103,10 @@ impl SessionDescription {
     }
 
     fn add(&mut self, line: Line) -> Result<(), SdpRule> {
-        if line.kind() == Some(b'c') && line.value().and_then(Connection::parse).is_none() {
+        // A line that is not relayed may say anything of where it would be.
+        let is_used = self.media.last().is_none_or(MediaDescription::is_relayed);
+        let is_connection = is_used && line.kind() == Some(b'c');
+        if is_connection && line.value().and_then(Connection::parse).is_none() {
             return Err(SdpRule::Connection);
         }
         if line.kind() == Some(b'm') {

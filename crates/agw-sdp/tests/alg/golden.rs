@@ -60,6 +60,10 @@ stories! {
     //= type=test
     //# When others know the keys of a call, a new offer MUST be advised.
     branches_have_legs_and_keys_of_their_own = "forking";
+    //= tests/spec/sdp.md#end-to-access-edge
+    //= type=test
+    //# Where no media is left the author's address MUST NOT leave either.
+    what_must_not_pass_does_not_in_any_spelling = "hygiene";
     //= tests/spec/sdp.md#forking
     //= type=test
     //# Who is called in the place of a callee that answered MUST be offered keys of its own.

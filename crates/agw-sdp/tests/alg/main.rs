@@ -3,6 +3,7 @@
 
 mod golden;
 mod media;
+mod octets;
 mod properties;
 mod registration;
 mod story;

@@ -19,6 +19,9 @@ use super::rate::Bucket;
 use crate::config::Ng;
 use crate::metrics::{Ignored, Metrics};
 
+/// The longest datagram over IPv4, the shorter one.
+const LONGEST: usize = 65_507;
+
 /// Takes messages of every listener; clones are the same desk.
 #[derive(Clone)]
 pub(crate) struct Desk(Arc<Inner>);
@@ -193,7 +196,15 @@ impl State {
 impl Ticket {
     fn finish(mut self, told: &Value) {
         self.is_open = false;
-        let reply = reply::write(&self.cookie, self.form, told);
+        let mut reply = reply::write(&self.cookie, self.form, told);
+        if matches!(self.reply_to, ReplyTo::Udp(..)) && reply.len() > LONGEST {
+            // Silence would be taken for a gateway that is gone.
+            let refusal = Refusal::Other(format!(
+                "The reply takes {} octets, more than a datagram",
+                reply.len()
+            ));
+            reply = reply::write(&self.cookie, self.form, &reply::error(&refusal));
+        }
         let now = Instant::now();
         let waiting = self.desk.state().cookies.finish(self.from, &self.cookie, reply.clone(), now);
         for waiting in waiting {
