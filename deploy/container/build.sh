@@ -12,6 +12,9 @@ target=$(rustc -vV | sed -n 's/^host: //p')
 
 # glibc resolves no names here (addresses only), so a static glibc is enough.
 cd "$root"
+# What the gateway says that it was built from.
+AGW_COMMIT=$(git rev-parse HEAD 2>/dev/null || true)
+export AGW_COMMIT
 RUSTFLAGS='-C target-feature=+crt-static' \
     cargo build --release --locked --target "$target" --package agwd --package agwctl
 

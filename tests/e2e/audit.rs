@@ -1,5 +1,7 @@
 //! What an audit tells, and that the ledger of every stream closes.
 
+mod complete;
+
 use std::collections::BTreeSet;
 
 use agw_iq::pb;

@@ -72,7 +72,7 @@ fn staged_keys_come_in_force_at_a_time_unless_they_are_cancelled_before() {
     let again = pb::ActivateKey { at: Some(in_a_moment().into()), ..later(pb::Direction::Ingress) };
     let contexts = gateway.wait(gateway.iq.contexts(false)).expect("an audit");
     let key = contexts[0].terminations[0].streams[0].egress_key.clone().expect("a key");
-    assert_eq!(key.activates_at, Some(at.into()));
+    assert_eq!(key.staged.and_then(|staged| staged.activates_at), Some(at.into()));
     gateway.wait(gateway.iq.activate_key(again)).expect("a time");
 
     for _ in 0..2 {

@@ -85,6 +85,7 @@ fn a_cancelled_key_is_gone() {
         let activate = api::activate(call.context, direction);
         let refused = gateway.wait(gateway.iq.activate_key(activate)).expect_err("no key");
         assert_eq!(refused.reason.as_deref(), Some("NOTHING_STAGED"));
+        assert_eq!(refused.field.as_deref(), Some("activate_key.direction"));
     }
 
     call.talk();

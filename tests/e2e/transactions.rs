@@ -150,4 +150,13 @@ fn what_does_not_exist_is_not_found() {
         let refused = gateway.wait(change).expect_err("nothing there");
         assert_eq!((refused.code, refused.reason.as_deref()), (Code::NotFound, Some(reason)));
     }
+    let changes = [1, 7].map(|stream_id| pb::StreamChange { stream_id, ..Default::default() });
+    let configure = pb::Configure {
+        context_id: call.context,
+        termination_id: 1,
+        streams: changes.into(),
+        ..pb::Configure::default()
+    };
+    let refused = gateway.wait(gateway.iq.configure(configure)).expect_err("no stream 7");
+    assert_eq!(refused.field.as_deref(), Some("configure.streams[1].stream_id"));
 }

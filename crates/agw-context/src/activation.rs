@@ -90,7 +90,7 @@ impl Gateway {
     ) -> Option<Step> {
         let stream = self.stream_mut(owner).filter(|stream| stream.leg == leg)?;
         let timed = stream.keys(direction).timed().filter(|timed| timed.due == due)?;
-        stream.keys(direction).put_staged_in_force();
+        stream.keys(direction).put_staged_in_force(Some(timed.overlap));
         Some(activation(stream, direction, timed.roc, timed.overlap))
     }
 

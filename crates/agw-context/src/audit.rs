@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use agw_relay::{EgressId, IngressId, Transport};
-use agw_srtp::Suite;
+use agw_srtp::{Lifetime, RocOnRekey, SessionParameters, Suite};
 
 use crate::admission::Priority;
 use crate::command::{Association, KeySource, Media, Remote, RtcpMode, SourcePolicy, StreamMode};
@@ -105,10 +105,44 @@ pub struct KeyView {
     pub suite: Suite,
     /// Their MKIs, as octets in network order; empty without MKI.
     pub mkis: Vec<Vec<u8>>,
-    /// Whether a key is staged.
-    pub staged: bool,
-    /// When the staged key comes in force by itself.
-    pub activates_at: Option<SystemTime>,
+    /// How many packets each of them may serve, in the order in which they were told.
+    pub lifetimes: Vec<Lifetime>,
+    /// The session parameters in force.
+    pub parameters: SessionParameters,
+    /// How long the keys that these replaced still open packets, if a command said so.
+    pub overlap: Option<Duration>,
+    /// The key that waits.
+    pub staged: Option<StagedKeyView>,
+}
+
+impl KeyView {
+    /// When the key that waits comes in force by itself.
+    #[must_use]
+    pub fn activates_at(&self) -> Option<SystemTime> {
+        Some(self.staged.as_ref()?.activation?.at)
+    }
+}
+
+/// A key that waits, as audited.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StagedKeyView {
+    /// Its MKI, as octets in network order.
+    pub mki: Option<Vec<u8>>,
+    /// How many packets it may serve.
+    pub lifetime: Lifetime,
+    /// When and how it comes in force by itself.
+    pub activation: Option<PutOff>,
+}
+
+/// An activation that was put off, as audited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PutOff {
+    /// When, by the wall clock as the controller said it.
+    pub at: SystemTime,
+    /// What becomes of the rollover counter.
+    pub roc: RocOnRekey,
+    /// How long the replaced ingress keys still open packets.
+    pub overlap: Duration,
 }
 
 /// What the gateway can do (TS 23.334 §6.1 audit of capabilities, H.248.77).
@@ -136,6 +170,25 @@ pub struct Capabilities {
     pub max_pre_key_packets: u8,
     /// How long a replaced ingress key opens packets unless a command says otherwise.
     pub default_overlap: Duration,
+    /// The longest overlap that a command may ask for.
+    pub max_overlap: Duration,
+    /// How far ahead the activation of a staged key may be put off.
+    pub max_activation_delay: Duration,
+    /// Whether a key that opened packets of an ended call may open those of another one.
+    pub ingress_key_return_allowed: bool,
+    /// The most SSRCs of one secured direction.
+    pub max_sources: u8,
+    /// The time gate of plain legs that latch unless a command says otherwise.
+    pub default_latch_gate: Duration,
+    /// How many times its signalled bandwidth a stream may take; 0 is no limit.
+    pub policing_factor: u32,
+    /// How long it may do so at once.
+    pub policing_burst: Duration,
+    /// How long changes of a group's membership gather unless a command says otherwise.
+    pub group_rekey_interval: Duration,
+    /// What one controller may hold of contexts and of each realm's ports, in percent, unless it
+    /// has a share of its own.
+    pub share_percent: u8,
     /// Whether session parameters UNENCRYPTED_SRTP and UNENCRYPTED_SRTCP are allowed.
     pub unencrypted_allowed: bool,
     /// When calls are asked about and released unasked.

@@ -15,7 +15,7 @@ use crate::policy::Policy;
 use crate::realm::Realm;
 
 /// A bucket that holds less would let no video pass.
-const LEAST_BURST: u64 = 1_500;
+pub const LEAST_BURST: u64 = 1_500;
 
 /// What keys of both directions have in common.
 pub(crate) trait Key {

@@ -25,10 +25,11 @@ impl Transaction<'_, '_> {
         }
         let mut changed = self.termination(context, termination)?.clone();
         for (position, change) in streams.into_iter().enumerate() {
-            let unknown = CommandError::UnknownStream(termination, change.id);
             let (realm, family) = (changed.realm(), changed.family);
-            let stream = changed.streams.get_mut(change.id).ok_or(unknown)?;
             let field = format!("streams[{position}]");
+            let (stream, unknown) = (change.id, format!("{field}.stream_id"));
+            let unknown = || CommandError::UnknownStream { field: unknown, termination, stream };
+            let stream = changed.streams.get_mut(change.id).ok_or_else(unknown)?;
             if let Some(remote) = &change.remote {
                 self.check_remote(remote, &format!("{field}.remote"), realm, family)?;
             }
@@ -117,7 +118,7 @@ impl Transaction<'_, '_> {
         if let Some(termination) = termination {
             let streams = &self.termination(context, termination)?.streams;
             if let Some(stream) = stream.filter(|stream| !streams.contains_key(*stream)) {
-                return Err(CommandError::UnknownStream(termination, stream));
+                return Err(CommandError::unknown_stream(termination, stream));
             }
         }
         let terminations = &mut self.context(context)?.terminations;
@@ -133,7 +134,7 @@ impl Transaction<'_, '_> {
         }
         match (found, stream, terminations.keys().next()) {
             (false, Some(stream), Some(first)) => {
-                Err(CommandError::UnknownStream(termination.unwrap_or(first), stream))
+                Err(CommandError::unknown_stream(termination.unwrap_or(first), stream))
             }
             _ => Ok(Reply::Done { context }),
         }

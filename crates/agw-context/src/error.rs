@@ -30,8 +30,15 @@ pub enum CommandError {
     #[error("termination {1} is not in context {0}")]
     UnknownTermination(ContextId, TerminationId),
     /// The controller named a stream that the termination does not have.
-    #[error("stream {1} is not at termination {0}")]
-    UnknownStream(TerminationId, StreamId),
+    #[error("{field}: stream {stream} is not at termination {termination}")]
+    UnknownStream {
+        /// The field's path below the command, as in the proto.
+        field: String,
+        /// The termination.
+        termination: TerminationId,
+        /// The stream.
+        stream: StreamId,
+    },
     /// The controller named a group that the context does not have.
     #[error("group {0} is not in the context")]
     UnknownGroup(GroupId),
@@ -220,7 +227,7 @@ impl CommandError {
         match self {
             Self::UnknownContext(_) => Reason::UnknownContext,
             Self::UnknownTermination(..) => Reason::UnknownTermination,
-            Self::UnknownStream(..) => Reason::UnknownStream,
+            Self::UnknownStream { .. } => Reason::UnknownStream,
             Self::UnknownGroup(_) => Reason::UnknownGroup,
             Self::UnknownRealm(_) => Reason::UnknownRealm,
             Self::RealmUnavailable(_) => Reason::RealmUnavailable,
@@ -238,6 +245,11 @@ impl CommandError {
         }
     }
 
+    /// A stream that a command names in its field `stream_id`.
+    pub(crate) fn unknown_stream(termination: TerminationId, stream: StreamId) -> Self {
+        Self::UnknownStream { field: "stream_id".to_owned(), termination, stream }
+    }
+
     /// The field at fault, as a path below the command, if the error is about one.
     #[must_use]
     pub fn field(&self) -> Option<&str> {
@@ -246,19 +258,18 @@ impl CommandError {
             | Self::Key { field, .. }
             | Self::SuiteRefused { field, .. }
             | Self::KeyReuse { field, .. }
-            | Self::KeyReturns { field } => Some(field),
+            | Self::KeyReturns { field }
+            | Self::UnknownStream { field, .. } => Some(field),
             Self::UnknownContext(_) => Some("context_id"),
             Self::NotOrphaned(_) => Some("context_ids"),
             Self::AdoptionRefused(_) => Some("orphans_of"),
             Self::UnknownTermination(..) => Some("termination_id"),
-            Self::UnknownStream(..) => Some("stream_id"),
             Self::UnknownGroup(_) => Some("group_id"),
             Self::UnknownRealm(_) | Self::RealmUnavailable(_) => Some("realm"),
-            Self::NothingStaged { .. }
-            | Self::Exhausted { .. }
-            | Self::Draining
-            | Self::Locked
-            | Self::PortRefused { .. } => None,
+            Self::NothingStaged { .. } => Some("direction"),
+            Self::Exhausted { .. } | Self::Draining | Self::Locked | Self::PortRefused { .. } => {
+                None
+            }
         }
     }
 
@@ -274,7 +285,7 @@ impl CommandError {
         match self {
             Self::UnknownContext(_) => 411,
             Self::UnknownTermination(..) => 430,
-            Self::UnknownStream(..) | Self::UnknownGroup(_) => 444,
+            Self::UnknownStream { .. } | Self::UnknownGroup(_) => 444,
             Self::UnknownRealm(_) | Self::SuiteRefused { .. } => 449,
             Self::KeyReuse { .. } | Self::KeyReturns { .. } => 449,
             Self::Invalid { reason: Reason::FieldMissing | Reason::KeyRequired, .. } => 441,

@@ -1,5 +1,6 @@
 //! The gateway: realms, contexts and what controllers may do to them.
 
+mod capabilities;
 mod legs;
 mod reports;
 
@@ -10,12 +11,12 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use agw_relay::{IngressId, Report};
-use agw_srtp::{KeyEvent, Mki, Suite};
+use agw_srtp::KeyEvent;
 use zeroize::Zeroizing;
 
 use crate::activation::Activations;
 use crate::admission::RealmRoom;
-use crate::audit::{Capabilities, ContextName, ContextView, RealmView};
+use crate::audit::{ContextName, ContextView};
 use crate::blocked::Blocked;
 use crate::command::{Command, Direction};
 use crate::error::{CommandError, Refused};
@@ -191,29 +192,6 @@ impl Gateway {
         self.contexts.len()
     }
 
-    /// What this gateway can do, and how much of it is in use.
-    #[must_use]
-    pub fn capabilities(&self, now: Instant) -> Capabilities {
-        let suites = Suite::ALL.into_iter().filter(|&suite| self.policy.allows(suite));
-        Capabilities {
-            suites: suites.collect(),
-            max_mki_octets: u16::try_from(Mki::MAX_LEN).unwrap_or(u16::MAX),
-            realms: self.realm_views(now),
-            max_contexts: self.policy.max_contexts,
-            contexts: self.contexts.len(),
-            reserve_percent: self.policy.admission.reserve_percent,
-            max_streams: self.policy.max_streams,
-            max_terminations: self.policy.max_terminations,
-            max_group_members: self.policy.max_group_members,
-            max_pre_key_packets: self.policy.max_pre_key_packets,
-            default_overlap: self.policy.default_overlap,
-            unencrypted_allowed: self.policy.allow_unencrypted,
-            supervision: self.policy.supervision.clone(),
-            restart_epoch: self.restart_epoch,
-            draining: self.is_draining(),
-        }
-    }
-
     /// Takes note of which addresses can be used now: for each realm in order, for each of its
     /// addresses in order. Calls that there are stay as they are.
     //= tests/spec/iq.md#realms
@@ -274,16 +252,6 @@ impl Gateway {
     pub fn set_policy(&mut self, policy: Policy) {
         let Policy { listeners, event_capacity, port_rest, .. } = self.policy.clone();
         self.policy = Policy { listeners, event_capacity, port_rest, ..policy };
-    }
-
-    fn realm_views(&self, now: Instant) -> Vec<RealmView> {
-        let admission = &self.policy.admission;
-        let default = self.default_realm();
-        let view = |(position, realm): (usize, &Realm)| {
-            let most = admission.pairs(&realm.config.name, realm.pairs());
-            realm.view(most, now, position == default)
-        };
-        self.realms.iter().enumerate().map(view).collect()
     }
 
     /// Whether each realm has ports for new normal calls, and for any, by those in use, in the

@@ -3,11 +3,12 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant, SystemTime};
 
-use agw_srtp::{Mki, RocOnRekey, Suite};
+use agw_srtp::{Lifetime, Mki, RocOnRekey, Suite};
 
-use crate::audit::KeyView;
+use crate::audit::{KeyView, PutOff, StagedKeyView};
 use crate::command::KeySource;
 use crate::fingerprint::Fingerprint;
+use crate::terms::Terms;
 
 /// Former keys that a direction remembers: at one re-key a minute, almost three days of them.
 const MAX_FORMER: usize = 4096;
@@ -28,6 +29,8 @@ pub(crate) struct Keys {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Staged {
     pub(crate) key: KnownKey,
+    /// How many packets it may serve.
+    pub(crate) lifetime: Lifetime,
     /// What the packet path calls it.
     pub(crate) number: u32,
     /// When it comes in force by itself.
@@ -58,6 +61,7 @@ struct Past {
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Doubtful {
     key: KnownKey,
+    lifetime: Lifetime,
     number: u32,
     /// Other keys were put in force since: if it was in force, it is not any more.
     superseded: bool,
@@ -68,6 +72,8 @@ pub(crate) struct Installed {
     pub(crate) source: KeySource,
     pub(crate) suite: Suite,
     pub(crate) keys: Box<[KnownKey]>,
+    /// What was told with them, if anything was.
+    pub(crate) terms: Option<Box<Terms>>,
 }
 
 /// A key that control would know again.
@@ -98,6 +104,12 @@ impl Installed {
 
     pub(crate) fn mkis(&self) -> impl Iterator<Item = &Mki> {
         self.keys.iter().filter_map(|key| key.mki.as_deref())
+    }
+
+    /// What was told with them, defaults filled in.
+    pub(crate) fn terms(&self) -> Terms {
+        let default = || Terms::default_of(self.suite, self.keys.len());
+        self.terms.as_deref().cloned().unwrap_or_else(default)
     }
 }
 
@@ -146,9 +158,9 @@ impl Keys {
     /// Takes note that a key which waited was discarded, although a packet may have put it in
     /// force a moment ago: until the packet path has told, it counts as used.
     pub(crate) fn doubt(&mut self, staged: Staged) {
-        let Staged { key, number, timed: _ } = staged;
+        let Staged { key, lifetime, number, timed: _ } = staged;
         let past = self.past.get_or_insert_default();
-        past.doubtful.push(Doubtful { key, number, superseded: false });
+        past.doubtful.push(Doubtful { key, lifetime, number, superseded: false });
         if past.doubtful.len() > MAX_DOUBTFUL {
             let oldest = past.doubtful.remove(0);
             past.former.push_back(oldest.key.fingerprint);
@@ -159,17 +171,17 @@ impl Keys {
     /// known yet, and the activation that is not to come any more.
     pub(crate) fn came_in_force(&mut self, number: u32) -> Option<Option<Timed>> {
         if let Some(staged) = self.staged.take_if(|staged| staged.number == number) {
-            let Staged { key, timed, .. } = *staged;
-            self.replace_by(key);
+            let Staged { key, lifetime, number: _, timed } = *staged;
+            self.replace_by(key, lifetime, None);
             return Some(timed);
         }
         let past = self.past.as_mut()?;
         let place = past.doubtful.iter().position(|doubtful| doubtful.number == number)?;
-        let Doubtful { key, superseded, .. } = past.doubtful.remove(place);
+        let Doubtful { key, lifetime, number: _, superseded } = past.doubtful.remove(place);
         if superseded {
             past.former.push_back(key.fingerprint);
         } else {
-            self.replace_by(key);
+            self.replace_by(key, lifetime, None);
         }
         Some(None)
     }
@@ -181,11 +193,13 @@ impl Keys {
         Some(past.doubtful.remove(place).key.fingerprint)
     }
 
-    /// Puts one key in force under the source and suite there are.
-    fn replace_by(&mut self, key: KnownKey) {
+    /// Puts one key in force under the source, suite and session parameters there are.
+    fn replace_by(&mut self, key: KnownKey, lifetime: Lifetime, overlap: Option<Duration>) {
         if let Some(installed) = &self.installed {
             let Installed { source, suite, .. } = **installed;
-            self.put_in_force(Some(Installed { source, suite, keys: Box::new([key]) }));
+            let lifetimes = vec![lifetime];
+            let terms = Terms { overlap, lifetimes, ..installed.terms() }.kept(suite);
+            self.put_in_force(Some(Installed { source, suite, keys: Box::new([key]), terms }));
         }
     }
 
@@ -199,12 +213,13 @@ impl Keys {
         past.former.drain(..too_many).collect()
     }
 
-    /// Puts the waiting key in force; tells whether there was one.
-    pub(crate) fn put_staged_in_force(&mut self) -> bool {
+    /// Puts the waiting key in force; tells whether there was one. `overlap` is how long the keys
+    /// that it replaces still open packets, if a command said so.
+    pub(crate) fn put_staged_in_force(&mut self, overlap: Option<Duration>) -> bool {
         let (Some(staged), true) = (self.staged.take(), self.installed.is_some()) else {
             return false;
         };
-        self.replace_by(staged.key);
+        self.replace_by(staged.key, staged.lifetime, overlap);
         true
     }
 
@@ -214,12 +229,29 @@ impl Keys {
     }
 
     pub(crate) fn view(&self) -> Option<KeyView> {
-        self.installed.as_ref().map(|keys| KeyView {
-            source: keys.source,
-            suite: keys.suite,
-            mkis: keys.mkis().map(|mki| mki.as_slice().to_vec()).collect(),
-            staged: self.staged.is_some(),
-            activates_at: self.timed().map(|timed| timed.at),
+        self.installed.as_ref().map(|keys| {
+            let Terms { parameters, overlap, lifetimes } = keys.terms();
+            KeyView {
+                source: keys.source,
+                suite: keys.suite,
+                mkis: keys.mkis().map(|mki| mki.as_slice().to_vec()).collect(),
+                lifetimes,
+                parameters,
+                overlap,
+                staged: self.staged.as_deref().map(Staged::view),
+            }
         })
+    }
+}
+
+impl Staged {
+    fn view(&self) -> StagedKeyView {
+        let put_off =
+            |timed: &Timed| PutOff { at: timed.at, roc: timed.roc, overlap: timed.overlap };
+        StagedKeyView {
+            mki: self.key.mki.as_ref().map(|mki| mki.as_slice().to_vec()),
+            lifetime: self.lifetime,
+            activation: self.timed.as_ref().map(put_off),
+        }
     }
 }

@@ -15,6 +15,7 @@ use crate::held::{Installed, Keys, KnownKey, Staged, Timed};
 use crate::id::ContextId;
 use crate::model::Stream;
 use crate::reply::Reply;
+use crate::terms::Terms;
 use crate::transaction::Transaction;
 
 //= tests/spec/iq.md#keys
@@ -157,7 +158,8 @@ impl Transaction<'_, '_> {
 
     pub(crate) fn activate_key(&mut self, command: ActivateKey) -> Result<Reply, CommandError> {
         let ActivateKey { slot, direction, roc, overlap, at } = command;
-        let overlap = self.overlap(overlap)?;
+        let given = overlap;
+        let overlap = self.overlap(given)?;
         let mut stream = self.slot(slot)?;
         if let Some(at) = at {
             let nothing = CommandError::NothingStaged { stream: slot.stream, direction };
@@ -165,7 +167,7 @@ impl Transaction<'_, '_> {
             stream.keys(direction).staged.as_mut().ok_or(nothing)?.timed = Some(timed);
             return self.put_slot(slot, stream);
         }
-        if !stream.keys(direction).put_staged_in_force() {
+        if !stream.keys(direction).put_staged_in_force(given) {
             return Err(CommandError::NothingStaged { stream: slot.stream, direction });
         }
         self.push_crypto(slot.context, activation(&stream, direction, roc, overlap));
@@ -203,7 +205,9 @@ impl Transaction<'_, '_> {
         });
         let suite = crypto.keys.first().map(|key| key.master().suite());
         let no_key = CommandError::Key { field: field.to_owned(), error: KeyError::NoKey };
-        Ok(Installed { source: crypto.source, suite: suite.ok_or(no_key)?, keys: keys.collect() })
+        let suite = suite.ok_or(no_key)?;
+        let terms = Terms::of(crypto).kept(suite);
+        Ok(Installed { source: crypto.source, suite, keys: keys.collect(), terms })
     }
 
     /// Puts keys in force; tells whether none of them was in force before.
@@ -315,9 +319,9 @@ impl Transaction<'_, '_> {
         self.add_key(fingerprint, context, K::DIRECTION, field)?;
         let with_salt = self.gateway.fingerprinter.of_key_and_salt(key.master());
         let mki = key.mki().copied().map(Box::new);
-        let key = KnownKey { mki, fingerprint, with_salt };
+        let (known, lifetime) = (KnownKey { mki, fingerprint, with_salt }, key.lifetime());
         let number = self.gateway.next_staged();
-        keys.staged = Some(Box::new(Staged { key, number, timed: None }));
+        keys.staged = Some(Box::new(Staged { key: known, lifetime, number, timed: None }));
         keys.forget_oldest().into_iter().for_each(|key| self.spend_key(key, context));
         Ok(number)
     }
@@ -332,9 +336,9 @@ impl Transaction<'_, '_> {
     }
 
     fn slot(&mut self, slot: KeySlot) -> Result<Stream, CommandError> {
-        let unknown = CommandError::UnknownStream(slot.termination, slot.stream);
+        let unknown = || CommandError::unknown_stream(slot.termination, slot.stream);
         let termination = self.termination(slot.context, slot.termination)?;
-        termination.streams.get(slot.stream).cloned().ok_or(unknown)
+        termination.streams.get(slot.stream).cloned().ok_or_else(unknown)
     }
 
     fn put_slot(&mut self, slot: KeySlot, stream: Stream) -> Result<Reply, CommandError> {

@@ -20,7 +20,7 @@ use crate::transaction::Transaction;
 const PAIR_ATTEMPTS: usize = 32;
 
 /// No time gate is longer, whatever is asked for.
-const MAX_LATCH_GATE: Duration = Duration::from_secs(600);
+pub(crate) const MAX_LATCH_GATE: Duration = Duration::from_secs(600);
 
 /// Where a termination stands.
 pub(crate) struct Place {

@@ -38,6 +38,7 @@ mod rewrite;
 mod service;
 mod setup;
 mod supervision;
+mod terms;
 #[cfg(test)]
 mod testing;
 mod topology;
@@ -46,9 +47,10 @@ mod usage;
 
 pub use admission::{Admission, Priority, RealmRoom};
 pub use audit::{
-    Capabilities, ContextName, ContextView, KeyView, LocalPort, RealmView, StreamView,
-    TerminationView,
+    Capabilities, ContextName, ContextView, KeyView, LocalPort, PutOff, RealmView, StagedKeyView,
+    StreamView, TerminationView,
 };
+pub use checks::LEAST_BURST;
 pub use command::{
     ActivateKey, Association, CancelKey, ChangeThroughConnection, Command, Configure,
     ContextChoice, CryptoChange, CryptoContext, DirectedKey, Direction, DscpRule, EcnRule, Family,
@@ -59,7 +61,9 @@ pub use error::{CommandError, Reason, Refused, Resource};
 pub use event::{Ended, Event, EventKind, Subject};
 pub use extras::{Bandwidth, Change, RtcpGate, StreamExtras, StreamExtrasChange, StreamLimits};
 pub use gateway::{Gateway, Outcome};
-pub use group::{GroupKey, GroupKeyChange, GroupView, RekeyInterval, RemoveGroup, SetGroup};
+pub use group::{
+    GroupKey, GroupKeyChange, GroupView, MAX_REKEY_INTERVAL, RekeyInterval, RemoveGroup, SetGroup,
+};
 pub use id::{ContextId, Controller, GroupId, StreamId, TerminationId};
 pub use late::LateChoice;
 pub use log::EventsGone;
@@ -71,7 +75,8 @@ pub use rewrite::RewriteSources;
 pub use service::{OverloadLevel, ServiceCause, ServiceState};
 pub use setup::SetupError;
 pub use supervision::{
-    AdoptContexts, Confirmation, Forsaken, Hanging, ReleaseCause, SupervisionPolicy, Suspect,
-    Unasked,
+    AdoptContexts, Confirmation, Forsaken, HEARTBEAT_PERIODS, Hanging, ReleaseCause,
+    SupervisionPolicy, Suspect, Unasked,
 };
+pub use topology::MAX_ASSOCIATIONS;
 pub use transaction::{Circumstances, Work};

@@ -260,7 +260,16 @@ impl Stream {
             transport: self.transport,
             mode: self.mode,
             rtcp: self.rtcp,
-            source: self.source,
+            source: match (self.source, self.transport, self.latching) {
+                (
+                    SourcePolicy::Latch { .. },
+                    Transport::Plain | Transport::Transparent,
+                    Some(it),
+                ) => {
+                    SourcePolicy::Latch { within: Some(Duration::from_millis(it.within_ms.into())) }
+                }
+                (source, ..) => source,
+            },
             local: self.local(id, outside),
             remote: self.remote,
             extras: self.extras.as_deref().cloned().unwrap_or_default(),

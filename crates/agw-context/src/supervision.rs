@@ -31,8 +31,8 @@ use crate::reply::ReleasedStream;
 use crate::transaction::Work;
 
 pub use adopt::AdoptContexts;
-pub use heartbeat::Confirmation;
 pub(crate) use heartbeat::check_period;
+pub use heartbeat::{Confirmation, HEARTBEAT_PERIODS};
 pub use policy::{Hanging, SupervisionPolicy};
 pub(crate) use queue::Supervisor;
 

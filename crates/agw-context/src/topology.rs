@@ -11,7 +11,7 @@ use crate::reply::Reply;
 use crate::transaction::Transaction;
 
 /// The most associations that a context holds, and that a command brings.
-const MAX_ASSOCIATIONS: usize = 64;
+pub const MAX_ASSOCIATIONS: usize = 64;
 
 /// The associations in force: a pair of terminations has one for all streams, others for single
 /// streams, or none, which isolates it. Most calls have two terminations that hear each other,
@@ -211,7 +211,8 @@ fn check_association(
         let found = context.terminations.get(termination);
         let found = found.ok_or(CommandError::UnknownTermination(id, termination))?;
         if let Some(stream) = stream.filter(|&stream| !found.streams.contains_key(stream)) {
-            return Err(CommandError::UnknownStream(termination, stream));
+            let field = format!("associations[{position}].stream_id");
+            return Err(CommandError::UnknownStream { field, termination, stream });
         }
     }
     if from == to {

@@ -89,8 +89,20 @@ pub trait Backend: Send + Sync + 'static {
         which: AdoptContexts,
     ) -> impl Future<Output = Result<Vec<ContextId>, TransactError>> + Send;
 
+    /// What runs.
+    fn build(&self) -> Build;
+
     /// The gateway's condition, for every reply: must be cheap.
     fn condition(&self) -> Condition;
+}
+
+/// What runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Build {
+    /// Its version.
+    pub version: &'static str,
+    /// The commit that it was built from; empty if that was not told at the build.
+    pub commit: &'static str,
 }
 
 /// Contexts that a request asks for, before it is read.

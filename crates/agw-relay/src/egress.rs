@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use agw_rtp::Ssrc;
-use agw_srtp::{Engine, KeyError, ProtectError, Protector, SealTicket, SpareRooms};
+use agw_srtp::{Engine, KeyError, ProtectError, Protector, SealTicket, SpareRooms, SrtcpIndex};
 
 use crate::alarm::Alarm;
 use crate::drop::DropReason;
@@ -313,6 +313,7 @@ impl<K> Egress<K> {
                 suite: crypto.suite(),
                 sources: crypto.sources().map(SourceSnapshot::from).collect(),
                 keys: crypto.keys_in(self.key_pool()).collect(),
+                srtcp_index: crypto.srtcp_index().map(SrtcpIndex::get),
             }),
             destination_rtp: self.destination_rtp(),
             destination_rtcp: match self.spec.rtcp {

@@ -329,11 +329,13 @@ impl<K> Ingress<K> {
                 suite: crypto.suite(),
                 sources: crypto.sources().map(SourceSnapshot::from).collect(),
                 keys: crypto.keys_in(pool).collect(),
+                srtcp_index: None,
             }),
             learnt_rtp: self.latch.address(Component::Rtp),
             learnt_rtcp: self.latch.address(Component::Rtcp),
             last_accepted: self.last_accepted,
             waiting: self.pre_key().map_or(0, PreKeyBuffer::len),
+            latch: self.latch.snapshot(&self.spec),
         }
     }
 }

@@ -68,6 +68,6 @@ pub use spec::{
     SourceRule, Transport,
 };
 pub use stats::{
-    CryptoSnapshot, Drops, EgressSnapshot, EgressStats, IngressSnapshot, IngressStats, RelayStats,
-    SourceSnapshot, Traffic,
+    CryptoSnapshot, Drops, EgressSnapshot, EgressStats, IngressSnapshot, IngressStats,
+    LatchSnapshot, RelayStats, SourceSnapshot, Traffic,
 };

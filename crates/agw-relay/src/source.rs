@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use crate::place::Place;
 use crate::spec::{Component, IngressSpec, SourceRule};
+use crate::stats::LatchSnapshot;
 
 /// Authentic packets in a row that a short tag takes to move the peer's address: a tag of 32 bits
 /// alone must not decide where media goes (RFC 3711 §9.5).
@@ -178,6 +179,21 @@ impl Latch {
         if let (SourceRule::First { within_ms, .. }, true) = (spec.source, spec.gate.rtp) {
             let within = Duration::from_millis(within_ms.into());
             self.until.get_or_insert(now + within);
+        }
+    }
+
+    /// How far latching has come, by RTP.
+    pub(crate) const fn snapshot(&self, spec: &IngressSpec) -> LatchSnapshot {
+        let is_locked = !self.may_learn(Component::Rtp);
+        match (spec.source, is_locked, self.until) {
+            (SourceRule::Signalled, ..) => LatchSnapshot::Off,
+            (SourceRule::Authenticated, ..) => LatchSnapshot::Following,
+            (SourceRule::AuthenticatedOnce { .. } | SourceRule::First { .. }, true, _) => {
+                LatchSnapshot::Locked
+            }
+            (SourceRule::AuthenticatedOnce { .. }, false, _) => LatchSnapshot::Open(None),
+            (SourceRule::First { .. }, false, None) => LatchSnapshot::Waiting,
+            (SourceRule::First { .. }, false, until) => LatchSnapshot::Open(until),
         }
     }
 

@@ -224,6 +224,21 @@ pub struct SourceSnapshot {
     pub srtcp_index: Option<u32>,
 }
 
+/// How far latching has come on an ingress (H.248.37).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LatchSnapshot {
+    /// It does not latch: it listens to the signalled source.
+    Off,
+    /// It follows every newer authentic packet.
+    Following,
+    /// Its time gate starts when media may enter.
+    Waiting,
+    /// An address can be learnt, until then if there is an end; what was learnt holds until then.
+    Open(Option<Instant>),
+    /// It listens to what it has learnt and to nothing else.
+    Locked,
+}
+
 /// Key state of a secured half of a leg; never the key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CryptoSnapshot {
@@ -233,6 +248,9 @@ pub struct CryptoSnapshot {
     pub sources: Vec<SourceSnapshot>,
     /// What the live keys have been used for.
     pub keys: Vec<KeyUse>,
+    /// The last SRTCP index sent, which is one for all sources; `None` before the first, and for an
+    /// ingress.
+    pub srtcp_index: Option<u32>,
 }
 
 /// One ingress, copied out for audit.
@@ -250,6 +268,8 @@ pub struct IngressSnapshot {
     pub last_accepted: Option<Instant>,
     /// Datagrams that wait for the key, and are not counted yet.
     pub waiting: usize,
+    /// How far latching has come.
+    pub latch: LatchSnapshot,
 }
 
 /// One egress, copied out for audit.

@@ -1,5 +1,7 @@
 //! What live keys have been used for: for audits, never the key.
 
+use std::time::Instant;
+
 use crate::live::{KeySet, LiveKey};
 use crate::pool::KeyPool;
 use crate::ticket::Protocol;
@@ -19,6 +21,8 @@ pub struct KeyUse {
     pub srtp: KeyCount,
     /// SRTCP packets under it.
     pub srtcp: KeyCount,
+    /// Of a replaced one, when its overlap ends.
+    pub until: Option<Instant>,
 }
 
 /// Where a live key stands in its life.
@@ -68,6 +72,7 @@ impl<K> LiveKey<K> {
             suite: self.suite,
             srtp: KeyCount::of(usage, Protocol::Srtp),
             srtcp: KeyCount::of(usage, Protocol::Srtcp),
+            until: None,
         }
     }
 }

@@ -14,7 +14,7 @@ use agw_context::{
 };
 use agw_iq::Backend;
 use agw_iq::backend::{
-    AuditPage, AuditQuery, AuditedContext, Completed, Condition, EventsError, GatewayStatus,
+    AuditPage, AuditQuery, AuditedContext, Build, Completed, Condition, EventsError, GatewayStatus,
     NewContexts, ServiceChange, ServiceChangeError, TransactError, Unavailable, WorkerTotals,
 };
 use agw_relay::RelayStats;
@@ -156,6 +156,13 @@ impl Backend for Gateway {
 
     async fn capabilities(&self) -> Result<Capabilities, Unavailable> {
         Ok(self.control.capabilities().await?)
+    }
+
+    fn build(&self) -> Build {
+        Build {
+            version: env!("CARGO_PKG_VERSION"),
+            commit: option_env!("AGW_COMMIT").unwrap_or_default(),
+        }
     }
 
     async fn status(&self) -> Result<GatewayStatus, Unavailable> {

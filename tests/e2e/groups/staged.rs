@@ -89,7 +89,7 @@ fn a_staged_re_key_comes_in_force_by_command_and_loses_nothing() {
         conference.answer();
         let audited = conference.audit().groups.pop().expect("a group");
         let staged = [&audited.ingress_key, &audited.egress_key];
-        assert!(staged.into_iter().all(|key| key.as_ref().is_some_and(|key| key.staged)));
+        assert!(staged.into_iter().all(|key| key.as_ref().is_some_and(|key| key.staged.is_some())));
 
         conference.activate(pb::Direction::Ingress, None);
         conference.announce();
@@ -120,7 +120,7 @@ fn a_staged_re_key_comes_in_force_at_its_time_for_everyone() {
         conference.activate(direction, Some(at));
     }
     let audited = conference.audit().groups.pop().expect("a group");
-    let told = audited.egress_key.and_then(|key| key.activates_at);
+    let told = audited.egress_key.and_then(|key| key.staged?.activates_at);
     assert!(told == Some(at.into()) || SystemTime::now() >= at, "{told:?}");
     for _ in 0..2 {
         let activated = |kind: &Kind| matches!(kind, Kind::KeyActivated(_));

@@ -26,6 +26,7 @@ use crate::model::{Context, Stream};
 pub(crate) use churn::Churn;
 pub use command::{GroupKey, GroupKeyChange, RekeyInterval, RemoveGroup, SetGroup};
 pub(crate) use member::Candidate;
+pub use procedures::MAX_REKEY_INTERVAL;
 
 /// The groups of a context; few contexts have any.
 pub(crate) type Groups = Option<Box<Few<GroupId, Group>>>;

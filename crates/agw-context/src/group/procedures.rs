@@ -17,7 +17,7 @@ use crate::reply::Reply;
 use crate::transaction::Transaction;
 
 /// The longest time that changes of membership may gather.
-const MAX_REKEY_INTERVAL: Duration = Duration::from_secs(600);
+pub const MAX_REKEY_INTERVAL: Duration = Duration::from_secs(600);
 
 impl Transaction<'_, '_> {
     pub(crate) fn set_group(&mut self, set: SetGroup) -> Result<Reply, CommandError> {
@@ -108,7 +108,8 @@ impl Transaction<'_, '_> {
         }
         if let Some(focus) = set.focus {
             let stream = self.termination(context, focus)?.streams.get(group.stream);
-            let stream = stream.ok_or(CommandError::UnknownStream(focus, group.stream))?;
+            let unknown = || CommandError::unknown_stream(focus, group.stream);
+            let stream = stream.ok_or_else(unknown)?;
             if stream.group().is_some() || stream.transport == Transport::Transparent {
                 let rule = "must be neither a member's nor transparent";
                 return Err(invalid("focus_termination_id", rule, Reason::FieldValue));

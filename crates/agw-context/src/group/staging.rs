@@ -28,12 +28,13 @@ impl Transaction<'_, '_> {
         match change {
             GroupKeyChange::Stage(key) => self.stage_group_key(context, &mut group, key)?,
             GroupKeyChange::Activate { direction, roc, overlap, at } => {
-                let overlap = self.overlap(overlap)?;
+                let given = overlap;
+                let overlap = self.overlap(given)?;
                 let nothing = CommandError::NothingStaged { stream: group.stream, direction };
                 if let Some(at) = at {
                     let timed = self.timed(at, roc, overlap)?;
                     group.keys(direction).staged.as_mut().ok_or(nothing)?.timed = Some(timed);
-                } else if group.keys(direction).put_staged_in_force() {
+                } else if group.keys(direction).put_staged_in_force(given) {
                     self.push_crypto(context, group.activation(direction, roc, overlap));
                 } else {
                     return Err(nothing);
@@ -161,7 +162,7 @@ impl Gateway {
         let before = context.group_specs().remove(&leg);
         let group = context.group_mut(number)?;
         let timed = group.keys(direction).timed().filter(|timed| timed.due == due)?;
-        group.keys(direction).put_staged_in_force();
+        group.keys(direction).put_staged_in_force(Some(timed.overlap));
         let activation = group.activation(direction, timed.roc, timed.overlap);
         let egress = group.egress_id();
         // Whether the gateway seals under the members' key may be another matter now.

@@ -18,11 +18,12 @@ const AT_ONCE: usize = 256;
 pub(super) const LOOK_AGAIN: Duration = Duration::from_secs(10);
 
 /// How often a controller may ask to be asked.
-const PERIODS: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(86_400);
+pub const HEARTBEAT_PERIODS: RangeInclusive<Duration> =
+    Duration::from_secs(1)..=Duration::from_secs(86_400);
 
 /// Checks the period of heartbeats.
 pub(crate) fn check_period(period: Option<Duration>) -> Result<(), CommandError> {
-    if period.is_some_and(|period| !PERIODS.contains(&period)) {
+    if period.is_some_and(|period| !HEARTBEAT_PERIODS.contains(&period)) {
         let rule = "must be 1000 to 86400000";
         return Err(invalid("heartbeat_ms", rule, Reason::FieldValue));
     }

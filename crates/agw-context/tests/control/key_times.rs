@@ -4,10 +4,10 @@ use std::time::{Duration, SystemTime};
 
 use agw_context::{
     ActivateKey, CancelKey, Command, ContextChoice, CryptoChange, DirectedKey, Direction,
-    EventKind, KeySlot, KeyView, Policy, Reason, StageKey, TerminationReply,
+    EventKind, KeySlot, KeyView, Policy, PutOff, Reason, StageKey, StagedKeyView, TerminationReply,
 };
 use agw_relay::{EgressCrypto, IngressCrypto, IngressId, Report};
-use agw_srtp::{IngressKey, KeyEvent, Mki, RocOnRekey};
+use agw_srtp::{IngressKey, KeyEvent, Lifetime, Mki, RocOnRekey, SessionParameters};
 
 use crate::keys::{change, slot};
 use crate::support::{World, access, crypto, egress, master};
@@ -71,7 +71,7 @@ fn a_staged_key_comes_in_force_at_its_time_and_not_before() {
     stage(&mut world, slot, 2);
     let at = START + HOUR;
     assert!(world.transact(activate(slot, Direction::Ingress, Some(at))).unwrap().work.is_empty());
-    assert_eq!(ingress_key(&world, &leg).activates_at, Some(at));
+    assert_eq!(ingress_key(&world, &leg).activates_at(), Some(at));
 
     let due = world.now + HOUR;
     assert_eq!(world.gateway.poll_activation(), Some(due));
@@ -87,7 +87,7 @@ fn a_staged_key_comes_in_force_at_its_time_and_not_before() {
     };
     assert_eq!(*roc, RocOnRekey::Set(7));
     let view = ingress_key(&world, &leg);
-    assert_eq!((view.staged, view.activates_at, view.mkis), (false, None, vec![vec![2]]));
+    assert_eq!((view.staged, view.mkis), (None, vec![vec![2]]));
     assert_eq!(activations_told(&world), 1);
     assert_eq!(world.gateway.poll_activation(), None);
     // What its packets did meanwhile is no news.
@@ -128,7 +128,7 @@ fn a_time_in_the_past_or_too_far_ahead_is_refused_and_nothing_changes() {
         assert_eq!(refused.error.field(), Some("at"));
     }
     assert_eq!(world.gateway.poll_activation(), None);
-    assert!(ingress_key(&world, &leg).staged);
+    assert!(ingress_key(&world, &leg).staged.is_some());
 }
 
 #[test]
@@ -177,7 +177,7 @@ fn a_key_whose_packets_came_before_a_command_is_in_force_whatever_the_command_wa
     stage(&mut world, slot, 4);
     report(&mut world, KeyEvent::Activated { number: 2 });
     let view = ingress_key(&world, &leg);
-    assert_eq!((view.mkis, view.staged), (vec![vec![3]], true));
+    assert_eq!((view.mkis, view.staged.is_some()), (vec![vec![3]], true));
     report(&mut world, KeyEvent::Activated { number: 3 });
     assert_eq!(ingress_key(&world, &leg).mkis, [vec![4]]);
 
@@ -264,4 +264,30 @@ fn leg_of(world: &mut World, context: agw_context::ContextId) -> TerminationRepl
     let mut reserve = access(ContextChoice::Existing(context));
     reserve.streams[0].ingress = Some(crypto(vec![marked(50, 50)]));
     world.reserve(reserve)
+}
+
+//= tests/spec/iq.md#audit
+//= type=test
+//# An audit MUST tell everything that a controller has set of a stream but the octets of keys and
+//# salts.
+#[test]
+fn a_key_that_waits_is_told_with_its_terms_and_takes_them_along() {
+    let mut world = World::new(Policy::default());
+    let leg = leg(&mut world);
+    let slot = slot(&leg);
+    let lifetime = Lifetime { srtp: 1_000, srtcp: 900 };
+    let key = IngressKey { lifetime, ..marked(2, 2) };
+    let stage = StageKey { slot, key: DirectedKey::Ingress(key) };
+    world.transact(vec![Command::StageKey(stage)]).unwrap();
+    let at = START + HOUR;
+    world.transact(activate(slot, Direction::Ingress, Some(at))).unwrap();
+
+    let staged = ingress_key(&world, &leg).staged.unwrap();
+    let activation = Some(PutOff { at, roc: RocOnRekey::Set(7), overlap: Duration::from_secs(2) });
+    assert_eq!(staged, StagedKeyView { mki: Some(vec![2]), lifetime, activation });
+
+    let _ = world.gateway.handle_activations(world.now + HOUR, at);
+    let view = ingress_key(&world, &leg);
+    assert_eq!((view.lifetimes, view.overlap), (vec![lifetime], Some(Duration::from_secs(2))));
+    assert_eq!((view.parameters, view.staged), (SessionParameters::default(), None));
 }

@@ -298,11 +298,11 @@ fn a_staged_key_that_its_mki_put_in_force_is_no_longer_staged() {
         let view = world.gateway.context(&world.controller, leg.context).unwrap();
         view.terminations[0].streams[0].ingress_key.clone().unwrap()
     };
-    assert!(view(&world).staged);
+    assert!(view(&world).staged.is_some());
 
     let report = Report::IngressKey(IngressId(0), KeyEvent::Activated { number: 1 });
     world.gateway.handle_report(report, std::time::SystemTime::UNIX_EPOCH);
-    assert!(!view(&world).staged);
+    assert!(view(&world).staged.is_none());
     assert_eq!(view(&world).mkis, [vec![2]]);
     let last = world.gateway.events_after(1, 10).unwrap().pop().unwrap();
     assert_eq!(last.kind, EventKind::KeyActivated { direction: Direction::Ingress, group: None });

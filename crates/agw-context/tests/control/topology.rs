@@ -194,7 +194,7 @@ fn what_does_not_exist_is_refused_with_its_name() {
     let field = |field: &str| Some(field.to_owned());
     let unknown = (Reason::UnknownTermination, field("termination_id"));
     assert_eq!(refused(&[both(1, 3)]), unknown);
-    let unknown = (Reason::UnknownStream, field("stream_id"));
+    let unknown = (Reason::UnknownStream, field("associations[0].stream_id"));
     assert_eq!(refused(&[on_stream(3, both(1, 2))]), unknown);
     let same = (Reason::FieldValue, field("associations[1].to_termination_id"));
     assert_eq!(refused(&[both(1, 2), both(2, 2)]), same);

@@ -10,7 +10,7 @@ use crate::invalid::{InvalidRequest, optional, required};
 use crate::pb;
 
 /// The longest time gate of a plain leg, in milliseconds.
-const MAX_GATE_MS: u32 = 600_000;
+pub(crate) const MAX_LATCH_GATE_MS: u32 = 600_000;
 
 pub(super) fn remote(remote: &pb::RemoteAddress) -> Result<Remote, InvalidRequest> {
     let pb::RemoteAddress { rtp, rtcp } = remote;
@@ -44,7 +44,7 @@ pub(crate) fn source_policy(policy: &pb::SourcePolicy) -> Result<SourcePolicy, I
             Err(InvalidRequest::value("within_ms", "is for SOURCE_RULE_LATCH only"))
         }
         (pb::SourceRule::Latch, None) => Ok(SourcePolicy::Latch { within: None }),
-        (pb::SourceRule::Latch, Some(gate)) if (1..=MAX_GATE_MS).contains(&gate) => {
+        (pb::SourceRule::Latch, Some(gate)) if (1..=MAX_LATCH_GATE_MS).contains(&gate) => {
             Ok(SourcePolicy::Latch { within: Some(Duration::from_millis(gate.into())) })
         }
         (pb::SourceRule::Latch, Some(_)) => {

@@ -9,7 +9,7 @@ use crate::invalid::InvalidRequest;
 use crate::pb;
 
 /// The longest delay variation tolerance, in microseconds.
-const MAX_TOLERANCE_US: u32 = 60_000_000;
+pub(crate) const MAX_TOLERANCE_US: u32 = 60_000_000;
 
 /// Reads a limit; `None` if it is empty. Rules between its fields are the gateway's.
 pub(super) fn traffic_limit(

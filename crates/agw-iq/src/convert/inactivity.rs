@@ -1,5 +1,6 @@
 //! When a stream is inactive.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use agw_relay::{ActiveDirection, Inactivity};
@@ -7,8 +8,8 @@ use agw_relay::{ActiveDirection, Inactivity};
 use crate::invalid::InvalidRequest;
 use crate::pb;
 
-/// The longest time, in milliseconds: a day.
-const MAX_MS: u32 = 86_400_000;
+/// How long nothing may have happened, in milliseconds: up to a day.
+pub(crate) const INACTIVITY_MS: RangeInclusive<u32> = 100..=86_400_000;
 
 /// Reads a detection; `None` if it is empty.
 pub(crate) fn inactivity(given: &pb::Inactivity) -> Result<Option<Inactivity>, InvalidRequest> {
@@ -16,7 +17,7 @@ pub(crate) fn inactivity(given: &pb::Inactivity) -> Result<Option<Inactivity>, I
     if *given == pb::Inactivity::default() {
         return Ok(None);
     }
-    if !(100..=MAX_MS).contains(&time_ms) {
+    if !INACTIVITY_MS.contains(&time_ms) {
         return Err(InvalidRequest::value("time_ms", "is 100 to 86400000"));
     }
     let direction = match pb::InactiveDirection::try_from(direction) {

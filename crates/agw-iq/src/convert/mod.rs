@@ -16,16 +16,17 @@ mod sdes;
 mod stream;
 mod supervision;
 
-pub(crate) use address::{family, source_policy};
+pub(crate) use address::{MAX_LATCH_GATE_MS, family, source_policy};
+pub(crate) use bandwidth::MAX_TOLERANCE_US;
 pub(crate) use command::{
     change_through_connection, command, configure, priority, release, reserve, set_topology,
 };
 pub(crate) use crypto::{required_suite, suite_to_wire};
 pub(crate) use group::{remove_group, set_group};
-pub(crate) use inactivity::inactivity;
+pub(crate) use inactivity::{INACTIVITY_MS, inactivity};
 pub(crate) use key::{activate_key, cancel_key, stage_key};
 pub(crate) use marking::dscp_rule;
-pub(crate) use pre_key::pre_key;
+pub(crate) use pre_key::{MAX_PRE_KEY_MS, pre_key};
 pub(crate) use supervision::{adoption, confirmations};
 
 use crate::invalid::InvalidRequest;

@@ -5,17 +5,16 @@ mod rules;
 use std::time::{Duration, Instant};
 
 use agw_context::{
-    Association, Capabilities, ContextView, Controller, DscpRule, EcnRule, Hanging, KeySource,
-    KeyView, Media, Priority, Protection, RealmView, Relation, Remote, RtcpMode, SourcePolicy,
-    StreamExtras, StreamMode, StreamView, SupervisionPolicy, TerminationView,
+    Association, ContextView, Controller, DscpRule, EcnRule, Media, Priority, Relation, Remote,
+    RtcpMode, SourcePolicy, StreamExtras, StreamMode, StreamView, TerminationView,
 };
 use agw_relay::{PreKeySpec, SourceFilter, TrafficLimit, Transport};
 
 use super::group::groups_info;
+use super::key_info::key_info;
 use super::statistics::{stream_statistics, totals};
 use super::{count, milliseconds, small_count, timestamp};
-use crate::backend::{AuditedContext, Condition, GatewayStatus};
-use crate::convert::{MAX_COMMANDS, suite_to_wire};
+use crate::backend::{AuditedContext, Build, Condition, GatewayStatus};
 use crate::pb;
 use crate::reply::{gateway_state, local_stream, socket_address};
 use rules::{rtcp_gate, told_inactivity};
@@ -35,7 +34,7 @@ pub(crate) fn context_info(context: AuditedContext, now: Instant) -> pb::Context
         groups,
     } = view;
     let Controller(controller) = controller;
-    let groups = groups_info(groups, &counters, &terminations);
+    let groups = groups_info(groups, &counters, &terminations, now);
     let mut info = pb::ContextInfo {
         context_id: id.0,
         correlation_id: correlation.as_deref().unwrap_or_default().to_owned(),
@@ -163,17 +162,6 @@ fn remote_address(remote: Remote) -> pb::RemoteAddress {
     pb::RemoteAddress { rtp: Some(socket_address(rtp)), rtcp: rtcp.map(socket_address) }
 }
 
-pub(super) fn key_info(key: KeyView) -> pb::KeyInfo {
-    let KeyView { source, suite, mkis, staged, activates_at } = key;
-    pb::KeyInfo {
-        source: key_source(source).into(),
-        suite: suite_to_wire(suite).into(),
-        mkis,
-        staged,
-        activates_at: activates_at.map(timestamp),
-    }
-}
-
 const fn priority_to_wire(priority: Priority) -> pb::Priority {
     match priority {
         Priority::Normal => pb::Priority::Normal,
@@ -268,111 +256,10 @@ fn rtcp_mode(mode: RtcpMode) -> pb::RtcpMode {
     }
 }
 
-fn key_source(source: KeySource) -> pb::KeySource {
-    match source {
-        KeySource::Sdes => pb::KeySource::Sdes,
-        KeySource::Mikey => pb::KeySource::Mikey,
-        KeySource::AccessSecurityAssociation => pb::KeySource::AccessSecurityAssociation,
-        KeySource::Group => pb::KeySource::Group,
-    }
-}
-
-pub(crate) fn capabilities(capabilities: Capabilities) -> pb::Capabilities {
-    let Capabilities {
-        suites,
-        max_mki_octets,
-        realms,
-        max_contexts,
-        contexts,
-        reserve_percent,
-        max_streams,
-        max_terminations,
-        max_group_members,
-        max_pre_key_packets,
-        default_overlap,
-        unencrypted_allowed,
-        supervision: policy,
-        restart_epoch: _,
-        draining: _,
-    } = capabilities;
-    pb::Capabilities {
-        suites: suites.into_iter().map(|suite| suite_to_wire(suite).into()).collect(),
-        max_mki_octets: max_mki_octets.into(),
-        realms: realms.into_iter().map(realm_info).collect(),
-        max_contexts: count(max_contexts),
-        contexts: count(contexts),
-        max_streams: small_count(max_streams),
-        max_terminations: small_count(max_terminations),
-        default_overlap_ms: milliseconds(default_overlap),
-        unencrypted_allowed,
-        max_commands: small_count(MAX_COMMANDS),
-        max_group_members: small_count(max_group_members),
-        max_pre_key_packets: max_pre_key_packets.into(),
-        reserve_percent: reserve_percent.into(),
-        supervision: Some(supervision(&policy)),
-    }
-}
-
-fn supervision(policy: &SupervisionPolicy) -> pb::Supervision {
-    let SupervisionPolicy {
-        heartbeat_answer,
-        heartbeat_misses,
-        hanging,
-        controller_lost,
-        orphan_silence,
-        orphan_limit,
-        adoption: _,
-    } = policy;
-    let (hanging, silence) = match hanging {
-        Hanging::Release => (pb::HangingPolicy::Release, Duration::ZERO),
-        Hanging::ReleaseIfSilent(silence) => (pb::HangingPolicy::ReleaseIfSilent, *silence),
-        Hanging::Keep => (pb::HangingPolicy::Keep, Duration::ZERO),
-    };
-    pb::Supervision {
-        heartbeat_answer_ms: milliseconds(*heartbeat_answer),
-        heartbeat_misses: *heartbeat_misses,
-        hanging: hanging.into(),
-        hanging_silence_ms: milliseconds(silence),
-        controller_lost_ms: milliseconds(*controller_lost),
-        orphan_silence_ms: milliseconds(*orphan_silence),
-        orphan_limit_ms: milliseconds(*orphan_limit),
-    }
-}
-
-fn realm_info(realm: RealmView) -> pb::RealmInfo {
-    let RealmView {
-        name,
-        addresses,
-        ports: (lowest, highest),
-        ports_used,
-        ports_resting,
-        max_ports,
-        available,
-        unavailable,
-        is_default,
-        max_streams,
-        protection,
-    } = realm;
-    pb::RealmInfo {
-        name,
-        addresses: addresses.into_iter().map(|address| address.to_string()).collect(),
-        lowest_port: lowest.into(),
-        highest_port: highest.into(),
-        ports_used: count(ports_used),
-        ports_resting: count(ports_resting),
-        max_ports: count(max_ports),
-        available,
-        unavailable_addresses: unavailable.iter().map(ToString::to_string).collect(),
-        is_default,
-        max_streams: max_streams.map(count),
-        plain_refused: protection != Protection::Optional,
-        transparent_refused: protection == Protection::Terminated,
-    }
-}
-
 pub(crate) fn gateway_status(
     status: &GatewayStatus,
     condition: Condition,
+    build: Build,
 ) -> pb::GetStatusResponse {
     let GatewayStatus { version, engine, started, uptime, contexts, orphans, totals: all, workers } =
         status;
@@ -388,5 +275,6 @@ pub(crate) fn gateway_status(
         workers: workers.iter().enumerate().map(worker_status).collect(),
         engine: engine.clone(),
         orphans: count(*orphans),
+        commit: build.commit.to_owned(),
     }
 }

@@ -1,9 +1,12 @@
 //! Groups of conferences.
 
+use std::time::Instant;
+
 use agw_context::{GroupId, GroupView, TerminationId, TerminationView};
 use agw_relay::{CollisionRule, EgressSnapshot, GroupSnapshot, IngressId, RenamedSource};
 
-use super::audit::{key_info, transport};
+use super::audit::transport;
+use super::key_info::key_info;
 use super::statistics::{crypto_state, traffic};
 use super::{count, milliseconds, small_count};
 use crate::pb;
@@ -13,6 +16,7 @@ pub(crate) fn groups_info(
     groups: Vec<GroupView>,
     counters: &[(GroupId, EgressSnapshot)],
     terminations: &[TerminationView],
+    now: Instant,
 ) -> Vec<pb::GroupInfo> {
     let with_counters = |group: GroupView| {
         let (id, focus) = (group.id, group.focus);
@@ -21,7 +25,8 @@ pub(crate) fn groups_info(
             let has = |one: &&TerminationView| one.streams.iter().any(|s| s.ingress == leg);
             terminations.iter().find(has).map(|termination| termination.id)
         };
-        let statistics = counters.map(|(_, snapshot)| group_statistics(snapshot, focus, &owner));
+        let statistics =
+            counters.map(|(_, snapshot)| group_statistics(snapshot, focus, &owner, now));
         pb::GroupInfo { statistics, ..group_info(group) }
     };
     groups.into_iter().map(with_counters).collect()
@@ -61,6 +66,7 @@ fn group_statistics(
     snapshot: &EgressSnapshot,
     focus: TerminationId,
     owner: &dyn Fn(IngressId) -> Option<TerminationId>,
+    now: Instant,
 ) -> pb::GroupStatistics {
     let EgressSnapshot { stats, crypto, group, .. } = snapshot;
     let GroupSnapshot { ssrcs, collisions, renamed } = group.clone().unwrap_or_default();
@@ -75,7 +81,7 @@ fn group_statistics(
     pb::GroupStatistics {
         sent: Some(traffic(&stats.sent)),
         sent_rtcp: Some(traffic(&stats.sent_rtcp)),
-        crypto: crypto.as_ref().map(crypto_state),
+        crypto: crypto.as_ref().map(|crypto| crypto_state(crypto, now)),
         ssrcs: count(ssrcs),
         ssrc_collisions: collisions,
         rewritten_sources,

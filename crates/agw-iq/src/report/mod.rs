@@ -1,8 +1,10 @@
 //! From what the gateway tells of itself to wire messages.
 
 pub(crate) mod audit;
+pub(crate) mod capabilities;
 pub(crate) mod event;
 pub(crate) mod group;
+mod key_info;
 mod key_use;
 mod quality;
 pub(crate) mod statistics;

@@ -1,10 +1,10 @@
 //! Counters.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use agw_relay::{
     CryptoSnapshot, DropReason, Drops, EgressSnapshot, EgressStats, IngressSnapshot, IngressStats,
-    Refusal, Refusals, RelayStats, RewriteSnapshot, SourceSnapshot, Traffic,
+    LatchSnapshot, Refusal, Refusals, RelayStats, RewriteSnapshot, SourceSnapshot, Traffic,
 };
 
 use super::key_use::key_use;
@@ -26,19 +26,37 @@ pub(crate) fn stream_statistics(
 }
 
 fn ingress_statistics(snapshot: &IngressSnapshot, now: Instant) -> pb::IngressStatistics {
-    let IngressSnapshot { stats, crypto, learnt_rtp, learnt_rtcp, last_accepted, waiting } =
+    let IngressSnapshot { stats, crypto, learnt_rtp, learnt_rtcp, last_accepted, waiting, latch } =
         snapshot;
     let IngressStats { received, received_rtcp, forwarded, dropped } = stats;
+    let (latch_gate, latch_closes) = latch_gate(*latch, now);
     pb::IngressStatistics {
         received: Some(traffic(received)),
         received_rtcp: Some(traffic(received_rtcp)),
         forwarded: Some(traffic(forwarded)),
         dropped: drops(dropped),
-        crypto: crypto.as_ref().map(crypto_state),
+        crypto: crypto.as_ref().map(|crypto| crypto_state(crypto, now)),
         learnt_rtp: learnt_rtp.map(socket_address),
         learnt_rtcp: learnt_rtcp.map(socket_address),
         accepted_ago_ms: last_accepted.map(|at| milliseconds(now.saturating_duration_since(at))),
         waiting: u32::try_from(*waiting).unwrap_or(u32::MAX),
+        latch_gate: latch_gate.into(),
+        latch_closes_in_ms: latch_closes.map(milliseconds),
+    }
+}
+
+/// How far latching has come, and how long an open time gate lasts.
+fn latch_gate(latch: LatchSnapshot, now: Instant) -> (pb::LatchGate, Option<Duration>) {
+    match latch {
+        LatchSnapshot::Off => (pb::LatchGate::Unspecified, None),
+        LatchSnapshot::Following => (pb::LatchGate::Following, None),
+        LatchSnapshot::Waiting => (pb::LatchGate::Waiting, None),
+        LatchSnapshot::Locked => (pb::LatchGate::Latched, None),
+        LatchSnapshot::Open(None) => (pb::LatchGate::Open, None),
+        LatchSnapshot::Open(Some(until)) if until <= now => (pb::LatchGate::Closed, None),
+        LatchSnapshot::Open(Some(until)) => {
+            (pb::LatchGate::Open, Some(until.saturating_duration_since(now)))
+        }
     }
 }
 
@@ -59,7 +77,7 @@ fn egress_statistics(snapshot: &EgressSnapshot, now: Instant) -> pb::EgressStati
         sent: Some(traffic(sent)),
         sent_rtcp: Some(traffic(sent_rtcp)),
         refused: *refused,
-        crypto: crypto.as_ref().map(crypto_state),
+        crypto: crypto.as_ref().map(|crypto| crypto_state(crypto, now)),
         destination_rtp: destination_rtp.map(socket_address),
         destination_rtcp: destination_rtcp.map(socket_address),
         rewrite: rewrite.as_ref().map(rewrite_state),
@@ -75,8 +93,8 @@ fn rewrite_state(snapshot: &RewriteSnapshot) -> pb::RewriteState {
     pb::RewriteState { ssrc: ssrc.0, source_ssrc, source_changes: *changes }
 }
 
-pub(crate) fn crypto_state(snapshot: &CryptoSnapshot) -> pb::CryptoState {
-    let CryptoSnapshot { suite, sources, keys } = snapshot;
+pub(crate) fn crypto_state(snapshot: &CryptoSnapshot, now: Instant) -> pb::CryptoState {
+    let CryptoSnapshot { suite, sources, keys, srtcp_index } = snapshot;
     let source_state = |source: &SourceSnapshot| {
         let SourceSnapshot { ssrc, roc, highest_sequence, srtcp_index } = source;
         pb::SourceState {
@@ -89,7 +107,8 @@ pub(crate) fn crypto_state(snapshot: &CryptoSnapshot) -> pb::CryptoState {
     pb::CryptoState {
         suite: suite_to_wire(*suite).into(),
         sources: sources.iter().map(source_state).collect(),
-        keys: keys.iter().map(key_use).collect(),
+        keys: keys.iter().map(|key| key_use(key, now)).collect(),
+        srtcp_index: *srtcp_index,
     }
 }
 

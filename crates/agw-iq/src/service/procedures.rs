@@ -19,6 +19,7 @@ use crate::invalid::InvalidRequest;
 use crate::pb;
 use crate::pb::iq_service_server::IqService;
 use crate::reply::confirmation;
+use crate::report::capabilities::capabilities;
 use crate::report::{audit, count, event};
 use crate::status::Failure;
 use crate::unread::UnreadTransaction;
@@ -189,11 +190,11 @@ impl<B: Backend> IqService for Iq<B> {
         request: Request<pb::AuditCapabilitiesRequest>,
     ) -> Result<Response<pb::AuditCapabilitiesResponse>, Status> {
         let pb::AuditCapabilitiesRequest {} = request.into_inner();
-        let capabilities = self.backend.capabilities().await;
-        let capabilities = capabilities.map_err(|_| self.status(Failure::unavailable()))?;
+        let found = self.backend.capabilities().await;
+        let found = found.map_err(|_| self.status(Failure::unavailable()))?;
         Ok(Response::new(pb::AuditCapabilitiesResponse {
             gateway: self.gateway(),
-            capabilities: Some(audit::capabilities(capabilities)),
+            capabilities: Some(capabilities(found, self.backend.build())),
         }))
     }
 
@@ -249,7 +250,11 @@ impl<B: Backend> IqService for Iq<B> {
         let pb::GetStatusRequest {} = request.into_inner();
         let status = self.backend.status().await;
         let status = status.map_err(|_| self.status(Failure::unavailable()))?;
-        Ok(Response::new(audit::gateway_status(&status, self.backend.condition())))
+        Ok(Response::new(audit::gateway_status(
+            &status,
+            self.backend.condition(),
+            self.backend.build(),
+        )))
     }
 
     async fn confirm_terminations(

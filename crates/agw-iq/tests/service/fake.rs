@@ -14,7 +14,7 @@ use agw_context::{
     ReleasedStream, Reply, Resource, ServiceState, StreamId, SupervisionPolicy, TerminationId,
     TerminationReply,
 };
-use agw_relay::{EgressId, EgressSnapshot, IngressId, IngressSnapshot, Traffic};
+use agw_relay::{EgressId, EgressSnapshot, IngressId, IngressSnapshot, LatchSnapshot, Traffic};
 use agw_srtp::Suite;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
@@ -25,9 +25,9 @@ use tonic::transport::Server;
 use tonic::{Request, Status};
 
 use agw_iq::backend::{
-    AuditPage, AuditQuery, Backend, Completed, Condition, EventsError, GatewayStatus, NewContexts,
-    ServiceChange, ServiceChangeError, ServiceChangeMethod, TransactError, Unavailable,
-    WorkerTotals,
+    AuditPage, AuditQuery, Backend, Build, Completed, Condition, EventsError, GatewayStatus,
+    NewContexts, ServiceChange, ServiceChangeError, ServiceChangeMethod, TransactError,
+    Unavailable, WorkerTotals,
 };
 use agw_iq::client::IqClient;
 use agw_iq::server::{Health, services};
@@ -143,11 +143,24 @@ impl Backend for Fake {
             max_group_members: 64,
             max_pre_key_packets: 32,
             default_overlap: Duration::from_millis(2_500),
+            max_overlap: Duration::from_secs(61),
+            max_activation_delay: Duration::from_secs(62),
+            ingress_key_return_allowed: true,
+            max_sources: 63,
+            default_latch_gate: Duration::from_secs(4),
+            policing_factor: 5,
+            policing_burst: Duration::from_secs(6),
+            group_rekey_interval: Duration::from_secs(7),
+            share_percent: 80,
             unencrypted_allowed: true,
             supervision: SupervisionPolicy::default(),
             restart_epoch: EPOCH,
             draining: false,
         })
+    }
+
+    fn build(&self) -> Build {
+        Build { version: "0.1.0", commit: "c0ffee" }
     }
 
     async fn status(&self) -> Result<GatewayStatus, Unavailable> {

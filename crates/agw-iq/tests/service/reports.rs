@@ -2,21 +2,23 @@
 
 mod gateway;
 
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use agw_context::{
     Association, Bandwidth, CommandError, ContextId, ContextView, Controller, DscpRule, EcnRule,
-    GroupId, KeySource, KeyView, LocalStream, Media, Priority, Refused, Relation, Remote,
-    RewriteSources, RtcpGate, RtcpMode, SourcePolicy, StreamExtras, StreamId, StreamLimits,
-    StreamMode, StreamView, TerminationId, TerminationView,
+    GroupId, KeySource, KeyView, LocalStream, Media, Priority, PutOff, Refused, Relation, Remote,
+    RewriteSources, RtcpGate, RtcpMode, SourcePolicy, StagedKeyView, StreamExtras, StreamId,
+    StreamLimits, StreamMode, StreamView, TerminationId, TerminationView,
 };
 use agw_relay::{
-    ActiveDirection, CryptoSnapshot, EgressId, Inactivity, IngressId, Network, PreKeySpec,
-    RelayStats, RewriteSnapshot, SourceFilter, SourceSnapshot, Traffic, TrafficLimit,
+    ActiveDirection, CryptoSnapshot, EgressId, Inactivity, IngressId, LatchSnapshot, Network,
+    PreKeySpec, RelayStats, RewriteSnapshot, SourceFilter, SourceSnapshot, Traffic, TrafficLimit,
     TrafficLimits, Transport,
 };
 use agw_rtp::Ssrc;
-use agw_srtp::{KeyCount, KeyStanding, KeyUse, Mki, Suite};
+use agw_srtp::{
+    KeyCount, KeyStanding, KeyUse, Lifetime, Mki, RocOnRekey, SessionParameters, Suite,
+};
 use prost_types::Timestamp;
 use tonic::Code;
 
@@ -98,8 +100,23 @@ fn context(id: u32) -> AuditedContext {
             source: KeySource::Sdes,
             suite: Suite::AesCm256HmacSha1_32,
             mkis: vec![vec![0, 9]],
-            staged: true,
-            activates_at: Some(SystemTime::UNIX_EPOCH),
+            lifetimes: vec![Lifetime { srtp: 100, srtcp: 50 }],
+            parameters: SessionParameters {
+                unencrypted_srtp: true,
+                unencrypted_srtcp: false,
+                window: 256,
+                max_sources: 3,
+            },
+            overlap: Some(Duration::from_millis(1_200)),
+            staged: Some(StagedKeyView {
+                mki: Some(vec![0, 10]),
+                lifetime: Lifetime { srtp: 7, srtcp: 6 },
+                activation: Some(PutOff {
+                    at: SystemTime::UNIX_EPOCH,
+                    roc: RocOnRekey::Set(4),
+                    overlap: Duration::from_millis(700),
+                }),
+            }),
         }),
         egress_key: None,
         ingress: IngressId(1),
@@ -153,8 +170,22 @@ fn stream_info() -> pb::StreamInfo {
             source: pb::KeySource::Sdes.into(),
             suite: pb::Suite::Aes256CmHmacSha132.into(),
             mkis: vec![vec![0, 9]],
-            staged: true,
-            activates_at: Some(prost_types::Timestamp::default()),
+            lifetimes: vec![pb::KeyLifetime { srtp: 100, srtcp: 50 }],
+            parameters: Some(pb::SessionParameters {
+                unencrypted_srtp: true,
+                unencrypted_srtcp: false,
+                window: 256,
+                max_sources: 3,
+            }),
+            overlap_ms: Some(1_200),
+            staged: Some(pb::StagedKeyInfo {
+                mki: vec![0, 10],
+                lifetime: Some(pb::KeyLifetime { srtp: 7, srtcp: 6 }),
+                activates_at: Some(prost_types::Timestamp::default()),
+                roc_on_rekey: pb::RocOnRekey::Value.into(),
+                initial_roc: Some(4),
+                overlap_ms: Some(700),
+            }),
         }),
         egress_key: None,
         statistics: None,
@@ -237,7 +268,9 @@ async fn counters_stand_at_the_stream_they_are_of() {
     };
     let suite = Suite::AeadAes128Gcm;
     let keys = vec![key_use(suite)];
-    ingress.crypto = Some(CryptoSnapshot { suite, sources: vec![source], keys });
+    ingress.latch = LatchSnapshot::Open(Some(Instant::now() + Duration::from_secs(600)));
+    let sources = vec![source];
+    ingress.crypto = Some(CryptoSnapshot { suite, sources, keys, srtcp_index: Some(9) });
     egress.stats.refused = 2;
     let (ssrc, source) = (Ssrc(7), Some(Ssrc(8)));
     egress.rewrite = Some(RewriteSnapshot { ssrc, source, changes: 3 });
@@ -251,7 +284,7 @@ async fn counters_stand_at_the_stream_they_are_of() {
     assert_eq!(ingress.received, Some(pb::Traffic { packets: 10, octets: 1_720 }));
     assert!(ingress.accepted_ago_ms.unwrap() >= 60_000);
     assert_eq!(ingress.learnt_rtp, Some(address("198.51.100.1", 9)));
-    let crypto = ingress.crypto.unwrap();
+    let crypto = ingress.crypto.clone().unwrap();
     assert_eq!(crypto.suite(), pb::Suite::AeadAes128Gcm);
     let source = pb::SourceState {
         ssrc: 0xdead_beef,
@@ -260,7 +293,12 @@ async fn counters_stand_at_the_stream_they_are_of() {
         srtcp_index: Some(12),
     };
     assert_eq!(crypto.sources, [source]);
-    assert_eq!(crypto.keys, [told_key_use()]);
+    let opens_for_ms = crypto.keys[0].opens_for_ms;
+    assert!((1..=600_000).contains(&opens_for_ms.unwrap()), "{opens_for_ms:?}");
+    assert_eq!(crypto.keys, [pb::KeyUse { opens_for_ms, ..told_key_use() }]);
+    assert_eq!(crypto.srtcp_index, Some(9));
+    assert_eq!(ingress.latch_gate(), pb::LatchGate::Open);
+    assert!((1..=600_000).contains(&ingress.latch_closes_in_ms.unwrap()));
     let egress = statistics.egress.unwrap();
     let rewrite = pb::RewriteState { ssrc: 7, source_ssrc: Some(8), source_changes: 3 };
     assert_eq!((egress.refused, egress.rewrite), (2, Some(rewrite)));
@@ -269,7 +307,9 @@ async fn counters_stand_at_the_stream_they_are_of() {
 fn key_use(suite: Suite) -> KeyUse {
     let count = |packets| KeyCount { packets, until_warning: 40, until_stop: 50 };
     let mki = Some(Mki::new(b"12").unwrap());
-    KeyUse { standing: KeyStanding::Replaced, mki, suite, srtp: count(7), srtcp: count(1) }
+    let until = Some(Instant::now() + Duration::from_secs(600));
+    let standing = KeyStanding::Replaced;
+    KeyUse { standing, mki, suite, srtp: count(7), srtcp: count(1), until }
 }
 
 fn told_key_use() -> pb::KeyUse {
@@ -280,6 +320,7 @@ fn told_key_use() -> pb::KeyUse {
         suite: pb::Suite::AeadAes128Gcm.into(),
         srtp: count(7),
         srtcp: count(1),
+        opens_for_ms: None,
     }
 }
 

@@ -111,6 +111,7 @@ fn all_fields_that_can_hold_a_secret_are_known() {
         "OfferRequest.sdp",
         "OfferResponse.sdp",
         "StagedKey.sdes_line",
+        "StagedKeyInfo.mki",
     ];
     assert_eq!(found, expected);
 }

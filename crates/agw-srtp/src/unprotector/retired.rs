@@ -109,6 +109,11 @@ impl<K> OldKeys<K> {
         self.sets.iter().rev().map(|old| &*old.keys)
     }
 
+    /// The keys with when their overlap ends, newest first.
+    pub(super) fn ends(&self) -> impl Iterator<Item = (&KeySet<K>, Instant)> {
+        self.sets.iter().rev().map(|old| (&*old.keys, old.until))
+    }
+
     /// The keys that open packets now, newest first, with their table unless they share that of the
     /// keys in force.
     pub(super) fn live(

@@ -42,8 +42,10 @@ impl<K> Unprotector<K> {
     pub fn keys_in(&self, pool: Option<&KeyPool>) -> impl Iterator<Item = KeyUse> {
         let staged = self.staged.iter();
         let staged = staged.flat_map(move |keys| keys.uses(KeyStanding::Staged, pool));
-        let retired = self.retired.sets();
-        let retired = retired.flat_map(move |keys| keys.uses(KeyStanding::Replaced, pool));
+        let retired = self.retired.ends().flat_map(move |(keys, until)| {
+            let uses = keys.uses(KeyStanding::Replaced, pool);
+            uses.map(move |key| KeyUse { until: Some(until), ..key })
+        });
         self.current.uses(KeyStanding::InForce, pool).chain(staged).chain(retired)
     }
 }

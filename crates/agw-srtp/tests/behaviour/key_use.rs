@@ -38,6 +38,8 @@ fn each_live_key_tells_its_packets_and_what_is_left_of_its_life() {
     let in_force = (KeyStanding::InForce, mki(b"2"), longest_after(1));
     let replaced = (KeyStanding::Replaced, mki(b"1"), used_up(92, 7));
     assert_eq!(told(pair.ingress.keys()), [in_force, replaced]);
+    let ends: Vec<_> = pair.ingress.keys().map(|key| key.until).collect();
+    assert_eq!(ends, [None, Some(pair.now + OVERLAP_AFTER_MKI)]);
 
     pair.ingress.handle_timeout(pair.now + OVERLAP_AFTER_MKI);
     assert_eq!(told(pair.ingress.keys()), [in_force]);

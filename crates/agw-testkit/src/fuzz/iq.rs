@@ -11,7 +11,7 @@ use agw_context::{
     ContextView, Controller, Event, Gateway, Policy, Ports, Refused, Release,
 };
 use agw_iq::backend::{
-    AuditPage, AuditQuery, Completed, Condition, EventsError, GatewayStatus, ServiceChange,
+    AuditPage, AuditQuery, Build, Completed, Condition, EventsError, GatewayStatus, ServiceChange,
     ServiceChangeError, TransactError, Unavailable,
 };
 use agw_iq::pb::iq_service_server::IqService;
@@ -194,6 +194,10 @@ impl Backend for Paper {
         _: AuditQuery,
     ) -> impl Future<Output = Result<AuditPage, TransactError>> + Send {
         ready(Ok(AuditPage::default()))
+    }
+
+    fn build(&self) -> Build {
+        Build { version: "fuzz", commit: "" }
     }
 
     fn capabilities(&self) -> impl Future<Output = Result<Capabilities, Unavailable>> + Send {

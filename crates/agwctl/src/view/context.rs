@@ -7,8 +7,9 @@ use agw_iq::pb;
 use serde::Serialize;
 
 use super::group::GroupView;
+use super::key::KeyView;
 use super::statistics::StatisticsView;
-use super::{address, number, suite, text, word};
+use super::{address, number, text, word};
 use crate::output::{dash, facts, moment, table};
 
 /// Some contexts.
@@ -129,16 +130,6 @@ struct FilterView {
 struct PairView {
     rtp: Option<String>,
     rtcp: Option<String>,
-}
-
-/// The keys of one direction: all but the secret.
-#[derive(Debug, Serialize)]
-pub(crate) struct KeyView {
-    source: Option<String>,
-    suite: Option<String>,
-    mkis: Vec<String>,
-    staged: bool,
-    activates_at: Option<String>,
 }
 
 /// A call that was added.
@@ -293,19 +284,6 @@ impl From<pb::StreamInfo> for StreamView {
     }
 }
 
-impl From<&pb::KeyInfo> for KeyView {
-    fn from(key: &pb::KeyInfo) -> Self {
-        let hex = |mki: &Vec<u8>| mki.iter().map(|octet| format!("{octet:02x}")).collect();
-        Self {
-            source: word(key.source().as_str_name(), "KEY_SOURCE_"),
-            suite: suite(key.suite()),
-            mkis: key.mkis.iter().map(hex).collect(),
-            staged: key.staged,
-            activates_at: key.activates_at.map(|at| at.to_string()),
-        }
-    }
-}
-
 impl StreamView {
     fn limits(&self) -> String {
         let limits = [
@@ -357,21 +335,5 @@ impl FilterView {
             }
             (None, _) | (_, None) => format!("from {network}"),
         }
-    }
-}
-
-impl KeyView {
-    /// In words.
-    pub(crate) fn words(&self) -> String {
-        let mut words = dash(self.suite.clone());
-        if !self.mkis.is_empty() {
-            words = format!("{words}, MKI {}", self.mkis.join(" "));
-        }
-        match &self.activates_at {
-            Some(at) => words = format!("{words}, one staged until {}", moment(at)),
-            None if self.staged => words = format!("{words}, one staged"),
-            None => {}
-        }
-        words
     }
 }

@@ -11,6 +11,7 @@ pub(crate) struct CryptoView {
     suite: Option<String>,
     sources: Vec<SourceStateView>,
     keys: Vec<KeyUseView>,
+    srtcp_index: Option<u32>,
 }
 
 #[derive(Debug, Serialize)]
@@ -29,6 +30,7 @@ struct KeyUseView {
     suite: Option<String>,
     srtp: KeyCountView,
     srtcp: KeyCountView,
+    opens_for_ms: Option<u64>,
 }
 
 #[derive(Debug, Serialize)]
@@ -50,6 +52,7 @@ impl From<&pb::CryptoState> for CryptoView {
             suite: suite(crypto.suite()),
             sources: crypto.sources.iter().map(source).collect(),
             keys: crypto.keys.iter().map(KeyUseView::from).collect(),
+            srtcp_index: crypto.srtcp_index,
         }
     }
 }
@@ -63,6 +66,7 @@ impl From<&pb::KeyUse> for KeyUseView {
             suite: suite(key.suite()),
             srtp: key.srtp.into(),
             srtcp: key.srtcp.into(),
+            opens_for_ms: key.opens_for_ms,
         }
     }
 }
@@ -88,10 +92,11 @@ impl CryptoView {
 
 impl KeyUseView {
     fn words(&self) -> String {
-        let Self { standing, mki, suite: _, srtp, srtcp } = self;
+        let Self { standing, mki, suite: _, srtp, srtcp, opens_for_ms } = self;
         let standing = standing.as_deref().unwrap_or("unknown").replace('_', " ");
         let mki = mki.as_ref().map(|mki| format!(", MKI {mki}")).unwrap_or_default();
-        format!("{standing}{mki}: SRTP {}, SRTCP {}", srtp.words(), srtcp.words())
+        let ends = opens_for_ms.map(|left| format!(", for {left} ms")).unwrap_or_default();
+        format!("{standing}{mki}{ends}: SRTP {}, SRTCP {}", srtp.words(), srtcp.words())
     }
 }
 

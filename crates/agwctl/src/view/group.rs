@@ -3,8 +3,8 @@
 use agw_iq::pb;
 use serde::Serialize;
 
-use super::context::KeyView;
 use super::crypto::CryptoView;
+use super::key::KeyView;
 use super::{TrafficView, word};
 use crate::output::{dash, facts};
 

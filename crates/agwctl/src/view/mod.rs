@@ -11,6 +11,7 @@ mod crypto;
 mod event;
 mod gateway_event;
 mod group;
+mod key;
 mod quality;
 mod service;
 mod statistics;

@@ -11,7 +11,7 @@ use super::context::ContextView;
 use super::crypto::CryptoView;
 use super::quality::QualityView;
 use super::status::TotalsView;
-use super::{TrafficView, address, drops, refusals};
+use super::{TrafficView, address, drops, refusals, word};
 use crate::output::{alarm, dash, table};
 
 /// Counters of one stream at one termination.
@@ -33,6 +33,8 @@ pub(crate) struct IngressView {
     learnt_rtcp: Option<String>,
     accepted_ago_ms: Option<u64>,
     waiting: u32,
+    latch_gate: Option<String>,
+    latch_closes_in_ms: Option<u64>,
 }
 
 /// What left.
@@ -106,6 +108,8 @@ impl From<pb::StreamStatistics> for StatisticsView {
                 learnt_rtcp: address(ingress.learnt_rtcp.as_ref()),
                 accepted_ago_ms: ingress.accepted_ago_ms,
                 waiting: ingress.waiting,
+                latch_gate: word(ingress.latch_gate().as_str_name(), "LATCH_GATE_"),
+                latch_closes_in_ms: ingress.latch_closes_in_ms,
             },
             egress: EgressView {
                 sent: egress.sent.into(),

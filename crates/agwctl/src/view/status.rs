@@ -24,6 +24,7 @@ pub(crate) struct GatewayView {
 #[derive(Debug, Serialize)]
 pub(crate) struct StatusView {
     version: String,
+    commit: Option<String>,
     engine: String,
     started: Option<String>,
     uptime_ms: u64,
@@ -102,6 +103,7 @@ impl From<pb::GetStatusResponse> for StatusView {
             workers,
             engine,
             orphans,
+            commit,
         } = status;
         let worker = |status: pb::WorkerStatus| WorkerView {
             worker: status.worker,
@@ -109,6 +111,7 @@ impl From<pb::GetStatusResponse> for StatusView {
         };
         Self {
             version,
+            commit: text(&commit),
             engine,
             started: started.map(|started| started.to_string()),
             uptime_ms,

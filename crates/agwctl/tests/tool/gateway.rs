@@ -12,7 +12,8 @@ use agw_context::{
     RealmConfig, Reply, ServiceCause, ServiceState,
 };
 use agw_relay::{
-    CryptoSnapshot, EgressSnapshot, IngressSnapshot, PortId, QualitySnapshot, SourceSnapshot,
+    CryptoSnapshot, EgressSnapshot, IngressSnapshot, LatchSnapshot, PortId, QualitySnapshot,
+    SourceSnapshot,
 };
 use agw_rtp::Ssrc;
 use agw_srtp::{KeyCount, KeyStanding, KeyUse, Mki, Suite};
@@ -26,7 +27,7 @@ use tonic::{Request, Status};
 
 use agw_iq::ConnectedPeer;
 use agw_iq::backend::{
-    AuditPage, AuditQuery, AuditedContext, Backend, Completed, Condition, EventsError,
+    AuditPage, AuditQuery, AuditedContext, Backend, Build, Completed, Condition, EventsError,
     GatewayStatus, ServiceChange, ServiceChangeError, ServiceChangeMethod, TransactError,
     Unavailable, WorkerTotals,
 };
@@ -199,6 +200,10 @@ impl Backend for Stand {
         Ok(self.gateway().capabilities(Instant::now()))
     }
 
+    fn build(&self) -> Build {
+        Build { version: "1.2.3", commit: "c0ffee" }
+    }
+
     async fn status(&self) -> Result<GatewayStatus, Unavailable> {
         let gateway = self.gateway();
         Ok(GatewayStatus {
@@ -319,8 +324,8 @@ fn crypto() -> CryptoSnapshot {
     let source = SourceSnapshot { ssrc, roc: 3, highest_sequence: Some(9), srtcp_index: Some(2) };
     let count = KeyCount { packets: 95, until_warning: 0, until_stop: 4 };
     let (standing, mki) = (KeyStanding::InForce, Mki::new(&[0, 0x1f]).ok());
-    let key = KeyUse { standing, mki, suite, srtp: count, srtcp: count };
-    CryptoSnapshot { suite, sources: vec![source], keys: vec![key] }
+    let key = KeyUse { standing, mki, suite, srtp: count, srtcp: count, until: None };
+    CryptoSnapshot { suite, sources: vec![source], keys: vec![key], srtcp_index: Some(5) }
 }
 
 pub(crate) fn snapshots() -> (IngressSnapshot, EgressSnapshot) {
@@ -331,6 +336,7 @@ pub(crate) fn snapshots() -> (IngressSnapshot, EgressSnapshot) {
         learnt_rtcp: None,
         last_accepted: None,
         waiting: 2,
+        latch: LatchSnapshot::Following,
     };
     ingress.stats.received.packets = 50;
     ingress.crypto = Some(crypto());

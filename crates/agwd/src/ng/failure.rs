@@ -41,7 +41,7 @@ fn overload(failure: &AlgFailure) -> Option<Overload> {
         CommandError::PortRefused { .. } => Some(Overload::Ports),
         CommandError::UnknownContext(_)
         | CommandError::UnknownTermination(..)
-        | CommandError::UnknownStream(..)
+        | CommandError::UnknownStream { .. }
         | CommandError::UnknownGroup(_)
         | CommandError::UnknownRealm(_)
         | CommandError::Invalid { .. }

@@ -66,15 +66,15 @@ fn staged_keys_of_a_group_wait_are_audited_and_come_in_force_for_all() {
     let outcome =
         world.transact(vec![stage(context, marked(3)), stage_egress(context, 4)]).unwrap();
     assert_eq!(groups_steps(&outcome), ["members' keys 1", "keys 1"]);
-    assert!(keys(&world).iter().all(|key| key.staged && key.activates_at.is_none()));
+    assert!(keys(&world).iter().all(|key| key.staged.is_some() && key.activates_at().is_none()));
 
     let direct = |direction| activate(context, direction, None);
     let both = vec![direct(Direction::Ingress), direct(Direction::Egress)];
     let outcome = world.transact(both).unwrap();
     assert_eq!(groups_steps(&outcome), ["members' keys 1", "keys 1"]);
     let [ingress, egress] = keys(&world);
-    assert_eq!((ingress.mkis, ingress.staged, egress.staged), (vec![vec![3]], false, false));
-    let nothing = (Reason::NothingStaged, String::new());
+    assert_eq!((ingress.mkis, ingress.staged, egress.staged), (vec![vec![3]], None, None));
+    let nothing = (Reason::NothingStaged, "direction".to_owned());
     for direction in [Direction::Ingress, Direction::Egress] {
         assert_eq!(refusal(&mut world, direct(direction)).0, nothing.0);
         assert_eq!(refusal(&mut world, cancel(context, direction)).0, nothing.0);
@@ -94,7 +94,7 @@ fn a_key_of_a_group_comes_in_force_at_its_time_unless_it_is_withdrawn() {
         timed(Direction::Egress),
     ];
     world.transact(commands).unwrap();
-    assert!(keys(&world).iter().all(|key| key.activates_at == Some(at)));
+    assert!(keys(&world).iter().all(|key| key.activates_at() == Some(at)));
     world.transact(vec![cancel(context, Direction::Ingress)]).unwrap();
     let due = world.now + HOUR;
     assert!(world.gateway.handle_activations(due - Duration::from_millis(1), at).is_empty());
@@ -108,7 +108,7 @@ fn a_key_of_a_group_comes_in_force_at_its_time_unless_it_is_withdrawn() {
     let (direction, group) = (Direction::Egress, Some(GROUP));
     assert_eq!(event.kind, EventKind::KeyActivated { direction, group });
     assert_eq!(event.subject.as_ref().unwrap().termination, Some(FOCUS));
-    assert_eq!((keys(&world)[0].staged, keys(&world)[1].staged), (false, false));
+    assert_eq!((keys(&world)[0].staged.clone(), keys(&world)[1].staged.clone()), (None, None));
     assert_eq!(world.gateway.poll_activation(), None);
 }
 
@@ -171,7 +171,7 @@ fn a_member_that_begins_early_is_told_and_the_key_waits_for_the_others() {
     let (direction, group) = (Direction::Ingress, Some(GROUP));
     assert_eq!(event.kind, EventKind::KeyActivated { direction, group });
     assert_eq!(event.subject.as_ref().unwrap().termination, Some(TerminationId(2)));
-    assert!(keys(&world)[0].staged);
+    assert!(keys(&world)[0].staged.is_some());
 }
 
 #[test]

@@ -11,6 +11,7 @@ pub(crate) fn snapshots() -> (IngressSnapshot, EgressSnapshot) {
         learnt_rtcp: None,
         last_accepted: None,
         waiting: 2,
+        latch: LatchSnapshot::Off,
     };
     let egress = EgressSnapshot {
         stats: Default::default(),

@@ -27,7 +27,8 @@ async fn capabilities_are_told_in_full() {
         orphan_limit_ms: 21_600_000,
     };
     assert_eq!(capabilities.supervision, Some(supervision));
-    assert_eq!(capabilities.reserve_percent, 10);
+    assert_eq!((capabilities.reserve_percent, capabilities.share_percent), (10, 80));
+    assert_eq!((capabilities.version.as_str(), capabilities.commit.as_str()), ("0.1.0", "c0ffee"));
     let realm = pb::RealmInfo {
         name: "access".to_owned(),
         addresses: vec!["2001:db8::1".to_owned()],
@@ -46,6 +47,28 @@ async fn capabilities_are_told_in_full() {
     assert_eq!(capabilities.realms, [realm]);
 }
 
+//= tests/spec/iq.md#audit
+//= type=test
+//# An audit of capabilities MUST list suites, realms and limits.
+#[tokio::test]
+async fn capabilities_tell_every_bound_that_a_request_is_refused_for() {
+    let rig = rig().await;
+    let told = rig.client.capabilities().await.unwrap();
+
+    assert_eq!((told.max_overlap_ms, told.max_activation_delay_ms), (61_000, 62_000));
+    assert_eq!((told.max_sources, told.max_keys), (63, 16));
+    assert_eq!((told.min_window, told.max_window), (64, 4_096));
+    assert_eq!((told.default_latch_gate_ms, told.max_latch_gate_ms), (4_000, 600_000));
+    assert_eq!((told.policing_factor, told.policing_burst_ms), (5, 6_000));
+    assert_eq!((told.min_burst_octets, told.max_peak_tolerance_us), (1_500, 60_000_000));
+    assert_eq!((told.max_pre_key_packets, told.max_pre_key_time_ms), (32, 10_000));
+    assert_eq!((told.min_inactivity_ms, told.max_inactivity_ms), (100, 86_400_000));
+    assert_eq!((told.min_heartbeat_ms, told.max_heartbeat_ms), (1_000, 86_400_000));
+    assert_eq!((told.default_rekey_interval_ms, told.max_rekey_interval_ms), (7_000, 600_000));
+    assert_eq!((told.max_associations, told.max_request_octets), (64, 65_536));
+    assert!(told.ingress_key_return_allowed);
+}
+
 #[tokio::test]
 async fn the_status_has_totals_and_workers() {
     let rig = rig().await;
@@ -62,6 +85,7 @@ async fn the_status_has_totals_and_workers() {
 
     assert_eq!((answer.version.as_str(), answer.uptime_ms, answer.contexts), ("0.1.0", 61_500, 3));
     assert_eq!((answer.engine.as_str(), answer.orphans), ("avx512", 1));
+    assert_eq!(answer.commit, "c0ffee");
     assert_eq!(answer.started, Some(Timestamp { seconds: 1_700_000_000, nanos: 0 }));
     assert_eq!(answer.gateway, gateway());
     let totals = answer.totals.unwrap();
