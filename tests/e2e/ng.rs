@@ -1,6 +1,7 @@
 //! The ng protocol: a SIP proxy with an rtpengine module, phones that speak SRTP by libsrtp, the
 //! core that speaks RTP.
 
+mod choices;
 mod forks;
 mod limits;
 mod proxy;
@@ -73,6 +74,9 @@ fn set_up(proxy: &mut Proxy, call: &str, phone: &mut Party, core: &mut Party) ->
     answered["context"].as_u64().expect("a context")
 }
 
+//= tests/spec/ng.md#offer-and-answer
+//= type=test
+//# An offer towards RTP MUST leave without the sender's keys, and its SRTP MUST end at the gateway.
 #[test]
 fn calls_are_made_over_both_transports_in_both_forms_and_families() {
     let gateway = Gateway::with(ON);
@@ -101,6 +105,9 @@ fn calls_are_made_over_both_transports_in_both_forms_and_families() {
     gateway.ledger().await_line("agw_alg_calls 0");
 }
 
+//= tests/spec/ng.md#reports
+//= type=test
+//# A query MUST tell what was received from each party, and the sum of it.
 #[test]
 fn a_query_tells_what_was_heard_and_the_context_is_that_of_iq() {
     let gateway = Gateway::with(ON);
@@ -134,6 +141,12 @@ fn a_query_tells_what_was_heard_and_the_context_is_that_of_iq() {
     assert_eq!(statistics["controlstatistics"]["offer"], 1, "{statistics}");
 }
 
+//= tests/spec/ng.md#retries
+//= type=test
+//# The same cookie from the same address within a minute MUST get the same reply, and nothing MUST be done twice.
+//= tests/spec/ng.md#retries
+//= type=test
+//# A retry that comes while its request is carried out MUST wait for the one reply.
 #[test]
 fn the_same_cookie_is_the_same_request_however_often_it_comes() {
     let gateway = Gateway::with(ON);
@@ -158,6 +171,15 @@ fn the_same_cookie_is_the_same_request_however_often_it_comes() {
     gateway.ledger().await_line("agw_contexts 0");
 }
 
+//= tests/spec/ng.md#end
+//= type=test
+//# Either party's tag MUST end the call.
+//= tests/spec/ng.md#end
+//= type=test
+//# To end an unknown call MUST be a warning, unless the request says that it is fatal.
+//= tests/spec/ng.md#end
+//= type=test
+//# The reply to a delete MUST tell the call's last counters.
 #[test]
 fn either_party_ends_a_call_and_an_unknown_one_is_a_warning_unless_it_is_fatal() {
     let gateway = Gateway::with(ON);

@@ -295,6 +295,7 @@ const fn alg_code(error: &AlgError) -> Code {
         | AlgError::MediaRemoved
         | AlgError::UnprotectedSignalling
         | AlgError::NoSuite
+        | AlgError::Unencrypted
         | AlgError::NoOffer => Code::FailedPrecondition,
         AlgError::OfferPending => Code::Aborted,
         AlgError::UnknownDialogue | AlgError::UnknownCall => Code::NotFound,

@@ -39,6 +39,8 @@ impl Reader<'_> {
                 }
                 Some(Value::List(values))
             }
+            //= tests/spec/ng.md#wire
+            //# A dictionary MUST be read in any order of its keys.
             b'd' => {
                 self.rest = self.rest.get(1..)?;
                 let mut pairs = Vec::new();

@@ -70,7 +70,11 @@ impl<W> Cookies<W> {
         self.forget_old(now);
         let key = (from, Box::from(cookie));
         match self.entries.get_mut(&key) {
+            //= tests/spec/ng.md#retries
+            //# The same cookie from the same address within a minute MUST get the same reply, and nothing MUST be done twice.
             Some(Fate::Over(reply)) => return Begun::Again(reply.clone()),
+            //= tests/spec/ng.md#retries
+            //# A retry that comes while its request is carried out MUST wait for the one reply.
             Some(Fate::UnderWay(waiting)) if waiting.len() < self.limits.waiting => {
                 waiting.push(waiter);
                 return Begun::Waits;
@@ -102,6 +106,8 @@ impl<W> Cookies<W> {
         waiting
     }
 
+    //= tests/spec/ng.md#retries
+    //# A request that came to nothing MUST be carried out when it is asked for again.
     /// Forgets a request that came to nothing; a retry is carried out.
     pub fn abandon(&mut self, from: IpAddr, cookie: &[u8]) {
         let key: Key = (from, Box::from(cookie));

@@ -37,7 +37,7 @@ pub use book::Book;
 pub use cookies::{Begun, CookieLimits, Cookies};
 pub use edit::{Shown, came_through, from_source};
 pub use message::{Form, Message, WireError, first_of_stream};
-pub use options::{E2ae, Learning, Mux, Options, Replace, Sdes, Transport};
+pub use options::{E2ae, Learning, Mux, Options, Protected, Replace, Sdes, Transport};
 pub use refusal::{Overload, Refusal};
 pub use request::{Delete, Query, Request, Signalling};
 pub use value::{Octets, Value};

@@ -80,6 +80,10 @@ pub(crate) fn split(datagram: &[u8]) -> Result<(&[u8], &[u8]), WireError> {
     Ok((cookie, rest.get(1..).unwrap_or_default()))
 }
 
+//= tests/spec/ng.md#wire
+//# A reply MUST repeat the cookie of its request.
+//= tests/spec/ng.md#wire
+//# A reply MUST be written in the form of its request, bencode or JSON.
 /// Writes a reply.
 pub(crate) fn write(cookie: &[u8], form: Form, body: &Value) -> Octets {
     // Exactly enough room: growing would leave copies of keys behind. What JSON escapes is at

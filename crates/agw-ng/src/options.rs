@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use agw_context::Family;
-use agw_sdp::RtcpAttribute;
+use agw_sdp::{RtcpAttribute, Unencrypted};
 use agw_srtp::Suite;
 
 /// What a request wants of a call; the default is what ng means when nothing is said.
@@ -37,6 +37,10 @@ pub struct Options {
     pub rtcp_attribute: RtcpAttribute,
     /// Whether media lines without `a=mid` get one.
     pub generate_mid: bool,
+    /// Whether all media of the call is dropped from now on; `None` leaves that as it is.
+    pub drops: Option<bool>,
+    /// Whose signalling is protected; `None` leaves that to the configuration.
+    pub protected_signalling: Option<Protected>,
     /// Whether a description that passed here already is left as it is.
     pub loop_protect: bool,
     /// Whether to delete an unknown call is an error.
@@ -49,6 +53,15 @@ pub struct Options {
     pub label: Option<String>,
     /// Flags and keys that nobody here knows; they were ignored.
     pub unknown: u32,
+}
+
+/// Whose signalling is protected, by IPsec, TLS or place (RFC 4568 §8.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Protected {
+    /// That of who sends the offer.
+    pub sender: bool,
+    /// That of who is sent it.
+    pub receiver: bool,
 }
 
 /// A profile of RTP.
@@ -101,6 +114,8 @@ pub struct Sdes {
     pub without: Vec<Suite>,
     /// These first.
     pub order: Vec<Suite>,
+    /// Without encryption.
+    pub unencrypted: Unencrypted,
 }
 
 /// Where media may come from.

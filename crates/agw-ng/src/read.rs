@@ -6,7 +6,7 @@ use agw_context::Family;
 use agw_sdp::RtcpAttribute;
 use agw_srtp::Suite;
 
-use crate::options::{E2ae, Learning, Options, Transport};
+use crate::options::{E2ae, Learning, Options, Protected, Transport};
 use crate::refusal::Refusal;
 use crate::rtpp;
 use crate::support::{self, FAMILIES, FLAGS, Item, KEYS, Support, is_same, rest_of};
@@ -72,12 +72,16 @@ impl Reader {
             return match item.support {
                 Support::Done => self.done(item.name, word),
                 Support::Always | Support::NoEffect => Ok(()),
+                //= tests/spec/ng.md#offer-and-answer
+                //# A request MUST be refused, with the reason, where it asks for what agw does not do and a call without it would be another.
                 Support::Refused => Err(refused(word, item)),
             };
         }
         if rest_of(word, "transport-protocol=").is_some() {
             return Err(invalid("transport-protocol", "RTP/AVP, RTP/AVPF, RTP/SAVP or RTP/SAVPF"));
         }
+        //= tests/spec/ng.md#offer-and-answer
+        //# A flag that nobody knows MUST be ignored and counted.
         let Some((key, value)) = word.split_once('=') else {
             self.options.unknown += 1;
             return Ok(());
@@ -167,6 +171,16 @@ impl Reader {
             "loop-protect" => options.loop_protect = true,
             "fatal" => options.fatal = true,
             "SIP-source-address" => options.trusts_source = true,
+            "drop-traffic=start" | "drop-traffic" => {
+                options.drops = Some(options.drops.unwrap_or(true));
+            }
+            //= tests/spec/ng.md#gates
+            //# Where both are said, `stop` MUST go before `start`.
+            "drop-traffic=stop" => options.drops = Some(false),
+            "protected-signalling=both" => protect(options, true, true),
+            "protected-signalling=sender" => protect(options, true, false),
+            "protected-signalling=receiver" => protect(options, false, true),
+            "protected-signalling=none" => protect(options, false, false),
             "e2ae=applied" => options.e2ae = E2ae::Applied,
             "e2ae=strip" => options.e2ae = E2ae::Strip,
             "e2ae=pass" => options.e2ae = E2ae::Pass,
@@ -186,6 +200,8 @@ impl Reader {
         };
         match name {
             "off" | "no" | "disable" => sdes.off = true,
+            "unencrypted_srtp" => sdes.unencrypted.srtp = true,
+            "unencrypted_srtcp" => sdes.unencrypted.srtcp = true,
             "nonew" => sdes.no_new = true,
             "no-*" => sdes.without.extend(suites("SDES-no-")),
             "order:*" => sdes.order = suites("SDES-order:"),
@@ -219,6 +235,10 @@ impl Reader {
         }
         Ok(options)
     }
+}
+
+const fn protect(options: &mut Options, sender: bool, receiver: bool) {
+    options.protected_signalling = Some(Protected { sender, receiver });
 }
 
 fn profile_of(text: &str) -> Option<Transport> {

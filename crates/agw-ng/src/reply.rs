@@ -52,6 +52,8 @@ pub fn error(refusal: &Refusal) -> Value {
     ])
 }
 
+//= tests/spec/ng.md#overload
+//# A controller that supports it MUST be told `load limit`, any other one an error.
 /// Refused for want of something: in the words that this controller knows.
 #[must_use]
 pub fn overload(overload: Overload, knows_load_limit: bool) -> Value {

@@ -8,10 +8,15 @@ use agw_srtp::Suite;
 use crate::options::{E2ae, Learning, Options};
 
 impl Options {
-    /// The side of who sends the offer.
+    /// The side of who sends the offer; `protected` says whether its signalling is, where the
+    /// request does not.
     #[must_use]
-    pub fn near(&self) -> SideOptions {
+    pub fn near(&self, protected: bool) -> SideOptions {
         let mux = if self.mux.reject { MuxRule::Remove } else { MuxRule::Accept };
+        //= tests/spec/ng.md#offer-and-answer
+        //# SRTP MUST pass from end to end where no transport is asked for.
+        //= tests/spec/ng.md#offer-and-answer
+        //# An offer towards RTP MUST leave without the sender's keys, and its SRTP MUST end at the gateway.
         let offered_srtp = match (self.e2ae, self.transport) {
             (E2ae::Pass, _) | (E2ae::Unsaid, None) => OfferedSrtp::PassOn,
             (E2ae::Applied, None) => OfferedSrtp::TerminateOnRequest,
@@ -21,12 +26,16 @@ impl Options {
         };
         let indicates_e2ae = self.e2ae == E2ae::Applied;
         let side = self.side(self.realms.0.clone());
-        SideOptions { mux, offered_srtp, indicates_e2ae, ..side }
+        //= tests/spec/ng.md#offer-and-answer
+        //# Keys MUST NOT go over signalling that the request, or else the configuration, says is not protected.
+        let protected_signalling = self.protected_signalling.map_or(protected, |said| said.sender);
+        SideOptions { mux, offered_srtp, indicates_e2ae, protected_signalling, ..side }
     }
 
-    /// The side of who is sent the offer that stands in `sdp`.
+    /// The side of who is sent the offer that stands in `sdp`; `protected` as for
+    /// [`Self::near`].
     #[must_use]
-    pub fn far(&self, sdp: &[u8]) -> SideOptions {
+    pub fn far(&self, sdp: &[u8], protected: bool) -> SideOptions {
         let mux = match self.mux {
             mux if mux.require => MuxRule::Require,
             mux if mux.offer => MuxRule::Offer,
@@ -46,6 +55,10 @@ impl Options {
             feedback: self.transport.map(|transport| transport.feedback),
             indicates_e2ae: self.e2ae == E2ae::Applied && is_secured,
             suites: self.suites(sdp, &side.suites),
+            //= tests/spec/ng.md#offer-and-answer
+            //# SRTP without encryption MUST be offered only where it is asked for and policy allows it.
+            unencrypted: self.sdes.unencrypted,
+            protected_signalling: self.protected_signalling.map_or(protected, |said| said.receiver),
             mux,
             rtcp_attribute: self.rtcp_attribute,
             ..side

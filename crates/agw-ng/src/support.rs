@@ -81,7 +81,9 @@ const NO_CODECS: &str = "agw relays every codec and changes none";
 const NO_FAX: &str = "agw does not convert T.38";
 const NO_ICE: &str = "agw does not do ICE";
 const NO_DTLS: &str = "agw keys SRTP by SDES only, not by DTLS";
-const NO_NULL: &str = "agw offers no SRTP without encryption or tags";
+const NO_TAGS: &str = "SRTP without tags is unsafe with late binding (RFC 4568 §6.4.1)";
+const UNENCRYPTED: &str =
+    "the receiver is offered it, if `policy.allow_unencrypted` lets it; else the offer is refused";
 const NO_EDITS: &str = "agw does not edit attributes by instruction";
 
 /// The keys of a dictionary. Those with values that are listed under [`FLAGS`] are read as flags.
@@ -206,9 +208,9 @@ pub const FLAGS: &[Item] = &[
     item("SDES-encrypted_srtp", Always, ""),
     item("SDES-encrypted_srtcp", Always, ""),
     item("SDES-authenticated_srtp", Always, ""),
-    item("SDES-unencrypted_srtp", Refused, NO_NULL),
-    item("SDES-unencrypted_srtcp", Refused, NO_NULL),
-    item("SDES-unauthenticated_srtp", Refused, NO_NULL),
+    item("SDES-unencrypted_srtp", Done, UNENCRYPTED),
+    item("SDES-unencrypted_srtcp", Done, UNENCRYPTED),
+    item("SDES-unauthenticated_srtp", Refused, NO_TAGS),
     item("OSRTP-accept", Always, "keys under RTP are taken (RFC 8643)"),
     item("OSRTP-accept-rfc", Always, "keys under RTP are taken (RFC 8643)"),
     item("OSRTP-accept-legacy", NoEffect, "two lines for one stream are two streams"),
@@ -248,9 +250,13 @@ pub const FLAGS: &[Item] = &[
     item("new-branch", Always, "another `via-branch` is a new branch"),
     item("trust-address", Always, "addresses of descriptions are used unless another is asked for"),
     item("SIP-source-address", Done, "the sender receives at the address of `received-from`"),
-    item("drop-traffic=start", Refused, NO_GATES),
-    item("drop-traffic=stop", Always, "nothing is dropped"),
-    item("drop-traffic", Refused, NO_GATES),
+    item("drop-traffic=start", Done, "the gates of the whole call close until `stop`"),
+    item("drop-traffic=stop", Done, "the gates are as signalling has them; goes before `start`"),
+    item("drop-traffic", Done, "as `drop-traffic=start`"),
+    item("protected-signalling=both", Done, "both sides' SIP is protected, and may carry keys"),
+    item("protected-signalling=sender", Done, "only the SIP of who sends the offer is protected"),
+    item("protected-signalling=receiver", Done, "only the SIP of who is sent it is protected"),
+    item("protected-signalling=none", Done, "no side's SIP is protected"),
     item("e2ae=applied", Done, "the UE is told `a=3ge2ae:applied`; its SRTP ends here"),
     item("e2ae=strip", Done, "no UE is told anything; SRTP ends here"),
     item("e2ae=pass", Done, "SRTP passes end to end"),
@@ -297,6 +303,8 @@ pub fn find<'a>(table: &'a [Item], name: &str) -> Option<&'a Item> {
     exact.or_else(wild)
 }
 
+//= tests/spec/ng.md#wire
+//# A name MUST be read alike with spaces and with hyphens, and in letters of either case.
 /// Whether two spellings are one name.
 pub(crate) fn is_same(a: &str, b: &str) -> bool {
     a.len() == b.len() && a.bytes().zip(b.bytes()).all(|(a, b)| plain(a) == plain(b))

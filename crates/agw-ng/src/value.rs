@@ -74,6 +74,8 @@ impl Value {
         std::str::from_utf8(self.as_octets()?).ok()
     }
 
+    //= tests/spec/ng.md#wire
+    //# A number MUST be read from a string of decimal digits as well.
     /// The number, or the string of decimal digits that says one.
     #[must_use]
     pub fn as_integer(&self) -> Option<i64> {

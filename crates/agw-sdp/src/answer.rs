@@ -25,6 +25,19 @@ pub struct AnswerRequest<'a> {
     pub dialogue: Dialogue<'a>,
     /// The answer.
     pub sdp: &'a [u8],
+    /// Whether all media of the call is dropped from now on, whatever signalling says of gates;
+    /// `None` leaves that as it is.
+    pub drops: Option<bool>,
+}
+
+/// An answer with the exchange that it ends.
+#[derive(Clone, Copy)]
+struct Answering<'a> {
+    position: usize,
+    exchange: &'a Exchange,
+    description: &'a SessionDescription,
+    policy: &'a AlgPolicy,
+    dropping: bool,
 }
 
 /// What the lines of an answer lead to.
@@ -66,20 +79,21 @@ impl Call {
         let callee_tag = tags.into_iter().find(|tag| *tag != branch.caller_tag).map(str::to_owned);
         let took_over = branch.established && branch.callee_tag.is_some();
         let took_over = took_over && callee_tag.is_some() && branch.callee_tag != callee_tag;
+        let dropping = request.drops.unwrap_or(self.dropping);
+        let answered =
+            Answering { position, exchange, description: &description, policy, dropping };
         let mut outcome = Outcome { took_over, ..Outcome::default() };
         for line in 0..offered {
-            self.settle_line(
-                (position, exchange, line),
-                &description,
-                policy,
-                random,
-                &mut outcome,
-            )?;
+            self.settle_line(&answered, line, random, &mut outcome)?;
         }
         let Outcome { took_over: _, changes, settled, edits, rekey_advised } = outcome;
         let connected = self.wanted(position);
         let commands = match self.context {
-            Some(context) => self.answer_commands(context, changes, &connected, position),
+            Some(context) => {
+                let mut commands = self.drop_or_pass(dropping);
+                commands.extend(self.answer_commands(context, changes, &connected, position));
+                commands
+            }
             None => Vec::new(),
         };
         //= tests/spec/sdp.md#forking
@@ -90,19 +104,20 @@ impl Call {
         let sdp = render(description, &edits, known, policy.hides_origin);
         let rekey_advised = rekey_advised || (forked && is_secured);
         let branch = position;
-        let step = AnswerStep { branch, callee_tag, settled, connected, sdp, rekey_advised };
+        let step =
+            AnswerStep { branch, callee_tag, settled, connected, sdp, rekey_advised, dropping };
         let generation = self.generation;
         Ok(Plan { commands, pending: Pending { generation, step: Step::Answer(Box::new(step)) } })
     }
 
     fn settle_line(
         &self,
-        (position, exchange, line): (usize, &Exchange, usize),
-        description: &SessionDescription,
-        policy: &AlgPolicy,
+        answered: &Answering<'_>,
+        line: usize,
         random: &mut Random<'_>,
         outcome: &mut Outcome,
     ) -> Result<(), AlgError> {
+        let Answering { position, exchange, description, policy, dropping } = *answered;
         let media = description.media.get(line).ok_or(AlgError::Replies)?;
         let (edit, settled) = match exchange.lines.get(line).ok_or(AlgError::Replies)? {
             LineExchange::Declined { transport, shown: _ } => {
@@ -129,6 +144,7 @@ impl Call {
                     far,
                     policy,
                     took_over,
+                    dropping,
                 };
                 let answered = answer.settle(random)?;
                 outcome.changes.entry(far.termination).or_default().push(answered.far);
@@ -194,13 +210,21 @@ impl Call {
 
     /// The keys are installed: the offerer can be told.
     pub(crate) fn conclude_answer(&mut self, step: AnswerStep) -> Result<Signalled, AlgError> {
-        let AnswerStep { branch: position, callee_tag, settled, connected, sdp, rekey_advised } =
-            step;
+        let AnswerStep {
+            branch: position,
+            callee_tag,
+            settled,
+            connected,
+            sdp,
+            rekey_advised,
+            dropping,
+        } = step;
+        self.dropping = dropping;
         let branch = self.branches.get_mut(position).ok_or(AlgError::UnknownDialogue)?;
         let mut exchange = branch.exchange.take().ok_or(AlgError::NoOffer)?;
         self.put_in_force(position, &mut exchange, true);
         for (line, settled) in settled.into_iter().enumerate() {
-            let Some(Settled { near, far }) = settled else { continue };
+            let (near, far) = settled.map_or((None, None), |one| (Some(one.near), Some(one.far)));
             for (side, settled) in [(exchange.offerer, near), (exchange.offerer.other(), far)] {
                 self.remember(position, side, line, settled);
             }
@@ -218,18 +242,21 @@ impl Call {
         Ok(Signalled { sdp, context, streams, rekey_advised })
     }
 
-    fn remember(&mut self, position: usize, side: Side, line: usize, settled: SettledLeg) {
+    /// Remembers what was agreed on a leg; nothing for a line that was declined.
+    fn remember(&mut self, position: usize, side: Side, line: usize, settled: Option<SettledLeg>) {
         let legs = match side {
             Side::Caller => Some(&mut self.caller),
             Side::Callee => self.branches.get_mut(position).map(|branch| &mut branch.callee),
         };
         let leg = legs.and_then(|legs| legs.get_mut(line)).and_then(Option::as_mut);
-        if let Some(leg) = leg {
-            let SettledLeg { own, remote, transport, rtcp } = settled;
-            leg.local = leg.local_with(rtcp);
-            (leg.own, leg.transport, leg.rtcp) = (own, transport, rtcp);
-            leg.remote = remote.or(leg.remote);
-        }
+        let Some(leg) = leg else { return };
+        let Some(SettledLeg { own, remote, transport, rtcp, mode }) = settled else {
+            leg.mode = StreamMode::Inactive;
+            return;
+        };
+        leg.local = leg.local_with(rtcp);
+        (leg.own, leg.transport, leg.rtcp, leg.mode) = (own, transport, rtcp, mode);
+        leg.remote = remote.or(leg.remote);
     }
 }
 

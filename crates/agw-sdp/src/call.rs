@@ -1,13 +1,15 @@
 //! A call: its dialogues and what the gateway has for them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use agw_context::{ContextId, StreamId, TerminationId};
+use agw_context::{
+    Command, Configure, ContextId, StreamChange, StreamId, StreamMode, TerminationId,
+};
 
 use crate::error::AlgError;
 use crate::exchange::{Exchange, LineExchange};
-use crate::leg::{Leg, Side, stream_id};
+use crate::leg::{Leg, Side, stream_id, unchanged};
 use crate::plan::SignalledStream;
 
 /// Who hears whom on a stream: the caller's termination and a callee's.
@@ -26,6 +28,8 @@ pub struct Call {
     pub(crate) branches: Vec<Branch>,
     /// Who hears whom in the gateway.
     pub(crate) connected: Vec<Pair>,
+    /// Whether all media is dropped, whatever signalling says of gates.
+    pub(crate) dropping: bool,
 }
 
 /// One way that the call took.
@@ -72,6 +76,7 @@ impl Call {
             caller: Vec::new(),
             branches: Vec::new(),
             connected: Vec::new(),
+            dropping: false,
         }
     }
 
@@ -122,9 +127,9 @@ impl Call {
             let live =
                 legs.iter().enumerate().filter_map(|(line, leg)| Some((line, leg.as_ref()?)));
             let told = live.map(|(line, leg)| {
-                let Leg { termination, local, transport, .. } = leg;
-                let (termination, local) = (*termination, *local);
-                SignalledStream { side, line, termination, local, transport: *transport }
+                let Leg { termination, local, transport, media, .. } = leg;
+                let (termination, local, media) = (*termination, *local, *media);
+                SignalledStream { side, line, media, termination, local, transport: *transport }
             });
             told.collect()
         };
@@ -243,6 +248,30 @@ impl Call {
             Some((caller.termination, callee.termination, stream_id(line)))
         });
         pairs.collect()
+    }
+
+    //= tests/spec/ng.md#gates
+    //# Media MUST pass again, as signalling has it by then, when its dropping stops.
+    /// What closes every gate of the call, or puts all of them back to what signalling wants;
+    /// nothing if that is how they are.
+    pub(crate) fn drop_or_pass(&self, drops: bool) -> Vec<Command> {
+        let Some(context) = self.context.filter(|_| drops != self.dropping) else {
+            return Vec::new();
+        };
+        let mut changes: BTreeMap<TerminationId, Vec<StreamChange>> = BTreeMap::new();
+        let callees = self.branches.iter().map(|branch| &branch.callee);
+        for legs in std::iter::once(&self.caller).chain(callees) {
+            for (line, leg) in legs.iter().enumerate() {
+                let Some(leg) = leg else { continue };
+                let mode = Some(if drops { StreamMode::Inactive } else { leg.mode });
+                let change = StreamChange { mode, ..unchanged(line) };
+                changes.entry(leg.termination).or_default().push(change);
+            }
+        }
+        let configure = |(termination, streams)| {
+            Command::Configure(Configure { context, termination, streams, priority: None })
+        };
+        changes.into_iter().map(configure).collect()
     }
 
     /// Lets what an offer has reserved take effect: where nothing was before, or, with the

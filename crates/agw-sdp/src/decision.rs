@@ -6,7 +6,7 @@ use agw_sdes::{CryptoAttribute, CryptoLines, Mode};
 use crate::description::{MediaDescription, Profile, Protocol};
 use crate::error::{AlgError, LineRefusal};
 use crate::keys;
-use crate::options::{AlgPolicy, OfferedSrtp, OtherMedia, Protection, SideOptions};
+use crate::options::{AlgPolicy, OfferedSrtp, OtherMedia, Protection, SideOptions, Unencrypted};
 
 /// What becomes of an offered media line.
 pub(crate) enum Decision {
@@ -31,7 +31,8 @@ pub(crate) struct Relayed {
 /// Decides for one line; `protected` if its offerer is protected to the edge already.
 ///
 /// # Errors
-/// [`AlgError::UnprotectedSignalling`], which concerns the offer as a whole.
+/// [`AlgError::UnprotectedSignalling`] and [`AlgError::Unencrypted`], which concern the offer as a
+/// whole.
 pub(crate) fn decide(
     media: &MediaDescription,
     protected: bool,
@@ -146,6 +147,7 @@ fn cut(
     };
     if transport == Transport::Secured {
         refuse_in_clear(far, policy)?;
+        refuse_unencrypted(far.unencrypted, policy)?;
     }
     Ok(Relayed {
         profile,
@@ -155,6 +157,15 @@ fn cut(
         opportunistic: far.protection == Protection::Opportunistic,
         crypto,
     })
+}
+
+//= tests/spec/sdp.md#end-to-access-edge
+//# Crypto lines that turn encryption off MUST NOT be offered unless policy allows them.
+fn refuse_unencrypted(wanted: Unencrypted, policy: &AlgPolicy) -> Result<(), AlgError> {
+    if wanted == Unencrypted::default() || policy.sdes.allow_unencrypted {
+        return Ok(());
+    }
+    Err(AlgError::Unencrypted)
 }
 
 //= tests/spec/sdp.md#signalling

@@ -35,6 +35,11 @@ pub enum AlgError {
     /// Keys would travel over signalling that nobody protects.
     #[error("keys are not exchanged over unprotected signalling (RFC 4568 §8.3)")]
     UnprotectedSignalling,
+    /// Crypto lines without encryption would be offered.
+    #[error(
+        "UNENCRYPTED_SRTP and UNENCRYPTED_SRTCP are not offered: policy.allow_unencrypted is off"
+    )]
+    Unencrypted,
     /// An offer came while another one waits for its answer.
     #[error("an offer waits for its answer (RFC 3264 §4)")]
     OfferPending,
@@ -113,7 +118,8 @@ impl AlgError {
             | Self::MediaCount { .. }
             | Self::MediaRemoved
             | Self::UnprotectedSignalling
-            | Self::NoSuite => 488,
+            | Self::NoSuite
+            | Self::Unencrypted => 488,
             Self::OfferPending => 491,
             Self::NoOffer | Self::Stale | Self::Replies | Self::KeyGeneration => 500,
             Self::UnknownDialogue | Self::UnknownCall => 481,
@@ -131,6 +137,7 @@ impl AlgError {
             Self::MediaCount { .. } => "MEDIA_COUNT",
             Self::MediaRemoved => "MEDIA_REMOVED",
             Self::UnprotectedSignalling => "UNPROTECTED_SIGNALLING",
+            Self::Unencrypted => "UNENCRYPTED",
             Self::OfferPending => "OFFER_PENDING",
             Self::NoOffer => "NO_OFFER",
             Self::UnknownDialogue => "UNKNOWN_DIALOGUE",

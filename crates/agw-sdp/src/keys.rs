@@ -1,12 +1,15 @@
 //! The crypto lines of both sides: theirs chosen, ours made.
 
-use agw_sdes::{CryptoAttribute, CryptoLines, CryptoTag, InlineKey, Mode, Refusal, StreamRejected};
+use agw_sdes::{
+    CryptoAttribute, CryptoLines, CryptoTag, InlineKey, Mode, Refusal, SessionParameter,
+    StreamRejected,
+};
 use agw_srtp::{MasterKey, Suite};
 use zeroize::Zeroizing;
 
 use crate::description::MediaDescription;
 use crate::error::{AlgError, LineRefusal};
-use crate::options::AlgPolicy;
+use crate::options::{AlgPolicy, Unencrypted};
 
 /// A source of unpredictable octets.
 pub type Random<'a> = dyn FnMut(&mut [u8]) + 'a;
@@ -48,6 +51,7 @@ pub(crate) fn answer(
 /// The lines that a side is offered: each suite under a tag of its own with a key of its own.
 pub(crate) fn offer(
     suites: &[Suite],
+    unencrypted: Unencrypted,
     random: &mut Random<'_>,
 ) -> Result<Vec<CryptoAttribute>, AlgError> {
     let mut lines: Vec<CryptoAttribute> = Vec::with_capacity(suites.len());
@@ -56,7 +60,9 @@ pub(crate) fn offer(
         let tag = CryptoTag::new(tag).map_err(|_| AlgError::KeyGeneration)?;
         //= tests/spec/sdp.md#end-to-access-edge
         //# Every offered line MUST have a key of its own.
-        let line = CryptoAttribute::generate(tag, *suite, &mut |octets| random(octets))
+        let key = InlineKey::generate(*suite, &mut |octets| random(octets))
+            .map_err(|_| AlgError::KeyGeneration)?;
+        let line = CryptoAttribute::new(tag, *suite, vec![key], parameters(unencrypted))
             .map_err(|_| AlgError::KeyGeneration)?;
         if lines.iter().any(|other| other.shares_key_with(&line)) {
             return Err(AlgError::KeyGeneration);
@@ -64,6 +70,20 @@ pub(crate) fn offer(
         lines.push(line);
     }
     if lines.is_empty() { Err(AlgError::NoSuite) } else { Ok(lines) }
+}
+
+/// The session parameters that turn encryption off (RFC 4568 §6.3.2).
+fn parameters(unencrypted: Unencrypted) -> Vec<SessionParameter> {
+    let Unencrypted { srtp, srtcp } = unencrypted;
+    let srtp = srtp.then_some(SessionParameter::UnencryptedSrtp);
+    let srtcp = srtcp.then_some(SessionParameter::UnencryptedSrtcp);
+    srtp.into_iter().chain(srtcp).collect()
+}
+
+/// Whether a line has every parameter that is asked for.
+pub(crate) fn has_parameters(line: &CryptoAttribute, unencrypted: Unencrypted) -> bool {
+    let has = |name: &str| line.parameters().iter().any(|one| one.name() == name);
+    parameters(unencrypted).iter().all(|wanted| has(wanted.name()))
 }
 
 /// Lines as text that wipes itself.

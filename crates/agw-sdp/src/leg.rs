@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 
 use agw_context::{
-    CryptoChange, CryptoContext, KeySource, LateChoice, LocalStream, Remote, RtcpMode,
-    StreamChange, StreamExtrasChange, StreamId, TerminationId,
+    CryptoChange, CryptoContext, KeySource, LateChoice, LocalStream, Media, Remote, RtcpMode,
+    StreamChange, StreamExtrasChange, StreamId, StreamMode, TerminationId,
 };
 use agw_relay::Transport;
 use agw_sdes::CryptoAttribute;
@@ -38,6 +38,9 @@ impl Side {
 pub(crate) struct Leg {
     pub(crate) termination: TerminationId,
     pub(crate) local: LocalStream,
+    pub(crate) media: Media,
+    /// The gates that signalling wants, whether or not the call's media is dropped meanwhile.
+    pub(crate) mode: StreamMode,
     pub(crate) transport: Transport,
     pub(crate) rtcp: RtcpMode,
     pub(crate) remote: Option<Remote>,

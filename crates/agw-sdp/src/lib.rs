@@ -30,6 +30,7 @@
 //!     far: &SideOptions::core(Some("core".to_owned())),
 //!     rekey: false,
 //!     supersedes: false,
+//!     drops: None,
 //! };
 //! let call = Call::new("call-1");
 //! let plan = call.plan_offer(&request, &AlgPolicy::default(), &mut |octets| octets.fill(7))?;
@@ -72,5 +73,6 @@ pub use leg::Side;
 pub use offer::OfferRequest;
 pub use options::{
     AlgPolicy, MuxRule, OfferedSrtp, OtherMedia, Protection, RtcpAttribute, SideOptions,
+    Unencrypted,
 };
 pub use plan::{Pending, Plan, Signalled, SignalledStream};

@@ -3,8 +3,8 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use agw_context::{
-    Command, ContextChoice, Family, LocalStream, Release, Remote, Reserve, RtcpMode, StreamMode,
-    StreamSpec, TerminationId,
+    Command, ContextChoice, Family, LocalStream, Media, Release, Remote, Reserve, RtcpMode,
+    StreamMode, StreamSpec, TerminationId,
 };
 use agw_relay::Transport;
 use agw_sdes::CryptoLines;
@@ -36,6 +36,9 @@ pub struct OfferRequest<'a> {
     /// Whether an offer of the other side that waits counts as rejected, if there is a session to
     /// go back to: for controllers that have no word for it.
     pub supersedes: bool,
+    /// Whether all media of the call is dropped from now on, whatever signalling says of gates;
+    /// `None` leaves that as it is.
+    pub drops: Option<bool>,
 }
 
 impl Call {
@@ -198,7 +201,7 @@ impl Call {
             Transport::Plain | Transport::Transparent => Vec::new(),
         };
         // Both ports, whatever the offer says: the answer decides.
-        let leg = |transport, rtcp, remote| Leg::reserved(line, transport, rtcp, remote);
+        let leg = |transport, remote| Leg::reserved(line, media.media, transport, remote);
         Ok(Offered {
             transport: media.transport().to_owned(),
             profile,
@@ -212,8 +215,8 @@ impl Call {
             keys,
             mux_offered,
             near_rtcp,
-            near: caller.is_none().then(|| leg(near, RtcpMode::Pair, remote)),
-            far: callee.is_none().then(|| leg(far, RtcpMode::Pair, None)),
+            near: caller.is_none().then(|| leg(near, remote)),
+            far: callee.is_none().then(|| leg(far, None)),
         })
     }
 
@@ -230,7 +233,7 @@ impl Call {
         let mut side = |side: Side, options: &SideOptions| {
             let lines = 0..exchange.lines.len();
             let legs = lines.filter_map(|line| Some((line, exchange.leg(side, line)?)));
-            let specs = legs.map(|(line, leg)| spec(line, leg, options, &description));
+            let specs = legs.map(|(line, leg)| spec(line, leg, options));
             let streams: Vec<StreamSpec> = specs.collect();
             if streams.is_empty() {
                 return None;
@@ -259,8 +262,10 @@ impl Call {
                 Command::Release(Release { context, termination: Some(termination) })
             }));
         }
+        let dropping = request.drops.unwrap_or(self.dropping);
+        commands.extend(self.drop_or_pass(dropping));
         let hides_origin = policy.hides_origin;
-        let step = OfferStep { at, exchange, near, far, description, hides_origin };
+        let step = OfferStep { at, exchange, near, far, description, hides_origin, dropping };
         let generation = self.generation;
         Plan { commands, pending: Pending { generation, step: Step::Offer(Box::new(step)) } }
     }
@@ -299,10 +304,14 @@ struct Offer<'a> {
 
 impl Leg {
     /// A leg whose place in the gateway is not known yet.
-    fn reserved(line: usize, transport: Transport, rtcp: RtcpMode, remote: Option<Remote>) -> Self {
+    fn reserved(line: usize, media: Media, transport: Transport, remote: Option<Remote>) -> Self {
         let nowhere = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
         let local = LocalStream { id: stream_id(line), rtp: nowhere, rtcp: None };
-        Self { termination: TerminationId(0), local, transport, rtcp, remote, own: None }
+        //= tests/spec/sdp.md#gates
+        //# Until the answer the gates MUST be closed.
+        let mode = StreamMode::Inactive;
+        let (termination, rtcp) = (TerminationId(0), RtcpMode::Pair);
+        Self { termination, local, media, mode, transport, rtcp, remote, own: None }
     }
 }
 
@@ -314,22 +323,14 @@ fn lines_of(decision: &Decision) -> Option<&CryptoLines> {
     }
 }
 
-fn spec(
-    line: usize,
-    leg: &Leg,
-    options: &SideOptions,
-    description: &SessionDescription,
-) -> StreamSpec {
-    let media = description.media.get(line).map(|media| media.media).unwrap_or_default();
+fn spec(line: usize, leg: &Leg, options: &SideOptions) -> StreamSpec {
     StreamSpec {
         id: stream_id(line),
-        media,
+        media: leg.media,
         transport: leg.transport,
         remote: leg.remote,
         rtcp: leg.rtcp,
-        //= tests/spec/sdp.md#gates
-        //# Until the answer the gates MUST be closed.
-        mode: StreamMode::Inactive,
+        mode: leg.mode,
         source: options.source,
         extras: options.extras.clone(),
         ingress: None,

@@ -63,6 +63,8 @@ pub struct SideOptions {
     pub indicates_e2ae: bool,
     /// The suites that this side is offered, the best first.
     pub suites: Vec<Suite>,
+    /// What this side is offered without encryption, where policy allows it.
+    pub unencrypted: Unencrypted,
     /// What becomes of multiplexed RTCP (RFC 5761).
     pub mux: MuxRule,
     /// What stands as `a=rtcp`.
@@ -90,6 +92,7 @@ impl SideOptions {
             feedback: None,
             indicates_e2ae: false,
             suites: vec![Suite::AesCm128HmacSha1_80, Suite::AesCm128HmacSha1_32],
+            unencrypted: Unencrypted::default(),
             mux: MuxRule::Remove,
             rtcp_attribute: RtcpAttribute::AsGiven,
             protected_signalling: true,
@@ -135,6 +138,15 @@ pub enum Protection {
     Secured,
     /// SRTP with keys under RTP/AVP; an answer without a key is a plain stream (RFC 8643).
     Opportunistic,
+}
+
+/// What is offered without encryption, under tags all the same (RFC 4568 §6.3.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Unencrypted {
+    /// SRTP: `UNENCRYPTED_SRTP`.
+    pub srtp: bool,
+    /// SRTCP: `UNENCRYPTED_SRTCP`.
+    pub srtcp: bool,
 }
 
 /// What becomes of RTCP on the port of RTP (RFC 5761), towards one side.

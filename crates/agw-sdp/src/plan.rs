@@ -1,6 +1,6 @@
 //! What a request asks of the gateway, and what waits for its replies.
 
-use agw_context::{Command, ContextId, LocalStream, TerminationId};
+use agw_context::{Command, ContextId, LocalStream, Media, TerminationId};
 use zeroize::Zeroizing;
 
 use crate::call::{Located, Pair};
@@ -56,6 +56,7 @@ pub(crate) struct OfferStep {
     /// The offer, to be shown to the answerer.
     pub(crate) description: SessionDescription,
     pub(crate) hides_origin: bool,
+    pub(crate) dropping: bool,
 }
 
 /// An answer whose keys are being installed.
@@ -67,6 +68,7 @@ pub(crate) struct AnswerStep {
     pub(crate) connected: Vec<Pair>,
     pub(crate) sdp: Zeroizing<Vec<u8>>,
     pub(crate) rekey_advised: bool,
+    pub(crate) dropping: bool,
 }
 
 /// What a request leads to: the description to send on, **with its keys**.
@@ -90,6 +92,8 @@ pub struct SignalledStream {
     pub side: crate::Side,
     /// The media line, from 0.
     pub line: usize,
+    /// What it carries.
+    pub media: Media,
     /// The termination.
     pub termination: TerminationId,
     /// The stream with the addresses that this side was or will be told.

@@ -18,7 +18,8 @@ impl Call {
         step: OfferStep,
         replies: &[Reply],
     ) -> Result<Signalled, AlgError> {
-        let OfferStep { at, mut exchange, near, far, description, hides_origin } = step;
+        let OfferStep { at, mut exchange, near, far, description, hides_origin, dropping } = step;
+        self.dropping = dropping;
         let is_first = self.context.is_none();
         let offerer = exchange.offerer;
         for (side, position) in [(offerer, near), (offerer.other(), far)] {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use agw_context::{CryptoChange, Remote, RtcpMode, StreamChange};
+use agw_context::{CryptoChange, Remote, RtcpMode, StreamChange, StreamMode};
 use agw_relay::Transport;
 use agw_sdes::{CryptoAttribute, CryptoLines, Mode};
 use agw_srtp::RocOnRekey;
@@ -42,6 +42,7 @@ pub(crate) struct SettledLeg {
     pub(crate) remote: Option<Remote>,
     pub(crate) transport: Transport,
     pub(crate) rtcp: RtcpMode,
+    pub(crate) mode: StreamMode,
 }
 
 /// A media line of an answer with what it answers.
@@ -56,6 +57,8 @@ pub(crate) struct Answer<'a> {
     pub(crate) policy: &'a AlgPolicy,
     /// Whether another callee answers than the one before.
     pub(crate) took_over: bool,
+    /// Whether the call's media is dropped.
+    pub(crate) dropping: bool,
 }
 
 impl Answer<'_> {
@@ -68,8 +71,8 @@ impl Answer<'_> {
         near.remote = offered.remote;
         far.remote = description.address(media).map(|ip| remote(media, ip));
         let flow = Flow::of(description, media);
-        near.mode = Some(offered.flow.mode_with(flow));
-        far.mode = Some(flow.mode_with(offered.flow));
+        let modes = (offered.flow.mode_with(flow), flow.mode_with(offered.flow));
+        (near.mode, far.mode) = (Some(self.gates(modes.0)), Some(self.gates(modes.1)));
         limit(&mut near, &mut far, offered.bandwidth, media.bandwidth(&description.session));
         let takes_mux = offered.mux_offered && media.has("rtcp-mux");
         let far_rtcp = if takes_mux { RtcpMode::Mux } else { RtcpMode::Pair };
@@ -87,15 +90,24 @@ impl Answer<'_> {
                 remote: near.remote,
                 transport: self.near.transport,
                 rtcp: offered.near_rtcp,
+                mode: modes.0,
             },
             far: SettledLeg {
                 own: far_own,
                 remote: far.remote,
                 transport: far_transport,
                 rtcp: far_rtcp,
+                mode: modes.1,
             },
         };
         Ok(Answered { near, far, settled, edit, rekey_advised: kept })
+    }
+
+    //= tests/spec/ng.md#gates
+    //# While a call's media is dropped, no answer MUST open its gates.
+    /// The gates that signalling wants, unless the call's media is dropped.
+    const fn gates(&self, wanted: StreamMode) -> StreamMode {
+        if self.dropping { StreamMode::Inactive } else { wanted }
     }
 
     fn check_transport(&self) -> Result<(), LineRefusal> {

@@ -19,6 +19,7 @@ impl Call {
         request: &OfferRequest<'_>,
         random: &mut Random<'_>,
     ) -> Result<Vec<CryptoAttribute>, AlgError> {
+        let wanted = request.far.unencrypted;
         let refused = |refusal| AlgError::Line { line, refusal };
         let branch = place.branch.and_then(|position| self.branches.get(position));
         //= tests/spec/sdp.md#forking
@@ -30,15 +31,20 @@ impl Call {
         let shown = self.shown(place, line).filter(|shown| {
             let suites = shown.iter().map(CryptoAttribute::known_suite);
             let is_known = own.is_some_and(|own| shown.iter().any(|one| one.shares_key_with(own)));
-            !request.rekey && !is_known && suites.eq(request.far.suites.iter().copied().map(Some))
+            let fits = shown.iter().all(|one| keys::has_parameters(one, wanted));
+            !request.rekey
+                && !is_known
+                && fits
+                && suites.eq(request.far.suites.iter().copied().map(Some))
         });
         if let Some(shown) = shown {
             let again = shown.iter().map(keys::twin).collect::<Result<_, _>>();
             return again.map_err(refused);
         }
-        match own.filter(|_| !request.rekey && !is_another) {
+        let is_kept = |own: &&_| !request.rekey && !is_another && keys::has_parameters(own, wanted);
+        match own.filter(is_kept) {
             Some(own) => Ok(vec![keys::twin(own).map_err(refused)?]),
-            None => keys::offer(&request.far.suites, random),
+            None => keys::offer(&request.far.suites, wanted, random),
         }
     }
 

@@ -33,6 +33,9 @@ fn take_one(gateway: &Gateway) -> Proxy {
     proxy
 }
 
+//= tests/spec/ng.md#overload
+//= type=test
+//# A controller that supports it MUST be told `load limit`, any other one an error.
 #[test]
 fn a_reply_that_no_datagram_takes_is_told_and_comes_over_a_stream() {
     let gateway = Gateway::with(ON);
@@ -63,6 +66,41 @@ fn a_gateway_full_of_calls_says_so() {
     take_one(&gateway);
 }
 
+//= tests/spec/ng.md#overload
+//= type=test
+//# Want of calls, ports, processor, bandwidth or anything else MUST be told in the words on which controllers go elsewhere.
+#[test]
+fn a_gateway_without_processor_time_bandwidth_or_memory_says_so() {
+    let cases: [(&[&str], &str); 3] = [
+        (&["limits.cpu_percent=1"], "CPU usage limit exceeded"),
+        (&["limits.packet_rate=20"], "Bandwidth limit exceeded"),
+        (&["limits.memory_percent=85", "limits.memory_octets=1048576"], "Load limit exceeded"),
+    ];
+    for (settings, words) in cases {
+        let others = ["limits.reserve_percent=0", "policy.port_rest_ms=0"];
+        let gateway = Gateway::with(&[ON, settings, &others].concat());
+        let mut proxy = Proxy::udp(gateway.daemon.ng_udp[0], Form::Bencode);
+        let core = Party::core(Side::Core.peer(), 1);
+        let mut request = offer("more", &core.describe("RTP/AVP", &[]));
+        request.as_object_mut().expect("a dictionary").remove("supports");
+        let deadline = Instant::now() + PATIENCE;
+        // What is measured reaches the gate within a second or two; the calls that are taken until
+        // then are what is measured.
+        let refused = loop {
+            let told = proxy.ask(&request);
+            if told["result"] != "ok" {
+                break told;
+            }
+            let mut phone = Party::core(Side::Access.peer(), 2);
+            phone.reads(super::sdp(&told), None);
+            (0..200).for_each(|_| drop(phone.sends()));
+            assert_eq!(proxy.ask(&delete("more"))["result"], "ok");
+            assert!(Instant::now() < deadline, "nothing runs out: {words}");
+        };
+        assert_eq!(refused, json!({ "result": "error", "error-reason": words }));
+    }
+}
+
 #[test]
 fn a_gateway_without_ports_says_so() {
     let settings = ["core.max_ports=2", "limits.reserve_percent=0"];
@@ -71,6 +109,9 @@ fn a_gateway_without_ports_says_so() {
     assert_told(&gateway, "more", "Ran out of ports");
 }
 
+//= tests/spec/ng.md#overload
+//= type=test
+//# A call that is there MUST be changed and ended whatever the load is.
 #[test]
 fn a_gateway_that_drains_sends_new_calls_elsewhere_and_ends_old_ones() {
     let gateway = Gateway::with(ON);
@@ -82,6 +123,9 @@ fn a_gateway_that_drains_sends_new_calls_elsewhere_and_ends_old_ones() {
     gateway.ledger().await_line("agw_contexts 0");
 }
 
+//= tests/spec/ng.md#offer-and-answer
+//= type=test
+//# A flag that nobody knows MUST be ignored and counted.
 #[test]
 fn what_agw_does_not_do_is_refused_with_the_reason_and_what_nobody_knows_is_counted() {
     let gateway = Gateway::with(ON);
@@ -98,6 +142,9 @@ fn what_agw_does_not_do_is_refused_with_the_reason_and_what_nobody_knows_is_coun
     gateway.ledger().await_line("agw_ng_unknown_flags_total 1");
 }
 
+//= tests/spec/ng.md#who-may-speak
+//= type=test
+//# Who is not on the list MUST NOT be heard.
 #[test]
 fn whoever_is_not_on_the_list_is_not_heard() {
     let gateway = Gateway::with(&[ON, &["ng.allow=[\"192.0.2.99\"]"]].concat());
@@ -108,6 +155,9 @@ fn whoever_is_not_on_the_list_is_not_heard() {
     gateway.ledger().await_line("agw_ng_ignored_total{reason=\"address\"} 2");
 }
 
+//= tests/spec/ng.md#who-may-speak
+//= type=test
+//# Who speaks faster than configured MUST NOT be heard for as long.
 #[test]
 fn whoever_speaks_too_fast_is_not_heard_for_a_while() {
     let gateway = Gateway::with(&[ON, &["ng.max_rate=1"]].concat());
@@ -143,6 +193,9 @@ fn there_are_as_many_connections_as_configured_and_what_is_no_message_ends_one()
     assert_eq!(next.ask(&json!({ "command": "ping" }))["result"], "pong");
 }
 
+//= tests/spec/ng.md#wire
+//= type=test
+//# What is no message MUST get no reply, and MUST NOT harm other requests.
 #[test]
 fn octets_that_are_no_message_get_no_reply_and_harm_nobody() {
     let gateway = Gateway::with(ON);

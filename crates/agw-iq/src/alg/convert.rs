@@ -43,6 +43,7 @@ pub(super) fn offer<A: Alg>(
         rekey: *rekey,
         // Here rejections are told.
         supersedes: false,
+        drops: None,
         priority: convert::priority(*priority)?,
     })
 }
@@ -58,7 +59,7 @@ pub(super) fn answer<A>(
         name => Ok(name),
     };
     let name = required("dialogue", names.as_ref(), both)?;
-    Ok(Answer { name, sdp: description(sdp)? })
+    Ok(Answer { name, sdp: description(sdp)?, drops: None })
 }
 
 pub(super) fn reject<A>(

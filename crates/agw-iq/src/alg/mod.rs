@@ -167,6 +167,8 @@ pub struct Offer {
     /// Whether an offer of the other side that waits counts as rejected, if there is a session to
     /// go back to: for controllers that have no word for it.
     pub supersedes: bool,
+    /// Whether all media of the call is dropped from now on; `None` leaves that as it is.
+    pub drops: Option<bool>,
     /// The precedence of the call (TS 23.334 §8.2); `None` is normal for a new call and leaves one
     /// that exists as it is.
     pub priority: Option<Priority>,
@@ -178,6 +180,8 @@ pub struct Answer {
     pub name: CallName,
     /// The session description.
     pub sdp: Zeroizing<Vec<u8>>,
+    /// Whether all media of the call is dropped from now on; `None` leaves that as it is.
+    pub drops: Option<bool>,
 }
 
 /// A stream of a call with what it has counted.

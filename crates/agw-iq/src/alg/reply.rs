@@ -83,7 +83,7 @@ fn signalled_streams(streams: &[SignalledStream]) -> Vec<pb::CallStream> {
 }
 
 fn signalled(stream: &SignalledStream) -> pb::CallStream {
-    let SignalledStream { side, line, termination, local, transport: speaks } = *stream;
+    let SignalledStream { side, line, media: _, termination, local, transport: speaks } = *stream;
     let side = match side {
         Side::Caller => pb::CallSide::Caller,
         Side::Callee => pb::CallSide::Callee,

@@ -48,7 +48,7 @@ pub struct QualityReport {
 pub struct StreamReport {
     /// The media line, from 0.
     pub line: usize,
-    /// What it carries: `audio`, `video`.
+    /// What it carries: `audio`, `video`, `other`.
     pub media: &'static str,
     /// Whether SRTP is spoken there.
     pub secured: bool,

@@ -45,6 +45,9 @@ fn a_cookie_of_another_address_is_another_cookie() {
     assert!(matches!(cookies.begin(from("2001:db8::1"), b"c", (), now), Begun::First));
 }
 
+//= tests/spec/ng.md#retries
+//= type=test
+//# A request that came to nothing MUST be carried out when it is asked for again.
 #[test]
 fn what_came_to_nothing_is_carried_out_anew() {
     let (mut cookies, now, a) = (Cookies::new(LIMITS), Instant::now(), from("192.0.2.1"));

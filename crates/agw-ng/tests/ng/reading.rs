@@ -31,6 +31,9 @@ fn everywhere(flags: &str) -> [Options; 3] {
     ]
 }
 
+//= tests/spec/ng.md#wire
+//= type=test
+//# A number MUST be read from a string of decimal digits as well.
 #[test]
 fn what_kamailio_sends_towards_the_core_is_understood() {
     let list = |texts: &[&str]| Value::List(texts.iter().map(Value::text).collect());
@@ -45,7 +48,7 @@ fn what_kamailio_sends_towards_the_core_is_understood() {
         ("direction", list(&["access", "core"])),
         ("TOS", Value::text("184")),
     ]);
-    let (near, far) = (told.near(), told.far(b""));
+    let (near, far) = (told.near(true), told.far(b"", true));
     assert_eq!((near.realm.as_deref(), far.realm.as_deref()), (Some("access"), Some("core")));
     assert_eq!((near.offered_srtp, far.protection), (OfferedSrtp::Terminate, Protection::Plain));
     assert_eq!((near.mux, far.mux), (MuxRule::Accept, MuxRule::Remove));
@@ -55,6 +58,9 @@ fn what_kamailio_sends_towards_the_core_is_understood() {
     assert_eq!(told.unknown, 0);
 }
 
+//= tests/spec/ng.md#wire
+//= type=test
+//# A name MUST be read alike with spaces and with hyphens, and in letters of either case.
 #[test]
 fn what_opensips_sends_towards_a_phone_is_understood() {
     let told = options(&[
@@ -69,7 +75,7 @@ fn what_opensips_sends_towards_a_phone_is_understood() {
         ("rtcp-mux", Value::List(vec![Value::text("require")])),
         ("TOS", Value::Integer(0)),
     ]);
-    let far = told.far(b"");
+    let far = told.far(b"", true);
     assert_eq!((far.protection, far.feedback), (Protection::Secured, Some(true)));
     assert_eq!((far.family, far.mux), (Some(Family::V6), MuxRule::Require));
     assert_eq!(far.suites, [Suite::AesCm256HmacSha1_80, Suite::AeadAes128Gcm]);
@@ -78,7 +84,7 @@ fn what_opensips_sends_towards_a_phone_is_understood() {
 
 #[test]
 fn the_receiver_has_the_family_of_the_offer_unless_another_is_asked_for() {
-    let family = |flags: &str, sdp: &[u8]| everywhere(flags)[0].far(sdp).family;
+    let family = |flags: &str, sdp: &[u8]| everywhere(flags)[0].far(sdp, true).family;
     assert_eq!(family("", b"v=0\r\nc=IN IP6 2001:db8::1\r\n"), Some(Family::V6));
     assert_eq!(family("", b"c=IN IP4 192.0.2.1\r\n"), Some(Family::V4));
     assert_eq!(family("address-family=IP4", b"c=IN IP6 ::1\r\n"), Some(Family::V4));
@@ -97,7 +103,7 @@ fn a_flag_means_the_same_wherever_it_stands() {
     assert_eq!(first.rtcp_attribute, RtcpAttribute::Full);
     assert_eq!((first.e2ae, first.unknown), (E2ae::Applied, 1));
     assert_eq!(first.label.as_deref(), Some("bob"));
-    assert_eq!(first.far(b"").suites, [Suite::AesCm128HmacSha1_80]);
+    assert_eq!(first.far(b"", true).suites, [Suite::AesCm128HmacSha1_80]);
 }
 
 #[test]
@@ -111,6 +117,59 @@ fn a_string_of_flags_has_lists_in_brackets() {
     assert!(told.replace.zero_address && told.replace.version && told.sdes.off && told.mux.offer);
     assert_eq!(told.realms, (Some("a".to_owned()), Some("b".to_owned())));
     assert_eq!(told.unknown, 0);
+}
+
+//= tests/spec/ng.md#gates
+//= type=test
+//# Where both are said, `stop` MUST go before `start`.
+#[test]
+fn traffic_is_dropped_passes_or_is_left_as_it_is() {
+    for (flags, drops) in [
+        ("", None),
+        ("drop-traffic=start", Some(true)),
+        ("drop-traffic", Some(true)),
+        ("drop-traffic=stop", Some(false)),
+        ("drop-traffic=start drop-traffic=stop", Some(false)),
+        ("drop-traffic=stop drop-traffic=start", Some(false)),
+    ] {
+        for told in everywhere(flags) {
+            assert_eq!(told.drops, drops, "{flags}");
+        }
+    }
+    assert_eq!(options(&[("drop traffic", Value::text("start"))]).drops, Some(true));
+}
+
+//= tests/spec/ng.md#offer-and-answer
+//= type=test
+//# Keys MUST NOT go over signalling that the request, or else the configuration, says is not protected.
+#[test]
+fn signalling_is_protected_as_the_request_says_or_else_the_configuration() {
+    for (flags, configured, sides) in [
+        ("", true, (true, true)),
+        ("", false, (false, false)),
+        ("protected-signalling=both", false, (true, true)),
+        ("protected-signalling=sender", false, (true, false)),
+        ("protected-signalling=receiver", true, (false, true)),
+        ("protected-signalling=none", true, (false, false)),
+    ] {
+        for told in everywhere(flags) {
+            let (near, far) = (told.near(configured), told.far(b"", configured));
+            assert_eq!((near.protected_signalling, far.protected_signalling), sides, "{flags}");
+        }
+    }
+    let key = ("protected-signalling", Value::text("sender"));
+    assert!(!options(&[key]).far(b"", true).protected_signalling);
+}
+
+#[test]
+fn encryption_is_left_out_of_what_is_named() {
+    let unencrypted = |flags: &str| {
+        let told = everywhere(flags)[2].far(b"", true).unencrypted;
+        (told.srtp, told.srtcp)
+    };
+    assert_eq!(unencrypted("RTP/SAVP"), (false, false));
+    assert_eq!(unencrypted("RTP/SAVP SDES-unencrypted_srtp"), (true, false));
+    assert_eq!(unencrypted("RTP/SAVP SDES=[unencrypted_srtcp]"), (false, true));
 }
 
 #[test]
@@ -128,9 +187,12 @@ fn the_old_spelling_of_transports_is_one_of_two_words() {
     }
 }
 
+//= tests/spec/ng.md#offer-and-answer
+//= type=test
+//# SRTP MUST pass from end to end where no transport is asked for.
 #[test]
 fn without_a_transport_srtp_passes_end_to_end() {
-    let passed = |flags: &str| everywhere(flags)[0].near().offered_srtp;
+    let passed = |flags: &str| everywhere(flags)[0].near(true).offered_srtp;
     assert_eq!(passed(""), OfferedSrtp::PassOn);
     assert_eq!(passed("RTP/SAVP"), OfferedSrtp::Terminate);
     assert_eq!(passed("RTP/SAVP e2ae=pass"), OfferedSrtp::PassOn);
@@ -141,7 +203,7 @@ fn without_a_transport_srtp_passes_end_to_end() {
 #[test]
 fn suites_are_chosen_ordered_and_taken_from_the_offer() {
     let offer = b"a=crypto:1 AES_CM_128_HMAC_SHA1_32 inline:x\r\n";
-    let suites = |flags: &str, sdp: &[u8]| everywhere(flags)[0].far(sdp).suites;
+    let suites = |flags: &str, sdp: &[u8]| everywhere(flags)[0].far(sdp, true).suites;
     let (long, short) = (Suite::AesCm128HmacSha1_80, Suite::AesCm128HmacSha1_32);
     assert_eq!(suites("RTP/SAVP", offer), [long, short]);
     assert_eq!(suites("RTP/SAVP SDES-nonew", offer), [short]);
@@ -149,6 +211,9 @@ fn suites_are_chosen_ordered_and_taken_from_the_offer() {
     assert_eq!(suites("RTP/SAVP SDES-order:AES_CM_128_HMAC_SHA1_32;", b""), [short, long]);
 }
 
+//= tests/spec/ng.md#offer-and-answer
+//= type=test
+//# A request MUST be refused, with the reason, where it asks for what agw does not do and a call without it would be another.
 #[test]
 fn what_agw_does_not_do_is_refused_with_the_reason() {
     for (flags, reason) in [
@@ -171,8 +236,9 @@ fn what_agw_does_not_do_is_refused_with_the_reason() {
         ("ptime=20", "ptime is not supported: agw relays every codec and changes none"),
         ("SDES-only-ROT13", "SDES-only-ROT13 is not supported: agw does not know the suite"),
         (
-            "SDES-unencrypted_srtp",
-            "SDES-unencrypted_srtp is not supported: agw offers no SRTP without encryption or tags",
+            "SDES-unauthenticated_srtp",
+            "SDES-unauthenticated_srtp is not supported: SRTP without tags is unsafe with late \
+             binding (RFC 4568 §6.4.1)",
         ),
     ] {
         for place in ["flags", "rtpp-flags"] {

@@ -3,6 +3,9 @@
 use agw_ng::{Form, Message, Request, Value, WireError, first_of_stream, reply};
 use proptest::prelude::*;
 
+//= tests/spec/ng.md#wire
+//= type=test
+//# A dictionary MUST be read in any order of its keys.
 #[test]
 fn dictionaries_come_in_any_order_and_repeat_keys() {
     let message = Message::parse(b"c d7:command4:ping5:flags1:b5:flagsl1:aee").unwrap();
@@ -45,6 +48,12 @@ fn lengths_beyond_the_end_and_depth_beyond_reason_are_refused() {
     assert!(Message::parse(json.as_bytes()).is_err());
 }
 
+//= tests/spec/ng.md#wire
+//= type=test
+//# A reply MUST repeat the cookie of its request.
+//= tests/spec/ng.md#wire
+//= type=test
+//# A reply MUST be written in the form of its request, bencode or JSON.
 #[test]
 fn a_reply_has_the_form_and_the_cookie_of_its_request() {
     assert_eq!(*reply::write(b"c", Form::Bencode, &reply::pong()), b"c d6:result4:ponge");

@@ -98,6 +98,17 @@ stories! {
     a_protected_caller_has_one_leg_for_all_its_branches = "forking_out";
     fresh_keys_are_offered_and_taken_or_not = "rekey";
     parameters_are_repeated_and_keys_told_apart = "parameters";
+    //= tests/spec/ng.md#gates
+    //= type=test
+    //# While a call's media is dropped, no answer MUST open its gates.
+    //= tests/spec/ng.md#gates
+    //= type=test
+    //# Media MUST pass again, as signalling has it by then, when its dropping stops.
+    media_is_dropped_until_it_passes_again = "dropping";
+    //= tests/spec/sdp.md#end-to-access-edge
+    //= type=test
+    //# Crypto lines that turn encryption off MUST NOT be offered unless policy allows them.
+    encryption_is_left_out_where_it_may_be = "unencrypted";
     a_callee_may_offer_first = "late_offer";
     families_and_ports_are_those_of_each_side = "families";
     //= tests/spec/sdp.md#opportunistic-protection

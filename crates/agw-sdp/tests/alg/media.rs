@@ -78,11 +78,12 @@ fn media_passes_with_the_answer_and_not_before_and_is_sealed_where_it_must_be() 
         far,
         rekey: false,
         supersedes: false,
+        drops: None,
     };
     let offered = String::from_utf8(world.offer("call", &request).unwrap().sdp.to_vec()).unwrap();
     assert_eq!(pass(&mut world, &offered, CORE, PLAIN), Err(DropReason::IngressGate));
     let answer = description(CORE, "RTP/AVP 8");
-    let request = AnswerRequest { dialogue: ANSWER, sdp: answer.as_bytes() };
+    let request = AnswerRequest { dialogue: ANSWER, sdp: answer.as_bytes(), drops: None };
     let answered = String::from_utf8(world.answer("call", &request).unwrap().sdp.to_vec()).unwrap();
 
     let mut sealed = [0; 256];

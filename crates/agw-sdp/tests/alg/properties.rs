@@ -100,11 +100,12 @@ fn exchange(
         far,
         rekey: false,
         supersedes: false,
+        drops: None,
     };
     let text = |sdp: &[u8]| String::from_utf8(sdp.to_vec()).unwrap();
     let offered = text(&world.offer("call", &request).unwrap().sdp);
     let answer = answer(&offered);
-    let request = AnswerRequest { dialogue: ANSWER, sdp: answer.as_bytes() };
+    let request = AnswerRequest { dialogue: ANSWER, sdp: answer.as_bytes(), drops: None };
     let answered = text(&world.answer("call", &request).unwrap().sdp);
     world.delete("call", &ANSWER).unwrap();
     assert!(world.calls.is_empty() && world.ports.open.is_empty());
@@ -254,7 +255,7 @@ proptest! {
             let mut world = World::new();
             let (near, far) = (&options("access"), &options("core"));
             let request =
-                OfferRequest { dialogue: OFFER, sdp: octets, near, far, rekey: false, supersedes: false };
+                OfferRequest { dialogue: OFFER, sdp: octets, near, far, rekey: false, supersedes: false, drops: None };
             let refused = world.offer("call", &request).is_err();
             prop_assert!(!refused || (world.calls.is_empty() && world.ports.open.is_empty()));
         }

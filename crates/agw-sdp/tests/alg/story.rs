@@ -2,7 +2,8 @@
 
 use agw_sdes::Mode;
 use agw_sdp::{
-    AnswerRequest, Dialogue, MuxRule, OfferRequest, OfferedSrtp, Protection, SideOptions, Signalled,
+    AnswerRequest, Dialogue, MuxRule, OfferRequest, OfferedSrtp, Protection, SideOptions,
+    Signalled, Unencrypted,
 };
 use agw_srtp::Suite;
 
@@ -43,15 +44,16 @@ fn request(world: &mut World, head: &str, body: &str) -> String {
     world.policy.sdes.allow_f8 = words.contains(&"f8");
     world.policy.sdes.allow_unencrypted = words.contains(&"unencrypted");
     let side = |name: &str| word(name).map_or_else(|| SideOptions::core(None), options);
+    let (sdp, drops) = (sdp.as_bytes(), word("drops").map(|drops| drops == "yes"));
     let done = match verb {
         "offer" => {
             let (near, far, rekey) = (side("near"), side("far"), words.contains(&"rekey"));
-            let (supersedes, sdp) = (words.contains(&"supersedes"), sdp.as_bytes());
+            let supersedes = words.contains(&"supersedes");
             let (near, far) = (&near, &far);
-            let request = OfferRequest { dialogue, sdp, near, far, rekey, supersedes };
+            let request = OfferRequest { dialogue, sdp, near, far, rekey, supersedes, drops };
             world.offer("call", &request)
         }
-        "answer" => world.answer("call", &AnswerRequest { dialogue, sdp: sdp.as_bytes() }),
+        "answer" => world.answer("call", &AnswerRequest { dialogue, sdp, drops }),
         "reject" => world.reject("call", &dialogue),
         "delete" => world.delete("call", &dialogue),
         other => panic!("no such request: {other}"),
@@ -80,6 +82,7 @@ pub(crate) fn options(text: &str) -> SideOptions {
             "avpf" => side.feedback = Some(true),
             "mux" => side.mux = MuxRule::Accept,
             "mux-required" => side.mux = MuxRule::Require,
+            "unencrypted" => side.unencrypted = Unencrypted { srtp: true, srtcp: true },
             "clear" => side.protected_signalling = false,
             "around" => side.end_to_end_past_gateway = true,
             "v6" => side.family = Some(agw_context::Family::V6),

@@ -18,7 +18,7 @@ pub fn ng_message(data: &[u8]) {
 }
 
 fn sides(options: &Options, sdp: &[u8]) {
-    let (near, far) = (options.near(), options.far(sdp));
+    let (near, far) = (options.near(true), options.far(sdp, true));
     assert!(far.suites.len() <= near.suites.len().max(options.sdes.only.len()));
     let local = ["192.0.2.1".parse().unwrap_or(std::net::IpAddr::from([127, 0, 0, 1]))];
     let shown = Shown { local: &local, mark: "mark" };

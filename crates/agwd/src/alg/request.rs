@@ -37,7 +37,7 @@ async fn try_offer(
     held: &mut Held,
     offer: &Offer,
 ) -> Result<Signalled, AlgFailure> {
-    let Offer { name, sdp, near, far, rekey, supersedes, priority } = offer;
+    let Offer { name, sdp, near, far, rekey, supersedes, drops, priority } = offer;
     let dialogue = dialogue(name);
     if held.find(&name.call_id, &dialogue).is_none() {
         let realms = [near, far].map(|side| side.realm.as_deref().unwrap_or_default());
@@ -45,8 +45,8 @@ async fn try_offer(
         let priority = priority.unwrap_or_default();
         desk.gateway.admit(&NewContexts { controller, priority, realms })?;
     }
-    let (rekey, supersedes) = (*rekey, *supersedes);
-    let request = OfferRequest { dialogue, sdp, near, far, rekey, supersedes };
+    let (rekey, supersedes, drops) = (*rekey, *supersedes, *drops);
+    let request = OfferRequest { dialogue, sdp, near, far, rekey, supersedes, drops };
     let policy = desk.policy.load_full();
     let call = held.for_offer(&name.call_id, &dialogue)?;
     let plan = call.plan_offer(&request, &policy, &mut random);
@@ -59,11 +59,11 @@ async fn try_offer(
 }
 
 pub(super) async fn answer(desk: SignalledCalls, answer: Answer) -> Result<Signalled, AlgFailure> {
-    let Answer { name, sdp } = answer;
+    let Answer { name, sdp, drops } = answer;
     let dialogue = dialogue(&name);
     let mut held = desk.table.hold((name.controller.clone(), name.call_id.clone()), false).await?;
     let policy = desk.policy.load_full();
-    let request = AnswerRequest { dialogue, sdp: &sdp };
+    let request = AnswerRequest { dialogue, sdp: &sdp, drops };
     let call = held.find(&name.call_id, &dialogue).ok_or(AlgError::UnknownCall)?;
     let plan = call.plan_answer(&request, &policy, &mut random)?;
     let outcome = carry_out(&desk, &mut held, &dialogue, plan, None).await;

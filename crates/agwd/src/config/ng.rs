@@ -23,6 +23,9 @@ pub struct Ng {
     pub tcp: Vec<SocketAddr>,
     /// The addresses and networks (`192.0.2.0/24`) that may speak.
     pub allow: Vec<String>,
+    /// Whether the SIP of both sides is protected, by IPsec, TLS or place, where a request does not
+    /// say (RFC 4568 §8.3).
+    pub protected_signalling: bool,
     /// The most TCP connections at a time.
     pub max_connections: usize,
     /// The most requests under way at a time.
@@ -39,6 +42,7 @@ impl Default for Ng {
             udp: Vec::new(),
             tcp: Vec::new(),
             allow: vec!["127.0.0.0/8".to_owned(), "::1".to_owned()],
+            protected_signalling: true,
             max_connections: 64,
             max_pending: 1_024,
             max_rate: 50_000,

@@ -22,6 +22,7 @@ use std::time::{Duration, Instant, SystemTime};
 use arc_swap::ArcSwap;
 use rand::RngExt;
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::yield_now;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info};
@@ -187,6 +188,7 @@ impl Control {
                     if count == 0 {
                         break;
                     }
+                    self.gather(&mut requests).await;
                     for request in requests.drain(..) {
                         decided.extend(self.answer(request).await);
                     }
@@ -199,6 +201,19 @@ impl Control {
         }
         let contexts = self.gateway.context_count();
         info!(contexts, "control ends; contexts that are left end with it");
+    }
+
+    /// Lets everybody who is ready get in line as well, once: requests that come from tasks of their
+    /// own would wake their worker one by one otherwise, and nobody would gain by it.
+    async fn gather(&mut self, requests: &mut Vec<Request>) {
+        if requests.len() < TOGETHER {
+            yield_now().await;
+        }
+        while requests.len() < TOGETHER
+            && let Ok(request) = self.requests.try_recv()
+        {
+            requests.push(request);
+        }
     }
 
     /// Answers, except for a transaction: that is told when everyone knows what it has changed.

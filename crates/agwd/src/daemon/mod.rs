@@ -203,7 +203,7 @@ impl Daemon {
         running.serve_calls(calls.clone());
         if !bound.ng.is_empty() {
             let seed = (rand::rng().random(), limits.calls);
-            let face = Face::new(calls, media.control.clone(), metrics.clone(), seed);
+            let face = Face::new(calls, media.control.clone(), metrics.clone(), seed, &config.ng);
             let desk = Desk::new(face.clone(), &config.ng, metrics.clone(), Instant::now());
             running.serve_ng(bound.ng, desk, face, &media.presence);
         }

@@ -110,6 +110,8 @@ impl Desk {
         }
         let message = match Message::parse(datagram) {
             Ok(message) => message,
+            //= tests/spec/ng.md#wire
+            //# What is no message MUST get no reply, and MUST NOT harm other requests.
             Err(error @ (WireError::TooLong | WireError::NoCookie | WireError::NoDictionary)) => {
                 debug!(%from, octets = datagram.len(), %error, "a message of ng is ignored");
                 return self.0.metrics.ng().ignored(Ignored::Malformed);
@@ -187,8 +189,12 @@ impl Desk {
 impl State {
     /// Whether somebody may speak now.
     fn admit(&mut self, from: IpAddr, now: Instant) -> Result<(), Ignored> {
+        //= tests/spec/ng.md#who-may-speak
+        //# Who is not on the list MUST NOT be heard.
         let sender = self.senders.iter_mut().find(|(network, _)| network.contains(from));
         let (_, bucket) = sender.ok_or(Ignored::Address)?;
+        //= tests/spec/ng.md#who-may-speak
+        //# Who speaks faster than configured MUST NOT be heard for as long.
         if bucket.take(now) { Ok(()) } else { Err(Ignored::Rate) }
     }
 }

@@ -20,6 +20,7 @@ use agw_sdp::{AlgError, Signalled};
 
 use super::{failure, report};
 use crate::alg::SignalledCalls;
+use crate::config::Ng;
 use crate::control::ControlClient;
 use crate::metrics::Metrics;
 
@@ -44,6 +45,8 @@ pub(crate) struct Face {
 struct Own {
     /// What marks descriptions that passed here.
     mark: String,
+    /// Whether signalling that nothing is said of is protected.
+    protected_signalling: bool,
     book: Mutex<Book>,
     delayed: Arc<Semaphore>,
 }
@@ -60,9 +63,11 @@ impl Face {
         control: ControlClient,
         metrics: Metrics,
         (random, limit): (u64, usize),
+        config: &Ng,
     ) -> Self {
         let own = Own {
             mark: format!("{:016x}", random.rotate_left(17)),
+            protected_signalling: config.protected_signalling,
             book: Mutex::new(Book::new(random, limit)),
             delayed: Arc::new(Semaphore::new(DELAYED)),
         };
@@ -90,11 +95,15 @@ impl Face {
             return Ok(reply::signalled(sdp, None));
         }
         let sdp = as_received(sdp, &options);
-        let (near, far) = (options.near(), options.far(&sdp));
+        let protected = self.own.protected_signalling;
+        let (near, far) = (options.near(protected), options.far(&sdp, protected));
         let name = name(&call_id, &from_tag, to_tag, via_branch);
         // ng has no word for an offer that was rejected.
         let (rekey, supersedes, priority) = (false, true, None);
-        let offer = Offer { name, sdp, near, far, rekey, supersedes, priority };
+        //= tests/spec/ng.md#gates
+        //# From `drop-traffic=start` on no media of the call MUST pass, in either direction.
+        let drops = options.drops;
+        let offer = Offer { name, sdp, near, far, rekey, supersedes, drops, priority };
         let signalled = self.calls.offer(offer).await.map_err(|one| failure::refusal(&one))?;
         Ok(self.passed_on(&call_id, &from_tag, &options, signalled))
     }
@@ -107,7 +116,8 @@ impl Face {
         }
         let sdp = as_received(sdp, &options);
         let answerer = to_tag.clone().unwrap_or_default();
-        let answer = Answer { name: name(&call_id, &from_tag, to_tag, via_branch), sdp };
+        let name = name(&call_id, &from_tag, to_tag, via_branch);
+        let answer = Answer { name, sdp, drops: options.drops };
         let signalled = self.calls.answer(answer).await.map_err(|one| failure::refusal(&one))?;
         Ok(self.passed_on(&call_id, &answerer, &options, signalled))
     }
@@ -154,11 +164,9 @@ impl Face {
         match told {
             Ok(told) => Ok(reply::query(&told)),
             Err(AlgFailure::Signalling(AlgError::UnknownCall | AlgError::UnknownDialogue)) => {
-                if fatal {
-                    Err(Refusal::UnknownCall)
-                } else {
-                    Ok(reply::unknown_call())
-                }
+                //= tests/spec/ng.md#end
+                //# To end an unknown call MUST be a warning, unless the request says that it is fatal.
+                if fatal { Err(Refusal::UnknownCall) } else { Ok(reply::unknown_call()) }
             }
             Err(failure) => Err(failure::refusal(&failure)),
         }
@@ -168,6 +176,8 @@ impl Face {
     async fn end(&self, which: Which) -> Result<Deleted, AlgFailure> {
         let ended = self.calls.delete(controller(), which.clone()).await;
         let ended = match ended {
+            //= tests/spec/ng.md#end
+            //# Either party's tag MUST end the call.
             // Calls are known by who offered first: the other party's tag alone does not tell.
             Err(AlgFailure::Signalling(AlgError::UnknownCall)) if which.from_tag.is_some() => {
                 self.calls.delete(controller(), self.of_other_party(which.clone()).await?).await
@@ -207,6 +217,8 @@ impl Face {
         }
     }
 
+    //= tests/spec/ng.md#end
+    //# The reply to a delete MUST tell the call's last counters.
     fn last_words(&self, deleted: &Deleted) -> CallReport {
         let Deleted { dialogues, contexts, streams } = deleted;
         CallReport {

@@ -56,6 +56,8 @@ fn overload(failure: &AlgFailure) -> Option<Overload> {
     }
 }
 
+//= tests/spec/ng.md#overload
+//# Want of calls, ports, processor, bandwidth or anything else MUST be told in the words on which controllers go elsewhere.
 pub(super) const fn run_out(what: Resource) -> Overload {
     match what {
         Resource::Contexts

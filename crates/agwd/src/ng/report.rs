@@ -2,6 +2,7 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
+use agw_context::Media;
 use agw_iq::alg::{CallView, CountedStream};
 use agw_ng::Book;
 use agw_ng::reply::{CallReport, PartyReport, QualityReport, Sealing, StreamReport, Traffic};
@@ -59,7 +60,13 @@ fn stream(counted: &CountedStream, all: &[CountedStream]) -> StreamReport {
         .and_then(|one| one.counters.as_ref());
     let mut report = StreamReport {
         line: stream.line,
-        media: "audio",
+        //= tests/spec/ng.md#reports
+        //# A query MUST tell what each media line carries: audio, video or other.
+        media: match stream.media {
+            Media::Audio => "audio",
+            Media::Video => "video",
+            Media::Other => "other",
+        },
         secured: stream.transport == Transport::Secured,
         local: (stream.local.rtp, stream.local.rtcp),
         remote: None,
@@ -73,6 +80,8 @@ fn stream(counted: &CountedStream, all: &[CountedStream]) -> StreamReport {
     let Some((ingress, egress)) = counters else { return report };
     let (all, rtcp) = (ingress.stats.received, ingress.stats.received_rtcp);
     let dropped = &ingress.stats.dropped;
+    //= tests/spec/ng.md#reports
+    //# A query MUST tell what was received from each party, and the sum of it.
     report.rtp = Traffic {
         packets: all.packets.saturating_sub(rtcp.packets),
         bytes: all.octets.saturating_sub(rtcp.octets),

@@ -49,14 +49,16 @@ fn carry_out(data: &[u8]) -> (usize, usize) {
                 let sdp = description(&mut draw);
                 let (near, far) = (side(&mut draw, is_cut), side(&mut draw, is_cut));
                 let (near, far, rekey, supersedes) = (&near, &far, draw.flag(), draw.flag());
-                let request = OfferRequest { dialogue, sdp: &sdp, near, far, rekey, supersedes };
+                let (sdp_of, drops) = (&sdp, None);
+                let request =
+                    OfferRequest { dialogue, sdp: sdp_of, near, far, rekey, supersedes, drops };
                 let done = world.offer(&request);
                 (sdp, done)
             }
             3..=5 => {
                 let any = verb == 5;
                 let sdp = if any { description(&mut draw) } else { answer_to(&last, &mut draw) };
-                let done = world.answer(&AnswerRequest { dialogue, sdp: &sdp });
+                let done = world.answer(&AnswerRequest { dialogue, sdp: &sdp, drops: None });
                 (sdp, done)
             }
             6 => (Vec::new(), world.reject(&dialogue)),
