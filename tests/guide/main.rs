@@ -11,6 +11,12 @@ mod changes;
 #[cfg(test)]
 mod conference;
 #[cfg(test)]
+#[path = "../../crates/agw-iq/examples/controller.rs"]
+#[expect(dead_code, reason = "its main function is the program's")]
+mod controller;
+#[cfg(test)]
+mod controllers;
+#[cfg(test)]
 mod dialogue;
 #[cfg(test)]
 mod media;

@@ -5,6 +5,8 @@
 #[cfg(test)]
 mod attacks;
 #[cfg(test)]
+mod controllers;
+#[cfg(test)]
 mod ffmpeg;
 #[cfg(test)]
 mod gstreamer;

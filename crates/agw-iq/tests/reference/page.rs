@@ -16,7 +16,8 @@ const PACKAGES: [&str; 2] = ["agw.iq.v1", "agw.alg.v1"];
 const HEAD: &str = "# API reference: `agw.iq.v1` and `agw.alg.v1`
 
 Generated from the proto files beside this page by `cargo xtask reference`; a test keeps the two the same. How a
-controller uses it, flow by flow, is in [GUIDE.md](GUIDE.md).
+controller uses it, flow by flow, is in [GUIDE.md](GUIDE.md) and [ALG.md](ALG.md), whole programs in
+[CONTROLLER.md](CONTROLLER.md).
 ";
 
 /// The whole page.
