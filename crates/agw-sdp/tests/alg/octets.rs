@@ -26,7 +26,9 @@ fn a_name_in_another_character_set_does_not_keep_the_address_beside_it() {
     let dialogue = agw_sdp::Dialogue { from_tag: "a", to_tag: None, via_branch: None };
     let (near, far) = (&side("core"), &side("core"));
     let (rekey, supersedes) = (false, false);
-    let request = agw_sdp::OfferRequest { dialogue, sdp: &sdp, near, far, rekey, supersedes };
+    let drops = None;
+    let request =
+        agw_sdp::OfferRequest { dialogue, sdp: &sdp, near, far, rekey, supersedes, drops };
     let told = world.offer("call", &request).unwrap();
     let origin = told.sdp.split(|octet| *octet == b'\n').nth(1).unwrap();
     assert_eq!(origin, b"o=M\xfcller 1 1 IN IP4 203.0.113.1\r");
