@@ -2,8 +2,10 @@
 //! protect a call, and ends it.
 
 use std::fs;
-use std::net::{SocketAddr, UdpSocket};
-use std::process::Command;
+use std::net::SocketAddr;
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use agw_testkit::libsrtp::{self, Libsrtp};
@@ -11,6 +13,7 @@ use agw_testkit::peer;
 use agw_tests::{Gateway, PATIENCE, Program, Side};
 
 use crate::party::{Party, lines, talk};
+use crate::sip::Agent;
 
 /// How the proxy treats a call of a phone: SRTP towards it, RTP towards the core.
 const SCRIPT: &str = r#"
@@ -47,88 +50,46 @@ onreply_route[ANSWERED] {
 }
 "#;
 
-/// A SIP user agent that knows just enough.
-struct Agent {
-    socket: UdpSocket,
-    proxy: SocketAddr,
+/// Kamailio, a family of processes.
+pub(crate) struct Kamailio {
+    parent: Program,
 }
 
-impl Agent {
-    fn new(proxy: SocketAddr) -> Self {
-        let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
-        socket.set_read_timeout(Some(PATIENCE)).expect("a timeout");
-        Self { socket, proxy }
-    }
-
-    fn address(&self) -> SocketAddr {
-        self.socket.local_addr().expect("an address")
-    }
-
-    fn request(&self, method: &str, to: SocketAddr, (number, tag): (u32, &str), sdp: &[u8]) {
-        let own = self.address();
-        let sdp = std::str::from_utf8(sdp).expect("text");
-        let text = format!(
-            "{method} sip:core@{to} SIP/2.0\r\nVia: SIP/2.0/UDP {own};branch=z9hG4bK-{method}\r\n\
-             Max-Forwards: 70\r\nFrom: <sip:phone@{own}>;tag=phone\r\nTo: <sip:core@{to}>{tag}\r\n\
-             Call-ID: kamailio@ue.example\r\nCSeq: {number} {method}\r\n\
-             Contact: <sip:phone@{own}>\r\nContent-Type: application/sdp\r\n\
-             Content-Length: {}\r\n\r\n{sdp}",
-            sdp.len(),
-        );
-        self.socket.send_to(text.as_bytes(), self.proxy).expect("a request sent");
-    }
-
-    /// The next message whose first line has this word.
-    fn hears(&self, word: &str) -> (String, SocketAddr) {
-        loop {
-            let mut octets = vec![0; 65_535];
-            let (len, from) = self.socket.recv_from(&mut octets).expect("a message");
-            octets.truncate(len);
-            let text = String::from_utf8(octets).expect("text");
-            if text.lines().next().is_some_and(|line| line.contains(word)) {
-                return (text, from);
-            }
-            println!("{text}");
-        }
-    }
-
-    fn accepts(&self, (request, from): &(String, SocketAddr), sdp: &[u8]) {
-        let kept = ["Via:", "From:", "Call-ID:", "CSeq:", "Record-Route:"];
-        let mut text = "SIP/2.0 200 OK\r\n".to_owned();
-        for line in request.lines().take_while(|line| !line.is_empty()) {
-            if kept.iter().any(|name| line.starts_with(name)) {
-                text += &format!("{line}\r\n");
-            } else if line.starts_with("To:") {
-                let tag = if line.contains("tag=") { "" } else { ";tag=core" };
-                text += &format!("{line}{tag}\r\n");
-            }
-        }
-        let sdp = std::str::from_utf8(sdp).expect("text");
-        text += &format!(
-            "Contact: <sip:core@{}>\r\nContent-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{sdp}",
-            self.address(),
-            sdp.len(),
-        );
-        self.socket.send_to(text.as_bytes(), from).expect("a response sent");
+impl Kamailio {
+    /// What it has written.
+    pub(crate) fn output(&self) -> String {
+        self.parent.output()
     }
 }
 
-fn body(message: &str) -> &str {
-    message.split_once("\r\n\r\n").expect("a body").1
+impl Drop for Kamailio {
+    fn drop(&mut self) {
+        // The parent alone would leave its children behind.
+        let group = format!("-{}", self.parent.id());
+        let kill =
+            Command::new("kill").args(["-s", "KILL", "--", &group]).stdin(Stdio::null()).status();
+        assert!(kill.is_ok(), "Kamailio's processes stay");
+    }
 }
 
-fn start_proxy(gateway: &Gateway, port: u16) -> Program {
+/// Starts Kamailio with a script, beside which it has its files.
+pub(crate) fn start(directory: &Path, script: &Path) -> Kamailio {
+    let run = script.with_extension("run");
+    fs::create_dir_all(&run).expect("a directory");
+    let mut command = Command::new("kamailio");
+    command.args(["-DD", "-E", "-m", "64", "-M", "8", "-f"]).arg(script);
+    command.arg("-Y").arg(&run).arg("-P").arg(run.join("pid")).process_group(0);
+    Kamailio { parent: Program::start(&mut command, directory) }
+}
+
+fn start_proxy(gateway: &Gateway, port: u16) -> Kamailio {
     let directory = gateway.daemon.directory.path();
-    let (script, run) = (directory.join("kamailio.cfg"), directory.join("kamailio"));
-    fs::create_dir(&run).expect("a directory");
+    let script = directory.join("kamailio.cfg");
     let text = SCRIPT
         .replace("SIP_PORT", &port.to_string())
         .replace("NG_ADDRESS", &gateway.daemon.ng_udp[0].to_string());
     fs::write(&script, text).expect("the script");
-    let mut command = Command::new("kamailio");
-    command.args(["-DD", "-E", "-m", "64", "-M", "8", "-f"]).arg(&script);
-    command.arg("-Y").arg(&run).arg("-P").arg(run.join("pid"));
-    Program::start(&mut command, directory)
+    start(directory, &script)
 }
 
 #[test]
@@ -151,31 +112,30 @@ fn kamailio_finds_the_gateway_and_has_it_protect_a_call() {
         assert!(Instant::now() < deadline, "Kamailio does not ask: {}", proxy.output());
     }
     let proxy_at = SocketAddr::from(([127, 0, 0, 1], port));
-    let (caller, callee) = (Agent::new(proxy_at), Agent::new(proxy_at));
+    let (caller, callee) = (Agent::new("phone", proxy_at), Agent::new("core", proxy_at));
     let mut phone = Party::phone(Side::Access.peer(), 0xAAAA_0001, library);
     let mut core = Party::core(Side::Core.peer(), 0xCCCC_0001);
 
     let offer = phone.describe("RTP/SAVP", &[&phone.key().sdes_line(1)]);
-    caller.request("INVITE", callee.address(), (1, ""), &offer);
+    let to = format!("sip:core@{}", callee.address());
+    caller.offers("INVITE", &to, &[], ("kamailio@ue.example", 1), &offer);
     let invite = callee.hears("INVITE");
-    let offered = body(&invite.0);
+    let offered = invite.body();
     assert!(offered.contains(" RTP/AVP 8\r\n") && !offered.contains("crypto"), "{offered}");
     core.reads(offered, None);
-    callee.accepts(&invite, &core.describe("RTP/AVP", &[]));
-    let (accepted, _) = caller.hears("200");
-    let answered = body(&accepted);
+    callee.answers(&invite, "200 OK", &[], &core.describe("RTP/AVP", &[]));
+    let accepted = caller.hears("200");
+    let answered = accepted.body();
     assert!(answered.contains(" RTP/SAVP 8\r\n"), "{answered}");
     assert_eq!(lines(answered).len(), 1, "{answered}");
     phone.reads(answered, None);
     talk(&mut phone, &mut core);
     gateway.ledger().await_line("agw_contexts 1");
 
-    caller.request("BYE", callee.address(), (2, ";tag=core"), b"");
+    caller.requests(&mut accepted.dialog(), "BYE", &[], b"");
     let bye = callee.hears("BYE");
-    callee.accepts(&bye, b"");
+    callee.answers(&bye, "200 OK", &[], b"");
     caller.hears("200");
     gateway.ledger().await_line("agw_contexts 0");
     gateway.ledger().await_line("agw_ng_unknown_flags_total 0");
-    proxy.signal("TERM");
-    let _ = proxy.finish();
 }

@@ -19,10 +19,14 @@ mod libsrtp;
 #[expect(dead_code, reason = "shared with the end-to-end tests, which use the rest")]
 mod party;
 #[cfg(test)]
+mod pcscf;
+#[cfg(test)]
 mod phones;
 #[cfg(test)]
 mod reflection;
 #[cfg(test)]
 mod rig;
+#[cfg(test)]
+mod sip;
 #[cfg(test)]
 mod srvcc;

@@ -17,12 +17,15 @@ impl Options {
         //# SRTP MUST pass from end to end where no transport is asked for.
         //= tests/spec/ng.md#offer-and-answer
         //# An offer towards RTP MUST leave without the sender's keys, and its SRTP MUST end at the gateway.
-        let offered_srtp = match (self.e2ae, self.transport) {
+        let to_secured = self.transport.map(|transport| transport.secured);
+        let offered_srtp = match (self.e2ae, to_secured) {
             (E2ae::Pass, _) | (E2ae::Unsaid, None) => OfferedSrtp::PassOn,
-            (E2ae::Applied, None) => OfferedSrtp::TerminateOnRequest,
-            (E2ae::Strip, None) | (E2ae::Unsaid | E2ae::Applied | E2ae::Strip, Some(_)) => {
-                OfferedSrtp::Terminate
-            }
+            // Towards a UE as well: SRTP from end to end is not protected to the edge on top
+            // (TS 33.328 §7.3.1).
+            (E2ae::Applied, None | Some(true)) => OfferedSrtp::TerminateOnRequest,
+            (E2ae::Strip, None)
+            | (E2ae::Unsaid | E2ae::Strip, Some(_))
+            | (E2ae::Applied, Some(false)) => OfferedSrtp::Terminate,
         };
         let indicates_e2ae = self.e2ae == E2ae::Applied;
         let side = self.side(self.realms.0.clone());

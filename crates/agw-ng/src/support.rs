@@ -257,7 +257,11 @@ pub const FLAGS: &[Item] = &[
     item("protected-signalling=sender", Done, "only the SIP of who sends the offer is protected"),
     item("protected-signalling=receiver", Done, "only the SIP of who is sent it is protected"),
     item("protected-signalling=none", Done, "no side's SIP is protected"),
-    item("e2ae=applied", Done, "the UE is told `a=3ge2ae:applied`; its SRTP ends here"),
+    item(
+        "e2ae=applied",
+        Done,
+        "the UE (with `RTP/SAVP` the receiver) is told so; its SRTP ends here",
+    ),
     item("e2ae=strip", Done, "no UE is told anything; SRTP ends here"),
     item("e2ae=pass", Done, "SRTP passes end to end"),
     item("record-call=no", Always, NO_RECORDING),

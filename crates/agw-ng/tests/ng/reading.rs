@@ -197,6 +197,8 @@ fn without_a_transport_srtp_passes_end_to_end() {
     assert_eq!(passed("RTP/SAVP"), OfferedSrtp::Terminate);
     assert_eq!(passed("RTP/SAVP e2ae=pass"), OfferedSrtp::PassOn);
     assert_eq!(passed("e2ae=applied"), OfferedSrtp::TerminateOnRequest);
+    assert_eq!(passed("RTP/SAVP e2ae=applied"), OfferedSrtp::TerminateOnRequest);
+    assert_eq!(passed("RTP/AVP e2ae=applied"), OfferedSrtp::Terminate);
     assert_eq!(passed("e2ae=strip"), OfferedSrtp::Terminate);
 }
 

@@ -27,6 +27,7 @@ const PACKAGES: &[Package] = &[
     Package { name: "gstreamer1.0-tools", why: "interop: gst-launch-1.0" },
     Package { name: "iproute2", why: "xdp: network namespaces, interfaces and neighbours" },
     Package { name: "kamailio", why: "interop: a SIP proxy that speaks ng" },
+    Package { name: "kamailio-tls-modules", why: "interop: SIP over TLS" },
     Package { name: "libsrtp2-1", why: "unit: differential tests against libsrtp" },
     Package { name: "nftables", why: "e2e: a NAT, and a packet filter that refuses" },
     Package { name: "prometheus", why: "e2e: promtool checks the metrics" },
