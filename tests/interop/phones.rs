@@ -4,6 +4,7 @@
 
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr};
+use std::path::Path;
 
 use agw_testkit::peer;
 use agw_tests::{Side, beside_test, stage};
@@ -44,6 +45,11 @@ fn pjsip_is_heard_on_after_a_re_invite() {
 }
 
 #[test]
+fn pjsip_is_heard_on_after_a_re_invite_of_its_callee() {
+    play("reinvite_of_the_callee");
+}
+
+#[test]
 fn a_transferred_phone_talks_to_the_next_one_and_the_old_leg_is_gone() {
     play("transfer");
 }
@@ -66,6 +72,42 @@ fn a_call_outlives_its_proxy_and_ends_with_the_next_one() {
 #[test]
 fn a_draining_gateway_keeps_its_call_and_sends_others_elsewhere() {
     play("gateway_drains");
+}
+
+#[test]
+fn pjsip_offers_every_suite_that_it_has() {
+    play("offered_by_pjsip");
+}
+
+#[test]
+fn pjsip_takes_every_suite_that_it_has() {
+    play("taken_by_pjsip");
+}
+
+#[test]
+fn baresip_takes_every_suite_that_it_has() {
+    play("taken_by_baresip");
+}
+
+#[test]
+fn every_row_of_the_table_names_tests_that_exist() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let table = fs::read_to_string(root.join("../proto/PHONES.md")).expect("the table");
+    let named = table.split('`').filter_map(|word| word.split_once("::"));
+    let mut count = 0;
+    for (module, name) in named.filter(|(module, _)| module.chars().all(is_of_a_name)) {
+        let places = ["interop", "differential"].map(|place| root.join(place));
+        let files = places.map(|place| place.join(module).with_extension("rs"));
+        let text = files.iter().find_map(|file| fs::read_to_string(file).ok());
+        let text = text.unwrap_or_else(|| panic!("no module {module}"));
+        assert!(text.contains(&format!("#[test]\nfn {name}() {{")), "no test {module}::{name}");
+        count += 1;
+    }
+    assert!(count > 20, "{count} tests are named");
+}
+
+fn is_of_a_name(one: char) -> bool {
+    one.is_ascii_lowercase() || one == '_'
 }
 
 /// Plays a scenario of `proxied/run.py`.

@@ -2,6 +2,8 @@
 
 from scene import PLAIN, SECURED, Scene, baresip, pjsua
 
+OFFERED_BY_BARESIP = ["AES_CM_128_HMAC_SHA1_80"]
+
 
 def secured_calls_plain(options):
     """baresip with SDES calls baresip without; the caller hangs up."""
@@ -10,7 +12,8 @@ def secured_calls_plain(options):
     scene.talk("a", "b")
     scene.sealed(call)
     scene.hang_up("a", "b")
-    scene.end({"a": "b"})
+    findings = scene.end({"a": "b"})["a"]
+    assert findings.keys(True) == OFFERED_BY_BARESIP, findings.keys(True)
 
 
 def plain_calls_secured(options):

@@ -81,18 +81,41 @@ def new_key_by_reinvite(options):
 
 
 def reinvite_of_pjsip(options):
-    """PJSIP sends its keys again with a re-INVITE, and is understood before and after."""
+    """PJSIP repeats its key in re-INVITEs, also when its suites were changed."""
     scene = Scene(options, {"a": (pjsua, SECURED, {}), "b": (baresip, PLAIN, {})})
     call = scene.call("a", "b")
     scene.talk("a", "b")
-    for count, renew in enumerate(("hold", "resume", "resume"), start=2):
-        scene.phones["a"].command(renew)
-        scene.await_requests("answer", count)
+    scene.phones["a"].hold()
+    scene.await_requests("answer", 2)
+    scene.phones["a"].resume()
+    scene.await_requests("answer", 3)
+    scene.talk("a", "b")
+    scene.phones["a"].use([description.SHORT_TAG])
+    scene.phones["a"].resume()
+    scene.await_requests("answer", 4)
     scene.talk("a", "b")
     scene.sealed(call)
     scene.hang_up("a", "b")
     findings = scene.end({"a": "b"})["a"]
-    print(f"judged: keys of the phone {findings.keys(True)}, of the gateway {findings.keys(False)}")
+    for from_phone in (True, False):
+        assert findings.keys(from_phone) == [description.LONG_TAG], "not the first key"
 
 
-SCENARIOS = (new_key_by_reinvite, reinvite_of_pjsip)
+def reinvite_of_the_callee(options):
+    """Its callee sends PJSIP a re-INVITE: suite and keys stay on both sides."""
+    suites = [description.SHORT_TAG, description.LONG_TAG]
+    cast = {"a": (pjsua, SECURED, {"suites": suites}), "b": (baresip, PLAIN, {})}
+    scene = Scene(options, cast)
+    call = scene.call("a", "b")
+    scene.talk("a", "b")
+    scene.phones["b"].command("reinvite")
+    scene.await_requests("answer", 2)
+    scene.talk("a", "b")
+    scene.sealed(call)
+    scene.hang_up("b", "a")
+    findings = scene.end({"a": "b"})["a"]
+    assert findings.keys(True) == suites, "a key that the call did not begin with"
+    assert findings.keys(False) == suites[:1], "another key, or not that of the first suite"
+
+
+SCENARIOS = (new_key_by_reinvite, reinvite_of_pjsip, reinvite_of_the_callee)

@@ -21,8 +21,9 @@ import holding  # noqa: E402
 import rekeying  # noqa: E402
 import routing  # noqa: E402
 import service  # noqa: E402
+import suites  # noqa: E402
 
-PLAYS = (basic, holding, rekeying, routing, service)
+PLAYS = (basic, holding, rekeying, routing, service, suites)
 SCENARIOS = {work.__name__: work for play in PLAYS for work in play.SCENARIOS}
 
 

@@ -78,6 +78,8 @@ class Scene:
 
     def call(self, caller, callee):
         """A call that is answered; tells its identifier."""
+        for phone in self.phones.values():
+            phone.forget()
         self.phones[caller].dial(self.uri(caller, callee))
         self.phones[callee].await_event("incoming")
         self.phones[callee].answer()
@@ -135,12 +137,12 @@ class Scene:
         assert self.ng.calls() == []
         self.clock.tell("nothing is left")
 
-    def end(self, heard, wrong_tags=0):
+    def end(self, heard):
         """Ends everything and judges what passed; `heard` is whom each secured phone heard.
 
         Tells the findings by phone.
         """
-        found = {}
+        found, short_tags = {}, 0
         for phone in self.phones.values():
             phone.end(PATIENCE)
         self.clock.tell("the phones have ended")
@@ -149,13 +151,15 @@ class Scene:
             self.clock.tell(f"what {name} sent and was sent is there")
             findings = found[name] = Findings(capture)
             print("\n".join(findings.lines()))
-            # baresip sends RTCP in the clear before it has keys and after it has let them go.
+            # baresip sends RTCP in the clear before it has keys and after it has let them go, and
+            # its SRTCP has tags as short as its SRTP.
             lax = isinstance(self.phones[name], phones.Baresip)
             findings.check(SAYS[name], [SAYS[one] for one in heard[name]], lax)
+            short_tags += findings.short_tags
             self.clock.tell(f"what {name} sent and was sent is judged")
-        for reason, expected in (("authentication", wrong_tags), ("replay", 0)):
+        for reason, most in (("authentication", short_tags), ("replay", 0)):
             dropped = self.metrics.value("agw_packets_dropped_total", reason=reason)
-            assert dropped == expected, f"{dropped} packets dropped: {reason}"
+            assert dropped <= most, f"{dropped} packets dropped: {reason}"
         unknown = self.metrics.value("agw_ng_unknown_flags_total")
         assert unknown == 0, f"{unknown} flags that the gateway does not know"
         self.proxy.stop()

@@ -40,9 +40,9 @@ class Place:
         return contextlib.nullcontext() if self.host.startswith("127.") else among_peers()
 
 
-def end_with_parent():
+def end_with_parent(by=signal.SIGKILL):
     """Has the kernel end this process with the one that started it (prctl(2), PR_SET_PDEATHSIG)."""
-    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+    ctypes.CDLL(None).prctl(1, by)
 
 
 class Phone:
@@ -76,7 +76,7 @@ class Phone:
                 if told in table.read():
                     return
             assert self.process.poll() is None, f"the phone has ended: {self.said()}"
-            assert time.monotonic() < deadline, "the phone does not listen"
+            assert time.monotonic() < deadline, f"the phone does not listen: {self.said()}"
             time.sleep(0.05)
 
     def end(self, patience):
@@ -100,6 +100,11 @@ class Phone:
                 assert left > 0, f"no {names} of {self.place}: {self.events[after:]}"
                 self.changed.wait(min(left, 0.5))
                 assert self.process.poll() is None, f"the phone has ended: {self.said()}"
+
+    def forget(self):
+        """Forgets what has happened so far."""
+        with self.changed:
+            self.events.clear()
 
     def has_seen(self, name):
         """Whether there was such an event."""
@@ -170,6 +175,10 @@ class Pjsua(Phone):
     def command(self, name, **arguments):
         """Has it do something."""
         self.socket.sendall(json.dumps({"command": name, **arguments}).encode() + b"\n")
+
+    def use(self, suites):
+        """Offers and takes these from now on."""
+        self.command("use", suites=suites)
 
     def dial(self, uri):
         """Calls somebody."""
@@ -250,7 +259,7 @@ class Baresip(Phone):
         while self.control is None:
             with self.place.there(), contextlib.suppress(ConnectionRefusedError):
                 self.control = socket.create_connection((self.place.host, self.place.rtp))
-            assert time.monotonic() < deadline, "the phone takes no commands"
+            assert time.monotonic() < deadline, f"the phone takes no commands: {self.said()}"
             time.sleep(0.02)
         threading.Thread(target=self._listen, daemon=True).start()
 

@@ -97,6 +97,11 @@ class Phone:
         self.calls.remove(call)
         self.ended.append(call)
 
+    def use(self, suites):
+        """Offers and takes these in calls from now on."""
+        self.settings["suites"] = suites
+        self.account.modify(account_settings(self.settings))
+
     def answer(self, status):
         """Answers the last call that came."""
         parameters = pj.CallOpParam()

@@ -62,11 +62,15 @@ class _Library:
 
 
 class Opener:
-    """Opens what is sealed under a key, of any source; `key` is key and salt."""
+    """Opens what is sealed under a key, of any source; `key` is key and salt.
 
-    def __init__(self, suite, key):
+    The tags of RTCP have 80 bits whatever those of RTP have (RFC 4568 6.2.2), unless told otherwise.
+    """
+
+    def __init__(self, suite, key, rtcp_tag=None):
         self.library = _Library.load()
         cipher, octets, *tags = SUITES[suite]
+        tags[1] = rtcp_tag or tags[1]
         assert len(key) == octets, f"{suite} takes {octets} octets, not {len(key)}"
         # The policy points to it for as long as the session is made.
         self.policy = _Policy(ssrc=_Source(ANY_INBOUND, 0), key=key, window_size=1024)
