@@ -11,6 +11,7 @@ mod audit;
 #[cfg(test)]
 mod comparing;
 #[cfg(test)]
+mod crowded;
 mod deaf;
 #[cfg(test)]
 mod deployment;

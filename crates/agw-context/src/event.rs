@@ -152,6 +152,18 @@ pub enum EventKind {
         /// For how long every packet has failed, if that is what is told.
         deaf: Option<Duration>,
     },
+    /// A source was refused because the stream has as many as it may have in this direction. Told at
+    /// most once a second for a stream and direction; the counters have all of its packets.
+    SourceLimitReached {
+        /// Arriving at or leaving the gateway.
+        direction: Direction,
+        /// The SSRC that was refused.
+        ssrc: u32,
+        /// How many there are.
+        sources: usize,
+        /// The group to whose members it was to leave.
+        group: Option<GroupId>,
+    },
     /// Many packets came again within a second. Told at most once a second for a stream; the
     /// counters have them all.
     Replays {

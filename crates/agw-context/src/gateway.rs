@@ -10,7 +10,7 @@ use std::ops::Bound;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
-use agw_relay::{IngressId, Report};
+use agw_relay::{Half, IngressId, Report};
 use agw_srtp::KeyEvent;
 use zeroize::Zeroizing;
 
@@ -23,7 +23,7 @@ use crate::error::{CommandError, Refused};
 use crate::event::{Event, EventKind};
 use crate::fingerprint::{Fingerprinter, KeyRegistry};
 use crate::group::Churn;
-use crate::id::{ContextId, Controller, StreamId, TerminationId};
+use crate::id::{ContextId, Controller, GroupId, StreamId, TerminationId};
 use crate::log::{EventLog, EventsGone};
 use crate::model::Context;
 use crate::numbers::Numbers;

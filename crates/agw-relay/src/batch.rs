@@ -348,7 +348,7 @@ impl<E: Engine> Relay<E> {
                 ingress.stats.count_drop(reason, &mut self.spare.drops);
             }
             if let Some(passage) = passage {
-                self.raise_alarm(passage.ingress, reason, now);
+                self.raise_alarm(passage, datagram, reason, now);
             }
             datagram.verdict = Verdict::Drop(reason);
             return;

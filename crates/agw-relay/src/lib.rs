@@ -60,7 +60,7 @@ pub use quality::QualitySnapshot;
 pub use refusal::{Refusal, Refusals};
 pub use relay::{ApplyError, Relay, Removed};
 pub use rename::RenamedSource;
-pub use report::Report;
+pub use report::{Half, Report};
 pub use rewrite::{RewriteSnapshot, RewriteSpec};
 pub use spec::{
     CodePoint, Command, Component, EgressCrypto, EgressExtras, EgressId, EgressSpec, Gate,

@@ -112,6 +112,16 @@ pub enum Report {
         /// For how long every packet has failed, if that is what is told.
         deaf: Option<Duration>,
     },
+    /// A source was refused, because its half of the leg has as many as it may have; told at most once
+    /// a second for a half.
+    SourceLimit {
+        /// Which half.
+        half: Half,
+        /// The SSRC that was refused.
+        ssrc: Ssrc,
+        /// How many there are.
+        sources: usize,
+    },
     /// So many packets came again on a leg within a second; told once in that second.
     Replays {
         /// Where the packets arrived.
@@ -119,6 +129,15 @@ pub enum Report {
         /// Packets that had come again when it was told.
         packets: u32,
     },
+}
+
+/// One half of a leg.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Half {
+    /// What arrives on it.
+    Ingress(IngressId),
+    /// What leaves on it; of a group what leaves to all members.
+    Egress(EgressId),
 }
 
 #[derive(Debug)]

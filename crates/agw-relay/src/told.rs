@@ -6,6 +6,7 @@
 use std::time::{Duration, Instant};
 
 use crate::limiter::{Limiter, Rate};
+use crate::report::Half;
 use crate::spec::{EgressId, IngressId};
 
 const PLACES: usize = 256;
@@ -17,17 +18,21 @@ const MOVES: Rate = Rate { interval: Duration::from_secs(1), burst: 8 };
 /// A reused index is told at most once in this time for one egress.
 const REUSES: Rate = Rate { interval: Duration::from_secs(1), burst: 1 };
 
+/// Refused sources are told at most once in this time for one half of a leg.
+const REFUSED_SOURCES: Rate = Rate { interval: Duration::from_secs(1), burst: 1 };
+
 /// What control has been told lately.
 #[derive(Debug)]
 pub(crate) struct Told {
     moves: Box<[Limiter]>,
     reuses: Box<[Limiter]>,
+    sources: Box<[Limiter]>,
 }
 
 impl Told {
     pub(crate) fn new() -> Self {
         let places = || vec![Limiter::default(); PLACES].into_boxed_slice();
-        Self { moves: places(), reuses: places() }
+        Self { moves: places(), reuses: places(), sources: places() }
     }
 
     /// Whether control is told of a further move now.
@@ -38,6 +43,15 @@ impl Told {
     /// Whether control is told of a reused index now.
     pub(crate) fn tells_reuse(&mut self, egress: EgressId, now: Instant) -> bool {
         self.reuses.get_mut(egress.0 as usize % PLACES).is_some_and(|place| place.take(REUSES, now))
+    }
+
+    /// Whether control is told now that half of a leg refuses sources.
+    pub(crate) fn tells_sources(&mut self, half: Half, now: Instant) -> bool {
+        let number = match half {
+            Half::Ingress(IngressId(number)) => 2 * number as usize,
+            Half::Egress(EgressId(number)) => 2 * number as usize + 1,
+        };
+        self.sources.get_mut(number % PLACES).is_some_and(|place| place.take(REFUSED_SOURCES, now))
     }
 }
 
@@ -52,6 +66,10 @@ mod tests {
         let moves = (0..20).filter(|_| told.tells_move(IngressId(1), now)).count();
         let reuses = (0..20).filter(|_| told.tells_reuse(EgressId(1), now)).count();
         assert_eq!((moves, reuses), (8, 1));
+        let halves = [Half::Ingress(IngressId(1)), Half::Egress(EgressId(1))];
+        for half in halves {
+            assert_eq!((0..20).filter(|_| told.tells_sources(half, now)).count(), 1, "{half:?}");
+        }
         assert!(told.tells_move(IngressId(2), now) && told.tells_reuse(EgressId(2), now));
         let later = now + Duration::from_secs(1);
         assert!(told.tells_move(IngressId(1), later) && told.tells_reuse(EgressId(1), later));

@@ -7,8 +7,10 @@ use agw_srtp::Engine;
 use crate::datagram::Datagram;
 use crate::drop::DropReason;
 use crate::egress::Egress;
+use crate::fanout::ssrc_of;
+use crate::passage::Passage;
 use crate::relay::Relay;
-use crate::report::{Report, Reports};
+use crate::report::{Half, Report, Reports};
 use crate::source::Move;
 use crate::spec::{Component, EgressId, IngressId};
 use crate::suspects::Failing;
@@ -54,7 +56,14 @@ impl<E: Engine> Relay<E> {
 
     /// Counts a drop that may be one of many, and tells control when it is.
     #[cold]
-    pub(crate) fn raise_alarm(&mut self, ingress: IngressId, reason: DropReason, now: Instant) {
+    pub(crate) fn raise_alarm(
+        &mut self,
+        passage: &Passage,
+        datagram: &Datagram<'_>,
+        reason: DropReason,
+        now: Instant,
+    ) {
+        let ingress = passage.ingress;
         let report = match reason {
             DropReason::Authentication => {
                 let accepted = self.last_accepted(ingress);
@@ -69,14 +78,13 @@ impl<E: Engine> Relay<E> {
                 let packets = self.suspects.replayed(ingress, now);
                 packets.map(|packets| Report::Replays { ingress, packets })
             }
-            DropReason::Policed | DropReason::RtcpPoliced => {
-                let alarm = self.ingresses.at_mut(ingress.0).and_then(|at| at.policed());
-                let packets = alarm.and_then(|alarm| {
-                    let told = alarm.count(1, now);
-                    self.untold.note(Over::Ingress(ingress), alarm);
-                    told
-                });
-                packets.map(|packets| Report::Policed { ingress, packets })
+            DropReason::Policed | DropReason::RtcpPoliced => self.policed(ingress, now),
+            DropReason::SourceLimit => {
+                self.refused_source(Half::Ingress(ingress), passage, datagram, now)
+            }
+            DropReason::EgressSourceLimit => {
+                let output = self.ingresses.at(ingress.0).and_then(|at| at.spec.output);
+                output.and_then(|id| self.refused_source(Half::Egress(id), passage, datagram, now))
             }
             DropReason::NoFlow
             | DropReason::TooLong
@@ -91,7 +99,6 @@ impl<E: Engine> Relay<E> {
             | DropReason::TooOld
             | DropReason::Implausible
             | DropReason::Unencrypted
-            | DropReason::SourceLimit
             | DropReason::IngressKeyExpired
             | DropReason::NoOutput
             | DropReason::NoDestination
@@ -99,7 +106,6 @@ impl<E: Engine> Relay<E> {
             | DropReason::NoEgressKey
             | DropReason::IndexReused
             | DropReason::EgressTooOld
-            | DropReason::EgressSourceLimit
             | DropReason::EgressKeyExpired
             | DropReason::NoRoom
             | DropReason::SsrcCollision
@@ -112,6 +118,37 @@ impl<E: Engine> Relay<E> {
         if let Some(report) = report {
             self.reports.push(report);
         }
+    }
+
+    /// What is to be told of a packet that was too much.
+    fn policed(&mut self, ingress: IngressId, now: Instant) -> Option<Report> {
+        let alarm = self.ingresses.at_mut(ingress.0).and_then(|at| at.policed())?;
+        let packets = alarm.count(1, now);
+        self.untold.note(Over::Ingress(ingress), alarm);
+        packets.map(|packets| Report::Policed { ingress, packets })
+    }
+
+    //= tests/spec/relay.md#memory
+    //# A source that a leg refuses because it has as many as it may have MUST be told, at most once a
+    //# second for each direction.
+    /// What is to be told of a source that half of a leg has no room for.
+    fn refused_source(
+        &mut self,
+        half: Half,
+        passage: &Passage,
+        datagram: &Datagram<'_>,
+        now: Instant,
+    ) -> Option<Report> {
+        if !self.told.tells_sources(half, now) {
+            return None;
+        }
+        let packet = datagram.slot.get(..datagram.len).unwrap_or_default();
+        let ssrc = ssrc_of(passage.component, packet)?;
+        let sources = match half {
+            Half::Ingress(id) => self.ingresses.at(id.0)?.crypto.as_ref()?.sources().count(),
+            Half::Egress(id) => self.egresses.at(id.0)?.crypto.as_ref()?.sources().count(),
+        };
+        Some(Report::SourceLimit { half, ssrc, sources })
     }
 }
 

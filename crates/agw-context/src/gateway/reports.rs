@@ -46,6 +46,14 @@ impl Gateway {
                 (ingress.0, EventKind::AuthenticationFailures { packets, deaf })
             }
             Report::Replays { ingress, packets } => (ingress.0, EventKind::Replays { packets }),
+            Report::SourceLimit { half, ssrc, sources } => {
+                let (leg, direction) = match half {
+                    Half::Ingress(id) => (id.0, Direction::Ingress),
+                    Half::Egress(id) => (id.0, Direction::Egress),
+                };
+                let (ssrc, group) = (ssrc.0, self.group_of_leg(leg));
+                (leg, EventKind::SourceLimitReached { direction, ssrc, sources, group })
+            }
             Report::SsrcCollision { ingress, ssrc, with, dropped, fresh } => {
                 let owner = |id: IngressId| self.owner_of_leg(id.0);
                 let other = with.and_then(owner).map(|(_, termination, _)| termination);
@@ -67,19 +75,18 @@ impl Gateway {
         }
     }
 
+    /// The group that has a leg's number.
+    fn group_of_leg(&self, leg: u32) -> Option<GroupId> {
+        let (context, ..) = self.owner_of_leg(leg)?;
+        self.contexts.get(&context)?.group_of_leg(leg)
+    }
+
     /// What controllers are told of an event about keys, if anything.
     fn key_event(&mut self, leg: u32, event: KeyEvent, direction: Direction) -> Option<EventKind> {
-        let group = || {
-            let (context, ..) = self.owner_of_leg(leg)?;
-            self.contexts.get(&context)?.group_of_leg(leg)
-        };
+        let group = self.group_of_leg(leg);
         match event {
-            KeyEvent::LifetimeWarning => {
-                Some(EventKind::KeyLifetimeWarning { direction, group: group() })
-            }
-            KeyEvent::LifetimeExpired => {
-                Some(EventKind::KeyLifetimeExpired { direction, group: group() })
-            }
+            KeyEvent::LifetimeWarning => Some(EventKind::KeyLifetimeWarning { direction, group }),
+            KeyEvent::LifetimeExpired => Some(EventKind::KeyLifetimeExpired { direction, group }),
             KeyEvent::Activated { number } => {
                 let owner = self.owner_of_leg(leg)?;
                 let is_news = self.staged_key_came_in_force(owner, number);

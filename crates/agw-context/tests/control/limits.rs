@@ -7,7 +7,8 @@ use agw_context::{
     Reason, RtcpGate, SourcePolicy, StreamChange, StreamMode, StreamSpec, TerminationId,
 };
 use agw_relay::{
-    Command as Step, EgressSpec, Gate, IngressId, IngressSpec, Report, SourceRule, TrafficLimit,
+    Command as Step, EgressSpec, Gate, Half, IngressId, IngressSpec, Report, SourceRule, Ssrc,
+    TrafficLimit,
 };
 
 use crate::streams::{specs, unchanged};
@@ -176,6 +177,12 @@ fn what_the_packet_path_reports_of_a_flood_becomes_an_event_of_the_stream() {
         Report::EgressPoliced { egress: agw_relay::EgressId(0), packets },
         Report::AuthenticationFailures { ingress, packets, deaf: Some(Duration::from_secs(2)) },
         Report::Replays { ingress, packets },
+        Report::SourceLimit { half: Half::Ingress(ingress), ssrc: Ssrc(77), sources: 8 },
+        Report::SourceLimit {
+            half: Half::Egress(agw_relay::EgressId(0)),
+            ssrc: Ssrc(78),
+            sources: 9,
+        },
     ];
     let newest = world.gateway.newest_event();
     for report in reports {
@@ -184,11 +191,19 @@ fn what_the_packet_path_reports_of_a_flood_becomes_an_event_of_the_stream() {
     let events = world.gateway.events_after(newest, 10).unwrap();
     let kinds: Vec<_> = events.into_iter().map(|event| event.kind).collect();
     let policed = |direction| EventKind::PolicingDrops { direction, packets };
+    let refused = |direction, ssrc, sources| EventKind::SourceLimitReached {
+        direction,
+        ssrc,
+        sources,
+        group: None,
+    };
     let expected = [
         policed(agw_context::Direction::Ingress),
         policed(agw_context::Direction::Egress),
         EventKind::AuthenticationFailures { packets, deaf: Some(Duration::from_secs(2)) },
         EventKind::Replays { packets },
+        refused(agw_context::Direction::Ingress, 77, 8),
+        refused(agw_context::Direction::Egress, 78, 9),
     ];
     assert_eq!(kinds, expected);
 }

@@ -90,6 +90,14 @@ fn kind(kind: &EventKind) -> pb::event::Kind {
             let deaf_ms = deaf.map(|deaf| deaf.as_millis().try_into().unwrap_or(u64::MAX));
             Kind::AuthenticationFailures(pb::AuthenticationFailures { packets: *packets, deaf_ms })
         }
+        EventKind::SourceLimitReached { direction: of, ssrc, sources, group } => {
+            Kind::SourceLimitReached(pb::SourceLimitReached {
+                direction: direction(*of),
+                ssrc: *ssrc,
+                sources: small_count(*sources),
+                group_id: group_id(*group),
+            })
+        }
         EventKind::Replays { packets } => Kind::Replays(pb::Replays { packets: *packets }),
         EventKind::GroupRekeyWanted { group, joined, left } => {
             Kind::GroupRekeyWanted(pb::GroupRekeyWanted {

@@ -114,6 +114,20 @@ async fn what_happens_to_calls_is_told_with_its_facts() {
 }
 
 #[tokio::test]
+async fn a_source_that_is_refused_is_told_with_its_facts() {
+    let rig = rig().await;
+    let (direction, group) = (Direction::Egress, Some(GroupId(5)));
+    let kind = EventKind::SourceLimitReached { direction, ssrc: 79, sources: 8, group };
+    rig.fake.state().events = Some(Ok(vec![Ok(event(1, kind))]));
+
+    let told: Vec<_> = told(&rig, Some(0)).await.into_iter().map(Result::unwrap).collect();
+
+    let direction = pb::Direction::Egress.into();
+    let refused = pb::SourceLimitReached { direction, ssrc: 79, sources: 8, group_id: 5 };
+    assert_eq!(told[0].kind, Some(Kind::SourceLimitReached(refused)));
+}
+
+#[tokio::test]
 async fn what_supervision_does_is_told_with_its_facts() {
     let rig = rig().await;
     let kinds = [

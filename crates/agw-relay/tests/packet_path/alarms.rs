@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use agw_relay::{DropReason, IngressId, Report};
+use agw_relay::{DropReason, EgressId, Half, IngressId, Report, Ssrc};
 use agw_srtp::Suite;
 
-use crate::support::{ACCESS, ACCESS_RTP, Call, UE, rtp};
+use crate::support::{ACCESS, ACCESS_RTP, CORE, CORE_RTP, Call, UE, rtp};
 
 const STRANGER: &str = "203.0.113.9:7000";
 
@@ -87,4 +87,34 @@ fn a_phone_that_sends_under_another_key_is_told_however_slowly_it_talks() {
     let deaf = Some(Duration::from_millis(67 * 30));
     let failures = Report::AuthenticationFailures { ingress: IngressId(ACCESS), packets: 68, deaf };
     assert_eq!(told, [failures]);
+}
+
+//= tests/spec/relay.md#memory
+//= type=test
+//# A source that a leg refuses because it has as many as it may have MUST be told, at most once a
+//# second for each direction.
+#[test]
+fn a_source_too_many_is_told_once_a_second_for_each_direction() {
+    let mut call = Call::new(Suite::AesCm128HmacSha1_80);
+    for ssrc in 1..=8 {
+        let sealed = call.seal(&rtp(ssrc, 1, b"genuine"));
+        call.pass(ACCESS_RTP, UE, &sealed).unwrap();
+        call.pass(CORE_RTP, CORE, &rtp(100 + ssrc, 1, b"back")).unwrap();
+    }
+    while call.relay.poll_report().is_some() {}
+    for second in 0..2u16 {
+        for sequence in (2..50).map(|sequence| 100 * second + sequence) {
+            let forged = rtp(9, sequence, &[6; 50]);
+            assert_eq!(call.pass(ACCESS_RTP, STRANGER, &forged), Err(DropReason::SourceLimit));
+            let back = rtp(109, sequence, b"back");
+            assert_eq!(call.pass(CORE_RTP, CORE, &back), Err(DropReason::EgressSourceLimit));
+        }
+        call.now += Duration::from_secs(1);
+    }
+    let told: Vec<_> = std::iter::from_fn(|| call.relay.poll_report()).collect();
+    let refused = |half, ssrc| Report::SourceLimit { half, ssrc: Ssrc(ssrc), sources: 8 };
+    let ingress = refused(Half::Ingress(IngressId(ACCESS)), 9);
+    let egress = refused(Half::Egress(EgressId(ACCESS)), 109);
+    assert_eq!(told, [ingress, egress, ingress, egress]);
+    assert_eq!(call.dropped(ACCESS, DropReason::SourceLimit), 96);
 }

@@ -93,7 +93,12 @@ proptest! {
         let reports = |relay: &mut agw_relay::Relay<Portable>| {
             // Alarms count by reason.
             let is_alarm = |report: &_| {
-                matches!(report, Report::AuthenticationFailures { .. } | Report::Replays { .. })
+                matches!(
+                    report,
+                    Report::AuthenticationFailures { .. }
+                        | Report::Replays { .. }
+                        | Report::SourceLimit { .. }
+                )
             };
             let all = std::iter::from_fn(|| relay.poll_report());
             all.filter(|report| !is_alarm(report)).collect::<Vec<_>>()

@@ -47,7 +47,9 @@ pub(super) const fn meaning(reason: DropReason) -> &'static str {
              somebody forges"
         }
         DropReason::Unencrypted => "the E bit of SRTCP is not what was agreed",
-        DropReason::SourceLimit => "the peer uses more SSRCs than the leg may hold",
+        DropReason::SourceLimit => {
+            "the peer uses more SSRCs than the leg may hold: install its key with a larger max_sources"
+        }
         DropReason::IngressKeyExpired => "the peer's key is used up: re-key",
         DropReason::NoOutput => "the topology connects this leg to no other",
         DropReason::NoDestination => "the address of the other peer is not known yet",
@@ -58,7 +60,8 @@ pub(super) const fn meaning(reason: DropReason) -> &'static str {
              stream twice"
         }
         DropReason::EgressSourceLimit => {
-            "this side uses more SSRCs than the other leg's key may serve"
+            "this side uses more SSRCs than the other leg's key may serve: install that key with a \
+             larger max_sources"
         }
         DropReason::EgressKeyExpired => "the key of the other leg is used up: re-key",
         DropReason::NoRoom => "too long once sealed",

@@ -33,6 +33,7 @@ struct Details {
     other_termination_id: Option<u32>,
     dropped: Option<bool>,
     rewritten_ssrc: Option<String>,
+    sources: Option<u32>,
     octets: Option<u32>,
     inactive_ms: Option<u64>,
     packets: Option<u32>,
@@ -114,6 +115,7 @@ fn describe(kind: Option<&Kind>) -> (&'static str, Details) {
             ("authentication_failures", Details { deaf_ms, ..packets(failures.packets) })
         }
         Some(Kind::Replays(replays)) => ("replays", packets(replays.packets)),
+        Some(Kind::SourceLimitReached(at)) => ("source_limit_reached", crowded(at)),
         Some(Kind::GroupRekeyWanted(wanted)) => ("group_rekey_wanted", churned(wanted)),
         Some(Kind::RealmUp(at)) => ("realm_up", of_realm(&at.realm)),
         Some(Kind::RealmDown(at)) => ("realm_down", of_realm(&at.realm)),
@@ -161,6 +163,14 @@ fn collided(collision: &pb::SsrcCollision) -> Details {
         dropped: Some(*dropped),
         rewritten_ssrc: number(*rewritten_ssrc).map(|ssrc| format!("{ssrc:#010x}")),
         ..Details::default()
+    }
+}
+
+fn crowded(at: &pb::SourceLimitReached) -> Details {
+    Details {
+        ssrc: Some(format!("{:#010x}", at.ssrc)),
+        sources: Some(at.sources),
+        ..of_key(at.direction(), at.group_id)
     }
 }
 
@@ -220,6 +230,9 @@ impl EventView {
         }
         if let Some(other) = details.other_termination_id {
             line.push_str(&format!(" of termination {other}"));
+        }
+        if let Some(sources) = details.sources {
+            line.push_str(&format!(" refused, {sources} sources"));
         }
         if let Some(octets) = details.octets {
             line.push_str(&format!(" {octets} octets"));

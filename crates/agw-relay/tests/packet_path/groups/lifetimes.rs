@@ -94,10 +94,10 @@ impl Talk {
     fn told(&mut self) -> Vec<(char, bool, KeyEvent)> {
         let mut told = Vec::new();
         while let Some(report) = self.conference.relay.poll_report() {
-            match report {
-                Report::IngressKey(id, event) => told.push(('i', id.0 == GROUP.0, event)),
-                Report::EgressKey(id, event) => told.push(('e', id.0 == GROUP.0, event)),
-                _ => {}
+            if let Report::IngressKey(id, event) = report {
+                told.push(('i', id.0 == GROUP.0, event));
+            } else if let Report::EgressKey(id, event) = report {
+                told.push(('e', id.0 == GROUP.0, event));
             }
         }
         told
