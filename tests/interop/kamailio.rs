@@ -4,7 +4,7 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::process::CommandExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
@@ -53,12 +53,22 @@ onreply_route[ANSWERED] {
 /// Kamailio, a family of processes.
 pub(crate) struct Kamailio {
     parent: Program,
+    /// Where its control socket is.
+    run: PathBuf,
 }
 
 impl Kamailio {
     /// What it has written.
     pub(crate) fn output(&self) -> String {
         self.parent.output()
+    }
+
+    /// What it tells when it is asked by its control socket.
+    pub(crate) fn asked(&self, command: &[&str]) -> String {
+        let mut kamcmd = Command::new("kamcmd");
+        kamcmd.arg("-s").arg(format!("unix:{}/kamailio_ctl", self.run.display())).args(command);
+        let output = kamcmd.stdin(Stdio::null()).output().expect("kamcmd");
+        String::from_utf8_lossy(&output.stdout).into_owned()
     }
 }
 
@@ -79,7 +89,7 @@ pub(crate) fn start(directory: &Path, script: &Path) -> Kamailio {
     let mut command = Command::new("kamailio");
     command.args(["-DD", "-E", "-m", "64", "-M", "8", "-f"]).arg(script);
     command.arg("-Y").arg(&run).arg("-P").arg(run.join("pid")).process_group(0);
-    Kamailio { parent: Program::start(&mut command, directory) }
+    Kamailio { parent: Program::start(&mut command, directory), run }
 }
 
 fn start_proxy(gateway: &Gateway, port: u16) -> Kamailio {

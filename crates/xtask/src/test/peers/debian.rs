@@ -32,6 +32,7 @@ const PACKAGES: &[Package] = &[
     Package { name: "nftables", why: "e2e: a NAT, and a packet filter that refuses" },
     Package { name: "prometheus", why: "e2e: promtool checks the metrics" },
     Package { name: "python3-venv", why: "the environment of the Python packages" },
+    Package { name: "sip-tester", why: "interop: SIPp, fifty calls a second" },
     Package { name: "systemd", why: "e2e: systemd-analyze checks the unit" },
     Package { name: "tshark", why: "interop: what passes between a phone, its proxy and agw" },
 ];
