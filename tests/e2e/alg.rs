@@ -1,6 +1,7 @@
 //! The IMS-ALG as a service: a SIP server without SDP logic, phones that speak SRTP by libsrtp, the
 //! core that speaks RTP.
 
+mod adoption;
 mod ends;
 pub(crate) mod party;
 mod registration;

@@ -16,20 +16,20 @@ use crate::mtls::gateway_with;
 
 const SUITE: Suite = Suite::AesCm128HmacSha1_80;
 /// A controller is lost soon; orphans stay unless a test says otherwise.
-const LOST_SOON: [&str; 2] =
+pub(crate) const LOST_SOON: [&str; 2] =
     ["supervision.controller_lost_ms=200", "supervision.adoption=[\"spiffe://ims.example\"]"];
-const FIRST: &str = "spiffe://ims.example/alg-1";
-const SECOND: &str = "spiffe://ims.example/alg-2";
+pub(crate) const FIRST: &str = "spiffe://ims.example/alg-1";
+pub(crate) const SECOND: &str = "spiffe://ims.example/alg-2";
 
 /// A gateway whose operator watches over its unix socket.
-struct Watched {
+pub(crate) struct Watched {
     authority: Authority,
-    gateway: Gateway,
+    pub(crate) gateway: Gateway,
     operator: IqClient,
 }
 
 impl Watched {
-    fn new(settings: &[&str]) -> Self {
+    pub(crate) fn new(settings: &[&str]) -> Self {
         let authority = Authority::new();
         let directory = agw_tests::directory();
         let socket = directory.path().join("iq.sock");
@@ -41,7 +41,7 @@ impl Watched {
         Self { authority, gateway, operator }
     }
 
-    fn controller(&self, name: &str) -> IqClient {
+    pub(crate) fn controller(&self, name: &str) -> IqClient {
         let address = format!("https://{}", self.gateway.daemon.iq);
         let tls = self.authority.controller(name, &self.authority);
         self.gateway.wait(IqClient::connect(&address, Some(tls))).expect("a connection")
@@ -62,7 +62,7 @@ impl Watched {
     }
 
     /// Ends the controller's connection and waits until its calls are orphans.
-    fn lose_controller(&mut self, calls: usize) {
+    pub(crate) fn lose_controller(&mut self, calls: usize) {
         let mut events = self.events();
         let nowhere = Endpoint::from_static("http://127.0.0.1:1");
         // With its last client the connection ends.

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use agw_context::ContextId;
+
 use crate::call::{Call, Dialogue};
 use crate::error::AlgError;
 
@@ -70,6 +72,27 @@ impl Calls {
             && self.calls.get(&key).is_some_and(Call::is_empty)
         {
             self.calls.remove(&key);
+        }
+    }
+
+    /// Takes the call of a context out, for those of another controller.
+    pub fn take(&mut self, context: ContextId) -> Option<Call> {
+        let (key, _) = self.calls.iter().find(|(_, call)| call.context() == Some(context))?;
+        let key = key.clone();
+        self.calls.remove(&key)
+    }
+
+    /// Puts a call among these that was taken out elsewhere. If there is no room, or one of these
+    /// has one of its tags, so that requests could mean either, it is forgotten.
+    pub fn give(&mut self, call: Call) {
+        let has = |tag: &str| {
+            let dialogue = Dialogue { from_tag: tag, to_tag: None, via_branch: None };
+            self.with_id(call.id()).any(|one| one.knows(&dialogue))
+        };
+        let is_known = call.tags().any(|(caller, callee)| has(caller) || callee.is_some_and(has));
+        let Some((caller, _)) = call.tags().next().filter(|_| !is_known) else { return };
+        if self.calls.len() < self.limit {
+            self.calls.insert((call.id().to_owned(), caller.to_owned()), call);
         }
     }
 

@@ -19,6 +19,7 @@ use agw_iq::backend::{
 };
 use agw_relay::RelayStats;
 
+use crate::alg::Table;
 use crate::control::{ControlClient, EventPage, Legs, Looking, Stopped, Task, Underway, Which};
 use crate::last::Last;
 use crate::metrics::Metrics;
@@ -38,6 +39,8 @@ pub(crate) struct Gateway {
     /// The name of what opens and seals packets.
     engine: &'static str,
     subscriptions: Subscriptions,
+    /// The calls of the IMS-ALG, which go with their contexts.
+    calls: Table,
     started: Instant,
     started_at: SystemTime,
 }
@@ -48,9 +51,10 @@ impl Gateway {
         metrics: Metrics,
         engine: &'static str,
         subscriptions: Subscriptions,
+        calls: Table,
     ) -> Self {
         let (started, started_at) = (Instant::now(), SystemTime::now());
-        Self { control, metrics, engine, subscriptions, started, started_at }
+        Self { control, metrics, engine, subscriptions, calls, started, started_at }
     }
 
     /// The contexts that a query asks for, one more than its limit if there are more.
@@ -231,8 +235,13 @@ impl Backend for Gateway {
         controller: Controller,
         which: AdoptContexts,
     ) -> Result<Vec<ContextId>, TransactError> {
-        let adopted = self.control.adopt(controller, which).await?;
-        adopted.map_err(|error| Refused { command: 0, error }.into())
+        let adopted = self.control.adopt(controller.clone(), which).await?;
+        let adopted = adopted.map_err(|error| Refused { command: 0, error })?;
+        // Carried through, whether or not the new controller waits for it.
+        let (calls, moved) = (self.calls.clone(), adopted.clone());
+        let moving = tokio::spawn(async move { calls.adopt(&moved, &controller).await });
+        moving.await.map_err(|_panicked| Unavailable)?;
+        Ok(adopted)
     }
 
     fn condition(&self) -> Condition {

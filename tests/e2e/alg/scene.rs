@@ -49,6 +49,12 @@ impl Way {
         })
     }
 
+    /// The request with an answer of the callee.
+    pub(crate) fn answer(self, sdp: Vec<u8>) -> pb::AnswerRequest {
+        let dialogue = self.dialogue(CALLER, self.callee);
+        pb::AnswerRequest { dialogue, sdp, ..pb::AnswerRequest::default() }
+    }
+
     /// The call.
     pub(crate) fn selector(self) -> Option<pb::CallSelector> {
         let call_id = self.call_id.to_owned();
@@ -104,9 +110,7 @@ impl Scene {
 
     /// Hands an answer of the callee over.
     pub(crate) fn answer(&self, way: Way, sdp: Vec<u8>) -> Result<pb::AnswerResponse, CallError> {
-        let dialogue = way.dialogue(CALLER, way.callee);
-        let request = pb::AnswerRequest { dialogue, sdp, ..pb::AnswerRequest::default() };
-        let answer = self.gateway.wait(self.gateway.iq.alg().answer(request));
+        let answer = self.gateway.wait(self.gateway.iq.alg().answer(way.answer(sdp)));
         answer.map(tonic::Response::into_inner).map_err(CallError::from)
     }
 

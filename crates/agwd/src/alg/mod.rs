@@ -5,6 +5,7 @@
 //! So contexts are their controller's in audits, limits and events. Calls whose contexts end
 //! otherwise are forgotten ([`ended`]).
 
+mod adopted;
 mod ended;
 mod registrations;
 mod request;
@@ -25,7 +26,7 @@ use crate::backend::Gateway;
 use crate::metrics::Metrics;
 pub(crate) use ended::forget_ended;
 use registrations::Registrations;
-use table::Table;
+pub(crate) use table::Table;
 
 /// How much of what there may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,16 +48,19 @@ pub(crate) struct SignalledCalls {
 }
 
 impl SignalledCalls {
-    /// No calls yet, and never more than the limits.
+    /// No calls yet, and never more than the limits; `table` is the one in which the gateway moves
+    /// calls whose contexts are adopted.
     pub(crate) fn new(
         gateway: Arc<Gateway>,
+        table: Table,
         policy: AlgPolicy,
         limits: AlgLimits,
         metrics: Metrics,
     ) -> Self {
         let policy = Arc::new(ArcSwap::from_pointee(policy));
         let AlgLimits { calls, registrations } = limits;
-        let (table, registrations) = (Table::new(calls), Registrations::new(registrations));
+        table.set_limit(calls);
+        let registrations = Registrations::new(registrations);
         Self { gateway, table, registrations, policy, metrics }
     }
 

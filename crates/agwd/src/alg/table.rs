@@ -24,7 +24,7 @@ type Entry = Arc<tokio::sync::Mutex<Calls>>;
 
 /// Every call; clones are the same table.
 #[derive(Clone)]
-pub(super) struct Table {
+pub(crate) struct Table {
     inner: Arc<Mutex<Inner>>,
     requests: Arc<Semaphore>,
 }
@@ -47,7 +47,7 @@ pub(super) struct Held {
 
 impl Table {
     /// A table of at most `limit` calls.
-    pub(super) fn new(limit: usize) -> Self {
+    pub(crate) fn new(limit: usize) -> Self {
         let (entries, contexts) = (BTreeMap::new(), BTreeMap::new());
         let inner = Arc::new(Mutex::new(Inner { entries, contexts, limit }));
         Self { inner, requests: Arc::new(Semaphore::new(REQUESTS)) }
@@ -77,6 +77,16 @@ impl Table {
         Some(self.held(key, entry, None).await)
     }
 
+    /// Waits for the calls of an identifier that is to have one more, whatever the limit says: it
+    /// was counted under another controller.
+    pub(super) async fn hold_to_adopt(&self, key: Key) -> Held {
+        let entry = {
+            let mut inner = self.lock();
+            Arc::clone(inner.entries.entry(key.clone()).or_insert_with(new_entry))
+        };
+        self.held(key, entry, None).await
+    }
+
     async fn held(&self, key: Key, entry: Entry, permit: Option<OwnedSemaphorePermit>) -> Held {
         let calls = Some(entry.lock_owned().await);
         Held { table: self.clone(), key, calls, none: Calls::new(0), _permit: permit }
@@ -98,7 +108,7 @@ impl Table {
         if inner.entries.len() >= limit {
             return Err(AlgError::TooManyCalls { limit }.into());
         }
-        let entry = Entry::new(tokio::sync::Mutex::new(Calls::new(CALLS_OF_AN_ID)));
+        let entry = new_entry();
         inner.entries.insert(key.clone(), Arc::clone(&entry));
         Ok(entry)
     }
@@ -123,6 +133,16 @@ impl Table {
     /// Forgets a context; tells whose call it was for.
     pub(super) fn ended(&self, context: ContextId) -> Option<Key> {
         self.lock().contexts.remove(&context)
+    }
+
+    /// Whose call a context is for.
+    pub(super) fn owner(&self, context: ContextId) -> Option<Key> {
+        self.lock().contexts.get(&context).cloned()
+    }
+
+    /// Notes that a context is for another one's call now; tells whether it has not ended.
+    pub(super) fn passes(&self, context: ContextId, to: Key) -> bool {
+        self.lock().contexts.get_mut(&context).map(|owner| *owner = to).is_some()
     }
 
     /// The contexts of all calls.
@@ -209,6 +229,10 @@ impl Drop for Held {
             self.table.tidy(&self.key);
         }
     }
+}
+
+fn new_entry() -> Entry {
+    Entry::new(tokio::sync::Mutex::new(Calls::new(CALLS_OF_AN_ID)))
 }
 
 #[cfg(test)]

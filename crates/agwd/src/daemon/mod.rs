@@ -25,7 +25,7 @@ use agw_net::{MediaBackend, MediaPort, SocketsOptions, XdpWorker};
 use agw_simd::AnyEngine;
 
 use crate::admin::Admin;
-use crate::alg::SignalledCalls;
+use crate::alg::{SignalledCalls, Table};
 use crate::backend;
 use crate::config::{Config, Host, Invalid};
 use crate::control::{Control, ControlClient, MediaPorts, Surroundings};
@@ -193,10 +193,13 @@ impl Daemon {
         let engine = media.engine;
         let subscriptions = Subscriptions::new(config.iq.max_subscriptions);
         let control = media.control.clone();
-        let gateway = backend::Gateway::new(control, metrics.clone(), engine, subscriptions);
+        let limits = config.alg_limits();
+        let (table, measured) = (Table::new(limits.calls), metrics.clone());
+        let gateway =
+            backend::Gateway::new(control, measured, engine, subscriptions, table.clone());
         let gateway = Arc::new(gateway);
-        let (alg, limits) = (config.alg_policy(), config.alg_limits());
-        let calls = SignalledCalls::new(Arc::clone(&gateway), alg, limits, metrics.clone());
+        let (alg, face) = (config.alg_policy(), Arc::clone(&gateway));
+        let calls = SignalledCalls::new(face, table, alg, limits, metrics.clone());
         let services = serving(&config, gateway, calls.clone()).await?;
         services.health.set_serving().await;
         let mut running = Running::new(&bound, &media, stop.clone(), metrics.clone());
