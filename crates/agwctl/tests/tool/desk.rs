@@ -85,10 +85,10 @@ impl Desk {
 
 impl Alg for Desk {
     async fn offer(&self, offer: Offer) -> Result<Signalled, AlgFailure> {
-        let Offer { name, sdp, near, far, rekey, supersedes, priority: _ } = &offer;
+        let Offer { name, sdp, near, far, rekey, supersedes, drops, priority: _ } = &offer;
         let dialogue = dialogue(name);
-        let (rekey, supersedes) = (*rekey, *supersedes);
-        let request = OfferRequest { dialogue, sdp, near, far, rekey, supersedes };
+        let (rekey, supersedes, drops) = (*rekey, *supersedes, *drops);
+        let request = OfferRequest { dialogue, sdp, near, far, rekey, supersedes, drops };
         let policy = AlgPolicy::default();
         let plan = {
             let mut calls = self.calls.lock().expect("no panic");
@@ -99,9 +99,9 @@ impl Alg for Desk {
     }
 
     async fn answer(&self, answer: Answer) -> Result<Signalled, AlgFailure> {
-        let Answer { name, sdp } = &answer;
+        let Answer { name, sdp, drops } = &answer;
         let dialogue = dialogue(name);
-        let request = AnswerRequest { dialogue, sdp };
+        let request = AnswerRequest { dialogue, sdp, drops: *drops };
         let policy = AlgPolicy::default();
         let plan = |call: &Call| call.plan_answer(&request, &policy, &mut random);
         let plan = self.plan(&name.call_id, &dialogue, plan)?;
