@@ -3,6 +3,7 @@
 
 mod choices;
 mod forks;
+mod hairpin;
 mod limits;
 mod proxy;
 

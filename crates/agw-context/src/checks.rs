@@ -184,6 +184,12 @@ pub(crate) fn remote(
         if address.ip().is_loopback() && !realm.is_loopback() {
             return refuse("the address must not be loopback in a realm that is not");
         }
+        //= tests/spec/iq.md#reservation
+        //# A media port of the gateway MUST be taken for a peer's only in a realm that hairpins, of
+        //# the same realm.
+        if realm.hairpins(address) {
+            continue;
+        }
         let is_own = |realm: &Realm| realm.owns(address);
         if gateway.realms.iter().any(is_own) || is_listener(address, &gateway.policy) {
             return refuse("the address must not be one of the gateway's own");

@@ -31,7 +31,8 @@ impl Transaction<'_, '_> {
             let unknown = || CommandError::UnknownStream { field: unknown, termination, stream };
             let stream = changed.streams.get_mut(change.id).ok_or_else(unknown)?;
             if let Some(remote) = &change.remote {
-                self.check_remote(remote, &format!("{field}.remote"), realm, family)?;
+                let field = format!("{field}.remote");
+                self.check_remote((context, termination), remote, &field, (realm, family))?;
             }
             self.choose_late((realm, family), stream, change.late, &field)?;
             self.change_stream((context, family), stream, change, &field)?;

@@ -27,6 +27,8 @@ pub struct RealmConfig {
     pub is_default: bool,
     /// Which streams may be there.
     pub protection: Protection,
+    /// Whether peers there may be at its own media ports: two calls that are halves of one.
+    pub hairpin: bool,
 }
 
 /// What a realm demands of the media that peers there send and are sent.
@@ -130,6 +132,14 @@ impl Realm {
             is_bound && (is_media_port || !peer.ip().is_loopback())
                 || is_media_port && address.advertise == Some(peer.ip())
         })
+    }
+
+    /// Whether a peer there is at one of its own media ports, as it may be.
+    pub(crate) fn hairpins(&self, peer: SocketAddr) -> bool {
+        let is_own = |address: &RealmAddress| address.bind == peer.ip();
+        self.config.hairpin
+            && self.config.ports.contains(&peer.port())
+            && self.config.addresses.iter().any(is_own)
     }
 
     /// Whether the realm lives on this host alone, so that peers on loopback are its peers.

@@ -190,7 +190,8 @@ impl Transaction<'_, '_> {
         self.check_protection(place.realm, transport, field)?;
         if let Some(remote) = &remote {
             let field = format!("{field}.remote");
-            self.check_remote(remote, &field, place.realm, place.family)?;
+            let at = (place.context, place.termination);
+            self.check_remote(at, remote, &field, (place.realm, place.family))?;
         }
         extras.check(field, place.family, transport, &self.gateway.policy)?;
         if let Some(group) = extras.group {

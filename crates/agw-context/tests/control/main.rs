@@ -1,6 +1,7 @@
 //! The control model through its public door: commands in, replies and work out.
 #![expect(clippy::unwrap_used, reason = "a test may fail")]
 
+mod addresses;
 mod admission;
 mod groups;
 mod key_times;

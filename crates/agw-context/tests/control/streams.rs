@@ -1,20 +1,19 @@
 //! Gates, addresses, connections: what the packet path is told about a leg.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::time::Duration;
 
 use agw_context::{
     Change, ChangeThroughConnection, Command, Configure, ContextChoice, ContextId, CryptoChange,
-    LateChoice, Policy, RealmAddress, RealmConfig, Reason, Release, SetTopology, SourcePolicy,
-    StreamChange, StreamExtrasChange, StreamId, StreamMode, TerminationId, TopologyChange, Work,
+    LateChoice, Policy, Reason, Release, SetTopology, SourcePolicy, StreamChange,
+    StreamExtrasChange, StreamId, StreamMode, TerminationId, TopologyChange, Work,
 };
 use agw_relay::{
     Command as Step, EgressId, EgressSpec, Gate, IngressExtras, IngressSpec, Network, SourceFilter,
     SourceRule, Transport,
 };
 
-use crate::support::{World, access, core, realm, remote, reserve, stream};
+use crate::support::{World, access, core, remote, reserve, stream};
 
 /// The last specs that a transaction gives to the packet path, by leg.
 pub(crate) fn specs(work: &[Work]) -> BTreeMap<u32, (Option<IngressSpec>, Option<EgressSpec>)> {
@@ -169,60 +168,6 @@ fn addresses_that_cannot_be_a_peers_are_refused() {
     };
     let refused = world.transact(vec![Command::Configure(configure)]).unwrap_err();
     assert_eq!(refused.error.field(), Some("streams[0].remote.rtp"));
-}
-
-#[test]
-fn off_the_loopback_no_port_of_the_gateways_own_addresses_is_a_peers() {
-    let own: IpAddr = "192.0.2.1".parse().unwrap();
-    let outside: IpAddr = "198.51.100.1".parse().unwrap();
-    let addresses = vec![RealmAddress { bind: own, advertise: Some(outside) }];
-    let access = RealmConfig { addresses, ..realm("access", 40_000..=40_099) };
-    let mut world = World::of(Policy::default(), vec![access]);
-    for (address, is_refused) in [
-        ("192.0.2.1:53", true),
-        ("192.0.2.1:40010", true),
-        ("198.51.100.1:40010", true),
-        // Behind the same translation there may be peers.
-        ("198.51.100.1:5000", false),
-        ("192.0.2.2:53", false),
-    ] {
-        let mut reserve = reserve(ContextChoice::New, "access", Transport::Plain);
-        reserve.streams[0].remote = Some(remote(address));
-        let outcome = world.transact(vec![Command::Reserve(reserve)]);
-        let reason = outcome.err().map(|refused| refused.error.reason());
-        assert_eq!(reason, is_refused.then_some(Reason::AddressRefused), "{address}");
-    }
-}
-
-//= tests/spec/iq.md#reservation
-//= type=test
-//# No address of the gateway's host MUST be taken for a peer's, but for loopback in a realm on
-//# loopback.
-#[test]
-fn no_address_of_the_host_is_a_peers_whether_it_is_in_a_realm_or_not() {
-    let local = |text: &str| text.parse::<IpAddr>().unwrap();
-    let addresses = vec![RealmAddress { bind: local("192.0.2.1"), advertise: None }];
-    let access = RealmConfig { addresses, ..realm("access", 40_000..=40_099) };
-    let core = realm("core", 41_000..=41_099);
-    let mut world = World::of(Policy::default(), vec![access, core]);
-    let asks = |world: &mut World, realm, address| {
-        let mut reserve = reserve(ContextChoice::New, realm, Transport::Plain);
-        reserve.streams[0].remote = Some(remote(address));
-        world.transact(vec![Command::Reserve(reserve)]).map(drop).map_err(|refused| refused.error)
-    };
-    let elsewhere = "198.51.100.9:5000";
-    asks(&mut world, "access", elsewhere).unwrap();
-    world.gateway.handle_local_addresses(
-        ["127.0.0.1", "192.0.2.1", "198.51.100.9"].into_iter().map(local).collect(),
-    );
-    for realm in ["access", "core"] {
-        let refused = asks(&mut world, realm, elsewhere).unwrap_err();
-        assert_eq!(refused.reason(), Reason::AddressRefused, "{realm}");
-        assert_eq!(refused.field(), Some("streams[0].remote.rtp"));
-    }
-    asks(&mut world, "core", "127.0.0.1:5000").unwrap();
-    world.gateway.handle_local_addresses(Vec::new());
-    asks(&mut world, "access", elsewhere).unwrap();
 }
 
 //= tests/spec/iq.md#reservation

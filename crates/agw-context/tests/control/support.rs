@@ -57,6 +57,7 @@ pub(crate) fn realm(name: &str, ports: std::ops::RangeInclusive<u16>) -> RealmCo
         max_streams: None,
         is_default: false,
         protection: Default::default(),
+        hairpin: false,
     }
 }
 

@@ -68,6 +68,7 @@ fn realm(name: &str, addresses: [&str; 2], ports: std::ops::RangeInclusive<u16>)
         max_streams: None,
         is_default: false,
         protection: Default::default(),
+        hairpin: false,
     }
 }
 

@@ -43,5 +43,6 @@ pub(super) fn realm(name: &str, octet: u8, ports: RangeInclusive<u16>) -> RealmC
         max_streams: None,
         is_default: false,
         protection: Default::default(),
+        hairpin: false,
     }
 }

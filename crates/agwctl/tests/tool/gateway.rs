@@ -147,6 +147,7 @@ impl Stand {
             max_streams: None,
             is_default: false,
             protection: Default::default(),
+            hairpin: false,
         };
         let realms = vec![realm("access", 20_000..=20_099), realm("core", 21_000..=21_099)];
         let policy = Policy { max_contexts: 2, event_capacity: 4, ..Policy::default() };

@@ -254,6 +254,15 @@ fn check_realm(position: usize, realm: &Realm, rules: &mut Rules) {
     if let Some(ports) = realm.max_ports {
         rules.within(&key("max_ports"), ports as u64, 2..=131_072);
     }
+    // What goes to an address of the host itself takes neither a device nor a translation.
+    let is_plain = realm.backend == RealmBackend::Sockets
+        && realm.device.is_none()
+        && realm.advertise.is_empty();
+    rules.must(
+        !realm.hairpin || is_plain,
+        &key("hairpin"),
+        "must be false with backend = \"xdp\", a device or addresses to advertise",
+    );
     let is_device = realm.device.as_ref().is_none_or(|name| (1..=15).contains(&name.len()));
     rules.must(is_device, &key("device"), "must be 1 to 15 octets");
 }

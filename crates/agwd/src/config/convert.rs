@@ -111,6 +111,7 @@ impl Realm {
                 RealmProtection::Required => Protection::Required,
                 RealmProtection::Terminated => Protection::Terminated,
             },
+            hairpin: self.hairpin,
         }
     }
 

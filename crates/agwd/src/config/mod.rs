@@ -312,6 +312,10 @@ pub struct Realm {
     /// What it demands of streams.
     #[serde(default)]
     pub protection: RealmProtection,
+    /// Whether peers there may be at its own media ports: calls between two subscribers of this
+    /// gateway, whose halves meet in the core.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub hairpin: bool,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
@@ -350,6 +354,7 @@ impl Default for Config {
             backend: RealmBackend::Sockets,
             max_ports: None,
             protection: RealmProtection::Optional,
+            hairpin: false,
         };
         Self {
             iq: Iq::default(),

@@ -254,6 +254,22 @@ fn a_broken_rule_of_a_realm_names_its_key() {
 }
 
 #[test]
+fn a_realm_hairpins_by_plain_sockets_only() {
+    let realm = |line: &str| {
+        format!(
+            "[[realm]]\nname = \"one\"\naddresses = [\"192.0.2.1\"]\nports = \"30000-32767\"\n\
+             hairpin = true\n{line}\n"
+        )
+    };
+    assert_eq!(broken(&realm("")), [""; 0]);
+    for line in ["device = \"eth0\"", "advertise = [\"203.0.113.5\"]"] {
+        assert_eq!(broken(&realm(line)), ["realm[0].hairpin"], "{line}");
+    }
+    let by_xdp = realm("backend = \"xdp\"\ndevice = \"eth0\"");
+    assert_eq!(broken(&by_xdp), ["realm[0].hairpin"]);
+}
+
+#[test]
 fn realms_share_an_address_only_with_ports_of_their_own() {
     let two = |name: &str, address: &str, ports: &str| {
         format!(

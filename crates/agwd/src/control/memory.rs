@@ -59,6 +59,7 @@ impl Rig {
             max_streams: None,
             is_default: false,
             protection: Default::default(),
+            hairpin: false,
         };
         let realms = vec![realm("access", 20_000..=39_999), realm("core", 40_000..=59_999)];
         let policy = agw_context::Policy { event_capacity: EVENTS, ..Default::default() };
