@@ -3,6 +3,7 @@
 
 mod adoption;
 mod ends;
+mod forks;
 pub(crate) mod party;
 mod registration;
 mod scene;

@@ -162,3 +162,34 @@ fn forking() {
     assert!(ue_c.is_silent());
     flow.close();
 }
+
+#[test]
+fn forking_of_a_protected_caller() {
+    let gateway = Gateway::start();
+    let k11 = key();
+    let mut ue_a = phone(&k11);
+    let [mut first, mut second] = [(); 2].map(|()| Endpoint::plain(Side::Core.peer()));
+    let mut flow = Dialogue::open(&gateway, "Forking of a protected caller over SDP");
+    for (name, side) in [("ue_a", &ue_a), ("first", &first), ("second", &second)] {
+        flow.side(name, side);
+    }
+    flow.key("K11", &k11);
+    flow.play();
+    flow.play();
+    flow.attach("to_first", &mut first);
+    flow.attach("to_second", &mut second);
+
+    let mut voice = Voice::default();
+    flow.play();
+    flow.attach("to_access", &mut ue_a);
+    ue_a.restart(&k11, &flow.learnt("K12"), 0);
+    voice.passes(&mut first, &mut ue_a, 0xC1);
+    flow.play();
+    voice.passes(&mut second, &mut ue_a, 0xD1);
+    voice.passes(&mut ue_a, &mut second, 0xA1);
+    flow.play();
+    flow.play();
+    voice.passes(&mut second, &mut ue_a, 0xD1);
+    assert!(first.is_silent());
+    flow.close();
+}

@@ -201,6 +201,8 @@ impl Answer<'_> {
         let Some(chosen) = &offered.chosen else { return Ok(None) };
         //= tests/spec/sdp.md#re-offers
         //# An offerer that keeps its address MUST be answered with the key that it knows.
+        //= tests/spec/sdp.md#forking
+        //# Every answer to one offer MUST give a protected caller the same address and key.
         let moved = near.moves(offered.remote);
         let known = near.own.as_ref().filter(|_| !moved);
         let own = keys::answer(chosen, known, random)?;

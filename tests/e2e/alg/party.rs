@@ -15,6 +15,8 @@ pub(crate) struct Party {
     pub(crate) endpoint: Endpoint,
     ssrc: u32,
     next: u16,
+    /// What was sent last, as it was sent.
+    last: Vec<u8>,
     crypto: Option<Crypto>,
 }
 
@@ -36,7 +38,7 @@ pub(crate) struct Line {
 impl Party {
     /// A peer in the core.
     pub(crate) fn core(ip: IpAddr, ssrc: u32) -> Self {
-        Self { endpoint: Endpoint::plain(ip), ssrc, next: 1, crypto: None }
+        Self { endpoint: Endpoint::plain(ip), ssrc, next: 1, last: Vec::new(), crypto: None }
     }
 
     /// A phone.
@@ -116,7 +118,13 @@ impl Party {
             None => packet.clone(),
         };
         self.endpoint.send_octets(&sealed);
+        self.last = sealed;
         packet
+    }
+
+    /// Sends the last packet once more, octet by octet, as somebody on the way can.
+    pub(crate) fn repeats(&self) {
+        self.endpoint.send_octets(&self.last);
     }
 
     /// Receives a packet; what comes to a phone is authentic.

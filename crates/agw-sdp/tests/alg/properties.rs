@@ -221,6 +221,52 @@ proptest! {
         prop_assert!(secured_media(&answered).iter().all(is_protected));
     }
 
+    //= tests/spec/sdp.md#forking
+    //= type=test
+    //# Every answer to one offer MUST give a protected caller the same address and key.
+    #[test]
+    fn every_answer_of_a_fork_is_the_same_to_a_protected_caller_and_no_key_crosses(
+        offer in secured(2),
+    ) {
+        let mut world = World::new();
+        let (near, far) = (options("access,terminate"), options("core"));
+        let text = |sdp: &[u8]| String::from_utf8(sdp.to_vec()).unwrap();
+        let (mut offered, mut answered) = (Vec::new(), Vec::new());
+        let way = |branch| Dialogue { from_tag: "a", to_tag: None, via_branch: Some(branch) };
+        for branch in ["z1", "z2"] {
+            let request = OfferRequest {
+                dialogue: way(branch),
+                sdp: offer.as_bytes(),
+                near: &near,
+                far: &far,
+                rekey: false,
+                supersedes: false,
+                drops: None,
+            };
+            offered.push(text(&world.offer("call", &request).unwrap().sdp));
+        }
+        // The second branch forks once more, behind where its offer was last seen.
+        for (branch, tag) in [(0, "b1"), (1, "b2"), (1, "b3"), (0, "b1")] {
+            let dialogue = Dialogue { to_tag: Some(tag), ..way(["z1", "z2"][branch]) };
+            let answer = plain_answer(&offered[branch]);
+            let request = AnswerRequest { dialogue, sdp: answer.as_bytes(), drops: None };
+            answered.push(text(&world.answer("call", &request).unwrap().sdp));
+        }
+        let told = |answer: &str| -> Vec<String> {
+            let parts = ["m=", "c=", "a=crypto"];
+            let lines = answer.lines().filter(|line| parts.iter().any(|part| line.starts_with(part)));
+            lines.map(str::to_owned).collect()
+        };
+        prop_assert!(answered.iter().all(|answer| told(answer) == told(&answered[0])));
+        for key in keys(&offer).iter().chain(&keys(&answered[0])) {
+            prop_assert!(offered.iter().all(|offered| !offered.contains(key)));
+        }
+        for key in keys(&offer) {
+            prop_assert!(answered.iter().all(|answer| !answer.contains(&key)));
+        }
+        world.delete("call", &way("z1")).unwrap();
+    }
+
     //= tests/spec/sdp.md#end-to-end
     //= type=test
     //# SRTP that nobody asks to end at the edge MUST pass from end to end.
