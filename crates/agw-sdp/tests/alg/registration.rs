@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use proptest::prelude::*;
+
 use agw_sdp::mediasec::{
     Access, CapabilityStore, Header, MediaMechanism, Registering, strip_mediasec,
 };
@@ -211,4 +213,75 @@ fn only_what_protects_signalling_goes_on() {
         ("Supported", "mediasec"),
     ]);
     assert_eq!(fields, expected);
+}
+
+/// A field as anybody may write it: known names and mechanisms in any order, and what is none.
+fn field() -> impl Strategy<Value = Header> {
+    let name = prop::sample::select(vec![
+        "Security-Client",
+        "security-verify",
+        "Security-Server ",
+        "REQUIRE",
+        "Proxy-Require",
+        "Via",
+    ]);
+    let part = prop::sample::select(vec![
+        "sdes-srtp;mediasec",
+        "SDES-SRTP ; MediaSec",
+        "msrp-tls;mediasec;q=0.1",
+        "ipsec-3gpp;alg=hmac-sha-1-96;spi-c=1",
+        "tls",
+        "mediasec",
+        "sec-agree",
+        "\"",
+        "a;\"b,c\"",
+        "ä",
+        "",
+    ]);
+    let value = prop::collection::vec(part, 0..5).prop_map(|parts| parts.join(", "));
+    (name, value).prop_map(|(name, value)| Header::new(name, &value))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    //= tests/spec/sdp.md#registration
+    //= type=test
+    //# What the edge and the UE tell each other of media security MUST NOT reach the core.
+    //= tests/spec/sdp.md#registration
+    //= type=test
+    //# Only what both sides have told each other MUST be used.
+    #[test]
+    fn whatever_a_stranger_sends_the_store_is_bounded_and_nothing_of_it_reaches_the_core(
+        requests in prop::collection::vec(
+            (0..4_usize, prop::collection::vec(field(), 0..4), any::<bool>()),
+            1..24,
+        ),
+    ) {
+        let (start, mut store) = (now(), CapabilityStore::new(2, 2));
+        for ((ue, fields, is_accepted), second) in requests.into_iter().zip(0..) {
+            let at = start + Duration::from_secs(second);
+            let taken = store.on_register(&NAMES[ue], &fields, &TLS, at);
+            if is_accepted {
+                store.on_registered(&NAMES[ue], at + Duration::from_secs(3), at);
+            }
+            prop_assert!(store.len() <= 2 && store.unfinished() <= 2);
+            for name in NAMES {
+                // It was told of MSRP and SRTP, and of nothing else.
+                prop_assert!(!store.allows(&name, MediaMechanism::DtlsSrtp, at));
+            }
+            let mut left = fields;
+            strip_mediasec(&mut left);
+            let is_security = |field: &&Header| {
+                field.name.to_ascii_lowercase().starts_with("security-")
+            };
+            let of_media = |field: &Header| field.value.to_ascii_lowercase().contains(";mediasec");
+            prop_assert!(!left.iter().filter(is_security).any(of_media), "{taken:?} {left:?}");
+            let requires = left.iter().filter(|field| {
+                field.name.to_ascii_lowercase().ends_with("require")
+            });
+            let mut tags = requires.flat_map(|field| field.value.split(','));
+            prop_assert!(!tags.any(|tag| tag.trim() == "mediasec"));
+        }
+    }
 }
