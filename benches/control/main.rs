@@ -205,7 +205,8 @@ impl Controller {
     }
 
     async fn release(&mut self, context_id: u32, under_way: &mut VecDeque<Sent>) {
-        let release = Kind::Release(pb::Release { context_id, termination_id: 0 });
+        let release =
+            Kind::Release(pb::Release { context_id, termination_id: 0, ..Default::default() });
         self.send(vec![release], false, under_way).await;
     }
 

@@ -78,7 +78,7 @@ fn changes(scene: &Scene, by: &IqClient) -> Vec<(&'static str, Option<CallError>
     let word = pb::TerminationConfirmation { context_id: context, termination_id: 1, known: false };
     let forced = pb::ServiceChangeMethod::Forced;
     let set = pb::SetGroup { context_id: context, group_id: 1, ..pb::SetGroup::default() };
-    let remove = pb::RemoveGroup { context_id: context, group_id: 1 };
+    let remove = pb::RemoveGroup { context_id: context, group_id: 1, ..Default::default() };
     vec![
         (
             "ReserveConnectionPoint",

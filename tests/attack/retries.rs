@@ -1,6 +1,7 @@
-//! C8: requests that are sent again.
+//! C8: requests that are sent again, or come when they have been overtaken.
 
 use agw_iq::pb;
+use agw_iq::pb::command::Command;
 use agw_tests::{Endpoint, Side, api};
 
 use crate::scene::Scene;
@@ -44,5 +45,48 @@ fn a_request_that_is_sent_ten_times_is_carried_out_once() {
     assert_eq!(again, Ok(first));
     assert_eq!(gateway.wait(gateway.iq.contexts(false)).expect("an audit").len(), 1);
     scene.row.tried(12);
+    scene.goes_on();
+}
+
+/// Orders that were written for another state of the call: none of them acts, whatever it is about.
+#[test]
+fn orders_that_were_overtaken_do_not_act() {
+    let Some(mut scene) = Scene::new("C8", "older orders that arrive late") else { return };
+    let (gateway, context_id) = (&scene.gateway, scene.call.context);
+    let state = || gateway.wait(gateway.iq.contexts(false)).expect("an audit").remove(0);
+    let looked = state().generation;
+    let resume = api::gates(context_id, 0, pb::StreamMode::SendReceive);
+    gateway.wait(gateway.iq.change_through_connection(resume)).expect("a newer order");
+    let before = state();
+    let closed = pb::StreamMode::Inactive.into();
+    let change = pb::StreamChange { mode: closed, ..pb::StreamChange::default() };
+    let late = [
+        Command::Configure(pb::Configure {
+            expected_generation: looked,
+            ..api::configure(context_id, 1, change)
+        }),
+        Command::ChangeThroughConnection(pb::ChangeThroughConnection {
+            expected_generation: looked,
+            ..api::gates(context_id, 0, pb::StreamMode::Inactive)
+        }),
+        Command::Release(pb::Release { expected_generation: looked, ..api::release(context_id) }),
+        Command::SetTopology(pb::SetTopology {
+            expected_generation: looked,
+            ..api::topology(context_id, vec![api::associated(1, 2, pb::Relation::Isolate)])
+        }),
+        Command::Reserve(pb::Reserve {
+            context_id,
+            expected_generation: looked,
+            ..api::reserve("core", vec![api::plain(1, &Endpoint::plain(Side::Core.peer()))])
+        }),
+    ];
+
+    for order in late {
+        let refused = gateway.wait(gateway.iq.transact(vec![order])).expect_err("overtaken");
+        assert_eq!(refused.reason.as_deref(), Some("GENERATION_MISMATCH"));
+        assert_eq!(state(), before);
+    }
+
+    scene.row.tried(5);
     scene.goes_on();
 }

@@ -131,7 +131,11 @@ impl Conference {
 
     fn leave(&mut self, position: usize) -> Member {
         let member = self.members.remove(position);
-        let release = pb::Release { context_id: self.context, termination_id: member.termination };
+        let release = pb::Release {
+            context_id: self.context,
+            termination_id: member.termination,
+            ..Default::default()
+        };
         self.gateway.wait(self.gateway.iq.release(release)).expect("a release");
         member
     }

@@ -30,6 +30,8 @@ mod gates;
 #[cfg(test)]
 mod groups;
 #[cfg(test)]
+mod growth;
+#[cfg(test)]
 mod icmp;
 #[cfg(test)]
 mod inactivity;

@@ -59,7 +59,11 @@ fn a_termination_is_released_without_the_other() {
     let gateway = Gateway::start();
     let (mut call, ..) = Call::e2ae(&gateway, Suite::AesCm128HmacSha1_80);
     call.talk();
-    let of = |termination_id| agw_iq::pb::Release { context_id: call.context, termination_id };
+    let of = |termination_id| agw_iq::pb::Release {
+        context_id: call.context,
+        termination_id,
+        ..Default::default()
+    };
     let released = gateway.wait(gateway.iq.release(of(2))).expect("the core leg ends");
     assert!(!released.context_ended);
     let packet = agw_tests::packet::rtp(Call::ACCESS, 500, 500);

@@ -133,7 +133,7 @@ fn a_leg_takes_over_with_the_same_source_and_lower_numbers() {
     let isolated = api::associated(2, 1, pb::Relation::Isolate);
     let both_ways = api::associated(3, 1, pb::Relation::BothWay);
     let topology = api::topology(rig.context, vec![isolated, both_ways]);
-    let release = pb::Release { context_id: rig.context, termination_id: 2 };
+    let release = pb::Release { context_id: rig.context, termination_id: 2, ..Default::default() };
     let commands = vec![Command::SetTopology(topology), Command::Release(release)];
     rig.gateway.wait(rig.gateway.iq.transact(commands)).expect("a switch");
 

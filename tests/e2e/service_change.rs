@@ -63,7 +63,7 @@ pub(crate) fn change_everything(gateway: &Gateway, call: &mut Call) {
     let packet = rtp(0xDDDD_0001, 7, 7);
     third.send(&packet);
     assert_eq!(call.core.receive(), packet, "from the third leg");
-    let release = pb::Release { context_id: call.context, termination_id: 3 };
+    let release = pb::Release { context_id: call.context, termination_id: 3, ..Default::default() };
     let released = gateway.wait(gateway.iq.release(release)).expect("the end of a leg");
     assert!(!released.context_ended);
     for _ in 0..10 {

@@ -102,7 +102,8 @@ impl Rig {
         let isolated = api::associated(1, 2, pb::Relation::Isolate);
         let both_ways = api::associated(3, 2, pb::Relation::BothWay);
         let topology = api::topology(self.context, vec![isolated, both_ways]);
-        let release = pb::Release { context_id: self.context, termination_id: 1 };
+        let release =
+            pb::Release { context_id: self.context, termination_id: 1, ..Default::default() };
         let commands = vec![Command::SetTopology(topology), Command::Release(release)];
         self.gateway.wait(self.gateway.iq.transact(commands)).expect("a switch");
     }

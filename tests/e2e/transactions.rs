@@ -46,7 +46,11 @@ fn a_bad_change_leaves_a_call_as_it_was() {
     let unknown = api::gates(call.context, 7, pb::StreamMode::Inactive);
     let commands = vec![
         Command::ChangeThroughConnection(close),
-        Command::Release(pb::Release { context_id: call.context, termination_id: 2 }),
+        Command::Release(pb::Release {
+            context_id: call.context,
+            termination_id: 2,
+            ..Default::default()
+        }),
         Command::ChangeThroughConnection(unknown),
     ];
 

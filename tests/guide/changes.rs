@@ -1,8 +1,12 @@
 //! What changes in a call that stands.
 
+use std::thread;
+use std::time::{Duration, Instant};
+
+use agw_iq::pb;
 use agw_srtp::{RocOnRekey, Suite};
 use agw_tests::packet::rtp_at;
-use agw_tests::{Call, Endpoint, Gateway, Side};
+use agw_tests::{Call, Endpoint, Gateway, PATIENCE, Side};
 
 use crate::book::Flow;
 use crate::media::{Voice, key};
@@ -44,6 +48,90 @@ fn hold_and_resume() {
     let _ = gateway.ledger().after_drops("replay", 1);
     assert!(call.is_silent());
     flow.close();
+}
+
+#[test]
+fn a_reinvite_adds_video() {
+    let gateway = Gateway::start();
+    let (mut call, ..) = Call::e2ae_at(&gateway, SUITE, 3);
+    let (k13, k14) = (key(), key());
+    let mut phone = Endpoint::secured(Side::Access.peer(), &k13, &k14);
+    let mut core = Endpoint::plain(Side::Core.peer());
+    let mut flow = Flow::open(&gateway, "A re-INVITE adds video");
+    let contexts = gateway.wait(gateway.iq.contexts(false)).expect("an audit");
+    let generation = u32::try_from(contexts[0].generation).expect("a small number");
+    for (name, number) in
+        [("call", call.context), ("access", 1), ("core", 2), ("generation", generation)]
+    {
+        flow.number(name, number);
+    }
+    flow.key("K13", &k13);
+    flow.key("K14", &k14);
+    flow.side("ue_a_video", &phone);
+    flow.side("core_video", &core);
+    call.talk();
+    let replies = flow.play();
+    phone.attach(&replies[0].streams[1]);
+    core.attach(&replies[1].streams[1]);
+    let mut video = Voice::default();
+    video.both_ways(&mut phone, &mut core);
+    call.talk();
+    call.report();
+
+    let replies = flow.play();
+
+    let counted = |reply: &pb::TerminationReply| {
+        let statistics = reply.released[0].statistics.clone()?;
+        Some(statistics.ingress?.received?.packets)
+    };
+    assert_eq!(replies.iter().map(counted).collect::<Vec<_>>(), [Some(1), Some(1)]);
+    call.talk();
+    assert!(call.is_silent());
+    flow.close();
+}
+
+#[test]
+fn media_before_its_key() {
+    let gateway = Gateway::start();
+    let (k21, k22) = (key(), key());
+    let mut core = Endpoint::plain(Side::Core.peer());
+    let mut ue_b = Endpoint::secured(Side::Access.peer(), &k22, &k21);
+    let mut flow = Flow::open(&gateway, "Media before its key");
+    flow.side("core", &core);
+    flow.side("ue_b", &ue_b);
+    flow.key("K21", &k21);
+    flow.key("K22", &k22);
+    let [to_core, to_access] = flow.reserve(["core", "access"]);
+    core.attach(&to_core);
+    ue_b.attach(&to_access);
+    let mut voice = Voice::default();
+    let early: Vec<_> = (0..5).map(|_| voice.packet(0xB1)).collect();
+    early.iter().for_each(|packet| ue_b.send(packet));
+    once_waiting(&gateway, 5);
+    assert!(core.is_silent());
+
+    let _ = flow.play();
+
+    for packet in &early {
+        assert_eq!(core.receive(), *packet, "in its order");
+    }
+    voice.both_ways(&mut ue_b, &mut core);
+    flow.close();
+}
+
+/// Waits until so many packets wait for a key.
+fn once_waiting(gateway: &Gateway, packets: u32) {
+    let deadline = Instant::now() + PATIENCE;
+    let waiting = || {
+        let contexts = gateway.wait(gateway.iq.contexts(true)).expect("an audit");
+        let streams = contexts[0].terminations.iter().flat_map(|one| &one.streams);
+        let ingress = streams.filter_map(|stream| stream.statistics.clone()?.ingress);
+        ingress.map(|ingress| ingress.waiting).sum::<u32>()
+    };
+    while waiting() != packets {
+        assert!(Instant::now() < deadline, "{packets} packets wait");
+        thread::sleep(Duration::from_millis(20));
+    }
 }
 
 #[test]

@@ -72,19 +72,26 @@ pub fn gates(
     termination_id: u32,
     mode: pb::StreamMode,
 ) -> pb::ChangeThroughConnection {
-    pb::ChangeThroughConnection { context_id, termination_id, stream_id: 0, mode: mode.into() }
+    pb::ChangeThroughConnection {
+        context_id,
+        termination_id,
+        stream_id: 0,
+        mode: mode.into(),
+        ..Default::default()
+    }
 }
 
 /// Releases a context.
 #[must_use]
 pub fn release(context_id: u32) -> pb::Release {
-    pb::Release { context_id, termination_id: 0 }
+    pb::Release { context_id, termination_id: 0, ..Default::default() }
 }
 
 /// Stages a key for what arrives at termination 1, stream 1.
 #[must_use]
 pub fn stage_ingress(context_id: u32, key: &Key) -> pb::StageKey {
     pb::StageKey {
+        expected_generation: 0,
         context_id,
         termination_id: 1,
         stream_id: 1,
@@ -118,6 +125,7 @@ pub fn activate(context_id: u32, direction: pb::Direction) -> pb::ActivateKey {
 #[must_use]
 pub fn cancel(context_id: u32, direction: pb::Direction) -> pb::CancelKey {
     pb::CancelKey {
+        expected_generation: 0,
         context_id,
         termination_id: 1,
         stream_id: 1,

@@ -225,7 +225,8 @@ impl Control for AgwControl {
     }
 
     async fn release(&self, call: &CallId) -> Result<(), TargetError> {
-        let release = pb::Release { context_id: context(call)?, termination_id: 0 };
+        let release =
+            pb::Release { context_id: context(call)?, termination_id: 0, ..Default::default() };
         self.pipeline.transact(vec![pb::command::Command::Release(release)]).await.map(drop)
     }
 }

@@ -27,6 +27,8 @@ pub struct ContextView {
     pub controller: Controller,
     /// When, by the wall clock.
     pub created: SystemTime,
+    /// Grows by one with each transaction that was carried out on it, and with each adoption.
+    pub generation: u64,
     /// Since when it has no controller, by the wall clock; `None` if it has one.
     pub orphaned: Option<SystemTime>,
     /// The precedence of the call.

@@ -82,6 +82,7 @@ impl Command {
             Self::StageKey(stage) => Some(stage.slot.context),
             Self::ActivateKey(activate) => Some(activate.slot.context),
             Self::CancelKey(cancel) => Some(cancel.slot.context),
+            Self::Expecting(expecting) => expecting.command.named_context(),
         }
     }
 }

@@ -41,6 +41,17 @@ pub enum Command {
     SetGroup(Box<SetGroup>),
     /// End a group that has no members.
     RemoveGroup(RemoveGroup),
+    /// One of the others, if its context stands as its sender believes.
+    Expecting(Box<Expecting>),
+}
+
+/// A command that is carried out only if nobody has changed its context meanwhile.
+#[derive(Debug)]
+pub struct Expecting {
+    /// The generation that the context must be at before the transaction.
+    pub generation: u64,
+    /// What to do then; names a context that exists.
+    pub command: Command,
 }
 
 /// Which context a reservation is for.
@@ -242,6 +253,10 @@ pub struct Configure {
     pub streams: Vec<StreamChange>,
     /// The precedence of the call from now on (TS 23.334 §8.4); `None` leaves it as it is.
     pub priority: Option<Priority>,
+    /// The streams that it is given, as in a reservation (H.248.1 §7.2.2).
+    pub added: Vec<StreamSpec>,
+    /// The streams that end; one has to stay.
+    pub removed: Vec<StreamId>,
 }
 
 /// The changes of one stream.

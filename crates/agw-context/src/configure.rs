@@ -18,8 +18,8 @@ use crate::transaction::Transaction;
 
 impl Transaction<'_, '_> {
     pub(crate) fn configure(&mut self, configure: Configure) -> Result<Reply, CommandError> {
-        let Configure { context, termination, streams, priority } = configure;
-        if streams.is_empty() && priority.is_none() {
+        let Configure { context, termination, streams, priority, added, removed } = configure;
+        if streams.is_empty() && priority.is_none() && added.is_empty() && removed.is_empty() {
             let rule = "must name at least one stream";
             return Err(invalid("streams", rule, Reason::FieldMissing));
         }
@@ -37,11 +37,12 @@ impl Transaction<'_, '_> {
             self.choose_late((realm, family), stream, change.late, &field)?;
             self.change_stream((context, family), stream, change, &field)?;
         }
-        let locals = changed.locals();
         *self.termination(context, termination)? = changed;
         let call = self.context(context)?;
         call.priority = priority.unwrap_or(call.priority);
-        Ok(Reply::Termination(TerminationReply { context, termination, streams: locals }))
+        let released = self.change_streams((context, termination), added, &removed)?;
+        let streams = self.termination(context, termination)?.locals();
+        Ok(Reply::Termination(TerminationReply { context, termination, streams, released }))
     }
 
     fn change_stream(

@@ -100,6 +100,14 @@ pub enum CommandError {
         /// The direction.
         direction: Direction,
     },
+    /// The context is not at the generation that the command expects.
+    #[error("the context is at generation {is}, not {expected}: somebody has changed it meanwhile")]
+    OtherGeneration {
+        /// The generation that the command expects.
+        expected: u64,
+        /// The generation that the context is at.
+        is: u64,
+    },
     /// The gateway cannot take more of these now: try another gateway.
     #[error("no {what} left{}", realm.as_ref().map(|realm| format!(" in realm {realm:?}")).unwrap_or_default())]
     Exhausted {
@@ -236,6 +244,7 @@ impl CommandError {
             Self::SuiteRefused { .. } => Reason::SuiteRefused,
             Self::KeyReuse { .. } | Self::KeyReturns { .. } => Reason::KeyReuse,
             Self::NothingStaged { .. } => Reason::NothingStaged,
+            Self::OtherGeneration { .. } => Reason::GenerationMismatch,
             Self::Exhausted { .. } => Reason::Exhausted,
             Self::Draining => Reason::Draining,
             Self::NotOrphaned(_) => Reason::NotOrphaned,
@@ -267,6 +276,7 @@ impl CommandError {
             Self::UnknownGroup(_) => Some("group_id"),
             Self::UnknownRealm(_) | Self::RealmUnavailable(_) => Some("realm"),
             Self::NothingStaged { .. } => Some("direction"),
+            Self::OtherGeneration { .. } => Some("expected_generation"),
             Self::Exhausted { .. } | Self::Draining | Self::Locked | Self::PortRefused { .. } => {
                 None
             }
@@ -291,6 +301,7 @@ impl CommandError {
             Self::Invalid { reason: Reason::FieldMissing | Reason::KeyRequired, .. } => 441,
             Self::Invalid { .. } | Self::Key { .. } => 449,
             Self::NothingStaged { .. } => 581,
+            Self::OtherGeneration { .. } => 473,
             Self::Exhausted { what: Resource::Contexts | Resource::ControllerContexts, .. } => 412,
             Self::Exhausted { what: Resource::Terminations | Resource::Members, .. } => 434,
             Self::Exhausted { .. } | Self::RealmUnavailable(_) => 510,

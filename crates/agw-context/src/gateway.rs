@@ -18,7 +18,7 @@ use crate::activation::Activations;
 use crate::admission::RealmRoom;
 use crate::audit::{ContextName, ContextView};
 use crate::blocked::Blocked;
-use crate::command::{Command, Direction};
+use crate::command::{Command, Direction, Expecting};
 use crate::error::{CommandError, Refused};
 use crate::event::{Event, EventKind};
 use crate::fingerprint::{Fingerprinter, KeyRegistry};
@@ -69,6 +69,8 @@ pub struct Gateway {
 pub struct Outcome {
     /// One reply for each command.
     pub replies: Vec<Reply>,
+    /// For each reply the generation that its context is at now; 0 if the context has ended.
+    pub generations: Vec<u64>,
     /// What the packet path must do before the replies are true.
     pub work: Vec<Work>,
 }
@@ -139,7 +141,12 @@ impl Gateway {
                 }
             }
         }
-        Ok(Outcome { replies, work: transaction.commit() })
+        let work = transaction.commit();
+        let generation = |reply: &Reply| {
+            self.contexts.get(&reply.context()).map_or(0, |context| context.generation)
+        };
+        let generations = replies.iter().map(generation).collect();
+        Ok(Outcome { replies, generations, work })
     }
 
     /// The events after number `after`, at most `limit`, oldest first.
@@ -349,6 +356,11 @@ impl Transaction<'_, '_> {
             Command::GroupKey(command) => self.group_key(command),
             Command::SetGroup(set) => self.set_group(*set),
             Command::RemoveGroup(remove) => self.remove_group(remove),
+            Command::Expecting(expecting) => {
+                let Expecting { generation, command } = *expecting;
+                self.check_generation(command.named_context(), generation)?;
+                self.carry_out(command)
+            }
         }
     }
 }

@@ -20,6 +20,7 @@ mod few;
 mod fingerprint;
 mod gateway;
 mod group;
+mod growth;
 mod held;
 mod id;
 mod keys;
@@ -53,9 +54,9 @@ pub use audit::{
 pub use checks::LEAST_BURST;
 pub use command::{
     ActivateKey, Association, CancelKey, ChangeThroughConnection, Command, Configure,
-    ContextChoice, CryptoChange, CryptoContext, DirectedKey, Direction, DscpRule, EcnRule, Family,
-    KeySlot, KeySource, Media, Relation, Release, Remote, Reserve, RtcpMode, SetTopology,
-    SourcePolicy, StageKey, StreamChange, StreamMode, StreamSpec, TopologyChange,
+    ContextChoice, CryptoChange, CryptoContext, DirectedKey, Direction, DscpRule, EcnRule,
+    Expecting, Family, KeySlot, KeySource, Media, Relation, Release, Remote, Reserve, RtcpMode,
+    SetTopology, SourcePolicy, StageKey, StreamChange, StreamMode, StreamSpec, TopologyChange,
 };
 pub use error::{CommandError, Reason, Refused, Resource};
 pub use event::{Ended, Event, EventKind, Subject};

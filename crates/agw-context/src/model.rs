@@ -26,6 +26,8 @@ pub(crate) struct Context {
     pub(crate) correlation: Option<Arc<str>>,
     pub(crate) controller: Arc<Controller>,
     pub(crate) created: SystemTime,
+    /// Transactions that have changed it, the one that made it included.
+    pub(crate) generation: u64,
     pub(crate) next_termination: u32,
     pub(crate) priority: Priority,
     pub(crate) topology: Topology,
@@ -127,6 +129,7 @@ impl Context {
             correlation: self.correlation.clone(),
             controller: Controller::clone(&self.controller),
             created: self.created,
+            generation: self.generation,
             orphaned,
             priority: self.priority,
             topology: self.topology.pair(),

@@ -20,6 +20,28 @@ pub enum Reply {
     Released(ReleaseReply),
 }
 
+impl Reply {
+    /// The context that it is about.
+    #[must_use]
+    pub const fn context(&self) -> ContextId {
+        match self {
+            Self::Termination(TerminationReply { context, .. })
+            | Self::Done { context }
+            | Self::Released(ReleaseReply { context, .. }) => *context,
+        }
+    }
+
+    /// The streams that it ended.
+    #[must_use]
+    pub fn released(&self) -> &[ReleasedStream] {
+        match self {
+            Self::Termination(reply) => &reply.released,
+            Self::Released(reply) => &reply.streams,
+            Self::Done { .. } => &[],
+        }
+    }
+}
+
 /// What a release ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReleaseReply {
@@ -31,7 +53,7 @@ pub struct ReleaseReply {
     pub streams: Vec<ReleasedStream>,
 }
 
-/// One stream of a released termination; its halves give their last statistics when removed.
+/// One stream that ended; its halves give their last statistics when removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReleasedStream {
     /// The termination.
@@ -53,6 +75,8 @@ pub struct TerminationReply {
     pub termination: TerminationId,
     /// Its streams.
     pub streams: Vec<LocalStream>,
+    /// The streams that were taken from it.
+    pub released: Vec<ReleasedStream>,
 }
 
 /// The local addresses of a stream, as the peer must use them.

@@ -47,7 +47,12 @@ impl Transaction<'_, '_> {
         let locals = made.locals();
         self.context(context)?.terminations.insert(termination, made);
         self.connect_when_two(context)?;
-        Ok(Reply::Termination(TerminationReply { context, termination, streams: locals }))
+        Ok(Reply::Termination(TerminationReply {
+            context,
+            termination,
+            streams: locals,
+            released: Vec::new(),
+        }))
     }
 
     fn check_streams(&self, streams: &[StreamSpec]) -> Result<(), CommandError> {
@@ -165,7 +170,7 @@ impl Transaction<'_, '_> {
         Ok(termination)
     }
 
-    fn add_stream(
+    pub(crate) fn add_stream(
         &mut self,
         place: &Place,
         spec: StreamSpec,

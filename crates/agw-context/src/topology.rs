@@ -107,6 +107,14 @@ impl Topology {
         *self = Self::of(list);
     }
 
+    /// Forgets what was said of one stream of a termination.
+    pub(crate) fn forget_stream(&mut self, termination: TerminationId, stream: StreamId) {
+        let mut list = self.associations();
+        let concerns = |one: &Association| one.from == termination || one.to == termination;
+        list.retain(|one| one.stream != Some(stream) || !concerns(one));
+        *self = Self::of(list);
+    }
+
     fn of(list: Vec<Association>) -> Self {
         match *list {
             [] => Self::Isolated,
@@ -140,6 +148,12 @@ impl Context {
             .iter()
             .filter(move |&(to, _)| to != from && topology.carries(from, to, stream))
             .filter_map(move |(to, termination)| Some((to, termination.streams.get(stream)?)))
+    }
+
+    /// Refuses what the topology in force makes of new streams.
+    pub(crate) fn check_streams(&self, field: &str) -> Result<(), CommandError> {
+        let fault = |Fault { at: _, rule }| invalid(field, rule, Reason::TopologyRefused);
+        self.check(&self.topology).map_err(fault)
     }
 
     /// Whether a relay that neither mixes nor copies can do it.

@@ -4,6 +4,7 @@
 //! down, so that a refusal gives them back; keys themselves move into the commands for the packet
 //! path and are wiped with them.
 
+mod before;
 mod step;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,7 +21,7 @@ use crate::few::Few;
 use crate::fingerprint::{Fingerprint, KeyChanges};
 use crate::gateway::Gateway;
 use crate::held::Keys;
-use crate::id::{ContextId, Controller, TerminationId};
+use crate::id::{ContextId, Controller};
 use crate::leg::Place;
 use crate::model::{Context, Stream};
 use crate::ports::Ports;
@@ -121,6 +122,7 @@ impl<'a, 'c> Transaction<'a, 'c> {
             correlation: correlation.map(Arc::from),
             controller: self.gateway.owner(self.around.controller),
             created: self.around.at,
+            generation: 0,
             next_termination: 1,
             priority,
             topology: Topology::default(),
@@ -222,12 +224,6 @@ impl<'a, 'c> Transaction<'a, 'c> {
         self.crypto.push((context, step));
     }
 
-    /// Whether a context was there before this transaction with this termination.
-    pub(crate) fn is_committed(&self, context: ContextId, termination: TerminationId) -> bool {
-        let context = self.gateway.contexts.get(&context);
-        context.is_some_and(|context| context.terminations.contains_key(termination))
-    }
-
     pub(crate) fn note_leg(&mut self, leg: u32) {
         self.legs.push(leg);
     }
@@ -284,7 +280,10 @@ impl<'a, 'c> Transaction<'a, 'c> {
             self.gateway.supervisor.note(id, old, new, self.around.now);
             self.gateway.usage.change(old, new);
             self.gateway.activations.change(old, new);
-            if let Some(after) = after {
+            if let Some(mut after) = after {
+                //= tests/spec/iq.md#generations
+                //# The generation of a context MUST grow with each accepted change and be told with it.
+                after.generation += 1;
                 self.gateway.own_groups(id, &after);
                 self.gateway.contexts.insert(id, after);
             }

@@ -121,6 +121,8 @@ pub struct NewContexts<'a> {
 pub struct Completed {
     /// Its answer.
     pub reply: Reply,
+    /// The generation that its context is at now; 0 if the context has ended.
+    pub generation: u64,
     /// The last statistics of the streams that it released; a stream may be missing here.
     pub statistics: Vec<(ReleasedStream, IngressSnapshot, EgressSnapshot)>,
 }

@@ -49,19 +49,29 @@ pub(crate) const fn service_to_wire(service: ServiceState) -> pb::ServiceState {
 
 pub(crate) fn command_reply(completed: Completed, now: Instant) -> pb::CommandReply {
     use pb::command_reply::Reply as Kind;
-    let Completed { reply, statistics } = completed;
+    let Completed { reply, generation, statistics } = completed;
+    let with_statistics = |stream: &ReleasedStream| {
+        let found = statistics.iter().find(|(of, _, _)| of == stream);
+        released_stream(stream, found.map(|(_, ingress, egress)| (ingress, egress)), now)
+    };
+    let released = reply.released().iter().map(with_statistics).collect();
     let reply = match reply {
-        Reply::Termination(reply) => Kind::Termination(termination(reply)),
-        Reply::Done { context } => Kind::Done(pb::DoneReply { context_id: context.0 }),
-        Reply::Released(ReleaseReply { context, context_ended, streams }) => {
-            let with_statistics = |stream: &ReleasedStream| {
-                let found = statistics.iter().find(|(of, _, _)| of == stream);
-                released_stream(stream, found.map(|(_, ingress, egress)| (ingress, egress)), now)
-            };
+        Reply::Termination(TerminationReply { context, termination, streams, released: _ }) => {
+            Kind::Termination(pb::TerminationReply {
+                context_id: context.0,
+                termination_id: termination.0,
+                streams: streams.into_iter().map(local_stream).collect(),
+                released,
+                generation,
+            })
+        }
+        Reply::Done { context } => Kind::Done(pb::DoneReply { context_id: context.0, generation }),
+        Reply::Released(ReleaseReply { context, context_ended, streams: _ }) => {
             Kind::Released(pb::ReleaseReply {
                 context_id: context.0,
                 context_ended,
-                streams: streams.iter().map(with_statistics).collect(),
+                streams: released,
+                generation,
             })
         }
     };
@@ -78,15 +88,6 @@ pub(crate) fn released_stream(
         termination_id: stream.termination.0,
         stream_id: stream.stream.0.into(),
         statistics: last.map(|(ingress, egress)| stream_statistics(ingress, egress, now)),
-    }
-}
-
-fn termination(reply: TerminationReply) -> pb::TerminationReply {
-    let TerminationReply { context, termination, streams } = reply;
-    pb::TerminationReply {
-        context_id: context.0,
-        termination_id: termination.0,
-        streams: streams.into_iter().map(local_stream).collect(),
     }
 }
 

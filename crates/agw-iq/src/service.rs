@@ -157,15 +157,15 @@ impl<B: Backend> Iq<B> {
         }
     }
 
-    /// Carries out a request that is answered by its context.
+    /// Carries out a request that is answered by its context alone.
     async fn done<M: Message + Wipe>(
         &self,
         request: Request<M>,
         reading: Reading<M>,
-    ) -> Result<u32, Status> {
+    ) -> Result<pb::DoneReply, Status> {
         use pb::command_reply::Reply;
         match self.single(request, reading).await? {
-            Reply::Done(pb::DoneReply { context_id }) => Ok(context_id),
+            Reply::Done(done) => Ok(done),
             Reply::Termination(_) | Reply::Released(_) => Err(self.unfit()),
         }
     }

@@ -84,7 +84,7 @@ impl Failure {
             command,
             field: error.field().map(|field| format!("{place}.{field}")),
             limit: error.limit(),
-            extra: Vec::new(),
+            extra: extra(error),
         }
     }
 
@@ -136,7 +136,7 @@ impl Failure {
             command: None,
             field: error.field().map(str::to_owned),
             limit: error.limit(),
-            extra: Vec::new(),
+            extra: extra(error),
         }
     }
 
@@ -344,12 +344,21 @@ const fn gateway_code(reason: Reason) -> Code {
         | Reason::GroupNotEmpty
         | Reason::NotOrphaned
         | Reason::NothingStaged => Code::FailedPrecondition,
+        Reason::GenerationMismatch => Code::Aborted,
         Reason::AdoptionRefused => Code::PermissionDenied,
         Reason::StreamExists => Code::AlreadyExists,
         Reason::Exhausted => Code::ResourceExhausted,
         Reason::Draining | Reason::Locked | Reason::RealmUnavailable => Code::Unavailable,
         Reason::System => Code::Internal,
     }
+}
+
+/// What a controller needs to try anew.
+fn extra(error: &CommandError) -> Vec<(&'static str, String)> {
+    if let CommandError::OtherGeneration { expected: _, is } = error {
+        return vec![("generation", is.to_string())];
+    }
+    Vec::new()
 }
 
 /// The nearest error code of H.248.8 for what this layer refuses by itself.

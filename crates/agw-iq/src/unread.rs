@@ -144,7 +144,11 @@ mod tests {
 
     #[test]
     fn other_commands_and_what_cannot_be_read_are_left_to_who_reads() {
-        let release = encoded(Kind::Release(pb::Release { context_id: 7, termination_id: 1 }));
+        let release = encoded(Kind::Release(pb::Release {
+            context_id: 7,
+            termination_id: 1,
+            ..Default::default()
+        }));
         assert_eq!(glance(&release), None);
         assert_eq!(glance(&[]), None);
         let whole = encoded(Kind::Reserve(reserve()));

@@ -75,6 +75,7 @@ impl Wipe for pb::Reserve {
 impl Wipe for pb::Configure {
     fn wipe(&mut self) {
         self.streams.wipe();
+        self.add_streams.wipe();
     }
 }
 

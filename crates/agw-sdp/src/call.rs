@@ -269,7 +269,14 @@ impl Call {
             }
         }
         let configure = |(termination, streams)| {
-            Command::Configure(Configure { context, termination, streams, priority: None })
+            Command::Configure(Configure {
+                context,
+                termination,
+                streams,
+                priority: None,
+                added: Vec::new(),
+                removed: Vec::new(),
+            })
         };
         changes.into_iter().map(configure).collect()
     }

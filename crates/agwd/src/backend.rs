@@ -9,8 +9,7 @@ use tokio_stream::wrappers::ReceiverStream;
 
 use agw_context::{
     AdoptContexts, Capabilities, Command, CommandError, Confirmation, ContextId, ContextName,
-    ContextView, Controller, Event, Refused, ReleaseCause, Reply, Resource, StreamView,
-    TerminationView,
+    ContextView, Controller, Event, Refused, ReleaseCause, Resource, StreamView, TerminationView,
 };
 use agw_iq::Backend;
 use agw_iq::backend::{
@@ -287,13 +286,10 @@ pub(crate) async fn complete(
         control.release_unasked(failed.clone(), ReleaseCause::Failed).await?;
         return Err(TransactError::Failed { released: failed });
     }
-    let completed = underway.replies.into_iter().map(|reply| {
-        let released = match &reply {
-            Reply::Released(released) => released.streams.as_slice(),
-            Reply::Termination(_) | Reply::Done { .. } => &[],
-        };
-        let statistics = last.take(released);
-        Completed { reply, statistics }
+    let replies = underway.replies.into_iter().zip(underway.generations);
+    let completed = replies.map(|(reply, generation)| {
+        let statistics = last.take(reply.released());
+        Completed { reply, generation, statistics }
     });
     Ok(completed.collect())
 }

@@ -107,6 +107,7 @@ fn every_field_of_a_reservation_a_group_and_a_staged_key_has_its_place_in_an_aud
     for field in descriptor("Reserve").fields() {
         match field.name() {
             "context_id" | "correlation_id" | "priority" => has("ContextInfo", field.name()),
+            "expected_generation" => has("ContextInfo", "generation"),
             "realm" | "heartbeat_ms" => has("TerminationInfo", field.name()),
             // Of streams see above; the family is that of the local addresses.
             "streams" | "address_family" => has("StreamInfo", "local.rtp.ip"),
@@ -116,7 +117,7 @@ fn every_field_of_a_reservation_a_group_and_a_staged_key_has_its_place_in_an_aud
     }
     for path in leaves(&descriptor("SetGroup")) {
         match path.as_str() {
-            "context_id" | "latest_context" => {}
+            "context_id" | "latest_context" | "expected_generation" => {}
             // Told by there being no interval.
             "no_rekey_events" => has("GroupInfo", "rekey_interval_ms"),
             path if is_untold(path) => {}

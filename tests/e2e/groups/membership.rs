@@ -38,7 +38,8 @@ fn who_does_not_fit_is_refused_with_the_rule_and_nobody_is_disturbed() {
     let rekey = pb::SetGroup { egress_crypto: Some(other_suite), ..conference.change() };
     let refused = conference.set(rekey).expect_err("a refusal");
     assert_eq!(refused.reason.as_deref(), Some("SUITE_REFUSED"));
-    let remove = pb::RemoveGroup { context_id: conference.context, group_id: GROUP };
+    let remove =
+        pb::RemoveGroup { context_id: conference.context, group_id: GROUP, ..Default::default() };
     let removed = conference.gateway.iq.remove_group(remove);
     let refused = conference.gateway.wait(removed).expect_err("a refusal");
     assert_eq!(refused.reason.as_deref(), Some("GROUP_NOT_EMPTY"));

@@ -51,6 +51,8 @@ pub enum Reason {
     GroupNotEmpty,
     /// Nothing is staged.
     NothingStaged,
+    /// The context is not at the generation that was expected.
+    GenerationMismatch,
     /// Out of contexts, terminations, ports or descriptors.
     Exhausted,
     /// The gateway is draining.
@@ -96,6 +98,7 @@ impl Reason {
             Self::PlainMember => "PLAIN_MEMBER",
             Self::GroupNotEmpty => "GROUP_NOT_EMPTY",
             Self::NothingStaged => "NOTHING_STAGED",
+            Self::GenerationMismatch => "GENERATION_MISMATCH",
             Self::Exhausted => "EXHAUSTED",
             Self::Draining => "DRAINING",
             Self::NotOrphaned => "NOT_ORPHANED",

@@ -85,6 +85,11 @@ impl Gateway {
         if !was_orphan && *from == *controller {
             return;
         }
+        //= tests/spec/iq.md#generations
+        //# The generation of a context MUST grow with each accepted change and be told with it.
+        if let Some(context) = self.contexts.get_mut(&id) {
+            context.generation += 1;
+        }
         let all = (id, TerminationId(0))..=(id, TerminationId(u32::MAX));
         let beats =
             self.supervisor.beats.range(all).map(|(&place, &Beat { period, .. })| (place, period));

@@ -79,6 +79,8 @@ fn where_a_realm_hairpins_one_leg_of_a_call_may_end_at_its_own_ports() {
         termination: TerminationId(2),
         streams: vec![StreamChange { remote: Some(remote("192.0.2.2:41020")), ..unchanged(1) }],
         priority: None,
+        added: Vec::new(),
+        removed: Vec::new(),
     };
     let error = world.transact(vec![Command::Configure(moved)]).unwrap_err().error;
     assert_eq!(error.field(), Some("streams[0].remote.rtp"));

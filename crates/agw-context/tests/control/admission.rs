@@ -138,6 +138,8 @@ fn the_priority_of_a_call_can_be_changed_and_is_told() {
         termination: made.termination,
         streams: Vec::new(),
         priority: Some(Priority::Emergency),
+        added: Vec::new(),
+        removed: Vec::new(),
     };
     world.transact(vec![Command::Configure(raise)]).unwrap();
     assert_eq!(priority(&world), Priority::Emergency);

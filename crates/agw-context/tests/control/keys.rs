@@ -48,6 +48,8 @@ pub(crate) fn change(at: &TerminationReply) -> Configure {
         termination: at.termination,
         streams: vec![change],
         priority: None,
+        added: Vec::new(),
+        removed: Vec::new(),
     }
 }
 

@@ -171,6 +171,8 @@ impl Call {
             termination,
             streams: vec![change],
             priority: None,
+            added: Vec::new(),
+            removed: Vec::new(),
         })
     }
 

@@ -16,7 +16,14 @@ fn choose(at: &TerminationReply, late: LateChoice) -> Command {
 fn configure(at: &TerminationReply, change: StreamChange) -> Command {
     let TerminationReply { context, termination, .. } = *at;
     let streams = vec![change];
-    Command::Configure(Configure { context, termination, streams, priority: None })
+    Command::Configure(Configure {
+        context,
+        termination,
+        streams,
+        priority: None,
+        added: Vec::new(),
+        removed: Vec::new(),
+    })
 }
 
 fn transport(transport: Transport) -> LateChoice {

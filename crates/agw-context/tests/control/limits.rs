@@ -29,7 +29,14 @@ fn configure(
     let mut change = unchanged(1);
     set(&mut change);
     let termination = TerminationId(1);
-    let configure = Configure { context, termination, streams: vec![change], priority: None };
+    let configure = Configure {
+        context,
+        termination,
+        streams: vec![change],
+        priority: None,
+        added: Vec::new(),
+        removed: Vec::new(),
+    };
     world.transact(vec![Command::Configure(configure)])
 }
 

@@ -3,7 +3,9 @@
 
 mod addresses;
 mod admission;
+mod generations;
 mod groups;
+mod growth;
 mod key_times;
 mod keys;
 mod keystream;

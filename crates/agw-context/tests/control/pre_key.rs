@@ -37,7 +37,14 @@ fn a_buffer_comes_changes_and_goes_as_the_controller_asks() {
         let extras = StreamExtrasChange { pre_key, ..StreamExtrasChange::default() };
         let streams = vec![StreamChange { extras, ..unchanged(1) }];
         let (context, termination) = (ContextId(1), TerminationId(1));
-        let configure = Configure { context, termination, priority: None, streams };
+        let configure = Configure {
+            context,
+            termination,
+            priority: None,
+            streams,
+            added: Vec::new(),
+            removed: Vec::new(),
+        };
         let work = world.transact(vec![Command::Configure(configure)]).unwrap().work;
         assert_eq!(told(&world, &work), expected);
     }

@@ -79,7 +79,14 @@ fn rewriting_begins_and_ends_by_configuration_and_keeps_its_ssrc() {
         let extras = StreamExtrasChange { rewrite_sources, ..StreamExtrasChange::default() };
         let streams = vec![StreamChange { extras, ..unchanged(1) }];
         let termination = TerminationId(1);
-        let configure = Configure { context, termination, priority: None, streams };
+        let configure = Configure {
+            context,
+            termination,
+            priority: None,
+            streams,
+            added: Vec::new(),
+            removed: Vec::new(),
+        };
         let work = world.transact(vec![Command::Configure(configure)]).unwrap().work;
         (audited(&world, context, 0), work)
     };

@@ -130,7 +130,7 @@ impl Plane {
 
     /// Carries out a transaction; control must not order what the packet path refuses.
     pub(crate) fn transact(&mut self, commands: Vec<Command>) -> Result<Vec<Reply>, Refused> {
-        let Outcome { replies, work } = self.world.transact(commands)?;
+        let Outcome { replies, work, .. } = self.world.transact(commands)?;
         for step in work.into_iter().flat_map(|work| work.steps) {
             let told = format!("{step:?}");
             let done = self.relay.handle_command(step, self.world.now);

@@ -325,6 +325,7 @@ fn sip_status(error: &CommandError) -> u16 {
         | Reason::NotOrphaned
         | Reason::AdoptionRefused
         | Reason::NothingStaged
+        | Reason::GenerationMismatch
         | Reason::StreamExists
         | Reason::System => 500,
     }

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use agw_context::{
-    Association, ChangeThroughConnection, Command, Configure, ContextChoice, ContextId, Priority,
-    Relation, Release, Reserve, SetTopology, StreamId, TerminationId, TopologyChange,
+    Association, ChangeThroughConnection, Command, Configure, ContextChoice, ContextId, Expecting,
+    Priority, Relation, Release, Reserve, SetTopology, StreamId, TerminationId, TopologyChange,
 };
 
 use super::group::{remove_group, set_group};
@@ -47,6 +47,7 @@ pub(crate) fn reserve(command: &pb::Reserve) -> Result<Command, InvalidRequest> 
         streams,
         heartbeat_ms,
         priority: precedence,
+        expected_generation,
     } = command;
     let context = match (*context_id, *latest_context) {
         (0, false) => ContextChoice::New,
@@ -64,8 +65,11 @@ pub(crate) fn reserve(command: &pb::Reserve) -> Result<Command, InvalidRequest> 
     if realm.len() > MAX_ID_OCTETS {
         return Err(InvalidRequest::value("realm", "has at most 128 octets"));
     }
-    check_streams(streams.iter().map(|stream| stream.stream_id))?;
-    Ok(Command::Reserve(Reserve {
+    check_streams("streams", streams.iter().map(|stream| stream.stream_id))?;
+    if *expected_generation != 0 && *context_id == 0 {
+        return Err(InvalidRequest::value("expected_generation", "goes with context_id only"));
+    }
+    let reserve = Command::Reserve(Reserve {
         context,
         correlation,
         realm: Some(realm.clone()).filter(|realm| !realm.is_empty()),
@@ -73,7 +77,16 @@ pub(crate) fn reserve(command: &pb::Reserve) -> Result<Command, InvalidRequest> 
         heartbeat: Some(Duration::from_millis((*heartbeat_ms).into())).filter(|h| !h.is_zero()),
         priority: priority(*precedence)?,
         streams: each("streams", streams, stream)?,
-    }))
+    });
+    Ok(expecting(*expected_generation, reserve))
+}
+
+/// A command under the condition that its context is at a generation; 0 is none.
+pub(super) fn expecting(generation: u64, command: Command) -> Command {
+    match generation {
+        0 => command,
+        generation => Command::Expecting(Box::new(Expecting { generation, command })),
+    }
 }
 
 pub(crate) fn configure(command: &pb::Configure) -> Result<Command, InvalidRequest> {
@@ -82,15 +95,39 @@ pub(crate) fn configure(command: &pb::Configure) -> Result<Command, InvalidReque
         termination_id: termination,
         streams,
         priority: precedence,
+        add_streams,
+        remove_stream_ids,
+        expected_generation,
     } = command;
     let context = context_id(*context)?;
     let termination = termination_id("termination_id", *termination)?;
     let priority = priority(*precedence)?;
-    if priority.is_none() || !streams.is_empty() {
-        check_streams(streams.iter().map(|stream| stream.stream_id))?;
+    let names_none = add_streams.is_empty() && remove_stream_ids.is_empty();
+    if !streams.is_empty() || (priority.is_none() && names_none) {
+        check_streams("streams", streams.iter().map(|stream| stream.stream_id))?;
+    }
+    if !add_streams.is_empty() {
+        check_streams("add_streams", add_streams.iter().map(|stream| stream.stream_id))?;
+    }
+    if remove_stream_ids.len() > MAX_STREAMS {
+        return Err(InvalidRequest::value("remove_stream_ids", "are up to 64"));
     }
     let streams = each("streams", streams, stream_change)?;
-    Ok(Command::Configure(Configure { context, termination, streams, priority }))
+    let added = each("add_streams", add_streams, stream)?;
+    let removed = removed_streams(remove_stream_ids)?;
+    let configure = Configure { context, termination, streams, priority, added, removed };
+    Ok(expecting(*expected_generation, Command::Configure(configure)))
+}
+
+fn removed_streams(ids: &[u32]) -> Result<Vec<StreamId>, InvalidRequest> {
+    let read = |(position, &id): (usize, &u32)| match u16::try_from(id) {
+        Ok(id) if id != 0 => Ok(StreamId(id)),
+        Ok(_) | Err(_) => {
+            let field = format!("remove_stream_ids[{position}]");
+            Err(InvalidRequest::value(&field, "is 1 to 65535"))
+        }
+    };
+    ids.iter().enumerate().map(read).collect()
 }
 
 pub(crate) fn priority(priority: i32) -> Result<Option<Priority>, InvalidRequest> {
@@ -104,14 +141,17 @@ pub(crate) fn priority(priority: i32) -> Result<Option<Priority>, InvalidRequest
 }
 
 /// One to 64 streams, each at most once.
-fn check_streams(ids: impl ExactSizeIterator<Item = u32>) -> Result<(), InvalidRequest> {
+fn check_streams(
+    list: &str,
+    ids: impl ExactSizeIterator<Item = u32>,
+) -> Result<(), InvalidRequest> {
     if !(1..=MAX_STREAMS).contains(&ids.len()) {
-        return Err(InvalidRequest::value("streams", "are 1 to 64"));
+        return Err(InvalidRequest::value(list, "are 1 to 64"));
     }
     let mut seen = BTreeSet::new();
     for (position, id) in ids.enumerate() {
         if !seen.insert(id) {
-            let field = format!("streams[{position}].stream_id");
+            let field = format!("{list}[{position}].stream_id");
             return Err(InvalidRequest::value(&field, "differs from the others"));
         }
     }
@@ -121,14 +161,20 @@ fn check_streams(ids: impl ExactSizeIterator<Item = u32>) -> Result<(), InvalidR
 pub(crate) fn change_through_connection(
     command: &pb::ChangeThroughConnection,
 ) -> Result<Command, InvalidRequest> {
-    let pb::ChangeThroughConnection { context_id: context, termination_id, stream_id, mode } =
-        command;
-    Ok(Command::ChangeThroughConnection(ChangeThroughConnection {
+    let pb::ChangeThroughConnection {
+        context_id: context,
+        termination_id,
+        stream_id,
+        mode,
+        expected_generation,
+    } = command;
+    let change = Command::ChangeThroughConnection(ChangeThroughConnection {
         context: context_id(*context)?,
         termination: optional_termination(*termination_id),
         stream: optional_stream(*stream_id)?,
         mode: stream_mode(*mode)?.ok_or_else(|| InvalidRequest::missing("mode"))?,
-    }))
+    });
+    Ok(expecting(*expected_generation, change))
 }
 
 pub(crate) fn set_topology(command: &pb::SetTopology) -> Result<Command, InvalidRequest> {
@@ -137,16 +183,19 @@ pub(crate) fn set_topology(command: &pb::SetTopology) -> Result<Command, Invalid
         from_termination_id,
         to_termination_id,
         associations,
+        expected_generation,
     } = command;
     let context = context_id(*context)?;
+    let set = |change| {
+        expecting(*expected_generation, Command::SetTopology(SetTopology { context, change }))
+    };
     if !associations.is_empty() {
         if (*from_termination_id, *to_termination_id) != (0, 0) {
             let rule = "does not go together with two terminations that hear each other";
             return Err(InvalidRequest::value("associations", rule));
         }
         let associations = each("associations", associations, association)?;
-        let change = TopologyChange::Associate(associations);
-        return Ok(Command::SetTopology(SetTopology { context, change }));
+        return Ok(set(TopologyChange::Associate(associations)));
     }
     if from_termination_id == to_termination_id && *to_termination_id != 0 {
         let rule = "differs from from_termination_id";
@@ -156,7 +205,7 @@ pub(crate) fn set_topology(command: &pb::SetTopology) -> Result<Command, Invalid
         termination_id("from_termination_id", *from_termination_id)?,
         termination_id("to_termination_id", *to_termination_id)?,
     );
-    Ok(Command::SetTopology(SetTopology { context, change }))
+    Ok(set(change))
 }
 
 fn association(association: &pb::Association) -> Result<Association, InvalidRequest> {
@@ -183,11 +232,12 @@ fn relation(relation: i32) -> Result<Relation, InvalidRequest> {
 }
 
 pub(crate) fn release(command: &pb::Release) -> Result<Command, InvalidRequest> {
-    let pb::Release { context_id: context, termination_id } = command;
-    Ok(Command::Release(Release {
+    let pb::Release { context_id: context, termination_id, expected_generation } = command;
+    let release = Command::Release(Release {
         context: context_id(*context)?,
         termination: optional_termination(*termination_id),
-    }))
+    });
+    Ok(expecting(*expected_generation, release))
 }
 
 pub(super) fn context_id(id: u32) -> Result<ContextId, InvalidRequest> {

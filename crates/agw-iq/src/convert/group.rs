@@ -7,7 +7,7 @@ use agw_context::{
 };
 use agw_relay::CollisionRule;
 
-use super::command::{context_id, optional_stream, optional_termination};
+use super::command::{context_id, expecting, optional_stream, optional_termination};
 use super::crypto::crypto_context;
 use super::stream::transport;
 use crate::invalid::{InvalidRequest, optional};
@@ -27,7 +27,11 @@ pub(crate) fn set_group(command: &pb::SetGroup) -> Result<Command, InvalidReques
         rekey_interval_ms,
         no_rekey_events,
         max_members,
+        expected_generation,
     } = command;
+    if *expected_generation != 0 && *latest_context {
+        return Err(InvalidRequest::value("expected_generation", "goes with context_id only"));
+    }
     let context = match (*context_id, *latest_context) {
         (0, false) => return Err(InvalidRequest::missing("context_id")),
         (0, true) => ContextChoice::Latest,
@@ -41,7 +45,7 @@ pub(crate) fn set_group(command: &pb::SetGroup) -> Result<Command, InvalidReques
         Ok(pb::Transport::Unspecified) => None,
         Ok(_) | Err(_) => Some(transport(*travels)?),
     };
-    Ok(Command::SetGroup(Box::new(SetGroup {
+    let set = Command::SetGroup(Box::new(SetGroup {
         context,
         group: group_id(*group)?.ok_or_else(|| InvalidRequest::missing("group_id"))?,
         stream: optional_stream(*stream_id)?,
@@ -52,15 +56,17 @@ pub(crate) fn set_group(command: &pb::SetGroup) -> Result<Command, InvalidReques
         max_members: usize::try_from(*max_members).ok().filter(|&most| most != 0),
         ingress: optional("ingress_crypto", ingress_crypto.as_ref(), crypto_context)?,
         egress: optional("egress_crypto", egress_crypto.as_ref(), crypto_context)?,
-    })))
+    }));
+    Ok(expecting(*expected_generation, set))
 }
 
 pub(crate) fn remove_group(command: &pb::RemoveGroup) -> Result<Command, InvalidRequest> {
-    let pb::RemoveGroup { context_id: context, group_id: group } = command;
-    Ok(Command::RemoveGroup(RemoveGroup {
+    let pb::RemoveGroup { context_id: context, group_id: group, expected_generation } = command;
+    let remove = Command::RemoveGroup(RemoveGroup {
         context: context_id(*context)?,
         group: group_id(*group)?.ok_or_else(|| InvalidRequest::missing("group_id"))?,
-    }))
+    });
+    Ok(expecting(*expected_generation, remove))
 }
 
 /// Reads the number of a group; 0 is none.

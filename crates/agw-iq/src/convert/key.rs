@@ -8,7 +8,7 @@ use agw_context::{
 };
 use agw_srtp::RocOnRekey;
 
-use super::command::{context_id, termination_id};
+use super::command::{context_id, expecting, termination_id};
 use super::crypto::{direction, overlap, roc, staged_key};
 use super::group::group_id;
 use super::stream::stream_id;
@@ -23,7 +23,8 @@ enum Holder {
 
 pub(crate) fn stage_key(command: &pb::StageKey) -> Result<Command, InvalidRequest> {
     use pb::stage_key::Key;
-    let pb::StageKey { context_id, termination_id, stream_id, key, group_id } = command;
+    let pb::StageKey { context_id, termination_id, stream_id, key, group_id, expected_generation } =
+        command;
     let holder = holder(*context_id, *termination_id, *stream_id, *group_id)?;
     let key = match key {
         None => return Err(InvalidRequest::missing("ingress_crypto")),
@@ -34,10 +35,11 @@ pub(crate) fn stage_key(command: &pb::StageKey) -> Result<Command, InvalidReques
             DirectedKey::Egress(staged_key(key).map_err(|error| error.under("egress_crypto"))?)
         }
     };
-    Ok(match holder {
+    let stage = match holder {
         Holder::Stream(slot) => Command::StageKey(StageKey { slot, key }),
         Holder::Group(context, group) => of_group(context, group, GroupKeyChange::Stage(key)),
-    })
+    };
+    Ok(expecting(*expected_generation, stage))
 }
 
 pub(crate) fn activate_key(command: &pb::ActivateKey) -> Result<Command, InvalidRequest> {
@@ -51,32 +53,42 @@ pub(crate) fn activate_key(command: &pb::ActivateKey) -> Result<Command, Invalid
         overlap_ms,
         at,
         group_id,
+        expected_generation,
     } = command;
     let direction = direction(*of)?;
     let holder = holder(*context_id, *termination_id, *stream_id, *group_id)?;
     let roc = roc(*roc_on_rekey, *initial_roc)?.unwrap_or(RocOnRekey::Keep);
     let overlap = overlap(direction, *overlap_ms)?;
     let at = (*at).map(moment).transpose()?;
-    Ok(match holder {
+    let activate = match holder {
         Holder::Stream(slot) => {
             Command::ActivateKey(ActivateKey { slot, direction, roc, overlap, at })
         }
         Holder::Group(context, group) => {
             of_group(context, group, GroupKeyChange::Activate { direction, roc, overlap, at })
         }
-    })
+    };
+    Ok(expecting(*expected_generation, activate))
 }
 
 pub(crate) fn cancel_key(command: &pb::CancelKey) -> Result<Command, InvalidRequest> {
-    let pb::CancelKey { context_id, termination_id, stream_id, direction: of, group_id } = command;
+    let pb::CancelKey {
+        context_id,
+        termination_id,
+        stream_id,
+        direction: of,
+        group_id,
+        expected_generation,
+    } = command;
     let holder = holder(*context_id, *termination_id, *stream_id, *group_id)?;
     let direction = direction(*of)?;
-    Ok(match holder {
+    let cancel = match holder {
         Holder::Stream(slot) => Command::CancelKey(CancelKey { slot, direction }),
         Holder::Group(context, group) => {
             of_group(context, group, GroupKeyChange::Cancel(direction))
         }
-    })
+    };
+    Ok(expecting(*expected_generation, cancel))
 }
 
 const fn of_group(context: ContextId, group: GroupId, change: GroupKeyChange) -> Command {

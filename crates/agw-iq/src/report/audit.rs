@@ -26,6 +26,7 @@ pub(crate) fn context_info(context: AuditedContext, now: Instant) -> pb::Context
         correlation,
         controller,
         created,
+        generation,
         orphaned,
         priority,
         topology,
@@ -49,6 +50,7 @@ pub(crate) fn context_info(context: AuditedContext, now: Instant) -> pb::Context
         groups,
         orphaned: orphaned.map(timestamp),
         priority: priority_to_wire(priority).into(),
+        generation,
     };
     for (termination, stream, ingress, egress) in &statistics {
         let found = info

@@ -68,18 +68,20 @@ impl<B: Backend> IqService for Iq<B> {
         &self,
         request: Request<pb::ChangeThroughConnectionRequest>,
     ) -> Result<Response<pb::ChangeThroughConnectionResponse>, Status> {
-        let context_id = self.done(request, read::CHANGE_THROUGH_CONNECTION).await?;
+        let pb::DoneReply { context_id, generation } =
+            self.done(request, read::CHANGE_THROUGH_CONNECTION).await?;
         let gateway = self.gateway();
-        Ok(Response::new(pb::ChangeThroughConnectionResponse { gateway, context_id }))
+        Ok(Response::new(pb::ChangeThroughConnectionResponse { gateway, context_id, generation }))
     }
 
     async fn set_topology(
         &self,
         request: Request<pb::SetTopologyRequest>,
     ) -> Result<Response<pb::SetTopologyResponse>, Status> {
-        let context_id = self.done(request, read::SET_TOPOLOGY).await?;
+        let pb::DoneReply { context_id, generation } =
+            self.done(request, read::SET_TOPOLOGY).await?;
         let gateway = self.gateway();
-        Ok(Response::new(pb::SetTopologyResponse { gateway, context_id }))
+        Ok(Response::new(pb::SetTopologyResponse { gateway, context_id, generation }))
     }
 
     async fn release(
@@ -99,45 +101,47 @@ impl<B: Backend> IqService for Iq<B> {
         &self,
         request: Request<pb::StageKeyRequest>,
     ) -> Result<Response<pb::StageKeyResponse>, Status> {
-        let context_id = self.done(request, read::STAGE_KEY).await?;
+        let pb::DoneReply { context_id, generation } = self.done(request, read::STAGE_KEY).await?;
         let gateway = self.gateway();
-        Ok(Response::new(pb::StageKeyResponse { gateway, context_id }))
+        Ok(Response::new(pb::StageKeyResponse { gateway, context_id, generation }))
     }
 
     async fn activate_key(
         &self,
         request: Request<pb::ActivateKeyRequest>,
     ) -> Result<Response<pb::ActivateKeyResponse>, Status> {
-        let context_id = self.done(request, read::ACTIVATE_KEY).await?;
+        let pb::DoneReply { context_id, generation } =
+            self.done(request, read::ACTIVATE_KEY).await?;
         let gateway = self.gateway();
-        Ok(Response::new(pb::ActivateKeyResponse { gateway, context_id }))
+        Ok(Response::new(pb::ActivateKeyResponse { gateway, context_id, generation }))
     }
 
     async fn cancel_key(
         &self,
         request: Request<pb::CancelKeyRequest>,
     ) -> Result<Response<pb::CancelKeyResponse>, Status> {
-        let context_id = self.done(request, read::CANCEL_KEY).await?;
+        let pb::DoneReply { context_id, generation } = self.done(request, read::CANCEL_KEY).await?;
         let gateway = self.gateway();
-        Ok(Response::new(pb::CancelKeyResponse { gateway, context_id }))
+        Ok(Response::new(pb::CancelKeyResponse { gateway, context_id, generation }))
     }
 
     async fn set_group(
         &self,
         request: Request<pb::SetGroupRequest>,
     ) -> Result<Response<pb::SetGroupResponse>, Status> {
-        let context_id = self.done(request, read::SET_GROUP).await?;
+        let pb::DoneReply { context_id, generation } = self.done(request, read::SET_GROUP).await?;
         let gateway = self.gateway();
-        Ok(Response::new(pb::SetGroupResponse { gateway, context_id }))
+        Ok(Response::new(pb::SetGroupResponse { gateway, context_id, generation }))
     }
 
     async fn remove_group(
         &self,
         request: Request<pb::RemoveGroupRequest>,
     ) -> Result<Response<pb::RemoveGroupResponse>, Status> {
-        let context_id = self.done(request, read::REMOVE_GROUP).await?;
+        let pb::DoneReply { context_id, generation } =
+            self.done(request, read::REMOVE_GROUP).await?;
         let gateway = self.gateway();
-        Ok(Response::new(pb::RemoveGroupResponse { gateway, context_id }))
+        Ok(Response::new(pb::RemoveGroupResponse { gateway, context_id, generation }))
     }
 
     async fn transact(

@@ -46,7 +46,10 @@ async fn priority_calls_changes_and_releases_pass() {
     rig.client.reserve(with_priority(pb::Priority::Emergency)).await.unwrap();
     rig.client.reserve(pb::Reserve { context_id: 7, ..sent::reserve() }).await.unwrap();
     rig.client.configure(sent::configure()).await.unwrap();
-    rig.client.release(pb::Release { context_id: 7, termination_id: 0 }).await.unwrap();
+    rig.client
+        .release(pb::Release { context_id: 7, termination_id: 0, ..Default::default() })
+        .await
+        .unwrap();
     assert_eq!(rig.fake.transactions(), 5);
     rig.client.reserve(with_priority(pb::Priority::Normal)).await.unwrap_err();
 }

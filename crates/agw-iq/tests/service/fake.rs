@@ -244,10 +244,13 @@ impl Backend for Fake {
     }
 }
 
+/// The generation of every context.
+pub(crate) const GENERATION: u64 = 5;
+
 fn carried_out(command: &Command) -> Completed {
     let termination = |context, termination, streams: Vec<StreamId>| {
         let streams = streams.into_iter().map(local).collect();
-        Reply::Termination(TerminationReply { context, termination, streams })
+        Reply::Termination(TerminationReply { context, termination, streams, released: vec![] })
     };
     let reply = match command {
         Command::Reserve(reserve) => {
@@ -274,8 +277,9 @@ fn carried_out(command: &Command) -> Completed {
         },
         Command::RemoveGroup(remove) => Reply::Done { context: remove.context },
         Command::Release(release) => return released(release.context),
+        Command::Expecting(expecting) => return carried_out(&expecting.command),
     };
-    Completed { reply, statistics: Vec::new() }
+    Completed { reply, generation: GENERATION, statistics: Vec::new() }
 }
 
 fn local(id: StreamId) -> LocalStream {
@@ -299,6 +303,7 @@ fn released(context: ContextId) -> Completed {
             context_ended: true,
             streams: vec![stream],
         }),
+        generation: 0,
         statistics: vec![(stream, received, sent)],
     }
 }

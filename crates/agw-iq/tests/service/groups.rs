@@ -51,7 +51,7 @@ async fn a_group_reaches_the_gateway_with_every_field() {
     assert_eq!((set.stream, set.focus, set.transport), (None, None, None));
     assert_eq!((set.collisions, set.max_members), (None, None));
 
-    let remove = pb::RemoveGroup { context_id: 7, group_id: 1 };
+    let remove = pb::RemoveGroup { context_id: 7, group_id: 1, ..Default::default() };
     rig.client.remove_group(remove).await.unwrap();
     let Command::RemoveGroup(remove) = rig.fake.command() else { panic!("not a removal") };
     assert_eq!(remove, RemoveGroup { context: ContextId(7), group: GroupId(1) });
@@ -169,6 +169,7 @@ async fn an_audit_tells_groups_with_their_members_and_counters() {
         egress: EgressId(4),
     };
     let view = ContextView {
+        generation: 1,
         priority: agw_context::Priority::Normal,
         id: ContextId(4),
         correlation: None,

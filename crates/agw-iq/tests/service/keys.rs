@@ -32,6 +32,7 @@ async fn a_key_is_staged_activated_and_cancelled() {
     assert!(matches!(stage.key, DirectedKey::Egress(_)));
 
     let activate = pb::ActivateKey {
+        expected_generation: 0,
         context_id: 7,
         termination_id: 2,
         stream_id: 1,
@@ -50,6 +51,7 @@ async fn a_key_is_staged_activated_and_cancelled() {
     assert_eq!(activate, ActivateKey { slot: SLOT, direction, roc, overlap, at });
 
     let cancel = pb::CancelKey {
+        expected_generation: 0,
         context_id: 7,
         termination_id: 2,
         stream_id: 1,

@@ -9,6 +9,7 @@ mod compare;
 mod discovery;
 mod events;
 mod fake;
+mod generations;
 mod groups;
 mod keys;
 mod procedures;

@@ -16,7 +16,7 @@ use base64::prelude::BASE64_STANDARD;
 use agw_iq::client::IqClient;
 use agw_iq::pb;
 
-use crate::fake::{gateway, rig};
+use crate::fake::{GENERATION, gateway, rig};
 use crate::sent;
 
 #[path = "../../examples/originating_e2ae.rs"]
@@ -217,15 +217,24 @@ async fn a_configuration_changes_what_it_names_and_keeps_the_rest() {
         remote: Some(sent::remote()),
         ..pb::StreamChange::default()
     };
-    let request =
-        pb::Configure { context_id: 7, termination_id: 2, streams: vec![keys, wipe], priority: 3 };
+    let request = pb::Configure {
+        context_id: 7,
+        termination_id: 2,
+        streams: vec![keys, wipe],
+        priority: 3,
+        add_streams: vec![pb::Stream { stream_id: 4, ..sent::reserve().streams.remove(0) }],
+        remove_stream_ids: vec![5, 6],
+        expected_generation: 0,
+    };
 
     let reply = rig.client.configure(request).await.unwrap();
 
-    assert_eq!((reply.context_id, reply.termination_id), (7, 2));
+    assert_eq!((reply.context_id, reply.termination_id, reply.generation), (7, 2, GENERATION));
     let Command::Configure(configure) = rig.fake.command() else { panic!("not a change") };
     assert_eq!((configure.context, configure.termination), (ContextId(7), TerminationId(2)));
     assert_eq!(configure.priority, Some(Priority::Emergency));
+    assert_eq!(configure.added.iter().map(|added| added.id).collect::<Vec<_>>(), [StreamId(4)]);
+    assert_eq!(configure.removed, [StreamId(5), StreamId(6)]);
     let [keys, wipe] = configure.streams.as_slice() else { panic!("not two streams") };
     assert!(matches!(keys.ingress, CryptoChange::Install(_)));
     assert!(matches!(keys.egress, CryptoChange::Keep));
@@ -279,6 +288,7 @@ async fn gates_topology_and_release_reach_the_gateway() {
     assert_eq!(change, expected);
 
     let topology = pb::SetTopology {
+        expected_generation: 0,
         context_id: 7,
         from_termination_id: 3,
         to_termination_id: 2,
@@ -289,7 +299,7 @@ async fn gates_topology_and_release_reach_the_gateway() {
     let change = TopologyChange::Connect(TerminationId(3), TerminationId(2));
     assert_eq!(topology, SetTopology { context: ContextId(7), change });
 
-    let release = pb::Release { context_id: 7, termination_id: 2 };
+    let release = pb::Release { context_id: 7, termination_id: 2, ..Default::default() };
     let reply = rig.client.release(release).await.unwrap();
     let Command::Release(release) = rig.fake.command() else { panic!("release") };
     let termination = Some(TerminationId(2));
@@ -310,7 +320,7 @@ async fn a_transaction_carries_a_whole_call_and_answers_in_order() {
         Kind::Reserve(sent::reserve()),
         Kind::Reserve(second),
         Kind::ChangeThroughConnection(sent::gates()),
-        Kind::Release(pb::Release { context_id: 7, termination_id: 0 }),
+        Kind::Release(pb::Release { context_id: 7, termination_id: 0, ..Default::default() }),
     ];
     let request = pb::TransactRequest {
         commands: commands.map(sent::command).into(),

@@ -81,6 +81,31 @@ fn extras() -> StreamExtras {
     }
 }
 
+fn key_view() -> KeyView {
+    KeyView {
+        source: KeySource::Sdes,
+        suite: Suite::AesCm256HmacSha1_32,
+        mkis: vec![vec![0, 9]],
+        lifetimes: vec![Lifetime { srtp: 100, srtcp: 50 }],
+        parameters: SessionParameters {
+            unencrypted_srtp: true,
+            unencrypted_srtcp: false,
+            window: 256,
+            max_sources: 3,
+        },
+        overlap: Some(Duration::from_millis(1_200)),
+        staged: Some(StagedKeyView {
+            mki: Some(vec![0, 10]),
+            lifetime: Lifetime { srtp: 7, srtcp: 6 },
+            activation: Some(PutOff {
+                at: SystemTime::UNIX_EPOCH,
+                roc: RocOnRekey::Set(4),
+                overlap: Duration::from_millis(700),
+            }),
+        }),
+    }
+}
+
 fn context(id: u32) -> AuditedContext {
     let stream = StreamView {
         id: StreamId(1),
@@ -96,28 +121,7 @@ fn context(id: u32) -> AuditedContext {
         },
         remote: Some(Remote { rtp: "192.0.2.1:4000".parse().unwrap(), rtcp: None }),
         extras: extras(),
-        ingress_key: Some(KeyView {
-            source: KeySource::Sdes,
-            suite: Suite::AesCm256HmacSha1_32,
-            mkis: vec![vec![0, 9]],
-            lifetimes: vec![Lifetime { srtp: 100, srtcp: 50 }],
-            parameters: SessionParameters {
-                unencrypted_srtp: true,
-                unencrypted_srtcp: false,
-                window: 256,
-                max_sources: 3,
-            },
-            overlap: Some(Duration::from_millis(1_200)),
-            staged: Some(StagedKeyView {
-                mki: Some(vec![0, 10]),
-                lifetime: Lifetime { srtp: 7, srtcp: 6 },
-                activation: Some(PutOff {
-                    at: SystemTime::UNIX_EPOCH,
-                    roc: RocOnRekey::Set(4),
-                    overlap: Duration::from_millis(700),
-                }),
-            }),
-        }),
+        ingress_key: Some(key_view()),
         egress_key: None,
         ingress: IngressId(1),
         egress: EgressId(1),
@@ -129,6 +133,7 @@ fn context(id: u32) -> AuditedContext {
         controller: Controller("alg-1".to_owned()),
         created: SystemTime::UNIX_EPOCH + Duration::from_millis(1_500),
         orphaned: Some(SystemTime::UNIX_EPOCH + Duration::from_secs(9)),
+        generation: 3,
         priority: Priority::Emergency,
         topology: Some((TerminationId(1), TerminationId(2))),
         associations: vec![
@@ -244,6 +249,7 @@ async fn an_audit_passes_on_its_filter_and_tells_every_value() {
     assert_eq!((info.context_id, info.correlation_id.as_str()), (4, "call-1"));
     assert_eq!((info.controller.as_str(), info.priority()), ("alg-1", pb::Priority::Emergency));
     assert_eq!(info.created, Some(Timestamp { seconds: 1, nanos: 500_000_000 }));
+    assert_eq!(info.generation, 3);
     let topology = pb::Topology { from_termination_id: 1, to_termination_id: 2 };
     assert_eq!(info.topology, Some(topology));
     assert_eq!(info.orphaned, Some(Timestamp { seconds: 9, nanos: 0 }));

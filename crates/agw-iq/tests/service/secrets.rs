@@ -42,6 +42,7 @@ fn transaction() -> pb::TransactRequest {
     let mut configure = sent::configure();
     configure.streams[0].ingress_crypto = Some(sent::sdes(sent::LINE));
     configure.streams[0].egress_crypto = Some(sent::crypto());
+    configure.add_streams = sent::reserve().streams;
     let line = pb::StagedKey { sdes_line: sent::LINE.to_owned(), ..pb::StagedKey::default() };
     let key = Some(pb::stage_key::Key::EgressCrypto(line));
     let kinds = [

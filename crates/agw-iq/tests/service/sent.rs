@@ -83,6 +83,7 @@ pub(crate) fn staged_key() -> pb::StagedKey {
 
 pub(crate) fn stage_key() -> pb::StageKey {
     pb::StageKey {
+        expected_generation: 0,
         context_id: 7,
         termination_id: 2,
         stream_id: 1,

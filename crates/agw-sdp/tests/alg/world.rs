@@ -176,7 +176,7 @@ impl World {
         let (at, now) = (SystemTime::UNIX_EPOCH, *now);
         let mut around =
             Circumstances { controller: &controller, ports, random: &mut dice, now, at };
-        let Outcome { replies, work } = gateway.transact(commands, &mut around)?;
+        let Outcome { replies, work, .. } = gateway.transact(commands, &mut around)?;
         for work in work {
             for step in work.steps {
                 self.relay.handle_command(step, now).unwrap();

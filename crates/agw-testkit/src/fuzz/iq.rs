@@ -138,8 +138,10 @@ impl World {
             }
             work.closed.into_iter().for_each(|port| ports.close(port));
         }
-        let completed = |reply| Completed { reply, statistics: Vec::new() };
-        Ok(outcome.replies.into_iter().map(completed).collect())
+        let completed =
+            |(reply, generation)| Completed { reply, generation, statistics: Vec::new() };
+        let replies = outcome.replies.into_iter().zip(outcome.generations);
+        Ok(replies.map(completed).collect())
     }
 
     /// Everything that a refused request must leave as it is.

@@ -172,6 +172,9 @@ pub(crate) enum Contexts {
     Rm {
         /// The context.
         id: u32,
+        /// Only if it is still at this generation, as `contexts show` tells it.
+        #[arg(long, default_value_t = 0, hide_default_value = true)]
+        generation: u64,
     },
 }
 

@@ -15,7 +15,7 @@ pub(crate) async fn run(contexts: Contexts, reach: &Reach, output: Output) -> Re
         Contexts::Adopt { ids, of } => adopt(ids, of, reach, output).await,
         Contexts::Show { id } => show(id, reach, output).await,
         Contexts::Diff { file } => super::diff::run(&file, reach, output).await,
-        Contexts::Rm { id } => remove(id, reach, output).await,
+        Contexts::Rm { id, generation } => remove(id, generation, reach, output).await,
     }
 }
 
@@ -87,10 +87,15 @@ pub(super) async fn one(what: &str, id: u32, gateway: &Connection) -> Result<Con
     context.ok_or_else(|| Failure::usage(what, "the gateway's answer is empty"))
 }
 
-async fn remove(id: u32, reach: &Reach, output: Output) -> Result<(), Failure> {
+async fn remove(
+    id: u32,
+    expected_generation: u64,
+    reach: &Reach,
+    output: Output,
+) -> Result<(), Failure> {
     refuse_zero("contexts rm", id)?;
     let gateway = Connection::open(reach).await?;
-    let release = pb::Release { context_id: id, termination_id: 0 };
+    let release = pb::Release { context_id: id, termination_id: 0, expected_generation };
     let released = gateway.ask("contexts rm", |client| client.release(release)).await?;
     output.show(&RemovedView::from(released), RemovedView::tables)
 }

@@ -27,6 +27,7 @@ pub(crate) struct ContextView {
     created: Option<String>,
     orphaned: Option<String>,
     priority: Option<String>,
+    generation: u64,
     topology: Option<[u32; 2]>,
     associations: Vec<AssociationView>,
     pub(crate) terminations: Vec<TerminationView>,
@@ -176,6 +177,7 @@ impl From<pb::ContextInfo> for ContextView {
             groups,
             orphaned,
             priority: _,
+            generation,
         } = context;
         Self {
             context_id,
@@ -184,6 +186,7 @@ impl From<pb::ContextInfo> for ContextView {
             created: created.map(|created| created.to_string()),
             orphaned: orphaned.map(|orphaned| orphaned.to_string()),
             priority,
+            generation,
             topology: topology.map(|both| [both.from_termination_id, both.to_termination_id]),
             associations: associations.into_iter().map(AssociationView::from).collect(),
             terminations: terminations.into_iter().map(TerminationView::from).collect(),

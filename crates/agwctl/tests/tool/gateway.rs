@@ -289,15 +289,10 @@ impl Backend for Stand {
 }
 
 fn completed(reply: Reply) -> Completed {
-    let statistics = match &reply {
-        Reply::Released(released) => {
-            let (ingress, egress) = snapshots();
-            let streams = released.streams.iter();
-            streams.map(|stream| (*stream, ingress.clone(), egress.clone())).collect()
-        }
-        Reply::Termination(_) | Reply::Done { .. } => Vec::new(),
-    };
-    Completed { reply, statistics }
+    let (ingress, egress) = snapshots();
+    let streams = reply.released().iter();
+    let statistics = streams.map(|stream| (*stream, ingress.clone(), egress.clone())).collect();
+    Completed { reply, generation: 1, statistics }
 }
 
 fn audited(view: ContextView, with_statistics: bool) -> AuditedContext {

@@ -66,7 +66,12 @@ mod tests {
         let reserved = |termination| {
             let rtp = "192.0.2.9:5000".parse().expect("an address");
             let streams = vec![LocalStream { id: StreamId(1), rtp, rtcp: None }];
-            Reply::Termination(TerminationReply { context, termination, streams })
+            Reply::Termination(TerminationReply {
+                context,
+                termination,
+                streams,
+                released: Vec::new(),
+            })
         };
         let replies: Vec<Reply> =
             (1..).map(TerminationId).map(reserved).take(commands.len()).collect();

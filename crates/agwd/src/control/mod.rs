@@ -310,14 +310,15 @@ impl Control {
                 info!(controller, reason, error = %refused, left_out, "transaction refused");
             }
         })?;
-        let mut tasks = Vec::with_capacity(outcome.work.len());
-        for work in outcome.work {
+        let Outcome { replies, generations, work } = outcome;
+        let mut tasks = Vec::with_capacity(work.len());
+        for work in work {
             let (context, is_new, steps) = (work.context, work.is_new, work.steps.len());
             debug!(%context, controller = controller.0, steps, "context changes");
             tasks.push(Task { context, is_new, acknowledgement: self.assign(work).await });
         }
         self.ports.discard_opened();
-        Ok(Underway { replies: outcome.replies, tasks })
+        Ok(Underway { replies, generations, tasks })
     }
 
     /// Puts keys in force whose time has come.

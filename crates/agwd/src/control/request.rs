@@ -101,6 +101,8 @@ pub(crate) enum Which {
 pub(crate) struct Underway {
     /// The answers, true once the workers are done.
     pub(crate) replies: Vec<Reply>,
+    /// For each answer the generation that its context is at then.
+    pub(crate) generations: Vec<u64>,
     /// One for each context that changes.
     pub(crate) tasks: Vec<Task>,
 }

@@ -115,7 +115,8 @@ impl Call {
 
     /// Ends the call: ports are closed and keys wiped.
     pub(super) async fn release(&self, client: &IqClient) -> Result<(), DemoError> {
-        let release = pb::Release { context_id: self.context_id, termination_id: 0 };
+        let release =
+            pb::Release { context_id: self.context_id, termination_id: 0, ..Default::default() };
         Ok(client.release(release).await.map(drop)?)
     }
 

@@ -50,6 +50,7 @@ fn overload(failure: &AlgFailure) -> Option<Overload> {
         | CommandError::KeyReuse { .. }
         | CommandError::KeyReturns { .. }
         | CommandError::NothingStaged { .. }
+        | CommandError::OtherGeneration { .. }
         | CommandError::Exhausted { .. }
         | CommandError::NotOrphaned(_)
         | CommandError::AdoptionRefused(_) => None,

@@ -108,8 +108,10 @@ async fn a_secured_call_is_relayed_both_ways_and_accounted_for() {
     let context_id = access_side.context_id;
     let dropped = wait_for_drop(&running).await;
     assert!(dropped.contains("not_media"), "{dropped}");
-    let released =
-        gateway.release(pb::Release { context_id, termination_id: 0 }).await.expect("released");
+    let released = gateway
+        .release(pb::Release { context_id, termination_id: 0, ..Default::default() })
+        .await
+        .expect("released");
     assert!(released.context_ended);
     for stream in &released.streams {
         let statistics = stream.statistics.as_ref().expect("last statistics");
@@ -187,7 +189,10 @@ async fn ports_come_back_when_a_transaction_is_refused_or_released() {
         panic!("{replies:?}");
     };
     let context_id = termination.context_id;
-    gateway.release(pb::Release { context_id, termination_id: 0 }).await.expect("released");
+    gateway
+        .release(pb::Release { context_id, termination_id: 0, ..Default::default() })
+        .await
+        .expect("released");
     assert_eq!(open(&rig::get(&running, "/metrics").await.1), 0);
     running.shutdown().await;
 }

@@ -18,7 +18,10 @@ async fn events_come_as_they_happen_and_are_resumed_after_a_number() {
     let mut live = gateway.events(None, 0).await.expect("a stream");
     let reserve = rig::reserve("core", rig::stream(peer()));
     let context_id = gateway.reserve_and_configure(reserve).await.expect("room").context_id;
-    gateway.release(pb::Release { context_id, termination_id: 0 }).await.expect("released");
+    gateway
+        .release(pb::Release { context_id, termination_id: 0, ..Default::default() })
+        .await
+        .expect("released");
     let mut numbers = Vec::new();
     while numbers.len() < 2 {
         let event = live.message().await.expect("an event").expect("more").event.expect("one");
@@ -52,7 +55,10 @@ async fn draining_refuses_new_contexts_and_waits_for_those_there_are() {
     let refused = gateway.reserve_and_configure(reserve()).await.expect_err("draining");
     assert_eq!(refused.reason.as_deref(), Some("DRAINING"));
 
-    gateway.release(pb::Release { context_id, termination_id: 0 }).await.expect("released");
+    gateway
+        .release(pb::Release { context_id, termination_id: 0, ..Default::default() })
+        .await
+        .expect("released");
     assert!(running.drain(Duration::from_secs(60)).await);
     running.shutdown().await;
 }

@@ -145,7 +145,10 @@ async fn sigterm_waits_for_the_last_context_and_ends_well() {
     while service.get("/readyz").await.0 == 200 {}
     let refused = gateway.reserve_and_configure(reserve()).await.expect_err("draining");
     assert_eq!(refused.reason.as_deref(), Some("DRAINING"));
-    gateway.release(pb::Release { context_id, termination_id: 0 }).await.expect("released");
+    gateway
+        .release(pb::Release { context_id, termination_id: 0, ..Default::default() })
+        .await
+        .expect("released");
     let (status, log) = service.end();
     assert_eq!(status.code(), Some(0), "{log}");
     assert!(log.contains("agwd is ready") && log.contains("draining"), "{log}");

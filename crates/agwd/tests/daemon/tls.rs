@@ -76,7 +76,7 @@ async fn a_controller_sees_and_changes_its_own_contexts_only() {
     let contexts = pcscf.contexts(false).await.expect("its own");
     assert_eq!(contexts[0].controller, PCSCF);
     assert!(emsc.contexts(false).await.expect("none").is_empty());
-    let release = pb::Release { context_id, termination_id: 0 };
+    let release = pb::Release { context_id, termination_id: 0, ..Default::default() };
     let refused = emsc.release(release).await.expect_err("another's");
     assert_eq!(refused.reason.as_deref(), Some("UNKNOWN_CONTEXT"));
     pcscf.release(release).await.expect("its own");

@@ -36,6 +36,7 @@ impl ContextView {
             ("created", dash(self.created.as_deref().map(moment))),
             ("orphaned", dash(self.orphaned.as_deref().map(moment))),
             ("priority", dash(self.priority.clone())),
+            ("generation", self.generation.to_string()),
             ("topology", dash(topology)),
         ]);
         let streams = self.terminations.iter().flat_map(|termination| {
