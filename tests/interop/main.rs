@@ -30,3 +30,5 @@ mod rig;
 mod sip;
 #[cfg(test)]
 mod srvcc;
+#[cfg(test)]
+mod ten_minutes;

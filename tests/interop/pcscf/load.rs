@@ -83,7 +83,7 @@ fn run_calls(gateway: &Gateway, edge: SocketAddr, (ue, core): (u16, u16), calls:
     let called = Program::start(&mut sipp(directory, "core", core, calls), directory);
     agw_tests::await_listener(core);
     let mut calling = sipp(directory, "ue", ue, calls);
-    calling.arg("-inf").arg(keys).args(["-r", &RATE.to_string(), "-l", "1000"]);
+    calling.arg("-inf").arg(keys).args(["-r", &RATE.to_string(), "-l", "1000", "-d", "300"]);
     calling.arg(edge.to_string());
     let mut calling = Program::start(&mut calling, directory);
     let deadline = Instant::now() + Duration::from_secs((calls / RATE) as u64) + 2 * PATIENCE;

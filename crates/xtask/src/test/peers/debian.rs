@@ -20,6 +20,7 @@ const PACKAGES: &[Package] = &[
     Package { name: "baresip-core", why: "interop: a phone with SDES" },
     Package { name: "ca-certificates", why: "pip, for the Python packages" },
     Package { name: "clang-19", why: "unit: the XDP program against one compiled from C" },
+    Package { name: "curl", why: "interop: the page about Kamailio, as it stands" },
     Package { name: "ffmpeg", why: "interop: SRTP with 128-bit keys, its own implementation" },
     Package { name: "gstreamer1.0-plugins-bad", why: "interop: srtpenc and srtpdec" },
     Package { name: "gstreamer1.0-plugins-base", why: "interop: test tones and audio conversion" },
@@ -35,6 +36,7 @@ const PACKAGES: &[Package] = &[
     Package { name: "sip-tester", why: "interop: SIPp, fifty calls a second" },
     Package { name: "systemd", why: "e2e: systemd-analyze checks the unit" },
     Package { name: "tshark", why: "interop: what passes between a phone, its proxy and agw" },
+    Package { name: "util-linux", why: "interop: unshare, a network for the page about Kamailio" },
 ];
 
 /// Every package that the comparison with peers uses.
