@@ -5,6 +5,7 @@ mod choices;
 mod forks;
 mod hairpin;
 mod limits;
+mod moving;
 mod proxy;
 
 use std::net::IpAddr;

@@ -81,8 +81,13 @@ impl Transaction<'_, '_> {
                 let roc = crypto.roc.unwrap_or(natural);
                 let held = &mut stream.ingress_keys;
                 let place = (context, Direction::Ingress);
+                let stays = held.installed.as_ref().is_some_and(|old| old.is_same_material(&keys));
+                let goes_on = stays && crypto.roc == Some(RocOnRekey::Keep);
                 let are_new = self.install_keys(held, keys, place, roc, &field)?;
-                if moved && !are_new {
+                //= tests/spec/iq.md#keys
+                //# A key in force MUST stay for a new peer address only where the controller says
+                //# that its rollover counters go on.
+                if moved && !are_new && !goes_on {
                     return Err(invalid(field, ONLY_NEW_KEYS, Reason::KeyRequired));
                 }
                 let CryptoContext { keys, parameters, roc: _, overlap, source: _ } = crypto;

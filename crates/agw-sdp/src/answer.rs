@@ -99,7 +99,7 @@ impl Call {
         //= tests/spec/sdp.md#forking
         //# When others know the keys of a call, a new offer MUST be advised.
         let forked = self.branches.len() > 1 || took_over || exchange.shared;
-        let is_secured = settled.iter().flatten().any(|one| one.far.own.is_some());
+        let is_secured = settled.iter().flatten().any(|one| one.far.keys.is_some());
         let known = self.known_to(position, exchange.offerer);
         let sdp = render(description, &edits, known, policy.hides_origin);
         let rekey_advised = rekey_advised || (forked && is_secured);
@@ -257,12 +257,14 @@ impl Call {
         };
         let leg = legs.and_then(|legs| legs.get_mut(line)).and_then(Option::as_mut);
         let Some(leg) = leg else { return };
-        let Some(SettledLeg { own, remote, transport, rtcp, mode }) = settled else {
+        let Some(SettledLeg { keys, remote, transport, rtcp, mode }) = settled else {
             leg.mode = StreamMode::Inactive;
             return;
         };
         leg.local = leg.local_with(rtcp);
-        (leg.own, leg.transport, leg.rtcp, leg.mode) = (own, transport, rtcp, mode);
+        (leg.own, leg.theirs) =
+            keys.map_or((None, None), |keys| (Some(keys.own), Some(keys.theirs)));
+        (leg.transport, leg.rtcp, leg.mode) = (transport, rtcp, mode);
         leg.remote = remote.or(leg.remote);
     }
 }

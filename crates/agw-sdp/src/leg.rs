@@ -46,6 +46,8 @@ pub(crate) struct Leg {
     pub(crate) remote: Option<Remote>,
     /// The line under which the gateway sends, once it is installed.
     pub(crate) own: Option<CryptoAttribute>,
+    /// The line under which the peer sends, once it is installed.
+    pub(crate) theirs: Option<Box<CryptoAttribute>>,
 }
 
 impl Leg {
@@ -90,19 +92,19 @@ pub(crate) fn unchanged(line: usize) -> StreamChange {
 /// Installs the keys of both directions: the peer's line opens what arrives, ours seals what
 /// leaves.
 ///
-/// `roc` is what becomes of our own rollover counter.
+/// The counters are what becomes of the peer's rollover counters and of our own.
 pub(crate) fn install(
     change: &mut StreamChange,
     theirs: &CryptoAttribute,
     ours: &CryptoAttribute,
-    roc: Option<RocOnRekey>,
+    (theirs_roc, roc): (Option<RocOnRekey>, Option<RocOnRekey>),
 ) -> Result<(), LineRefusal> {
     let (keys, parameters) = keys::twin(theirs)?.into_ingress().map_err(keys::refused)?;
     change.ingress = CryptoChange::Install(CryptoContext {
         source: KeySource::Sdes,
         keys,
         parameters,
-        roc: None,
+        roc: theirs_roc,
         overlap: None,
     });
     let (keys, parameters) = keys::twin(ours)?.into_egress().map_err(keys::refused)?;

@@ -311,7 +311,7 @@ impl Leg {
         //# Until the answer the gates MUST be closed.
         let mode = StreamMode::Inactive;
         let (termination, rtcp) = (TerminationId(0), RtcpMode::Pair);
-        Self { termination, local, media, mode, transport, rtcp, remote, own: None }
+        Self { termination, local, media, mode, transport, rtcp, remote, own: None, theirs: None }
     }
 }
 

@@ -38,11 +38,18 @@ pub(crate) struct Settled {
 /// What is remembered of one leg.
 #[derive(Debug)]
 pub(crate) struct SettledLeg {
-    pub(crate) own: Option<CryptoAttribute>,
+    pub(crate) keys: Option<Agreed>,
     pub(crate) remote: Option<Remote>,
     pub(crate) transport: Transport,
     pub(crate) rtcp: RtcpMode,
     pub(crate) mode: StreamMode,
+}
+
+/// The lines of both directions of a leg.
+#[derive(Debug)]
+pub(crate) struct Agreed {
+    pub(crate) own: CryptoAttribute,
+    pub(crate) theirs: Box<CryptoAttribute>,
 }
 
 /// A media line of an answer with what it answers.
@@ -79,21 +86,21 @@ impl Answer<'_> {
         near.late.rtcp = (offered.near_rtcp != self.near.rtcp).then_some(offered.near_rtcp);
         far.late.rtcp = (far_rtcp != self.far.rtcp).then_some(far_rtcp);
         let far_transport = self.far_transport(&mut far);
-        let far_own = self.far_keys(&mut far, far_transport).map_err(refused)?;
-        let near_own = self.near_keys(&mut near, random)?;
+        let far_keys = self.far_keys(&mut far, far_transport).map_err(refused)?;
+        let near_keys = self.near_keys(&mut near, random)?;
         let moved = self.far.moves(far.remote);
-        let kept = moved && far_own.as_ref().is_some_and(|own| self.is_known(own));
-        let edit = self.edit(near_own.as_ref());
+        let kept = moved && far_keys.as_ref().is_some_and(|keys| self.is_known(&keys.own));
+        let edit = self.edit(near_keys.as_ref().map(|keys| &keys.own));
         let settled = Settled {
             near: SettledLeg {
-                own: near_own,
+                keys: near_keys,
                 remote: near.remote,
                 transport: self.near.transport,
                 rtcp: offered.near_rtcp,
                 mode: modes.0,
             },
             far: SettledLeg {
-                own: far_own,
+                keys: far_keys,
                 remote: far.remote,
                 transport: far_transport,
                 rtcp: far_rtcp,
@@ -159,7 +166,7 @@ impl Answer<'_> {
         &self,
         change: &mut StreamChange,
         transport: Transport,
-    ) -> Result<Option<CryptoAttribute>, LineRefusal> {
+    ) -> Result<Option<Agreed>, LineRefusal> {
         let Self { media, offered, far, policy, .. } = *self;
         if transport != Transport::Secured {
             return Ok(None);
@@ -181,14 +188,30 @@ impl Answer<'_> {
         // start anew.
         let for_moved = if self.is_known(&ours) { RocOnRekey::Keep } else { RocOnRekey::Reset };
         let moved = far.own.is_some() && far.moves(change.remote);
-        let roc = moved.then_some(for_moved);
-        install(change, &theirs, &ours, roc)?;
+        let rocs = (self.peers_roc(far, change.remote, &theirs), moved.then_some(for_moved));
+        install(change, &theirs, &ours, rocs)?;
         //= tests/spec/sdp.md#forking
         //# The key of a callee MUST open nothing once another one has answered in its place.
         if let (true, CryptoChange::Install(ingress)) = (self.took_over, &mut change.ingress) {
             ingress.overlap = Some(Duration::ZERO);
         }
-        Ok(Some(ours))
+        Ok(Some(Agreed { own: ours, theirs: Box::new(theirs) }))
+    }
+
+    //= tests/spec/sdp.md#re-offers
+    //# A peer that moves and keeps its key MUST be heard under it as before, unless the mode is
+    //# strict.
+    /// What becomes of a peer's rollover counters where it does not follow from the keys: RFC 4568
+    /// §7.1.4 has who moves take a new key, and phones that change their network do not.
+    fn peers_roc(
+        &self,
+        leg: &Leg,
+        remote: Option<Remote>,
+        theirs: &CryptoAttribute,
+    ) -> Option<RocOnRekey> {
+        let is_known = leg.theirs.as_ref().is_some_and(|known| known.shares_key_with(theirs));
+        let is_tolerated = self.policy.mode == Mode::Tolerant;
+        (is_known && is_tolerated && leg.moves(remote)).then_some(RocOnRekey::Keep)
     }
 
     /// The offerer's keys: its chosen line, and our answer to it.
@@ -196,7 +219,7 @@ impl Answer<'_> {
         &self,
         change: &mut StreamChange,
         random: &mut Random<'_>,
-    ) -> Result<Option<CryptoAttribute>, AlgError> {
+    ) -> Result<Option<Agreed>, AlgError> {
         let Self { line, offered, near, .. } = *self;
         let Some(chosen) = &offered.chosen else { return Ok(None) };
         //= tests/spec/sdp.md#re-offers
@@ -208,8 +231,10 @@ impl Answer<'_> {
         let own = keys::answer(chosen, known, random)?;
         let roc = (moved && near.own.is_some()).then_some(RocOnRekey::Reset);
         let refused = |refusal| AlgError::Line { line, refusal };
-        install(change, chosen, &own, roc).map_err(refused)?;
-        Ok(Some(own))
+        let rocs = (self.peers_roc(near, offered.remote, chosen), roc);
+        install(change, chosen, &own, rocs).map_err(refused)?;
+        let theirs = keys::twin(chosen).map_err(refused)?;
+        Ok(Some(Agreed { own, theirs: Box::new(theirs) }))
     }
 
     fn is_known(&self, own: &CryptoAttribute) -> bool {

@@ -6,9 +6,9 @@ use crate::support::{
     Plane, World, access, core, crypto, egress, ingress, master, remote, termination,
 };
 use agw_context::{
-    ActivateKey, CancelKey, Command, Configure, ContextChoice, CryptoChange, DirectedKey,
-    Direction, EventKind, KeySlot, LateChoice, Policy, Reason, Refused, StageKey, StreamChange,
-    StreamExtrasChange, StreamId, TerminationReply,
+    ActivateKey, CancelKey, Command, Configure, ContextChoice, CryptoChange, CryptoContext,
+    DirectedKey, Direction, EventKind, KeySlot, LateChoice, Policy, Reason, Refused, StageKey,
+    StreamChange, StreamExtrasChange, StreamId, TerminationReply,
 };
 use agw_relay::{Command as Step, EgressCrypto, IngressCrypto, IngressId, Report};
 use agw_srtp::{
@@ -152,6 +152,30 @@ fn a_moved_peer_needs_new_keys_both_ways_and_starts_at_roc_0() {
     let outcome = world.transact(moved(opens(3), seals(4))).unwrap();
     let rocs: Vec<RocOnRekey> = outcome.work[0].steps.iter().filter_map(installed_roc).collect();
     assert_eq!(rocs, [RocOnRekey::Reset; 2]);
+}
+
+//= tests/spec/iq.md#keys
+//= type=test
+//# A key in force MUST stay for a new peer address only where the controller says that its
+//# rollover counters go on.
+#[test]
+fn a_moved_peer_keeps_its_keys_where_their_counters_go_on() {
+    let mut world = World::new(Policy::default());
+    let leg = secured_call(&mut world);
+    for (said, is_taken) in [(RocOnRekey::Reset, false), (RocOnRekey::Keep, true)] {
+        let mut configure = change(&leg);
+        configure.streams[0].remote = Some(remote("127.0.0.1:6000"));
+        let opens = CryptoContext { roc: Some(said), ..ingress(1) };
+        configure.streams[0].ingress = CryptoChange::Install(opens);
+        configure.streams[0].egress = CryptoChange::Install(egress(4));
+        let outcome = world.transact(vec![Command::Configure(configure)]);
+        let Ok(outcome) = outcome else {
+            assert!(!is_taken, "{said:?}");
+            continue;
+        };
+        let rocs: Vec<_> = outcome.work[0].steps.iter().filter_map(installed_roc).collect();
+        assert_eq!((is_taken, rocs), (true, vec![RocOnRekey::Keep, RocOnRekey::Reset]));
+    }
 }
 
 #[test]

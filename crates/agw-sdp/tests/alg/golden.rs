@@ -73,6 +73,11 @@ stories! {
     phones_are_called_at_once_and_one_after_the_other = "serial_fork";
     //= tests/spec/sdp.md#re-offers
     //= type=test
+    //# A peer that moves and keeps its key MUST be heard under it as before, unless the mode is
+    //# strict.
+    phones_move_and_keep_their_keys = "moving";
+    //= tests/spec/sdp.md#re-offers
+    //= type=test
     //# Where rejections are not told, an offer of the other side MUST end one that waits.
     an_offer_ends_one_whose_rejection_nobody_told = "superseding";
     //= tests/spec/sdp.md#bandwidth

@@ -240,7 +240,8 @@ fn change(change: &StreamChange) -> String {
     if let CryptoChange::Install(crypto) = &change.ingress {
         let overlap = crypto.overlap.map(|time| format!(" for {time:?}")).unwrap_or_default();
         let (keys, suite) = (crypto.keys.len(), crypto.keys[0].master.suite().name());
-        write!(text, " in={keys}x{suite}").unwrap();
+        let roc = crypto.roc.map(|roc| format!(" {roc:?}")).unwrap_or_default();
+        write!(text, " in={keys}x{suite}{roc}").unwrap();
         text += &overlap.replace(" for 0ns", " at once");
     }
     if let CryptoChange::Install(crypto) = &change.egress {

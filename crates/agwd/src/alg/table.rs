@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::{Bound, Deref, DerefMut};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 
@@ -16,6 +17,10 @@ const REQUESTS: usize = 2_048;
 const REQUESTS_OF_A_CALL: usize = 16;
 /// Calls of one controller with the same identifier, by different tags.
 const CALLS_OF_AN_ID: usize = 16;
+
+/// How long a call without media stays for sure after the last request about it; then it makes room
+/// for others where there is none left.
+const BARE: Duration = Duration::from_mins(5);
 
 /// Whose call, and its identifier.
 pub(super) type Key = (Controller, String);
@@ -31,6 +36,9 @@ pub(crate) struct Table {
 
 struct Inner {
     entries: BTreeMap<Key, Entry>,
+    /// Calls without any media at the gateway, and when a request last was about them: no context
+    /// ends that would take them along.
+    bare: BTreeMap<Key, Instant>,
     contexts: BTreeMap<ContextId, Key>,
     limit: usize,
 }
@@ -48,8 +56,8 @@ pub(super) struct Held {
 impl Table {
     /// A table of at most `limit` calls.
     pub(crate) fn new(limit: usize) -> Self {
-        let (entries, contexts) = (BTreeMap::new(), BTreeMap::new());
-        let inner = Arc::new(Mutex::new(Inner { entries, contexts, limit }));
+        let (entries, bare, contexts) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        let inner = Arc::new(Mutex::new(Inner { entries, bare, contexts, limit }));
         Self { inner, requests: Arc::new(Semaphore::new(REQUESTS)) }
     }
 
@@ -67,7 +75,7 @@ impl Table {
     pub(super) async fn hold(&self, key: Key, is_offer: bool) -> Result<Held, AlgFailure> {
         let requests = Arc::clone(&self.requests);
         let permit = requests.try_acquire_owned().map_err(|_none| AlgFailure::Busy)?;
-        let entry = self.entry(&key, is_offer)?;
+        let entry = self.entry(&key, is_offer, Instant::now())?;
         Ok(self.held(key, entry, Some(permit)).await)
     }
 
@@ -92,7 +100,7 @@ impl Table {
         Held { table: self.clone(), key, calls, none: Calls::new(0), _permit: permit }
     }
 
-    fn entry(&self, key: &Key, is_offer: bool) -> Result<Entry, AlgFailure> {
+    fn entry(&self, key: &Key, is_offer: bool, now: Instant) -> Result<Entry, AlgFailure> {
         let mut inner = self.lock();
         let limit = inner.limit;
         if let Some(entry) = inner.entries.get(key) {
@@ -105,7 +113,7 @@ impl Table {
         if !is_offer {
             return Err(AlgError::UnknownCall.into());
         }
-        if inner.entries.len() >= limit {
+        if inner.entries.len() >= limit && !inner.make_room(now) {
             return Err(AlgError::TooManyCalls { limit }.into());
         }
         let entry = new_entry();
@@ -184,6 +192,15 @@ impl Table {
         keys.take_while(|key| sees_all || key.0 == *controller).take(limit).cloned().collect()
     }
 
+    /// Notes whether calls have no media at the gateway, as of now.
+    fn note_bare(&self, key: &Key, since: Option<Instant>) {
+        let bare = &mut self.lock().bare;
+        match since {
+            Some(since) => bare.insert(key.clone(), since),
+            None => bare.remove(key),
+        };
+    }
+
     /// Takes calls out that have ended, unless somebody waits for them.
     fn tidy(&self, key: &Key) {
         let mut inner = self.lock();
@@ -197,6 +214,21 @@ impl Table {
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    /// Takes the call without media out that nobody asked about for longest, if there is one.
+    fn make_room(&mut self, now: Instant) -> bool {
+        let Self { entries, bare, .. } = self;
+        let is_left = |key: &Key| entries.get(key).is_none_or(|one| Arc::strong_count(one) == 1);
+        let is_old = |since: Instant| now.saturating_duration_since(since) >= BARE;
+        let old = bare.iter().filter(|(key, since)| is_old(**since) && is_left(key));
+        let Some(oldest) = old.min_by_key(|(_, since)| **since).map(|(key, _)| key.clone()) else {
+            return false;
+        };
+        bare.remove(&oldest);
+        entries.remove(&oldest).is_some()
     }
 }
 
@@ -224,7 +256,9 @@ impl DerefMut for Held {
 impl Drop for Held {
     fn drop(&mut self) {
         let is_empty = self.is_empty();
+        let is_bare = !is_empty && self.iter().all(|call| call.context().is_none());
         drop(self.calls.take());
+        self.table.note_bare(&self.key, is_bare.then(Instant::now));
         if is_empty {
             self.table.tidy(&self.key);
         }
@@ -237,9 +271,50 @@ fn new_entry() -> Entry {
 
 #[cfg(test)]
 mod tests {
-    use agw_sdp::Dialogue;
+    use agw_sdp::{AlgPolicy, Dialogue, OfferRequest, SideOptions};
 
     use super::*;
+
+    const OFFER: &[u8] = b"v=0\r\nc=IN IP4 192.0.2.1\r\nm=audio 0 RTP/AVP 8\r\n";
+
+    /// Begins a call without media.
+    async fn begin_bare(table: &Table, key: &Key) {
+        let mut held = table.hold(key.clone(), true).await.unwrap_or_else(|_| panic!("room"));
+        let dialogue = Dialogue { from_tag: "a", to_tag: None, via_branch: None };
+        let side = SideOptions::core(None);
+        let request = OfferRequest {
+            dialogue,
+            sdp: OFFER,
+            near: &side,
+            far: &side,
+            rekey: false,
+            supersedes: false,
+            drops: None,
+        };
+        let call = held.for_offer(&key.1, &dialogue).expect("a call");
+        let plan = call.plan_offer(&request, &AlgPolicy::default(), &mut |_| ());
+        let (commands, pending) = plan.expect("a plan").into_parts();
+        assert!(commands.is_empty());
+        let call = held.find_mut(&key.1, &dialogue).expect("a call");
+        call.conclude(pending, &[]).expect("an offer");
+    }
+
+    #[tokio::test]
+    async fn a_call_without_media_that_nobody_asks_about_makes_room_in_time() {
+        let table = Table::new(2);
+        let (first, second, third) = (key("alg", "1"), key("alg", "2"), key("alg", "3"));
+        begin_bare(&table, &first).await;
+        begin_bare(&table, &second).await;
+        assert_eq!(table.len(), 2);
+        let now = Instant::now();
+        assert!(table.entry(&third, true, now).is_err());
+        // Somebody asks about the first one.
+        drop(table.hold(first.clone(), false).await);
+        let later = Instant::now() + BARE;
+        assert!(table.entry(&third, true, later).is_ok());
+        assert!(table.hold(first, false).await.is_ok(), "not the oldest");
+        assert!(table.hold(second, false).await.is_err(), "the oldest");
+    }
 
     fn key(controller: &str, call_id: &str) -> Key {
         (Controller(controller.to_owned()), call_id.to_owned())
