@@ -76,6 +76,8 @@ mod release;
 #[cfg(test)]
 mod reload;
 #[cfg(test)]
+mod renewals;
+#[cfg(test)]
 mod reuse;
 #[cfg(test)]
 mod rewriting;

@@ -131,6 +131,7 @@ fn another_controller_of_the_trust_domain_takes_orphans_over() {
     let context = world.orphan();
     let (before, after) = (named("spiffe://a/1"), named("spiffe://a/2"));
     let all = AdoptContexts::OrphansOf(before.clone());
+    let generation = world.gateway.context(&before, context).unwrap().generation;
     let adopted = world.gateway.adopt(&after, all.clone(), world.now, AT);
     assert_eq!(adopted.unwrap(), [context]);
     let adopted = EventKind::ContextAdopted { from: before.clone(), to: after.clone() };
@@ -139,7 +140,8 @@ fn another_controller_of_the_trust_domain_takes_orphans_over() {
     assert_eq!(again.unwrap(), [context], "asking again changes nothing");
     assert_eq!(world.gateway.adopt(&after, all, world.now, AT).unwrap(), []);
     assert_eq!(world.gateway.context(&before, context), None);
-    assert!(world.gateway.context(&after, context).is_some());
+    let taken_over = world.gateway.context(&after, context).unwrap();
+    assert_eq!(taken_over.generation, generation + 1, "orders of before are late");
     let count = world.events().len();
     world.present(&["spiffe://a/1", "spiffe://a/2"]);
     assert_eq!((world.events().len(), world.gateway.poll_timeout()), (count, None));
