@@ -23,6 +23,11 @@ impl<N: Ord + Clone, V> Dated<N, V> {
         self.values.get(name).map(|(_, value)| value)
     }
 
+    /// The values from a name on.
+    pub(super) fn from(&self, name: &N) -> impl Iterator<Item = (&N, &V)> {
+        self.values.range(name..).map(|(name, (_, value))| (name, value))
+    }
+
     pub(super) fn find_mut(&mut self, name: &N) -> Option<&mut V> {
         self.values.get_mut(name).map(|(_, value)| value)
     }

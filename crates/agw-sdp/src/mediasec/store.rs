@@ -204,6 +204,14 @@ impl<N: Ord + Clone> CapabilityStore<N> {
         Some(&registered.agreed).filter(|agreed| agreed.until > now)
     }
 
+    /// The first UE from a name on with which something was agreed that holds: for who knows only
+    /// how a name begins.
+    #[must_use]
+    pub fn agreed_from(&self, name: &N, now: Instant) -> Option<(&N, &Agreed)> {
+        let mut registered = self.registered.from(name).map(|(name, one)| (name, &one.agreed));
+        registered.find(|(_, agreed)| agreed.until > now)
+    }
+
     /// Whether a mechanism was agreed with a UE and holds.
     #[must_use]
     pub fn allows(&self, ue: &N, mechanism: MediaMechanism, now: Instant) -> bool {

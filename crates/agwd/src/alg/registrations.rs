@@ -11,8 +11,8 @@ use agw_sdp::{AlgPolicy, SideOptions};
 /// One registration under way to so many that are completed.
 const UNFINISHED_SHARE: usize = 10;
 
-/// Whose UE, and its name.
-type Name = (Controller, String);
+/// The name of a UE, and whose it is.
+type Name = (String, Controller);
 
 /// Every UE; clones are the same UEs.
 #[derive(Clone)]
@@ -53,7 +53,7 @@ impl Registrations {
             mechanisms.iter().copied().filter(is_possible).collect();
         let access =
             Access { mechanisms: &mechanisms, protected_signalling: *protected_signalling };
-        let name = (controller.clone(), ue.clone());
+        let name = (ue.clone(), controller.clone());
         Ok(self.lock().on_register(&name, headers, &access, Instant::now())?)
     }
 
@@ -64,7 +64,7 @@ impl Registrations {
         ue: &str,
         registered: Registered,
     ) -> Option<Agreed> {
-        let (now, name) = (Instant::now(), (controller.clone(), ue.to_owned()));
+        let (now, name) = (Instant::now(), (ue.to_owned(), controller.clone()));
         let mut store = self.lock();
         match registered {
             Registered::For(time) => store.on_registered(&name, now + time, now),
@@ -74,10 +74,18 @@ impl Registrations {
         store.agreed(&name, now).cloned()
     }
 
-    /// What was agreed with a UE and holds.
+    /// What was agreed with a UE and holds. Who sees everything sees the UEs of others as well, if
+    /// it has none of that name itself.
     pub(super) fn find(&self, controller: &Controller, ue: &str) -> Option<Agreed> {
-        let name = (controller.clone(), ue.to_owned());
-        self.lock().agreed(&name, Instant::now()).cloned()
+        let (now, name) = (Instant::now(), (ue.to_owned(), controller.clone()));
+        let store = self.lock();
+        let own = store.agreed(&name, now);
+        let others = || {
+            let first = (ue.to_owned(), Controller(String::new()));
+            let (name, agreed) = store.agreed_from(&first, now)?;
+            (*controller == Controller::local() && name.0 == ue).then_some(agreed)
+        };
+        own.or_else(others).cloned()
     }
 
     /// The side of a UE in a call.
@@ -91,7 +99,7 @@ impl Registrations {
         //= tests/spec/sdp.md#registration
         //# A UE that has not registered for it MUST NOT be offered protection to the edge, unless
         //# the offer says so.
-        let name = (controller.clone(), ue.to_owned());
+        let name = (ue.to_owned(), controller.clone());
         self.lock().side(&name, realm, policy, Instant::now())
     }
 
@@ -150,6 +158,9 @@ mod tests {
         assert_eq!(registrations.len(), 1);
         registrations.registered(&other, "ue", Registered::NotAnyMore);
         assert!(registrations.find(&one, "ue").is_some());
+        assert!(registrations.find(&other, "ue").is_none());
+        assert!(registrations.find(&Controller::local(), "ue").is_some(), "it sees everything");
+        assert!(registrations.find(&Controller::local(), "u").is_none());
         registrations.registered(&one, "ue", Registered::NotAnyMore);
         assert_eq!(protection(&one), Protection::Plain);
     }

@@ -191,21 +191,13 @@ impl Daemon {
         metrics.xdp(&carriers.interfaces);
         let media = start_media(&config, carriers, &bound, stop.clone())?;
         let engine = media.engine;
-        let subscriptions = Subscriptions::new(config.iq.max_subscriptions);
-        let control = media.control.clone();
-        let limits = config.alg_limits();
-        let (table, measured) = (Table::new(limits.calls), metrics.clone());
-        let gateway =
-            backend::Gateway::new(control, measured, engine, subscriptions, table.clone());
-        let gateway = Arc::new(gateway);
-        let (alg, face) = (config.alg_policy(), Arc::clone(&gateway));
-        let calls = SignalledCalls::new(face, table, alg, limits, metrics.clone());
+        let (gateway, calls) = gateway(&config, &media, &metrics);
         let services = serving(&config, gateway, calls.clone()).await?;
         services.health.set_serving().await;
         let mut running = Running::new(&bound, &media, stop.clone(), metrics.clone());
         running.serve_calls(calls.clone());
         if !bound.ng.is_empty() {
-            let seed = (rand::rng().random(), limits.calls);
+            let seed = (rand::rng().random(), config.limits.contexts);
             let face = Face::new(calls, media.control.clone(), metrics.clone(), seed, &config.ng);
             let desk = Desk::new(face.clone(), &config.ng, metrics.clone(), Instant::now());
             running.serve_ng(bound.ng, desk, face, &media.presence);
@@ -236,6 +228,24 @@ impl Daemon {
         stop_on_error.disarm();
         Ok(running)
     }
+}
+
+/// The gateway, and the calls of signalling faces behind which it stands.
+fn gateway(
+    config: &Config,
+    media: &MediaPlane,
+    metrics: &Metrics,
+) -> (Arc<backend::Gateway>, SignalledCalls) {
+    let limits = config.alg_limits();
+    let table = Table::new(limits.calls);
+    let subscriptions = Subscriptions::new(config.iq.max_subscriptions);
+    let (control, measured) = (media.control.clone(), metrics.clone());
+    let gateway =
+        backend::Gateway::new(control, measured, media.engine, subscriptions, table.clone());
+    let gateway = Arc::new(gateway);
+    let (policy, face) = (config.alg_policy(), Arc::clone(&gateway));
+    let calls = SignalledCalls::new(face, table, policy, limits, metrics.clone());
+    (gateway, calls)
 }
 
 /// The services that the configuration asks for.
