@@ -233,6 +233,47 @@ fn whom_nobody_has_claimed_latches_within_a_new_gate_once_the_answer_brings_an_a
 
 //= tests/spec/relay.md#source
 //= type=test
+//# When another peer is signalled on a latched plain leg, the former one MUST NOT claim the leg
+//# within the time gate.
+//= tests/spec/relay.md#source
+//= type=test
+//# A peer that was signalled in place of another one MUST be listened to whoever has claimed its
+//# plain leg before.
+#[test]
+fn of_two_early_answers_on_one_leg_the_last_one_is_heard_though_both_go_on_talking() {
+    let gateway = Gateway::start();
+    let mut call = latching(&gateway, 600_000);
+    call.talk();
+    let mut next = Endpoint::plain(Side::Core.peer());
+    next.attach(&call.core.local());
+
+    answers(&gateway, &call, 2, &next);
+
+    let packet = call.next_packet(Call::CORE);
+    call.core.send(&packet);
+    let _ = gateway.ledger().after_drops("wrong_source", 1);
+    let packet = call.next_packet(Call::ACCESS);
+    call.access.send(&packet);
+    assert_eq!(next.receive(), packet, "the former peer has not taken it");
+    let mut stranger = Endpoint::plain(Side::Core.peer());
+    stranger.attach(&call.core.local());
+    for talker in [&mut stranger, &mut next] {
+        let packet = call.next_packet(Call::CORE);
+        talker.send(&packet);
+        assert_eq!(call.access.receive(), packet);
+        let packet = call.next_packet(Call::ACCESS);
+        call.access.send(&packet);
+        assert_eq!(talker.receive(), packet);
+    }
+    for (count, talker) in [(2, &mut call.core), (3, &mut stranger)] {
+        talker.send(&packet::rtp(Call::CORE, 1_000, 1));
+        let _ = gateway.ledger().after_drops("wrong_source", count);
+    }
+    assert!(call.is_silent() && stranger.is_silent() && next.is_silent());
+}
+
+//= tests/spec/relay.md#source
+//= type=test
 //# RTCP of a latched plain leg MUST be claimed by the host that has claimed RTP only, at any time.
 #[test]
 fn rtcp_that_comes_long_after_the_gate_finds_its_way_and_what_comes_later_from_elsewhere_does_not()

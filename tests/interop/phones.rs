@@ -61,7 +61,12 @@ fn a_callee_is_heard_before_it_answers() {
 
 #[test]
 fn of_a_fork_with_early_media_on_both_branches_only_the_winner_is_left() {
-    play("fork");
+    play("fork_by_branch");
+}
+
+#[test]
+fn of_a_fork_that_was_offered_once_the_winner_is_heard() {
+    play("fork_with_one_offer");
 }
 
 #[test]

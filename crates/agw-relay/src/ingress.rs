@@ -117,7 +117,7 @@ impl<K> Ingress<K> {
             && self.latch.signals(&self.spec, &spec)
             && self.latch.fits(&spec);
         if !same_source {
-            self.latch = Latch::default();
+            self.latch = self.latch.anew(&self.spec, &spec);
         } else if spec.source != self.spec.source {
             self.latch.reopen();
         }

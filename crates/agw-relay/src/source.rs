@@ -3,6 +3,8 @@
 //! ```text
 //! plain legs     Waiting ──gate opens──▶ Open(until) ──first packet──▶ Locked(address)
 //!                Signalled: never learns
+//! another peer   Locked(address) ──signalled──▶ Waiting, not for the former peer
+//!                Locked(address) ──first packet of the signalled one──▶ Locked(signalled)
 //! secured legs   Following ──authentic and newer──▶ Following       wrong tag: nothing happens
 //!                Open ──authentic and newer──▶ Locked(address)      where latching once is asked for
 //! re-latching    Locked(address) ──asked for──▶ Reopened(address) ──from another address──▶ Locked
@@ -32,9 +34,7 @@ pub(crate) struct Move {
 pub(crate) struct Latch {
     rtp: Option<Place>,
     rtcp: Option<Place>,
-    /// Where SRTP with short tags came from last, and how many packets in a row. SRTCP's tags are
-    /// never short (RFC 3711 §5.2).
-    candidate: Option<(Place, u8)>,
+    aside: Option<Aside>,
     /// End of the time gate of a plain leg, once it has started.
     until: Option<Instant>,
     /// Whether another address may take the place of the learnt one: re-latching was asked for.
@@ -42,7 +42,29 @@ pub(crate) struct Latch {
     reopened_rtcp: bool,
 }
 
+/// Somebody else than the peer, whom a leg has in mind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Aside {
+    /// Secured legs: where SRTP with short tags came from last, and how many packets in a row.
+    /// SRTCP's tags are never short (RFC 3711 §5.2).
+    Candidate(Place, u8),
+    /// Plain legs that latch: who was the peer until another one was signalled, as an early answer
+    /// of a fork is until the next one, and goes on sending for a while.
+    Former(Place),
+}
+
 impl Latch {
+    /// What a leg begins with when its spec has changed so that nothing learnt holds.
+    pub(crate) fn anew(&self, before: &IngressSpec, after: &IngressSpec) -> Self {
+        let (SourceRule::First { .. }, Some(last), Some(next)) =
+            (after.source, before.signalled_rtp, after.signalled_rtp)
+        else {
+            return Self::default();
+        };
+        let former = self.rtp.unwrap_or(last.into());
+        Self { aside: (last != next).then_some(Aside::Former(former)), ..Self::default() }
+    }
+
     /// The learnt address of a component.
     pub(crate) fn address(&self, component: Component) -> Option<SocketAddr> {
         self.place(component).map(SocketAddr::from)
@@ -96,7 +118,8 @@ impl Latch {
             //# other afterwards.
             SourceRule::First { .. } => match self.place(component) {
                 Some(locked) if locked == source.into() => true,
-                Some(_) => self.is_reopened(component) && self.may_lock(component, source, now),
+                Some(_) if self.is_reopened(component) => self.may_lock(component, source, now),
+                Some(_) => self.is_successor(spec, component, source),
                 None => signalled || self.may_lock(component, source, now),
             },
         }
@@ -139,7 +162,7 @@ impl Latch {
             SourceRule::Authenticated
             | SourceRule::AuthenticatedOnce { .. }
             | SourceRule::Signalled => None,
-            SourceRule::First { .. } => self.first(component, source),
+            SourceRule::First { .. } => self.first(spec, component, source),
         }
     }
 
@@ -150,7 +173,7 @@ impl Latch {
     pub(crate) const fn reopen(&mut self) {
         self.reopened_rtp = true;
         self.reopened_rtcp = true;
-        self.candidate = None;
+        self.aside = None;
         self.until = None;
     }
 
@@ -235,7 +258,15 @@ impl Latch {
     //# time.
     fn may_lock(&self, component: Component, source: SocketAddr, now: Instant) -> bool {
         match component {
-            Component::Rtp => self.until.is_some_and(|until| now < until),
+            //= tests/spec/relay.md#source
+            //# When another peer is signalled on a latched plain leg, the former one MUST NOT claim
+            //# the leg within the time gate.
+            // After it the leg is the former one's if it is anybody's: where a peer receives is not
+            // always where it sends from, and it may have moved the one without the other.
+            Component::Rtp => self.until.is_some_and(|until| {
+                let is_former = self.aside == Some(Aside::Former(source.into()));
+                is_former != (now < until)
+            }),
             // Its first packet comes seconds after the first one of RTP (RFC 3550 §6.2).
             Component::Rtcp => {
                 self.address(Component::Rtp).is_some_and(|rtp| rtp.ip() == source.ip())
@@ -247,8 +278,21 @@ impl Latch {
         self.place(component).is_none() || self.is_reopened(component)
     }
 
-    fn first(&mut self, component: Component, source: SocketAddr) -> Option<Move> {
-        let learns = self.may_learn(component) && !self.is_at(component, source);
+    //= tests/spec/relay.md#source
+    //# A peer that was signalled in place of another one MUST be listened to whoever has claimed
+    //# its plain leg before.
+    fn is_successor(&self, spec: &IngressSpec, component: Component, source: SocketAddr) -> bool {
+        matches!(self.aside, Some(Aside::Former(_))) && signalled(spec, component) == Some(source)
+    }
+
+    fn first(
+        &mut self,
+        spec: &IngressSpec,
+        component: Component,
+        source: SocketAddr,
+    ) -> Option<Move> {
+        let may = self.may_learn(component) || self.is_successor(spec, component, source);
+        let learns = may && !self.is_at(component, source);
         learns.then(|| self.learn(component, source))
     }
 
@@ -265,18 +309,18 @@ impl Latch {
             return None;
         }
         if component == Component::Rtp {
-            self.candidate = None;
+            self.aside = None;
         }
         moved.then(|| self.learn(component, source))
     }
 
     /// Counts a packet with a short tag; tells whether there were enough in a row.
     fn is_confirmed(&mut self, source: SocketAddr) -> bool {
-        let seen = match self.candidate {
-            Some((candidate, seen)) if candidate == source.into() => seen + 1,
-            Some(_) | None => 1,
+        let seen = match self.aside {
+            Some(Aside::Candidate(candidate, seen)) if candidate == source.into() => seen + 1,
+            Some(Aside::Candidate(..) | Aside::Former(_)) | None => 1,
         };
-        self.candidate = Some((source.into(), seen));
+        self.aside = Some(Aside::Candidate(source.into(), seen));
         seen >= CONFIRMATIONS_OF_SHORT_TAG
     }
 

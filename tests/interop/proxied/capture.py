@@ -92,8 +92,8 @@ class Findings:
         self.suites = set()
         self.media = {True: {}, False: {}}
         self.controls = {True: 0, False: 0}
-        # RTCP of the phone: without SRTCP, and under tags of 32 bits.
-        self.in_clear = self.short_tags = 0
+        # RTCP of the phone: without SRTCP, under tags of 32 bits, and under an index used before.
+        self.in_clear = self.short_tags = self.repeated = 0
         # SIP, each message with whether the phone sent it.
         self.messages = []
         datagrams = list(capture.datagrams())
@@ -114,8 +114,8 @@ class Findings:
             found = tones.heard(self._samples(from_phone), (500, 700, 900))
             tones_found = {hertz for hertz, _ in found}
             assert tones_found == set(expected), f"sent by the phone: {from_phone}: {found}"
-        odd = self.in_clear, self.short_tags
-        assert not any(odd) or lax, f"RTCP in the clear, and under 32 bits: {odd}"
+        odd = self.in_clear, self.short_tags, self.repeated
+        assert not any(odd) or lax, f"RTCP in the clear, under 32 bits, under an old index: {odd}"
         if self.suites <= DISSECTED:
             self._dissect()
 
@@ -125,7 +125,7 @@ class Findings:
             count, controls = len(self.media[from_phone]), self.controls[from_phone]
             yield f"judged: sent by the {who}: {count} SRTP, {controls} SRTCP, all authentic"
         told = f"in the clear: {self.in_clear}, under 32 bits: {self.short_tags}"
-        yield f"judged: RTCP of the phone {told}"
+        yield f"judged: RTCP of the phone {told}, under an index used before: {self.repeated}"
         yield f"judged: suites: {sorted(self.suites)}"
 
     def sequences(self, from_phone):
@@ -167,12 +167,18 @@ class Findings:
                 ssrc, sequence = identity(opened)
                 self.media[from_phone].setdefault((ssrc, sequence), opened[12:])
             return
-        assert from_phone and control, f"not sealed under a key of SIP: {packet[:12].hex()}"
+        told = f"sent by the phone: {from_phone}, RTCP: {control}, {packet[:12].hex()}"
+        last = list(self.media[from_phone])[-1:]
+        assert from_phone and control, f"not sealed under a key of SIP: {told}, after {last}"
         if _is_whole(packet):
             self.in_clear += 1
             return
+        # An opener of its own has seen no index before.
+        if any(Opener(*known[:2]).open(packet, control) for known in openers):
+            self.repeated += 1
+            return
         short = (Opener(*known[:2], rtcp_tag=4) for known in openers if known[0].endswith("_32"))
-        assert any(one.open(packet, control) for one in short), "SRTCP under no key of SIP"
+        assert any(one.open(packet, control) for one in short), f"under no key of SIP: {told}"
         self.short_tags += 1
 
     def _samples(self, from_phone):

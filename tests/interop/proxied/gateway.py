@@ -68,10 +68,11 @@ class Metrics:
         return total
 
     def await_value(self, expected, name, **labels):
-        """Waits until a metric has this value."""
+        """Waits until a metric has this value, or one for which `expected` holds."""
+        is_expected = expected if callable(expected) else lambda value: value == expected
         deadline = time.monotonic() + PATIENCE
-        while (value := self.value(name, **labels)) != expected:
-            assert time.monotonic() < deadline, f"{name} {labels} is {value}, not {expected}"
+        while not is_expected(value := self.value(name, **labels)):
+            assert time.monotonic() < deadline, f"{name} {labels} stays {value}"
             time.sleep(0.05)
 
 

@@ -15,14 +15,12 @@ def hold_across_the_wrap(options):
     scene = Scene(options, cast)
     call = scene.call("a", "b")
     scene.talk("a", "b")
-    for number, holder in enumerate(("a", "b")):
-        scene.phones[holder].hold()
-        scene.await_requests("answer", 2 + 2 * number)
+    for holder in ("a", "b"):
+        scene.renegotiate(scene.phones[holder].hold)
         if holder == "a":
             for phone in scene.phones.values():
                 phone.count_on(WHILE_HELD)
-        scene.phones[holder].resume()
-        scene.await_requests("answer", 3 + 2 * number)
+        scene.renegotiate(scene.phones[holder].resume)
         scene.talk("a", "b")
     scene.sealed(call)
     scene.hang_up("a", "b")

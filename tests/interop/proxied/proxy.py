@@ -20,8 +20,9 @@ class Proxy:
         self.directory, self.ng = directory, ng
         self.access, self.core = addresses
         self.known = "\n    ".join(
-            f'if ($rU == "{name}") {{ {"; ".join(_targets(uris))}; return; }}'
+            f'if ($rU == "{name}") {{ {"; ".join(_targets(name, uris))}; return; }}'
             for name, uris in callees.items()
+            if uris
         )
         self.script = os.path.join(directory, "kamailio.cfg")
         self.log = os.path.join(directory, "kamailio.log")
@@ -78,9 +79,9 @@ class Proxy:
             return log.read()
 
 
-def _targets(uris):
+def _targets(name, uris):
     first, *others = uris
     told = [f'$ru = "{first}"']
-    if others:
+    if name == "both":
         told.append("$avp(forks) = 1")
     return told + [f'append_branch("{uri}")' for uri in others]

@@ -1,6 +1,6 @@
 """What a proxy does with calls: transfers, early media, forks."""
 
-from scene import PLAIN, SECURED, Scene, baresip, pjsua
+from scene import PLAIN, SAYS, SECURED, Scene, baresip, pjsua
 
 
 def transfer(options):
@@ -30,7 +30,7 @@ def early_media(options):
     b.await_event("incoming")
     b.answer(183)
     a.await_event("early")
-    a.hears(900)
+    a.hears(SAYS["b"])
     assert not a.has_seen("established")
     b.answer()
     call = scene.established("a", "b")
@@ -40,15 +40,25 @@ def early_media(options):
     scene.end({"a": "b"})
 
 
-def fork(options):
-    """Two phones ring with early media, one answers, the other is cancelled and leaves nothing."""
+def fork_by_branch(options):
+    """Two phones ring, each with ports of its own at the gateway."""
+    _fork(options, "both")
+
+
+def fork_with_one_offer(options):
+    """Two phones ring, and the proxy has asked the gateway once for both."""
+    _fork(options, "either")
+
+
+def _fork(options, callees):
+    """Both give early media, one answers, the other is cancelled and leaves nothing."""
     cast = {"a": (baresip, SECURED, {}), "b": (pjsua, PLAIN, {}), "c": (pjsua, PLAIN, {})}
     scene = Scene(options, cast)
     a, b, c = (scene.phones[name] for name in "abc")
-    a.dial(scene.uri("a", "both"))
+    a.dial(scene.uri("a", callees))
     for phone in (b, c):
         phone.await_event("incoming")
-    for phone, hertz in ((b, 900), (c, 700)):
+    for phone, hertz in ((b, SAYS["b"]), (c, SAYS["c"])):
         phone.answer(183)
         a.hears(hertz)
     assert not a.has_seen("established")
@@ -57,10 +67,11 @@ def fork(options):
     c.await_event("closed")
     scene.talk("a", "b")
     scene.sealed(call)
+    scene.metrics.await_value(1, "agw_contexts")
     scene.await_terminations(2)
     scene.talk("a", "b")
     scene.hang_up("a", "b")
     scene.end({"a": "bc"})
 
 
-SCENARIOS = (transfer, early_media, fork)
+SCENARIOS = (transfer, early_media, fork_by_branch, fork_with_one_offer)

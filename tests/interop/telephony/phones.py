@@ -130,7 +130,7 @@ class Phone:
         return "".join(lines[-30:])
 
     def hears(self, hertz, since=0):
-        """Waits until it hears this tone; nothing else may be heard that is no silence."""
+        """Waits until it hears this tone."""
         deadline = time.monotonic() + PATIENCE
         while True:
             found = tones.heard(self.heard(since), (hertz,))

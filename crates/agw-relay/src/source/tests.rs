@@ -6,6 +6,8 @@ use crate::testing::epoch;
 
 const A: &str = "127.0.0.1:4000";
 const B: &str = "127.0.0.2:4000";
+const SUCCESSOR: &str = "127.0.0.3:4000";
+const ELSEWHERE: &str = "127.0.0.4:4000";
 const GATE: Duration = Duration::from_secs(3);
 
 fn first(since: Instant) -> SourceRule {
@@ -123,6 +125,61 @@ fn a_first_signalled_source_keeps_what_was_learnt_and_another_one_does_not() {
     assert_eq!(latch.address(Component::Rtcp), None);
     let other_rtp = IngressSpec { signalled_rtp: Some(at(B)), ..signalled.clone() };
     assert!(!latch.signals(&signalled, &other_rtp));
+}
+
+//= tests/spec/relay.md#source
+//= type=test
+//# When another peer is signalled on a latched plain leg, the former one MUST NOT claim the leg
+//# within the time gate.
+#[test]
+fn who_was_the_peer_before_claims_nothing_until_the_time_gate_has_closed() {
+    let start = epoch();
+    let (before, after) = succession(start);
+    let mut latch = Latch::default();
+    latch.start(&before, start);
+    latch.accepted_plain(&before, Component::Rtp, at(B)).unwrap();
+    let mut latch = latch.anew(&before, &after);
+    latch.start(&after, start);
+    assert!(!latch.admits(&after, Component::Rtp, at(B), start), "it was there before");
+    assert!(latch.admits(&after, Component::Rtp, at(ELSEWHERE), start), "behind a NAT");
+    assert!(latch.admits(&after, Component::Rtp, at(SUCCESSOR), start));
+    let late = start + GATE;
+    assert!(latch.admits(&after, Component::Rtp, at(B), late), "it sends from where it was");
+    assert!(!latch.admits(&after, Component::Rtp, at(ELSEWHERE), late));
+    assert!(latch.admits(&after, Component::Rtp, at(SUCCESSOR), late));
+
+    let silent = Latch::default().anew(&before, &after);
+    assert_eq!(silent.aside, Some(Aside::Former(at(A).into())), "as signalled: it was not heard");
+    let same_peer = Latch::default().anew(&before, &spec(SourceRule::Signalled));
+    assert_eq!(same_peer, Latch::default());
+}
+
+//= tests/spec/relay.md#source
+//= type=test
+//# A peer that was signalled in place of another one MUST be listened to whoever has claimed its
+//# plain leg before.
+#[test]
+fn a_peer_that_was_signalled_in_place_of_another_takes_its_leg_from_anybody_and_keeps_it() {
+    let start = epoch();
+    let (before, after) = succession(start);
+    let mut latch = Latch::default().anew(&before, &after);
+    latch.start(&after, start);
+    latch.accepted_plain(&after, Component::Rtp, at(ELSEWHERE)).unwrap();
+    assert!(!latch.admits(&after, Component::Rtp, at(B), start));
+    assert!(latch.admits(&after, Component::Rtp, at(SUCCESSOR), start + 10 * GATE));
+    let moved = latch.accepted_plain(&after, Component::Rtp, at(SUCCESSOR));
+    assert_eq!(moved, Some(Move { to: at(SUCCESSOR), again: true }));
+    for stranger in [A, B, ELSEWHERE] {
+        assert!(!latch.admits(&after, Component::Rtp, at(stranger), start));
+        assert_eq!(latch.accepted_plain(&after, Component::Rtp, at(stranger)), None);
+    }
+}
+
+/// A leg's spec before and after another peer was signalled.
+fn succession(start: Instant) -> (IngressSpec, IngressSpec) {
+    let before = spec(first(start));
+    let after = IngressSpec { signalled_rtp: Some(at(SUCCESSOR)), ..before.clone() };
+    (before, after)
 }
 
 #[test]
