@@ -197,9 +197,7 @@ impl Daemon {
         let mut running = Running::new(&bound, &media, stop.clone(), metrics.clone());
         running.serve_calls(calls.clone());
         if !bound.ng.is_empty() {
-            let seed = (rand::rng().random(), config.limits.contexts);
-            let face = Face::new(calls, media.control.clone(), metrics.clone(), seed, &config.ng);
-            let desk = Desk::new(face.clone(), &config.ng, metrics.clone(), Instant::now());
+            let (desk, face) = ng(&config, calls, &media, &metrics);
             running.serve_ng(bound.ng, desk, face, &media.presence);
         }
         running.watch_certificates();
@@ -228,6 +226,19 @@ impl Daemon {
         stop_on_error.disarm();
         Ok(running)
     }
+}
+
+/// Where messages of ng come in, and what carries them out.
+fn ng(
+    config: &Config,
+    calls: SignalledCalls,
+    media: &MediaPlane,
+    metrics: &Metrics,
+) -> (Desk, Face) {
+    let seed = (rand::rng().random(), config.limits.contexts);
+    let face = Face::new(calls, media.control.clone(), metrics.clone(), seed, &config.ng);
+    let desk = Desk::new(face.clone(), &config.ng, metrics.clone(), Instant::now());
+    (desk, face)
 }
 
 /// The gateway, and the calls of signalling faces behind which it stands.
