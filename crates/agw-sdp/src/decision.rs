@@ -46,7 +46,7 @@ pub(crate) fn decide(
     let profile = match media.protocol {
         Protocol::Rtp(profile) => profile,
         Protocol::Dtls if far.end_to_end_past_gateway => return Ok(Decision::PassBy),
-        Protocol::Dtls => return Ok(Decision::Declined(LineRefusal::Transport)),
+        Protocol::Dtls => return Ok(Decision::Declined(LineRefusal::Dtls)),
         Protocol::Other => {
             return Ok(match policy.other_media {
                 OtherMedia::Decline => Decision::Declined(LineRefusal::Transport),

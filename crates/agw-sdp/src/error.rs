@@ -87,6 +87,9 @@ pub enum LineRefusal {
     /// Its transport cannot be relayed as asked for.
     #[error("its transport cannot be relayed")]
     Transport,
+    /// Its SRTP is keyed by DTLS, which does not end at the gateway.
+    #[error("SRTP that is keyed by DTLS does not end here, only by `a=crypto` (RFC 4568)")]
+    Dtls,
     /// None of its crypto lines can be used.
     #[error("{0}")]
     Crypto(#[from] StreamRejected),
@@ -158,7 +161,7 @@ impl LineRefusal {
     pub const fn reason(&self) -> &'static str {
         match self {
             Self::Declined => "DECLINED",
-            Self::Transport => "TRANSPORT",
+            Self::Transport | Self::Dtls => "TRANSPORT",
             Self::Crypto(_) => "CRYPTO_REFUSED",
             Self::Answer(_) => "CRYPTO_ANSWER",
             Self::TransportChanged => "TRANSPORT_CHANGED",
