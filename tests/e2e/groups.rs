@@ -1,5 +1,6 @@
 //! Conferences with group keys: sealed once, heard by all, each member by itself.
 
+mod endings;
 mod lifetimes;
 mod membership;
 mod ssrc;

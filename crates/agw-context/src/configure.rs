@@ -171,15 +171,16 @@ impl Transaction<'_, '_> {
             }
         }
         let context_ended = self.context(context)?.terminations.is_empty();
+        let mut groups = Vec::new();
         if context_ended {
-            self.remove_keys_of_groups(context)?;
+            groups = self.remove_groups(context)?;
             //= tests/spec/iq.md#release
             //# A released context MUST be unknown afterwards.
             self.end_context(context);
         } else {
             self.reconnect(context)?;
         }
-        Ok(Reply::Released(ReleaseReply { context, context_ended, streams }))
+        Ok(Reply::Released(ReleaseReply { context, context_ended, streams, groups }))
     }
 
     pub(crate) fn termination(

@@ -9,7 +9,7 @@ use agw_relay::{ActiveDirection, Component, EgressSnapshot, IngressSnapshot, Ref
 use crate::command::Direction;
 use crate::error::Resource;
 use crate::id::{ContextId, Controller, GroupId, StreamId, TerminationId};
-use crate::reply::ReleasedStream;
+use crate::reply::{ReleasedGroup, ReleasedStream};
 use crate::service::{OverloadLevel, ServiceCause, ServiceState};
 use crate::supervision::ReleaseCause;
 
@@ -46,6 +46,8 @@ pub struct Ended {
     pub cause: ReleaseCause,
     /// Its streams with their last statistics; a stream may be missing here.
     pub streams: Vec<(ReleasedStream, IngressSnapshot, EgressSnapshot)>,
+    /// Its groups with their last statistics, as its streams.
+    pub groups: Vec<(ReleasedGroup, EgressSnapshot)>,
 }
 
 /// What happened.

@@ -71,7 +71,9 @@ pub use log::EventsGone;
 pub use policy::Policy;
 pub use ports::{PortError, Ports};
 pub use realm::{Protection, RealmAddress, RealmConfig};
-pub use reply::{LocalStream, ReleaseReply, ReleasedStream, Reply, TerminationReply};
+pub use reply::{
+    LocalStream, ReleaseReply, ReleasedGroup, ReleasedStream, Reply, TerminationReply,
+};
 pub use rewrite::RewriteSources;
 pub use service::{OverloadLevel, ServiceCause, ServiceState};
 pub use setup::SetupError;

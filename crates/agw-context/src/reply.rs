@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use agw_relay::{EgressId, IngressId};
 
-use crate::id::{ContextId, StreamId, TerminationId};
+use crate::id::{ContextId, GroupId, StreamId, TerminationId};
 
 /// The answer to one command.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,7 +16,7 @@ pub enum Reply {
         /// The context.
         context: ContextId,
     },
-    /// Terminations were released.
+    /// Terminations were released, or a group was removed.
     Released(ReleaseReply),
 }
 
@@ -40,9 +40,18 @@ impl Reply {
             Self::Done { .. } => &[],
         }
     }
+
+    /// The groups that it ended.
+    #[must_use]
+    pub fn released_groups(&self) -> &[ReleasedGroup] {
+        match self {
+            Self::Released(reply) => &reply.groups,
+            Self::Termination(_) | Self::Done { .. } => &[],
+        }
+    }
 }
 
-/// What a release ended.
+/// What a release, or the removal of a group, ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReleaseReply {
     /// The context.
@@ -51,6 +60,8 @@ pub struct ReleaseReply {
     pub context_ended: bool,
     /// The streams of the released terminations.
     pub streams: Vec<ReleasedStream>,
+    /// The groups that ended.
+    pub groups: Vec<ReleasedGroup>,
 }
 
 /// One stream that ended; its halves give their last statistics when removed.
@@ -63,6 +74,19 @@ pub struct ReleasedStream {
     /// The receiving half that was removed.
     pub ingress: IngressId,
     /// The sending half that was removed.
+    pub egress: EgressId,
+}
+
+/// A group that ended; its sending state gives its last statistics when removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReleasedGroup {
+    /// The group.
+    pub group: GroupId,
+    /// Its stream.
+    pub stream: StreamId,
+    /// The termination of the focus.
+    pub focus: TerminationId,
+    /// The sending state that was removed.
     pub egress: EgressId,
 }
 

@@ -27,7 +27,7 @@ use agw_relay::IngressId;
 
 use crate::event::Subject;
 use crate::id::{ContextId, Controller, TerminationId};
-use crate::reply::ReleasedStream;
+use crate::reply::{ReleasedGroup, ReleasedStream};
 use crate::transaction::Work;
 
 pub use adopt::AdoptContexts;
@@ -93,6 +93,8 @@ pub struct Forsaken {
     pub cause: ReleaseCause,
     /// Its streams.
     pub streams: Vec<ReleasedStream>,
+    /// Its groups, of a context.
+    pub groups: Vec<ReleasedGroup>,
 }
 
 /// What a release on the gateway's own account takes.

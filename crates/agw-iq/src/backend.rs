@@ -5,8 +5,8 @@ use std::time::{Duration, SystemTime};
 
 use agw_context::{
     AdoptContexts, Capabilities, Command, CommandError, Confirmation, ContextId, ContextName,
-    ContextView, Controller, Event, GroupId, OverloadLevel, Priority, Refused, ReleasedStream,
-    Reply, Resource, ServiceState, StreamId, TerminationId,
+    ContextView, Controller, Event, GroupId, OverloadLevel, Priority, Refused, ReleasedGroup,
+    ReleasedStream, Reply, Resource, ServiceState, StreamId, TerminationId,
 };
 use agw_relay::{EgressSnapshot, IngressSnapshot, RelayStats};
 use thiserror::Error;
@@ -125,6 +125,8 @@ pub struct Completed {
     pub generation: u64,
     /// The last statistics of the streams that it released; a stream may be missing here.
     pub statistics: Vec<(ReleasedStream, IngressSnapshot, EgressSnapshot)>,
+    /// The last statistics of the groups that it ended; a group may be missing here.
+    pub groups: Vec<(ReleasedGroup, EgressSnapshot)>,
 }
 
 /// Why a transaction or an audit has no answer.

@@ -4,13 +4,14 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use agw_context::{
-    Confirmation, LocalStream, OverloadLevel, ReleaseReply, ReleasedStream, Reply, Resource,
-    ServiceState, TerminationReply,
+    Confirmation, LocalStream, OverloadLevel, ReleaseReply, ReleasedGroup, ReleasedStream, Reply,
+    Resource, ServiceState, TerminationReply,
 };
 use agw_relay::{EgressSnapshot, IngressSnapshot};
 
 use crate::backend::{Completed, Condition};
 use crate::pb;
+use crate::report::group::released_group;
 use crate::report::statistics::stream_statistics;
 
 pub(crate) fn gateway_state(condition: Condition) -> pb::GatewayState {
@@ -49,12 +50,17 @@ pub(crate) const fn service_to_wire(service: ServiceState) -> pb::ServiceState {
 
 pub(crate) fn command_reply(completed: Completed, now: Instant) -> pb::CommandReply {
     use pb::command_reply::Reply as Kind;
-    let Completed { reply, generation, statistics } = completed;
+    let Completed { reply, generation, statistics, groups } = completed;
     let with_statistics = |stream: &ReleasedStream| {
         let found = statistics.iter().find(|(of, _, _)| of == stream);
         released_stream(stream, found.map(|(_, ingress, egress)| (ingress, egress)), now)
     };
     let released = reply.released().iter().map(with_statistics).collect();
+    let of_group = |group: &ReleasedGroup| {
+        let found = groups.iter().find(|(of, _)| of == group);
+        released_group(group, found.map(|(_, last)| last), reply.released(), now)
+    };
+    let groups = reply.released_groups().iter().map(of_group).collect();
     let reply = match reply {
         Reply::Termination(TerminationReply { context, termination, streams, released: _ }) => {
             Kind::Termination(pb::TerminationReply {
@@ -66,12 +72,13 @@ pub(crate) fn command_reply(completed: Completed, now: Instant) -> pb::CommandRe
             })
         }
         Reply::Done { context } => Kind::Done(pb::DoneReply { context_id: context.0, generation }),
-        Reply::Released(ReleaseReply { context, context_ended, streams: _ }) => {
+        Reply::Released(ReleaseReply { context, context_ended, streams: _, groups: _ }) => {
             Kind::Released(pb::ReleaseReply {
                 context_id: context.0,
                 context_ended,
                 streams: released,
                 generation,
+                groups,
             })
         }
     };

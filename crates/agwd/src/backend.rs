@@ -289,7 +289,8 @@ pub(crate) async fn complete(
     let replies = underway.replies.into_iter().zip(underway.generations);
     let completed = replies.map(|(reply, generation)| {
         let statistics = last.take(reply.released());
-        Completed { reply, generation, statistics }
+        let groups = last.take_groups(reply.released_groups());
+        Completed { reply, generation, statistics, groups }
     });
     Ok(completed.collect())
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use agw_context::{Ended, EventKind, Forsaken, ReleasedStream};
+use agw_context::{Ended, EventKind, Forsaken, ReleasedGroup, ReleasedStream};
 use agw_relay::{EgressId, EgressSnapshot, IngressId, IngressSnapshot};
 
 use crate::control::Told;
@@ -10,6 +10,9 @@ use crate::worker::Applied;
 
 /// A stream that was released, with what it was at the end.
 pub(crate) type LastOfStream = (ReleasedStream, IngressSnapshot, EgressSnapshot);
+
+/// A group that ended, with what it was at the end.
+pub(crate) type LastOfGroup = (ReleasedGroup, EgressSnapshot);
 
 /// What workers have removed.
 #[derive(Default)]
@@ -34,10 +37,17 @@ impl Last {
         last.collect()
     }
 
+    /// The last of some groups; one whose worker has failed is missing.
+    pub(crate) fn take_groups(&mut self, groups: &[ReleasedGroup]) -> Vec<LastOfGroup> {
+        let last = groups.iter().map(|group| Some((*group, self.egresses.remove(&group.egress)?)));
+        last.flatten().collect()
+    }
+
     /// The event for who had what the gateway itself released.
     pub(crate) fn told(&mut self, forsaken: Forsaken) -> Told {
-        let Forsaken { subject, controller, cause, streams } = forsaken;
-        let ended = Ended { cause, streams: self.take(&streams) };
+        let Forsaken { subject, controller, cause, streams, groups } = forsaken;
+        let (streams, groups) = (self.take(&streams), self.take_groups(&groups));
+        let ended = Ended { cause, streams, groups };
         Told { about: Some((subject, controller)), kind: EventKind::ContextEnded(Box::new(ended)) }
     }
 }

@@ -13,7 +13,7 @@ use crate::error::{CommandError, Reason};
 use crate::fingerprint::Fingerprint;
 use crate::held::Keys;
 use crate::id::{ContextId, GroupId};
-use crate::reply::Reply;
+use crate::reply::{ReleaseReply, ReleasedGroup, Reply};
 use crate::transaction::Transaction;
 
 /// The longest time that changes of membership may gather.
@@ -223,16 +223,23 @@ impl Transaction<'_, '_> {
         });
         context.groups = groups.filter(|groups| !groups.is_empty());
         self.remove_keys_of_group(&group, id);
-        Ok(Reply::Done { context: id })
+        let groups = vec![group.released(number)];
+        let streams = Vec::new();
+        Ok(Reply::Released(ReleaseReply { context: id, context_ended: false, streams, groups }))
     }
 
-    /// Takes the keys of all groups of a context that ends out of use.
-    pub(crate) fn remove_keys_of_groups(&mut self, context: ContextId) -> Result<(), CommandError> {
+    /// Ends all groups of a context that ends.
+    pub(crate) fn remove_groups(
+        &mut self,
+        context: ContextId,
+    ) -> Result<Vec<ReleasedGroup>, CommandError> {
         let groups = self.context(context)?.groups.take();
-        for group in groups.iter().flat_map(|groups| groups.values()) {
+        let mut released = Vec::new();
+        for (number, group) in groups.iter().flat_map(|groups| groups.iter()) {
             self.remove_keys_of_group(group, context);
+            released.push(group.released(number));
         }
-        Ok(())
+        Ok(released)
     }
 
     fn remove_keys_of_group(&mut self, group: &Group, context: ContextId) {
@@ -241,6 +248,16 @@ impl Transaction<'_, '_> {
         }
         // One that was made a moment ago is not among those that the commit takes away.
         self.undo_leg(group.leg);
+    }
+}
+
+impl Group {
+    //= tests/spec/iq.md#release
+    //# The end of a group MUST return its final statistics.
+    /// What is told of its end.
+    const fn released(&self, group: GroupId) -> ReleasedGroup {
+        let Self { stream, focus, .. } = *self;
+        ReleasedGroup { group, stream, focus, egress: self.egress_id() }
     }
 }
 

@@ -10,7 +10,7 @@ use crate::command::Release;
 use crate::event::{EventKind, Subject};
 use crate::gateway::Gateway;
 use crate::id::{ContextId, Controller, TerminationId};
-use crate::reply::{ReleasedStream, Reply};
+use crate::reply::{ReleaseReply, Reply};
 use crate::transaction::{Circumstances, Transaction};
 
 impl Gateway {
@@ -56,7 +56,7 @@ impl Gateway {
             if exists && let Ok(Reply::Released(released)) = transaction.release(release) {
                 let kind = EventKind::ReleasedByGateway { cause };
                 transaction.gateway.tell(context, termination, kind, at);
-                forsaken.extend(transaction.gateway.forsake(place, cause, released.streams));
+                forsaken.extend(transaction.gateway.forsake(place, cause, released));
             }
         }
         Unasked { work: transaction.commit(), forsaken }
@@ -67,13 +67,14 @@ impl Gateway {
         &self,
         (context, termination): (ContextId, Option<TerminationId>),
         cause: ReleaseCause,
-        streams: Vec<ReleasedStream>,
+        released: ReleaseReply,
     ) -> Option<Forsaken> {
+        let ReleaseReply { streams, groups, context: _, context_ended: _ } = released;
         let known = self.contexts.get(&context)?;
         let controller = Controller::clone(&known.controller);
         let correlation = known.correlation.clone();
         let subject = Subject { context, correlation, termination, stream: None };
-        Some(Forsaken { subject, controller, cause, streams })
+        Some(Forsaken { subject, controller, cause, streams, groups })
     }
 
     /// Whether a suspected termination is to go now; says when to look again if not.

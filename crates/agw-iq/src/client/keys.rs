@@ -21,13 +21,16 @@ impl IqClient {
     ///
     /// # Errors
     /// [`CallError`] says what is wrong; nothing changed then.
-    pub async fn remove_group(&self, group: pb::RemoveGroup) -> Result<(), CallError> {
+    pub async fn remove_group(
+        &self,
+        group: pb::RemoveGroup,
+    ) -> Result<pb::ReleasedGroup, CallError> {
         let transaction_id = self.transaction_id();
         let request = pb::RemoveGroupRequest { transaction_id, remove_group: Some(group) };
         let answer = self.transaction(request, |mut service, request| async move {
             service.remove_group(request).await
         });
-        answer.await.map(drop)
+        answer.await?.group.ok_or_else(CallError::incomplete)
     }
 
     /// Brings a key that waits (RFC 4568 §7.1.4).

@@ -3,9 +3,10 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use agw_context::{Ended, Event, EventKind, GroupId, ReleaseCause, Subject};
+use agw_context::{Ended, Event, EventKind, GroupId, ReleaseCause, ReleasedStream, Subject};
 use agw_relay::Component;
 
+use super::group::released_group;
 use super::statistics::refusal;
 use super::{direction, inactive_direction, milliseconds, small_count, timestamp};
 use crate::pb;
@@ -160,12 +161,15 @@ fn release_cause(cause: ReleaseCause) -> i32 {
 }
 
 fn context_ended(ended: &Ended) -> pb::ContextEnded {
-    let Ended { cause, streams } = ended;
+    let Ended { cause, streams, groups } = ended;
+    let legs: Vec<ReleasedStream> = streams.iter().map(|(stream, ..)| *stream).collect();
     let now = Instant::now();
+    let groups = groups.iter().map(|(group, last)| released_group(group, Some(last), &legs, now));
     let streams = streams
         .iter()
         .map(|(stream, ingress, egress)| released_stream(stream, Some((ingress, egress)), now));
-    pb::ContextEnded { cause: release_cause(*cause), streams: streams.collect() }
+    let (streams, groups) = (streams.collect(), groups.collect());
+    pb::ContextEnded { cause: release_cause(*cause), streams, groups }
 }
 
 fn group_id(group: Option<GroupId>) -> u32 {

@@ -2,7 +2,9 @@
 
 use std::time::Instant;
 
-use agw_context::{GroupId, GroupView, TerminationId, TerminationView};
+use agw_context::{
+    GroupId, GroupView, ReleasedGroup, ReleasedStream, TerminationId, TerminationView,
+};
 use agw_relay::{CollisionRule, EgressSnapshot, GroupSnapshot, IngressId, RenamedSource};
 
 use super::audit::transport;
@@ -59,6 +61,25 @@ fn group_info(group: GroupView) -> pb::GroupInfo {
         egress_key: egress_key.map(key_info),
         ingress_key: ingress_key.map(key_info),
         statistics: None,
+    }
+}
+
+/// A group that ended, with its last statistics if they are known; `streams` ended with it.
+pub(crate) fn released_group(
+    group: &ReleasedGroup,
+    last: Option<&EgressSnapshot>,
+    streams: &[ReleasedStream],
+    now: Instant,
+) -> pb::ReleasedGroup {
+    let ReleasedGroup { group, stream, focus, egress: _ } = *group;
+    let owner = |leg: IngressId| {
+        streams.iter().find(|stream| stream.ingress == leg).map(|stream| stream.termination)
+    };
+    pb::ReleasedGroup {
+        group_id: group.0.into(),
+        stream_id: stream.0.into(),
+        focus_termination_id: focus.0,
+        statistics: last.map(|last| group_statistics(last, focus, &owner, now)),
     }
 }
 

@@ -138,10 +138,14 @@ impl<B: Backend> IqService for Iq<B> {
         &self,
         request: Request<pb::RemoveGroupRequest>,
     ) -> Result<Response<pb::RemoveGroupResponse>, Status> {
-        let pb::DoneReply { context_id, generation } =
-            self.done(request, read::REMOVE_GROUP).await?;
-        let gateway = self.gateway();
-        Ok(Response::new(pb::RemoveGroupResponse { gateway, context_id, generation }))
+        use pb::command_reply::Reply;
+        let released = match self.single(request, read::REMOVE_GROUP).await? {
+            Reply::Released(released) => released,
+            Reply::Termination(_) | Reply::Done(_) => return Err(self.unfit()),
+        };
+        let pb::ReleaseReply { context_id, generation, groups, .. } = released;
+        let (gateway, group) = (self.gateway(), groups.into_iter().next());
+        Ok(Response::new(pb::RemoveGroupResponse { gateway, context_id, generation, group }))
     }
 
     async fn transact(

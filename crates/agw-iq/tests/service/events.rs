@@ -175,6 +175,7 @@ async fn what_the_gateway_as_a_whole_goes_through_is_told() {
         EventKind::ContextEnded(Box::new(Ended {
             cause: ReleaseCause::Locked,
             streams: Vec::new(),
+            groups: Vec::new(),
         })),
         EventKind::CapabilitiesChanged { keys: "limits.contexts,policy.allow_null".into() },
         EventKind::CertificateExpires { days: 7 },
@@ -198,6 +199,7 @@ async fn what_the_gateway_as_a_whole_goes_through_is_told() {
         Kind::ContextEnded(pb::ContextEnded {
             cause: pb::ReleaseCause::Locked.into(),
             streams: Vec::new(),
+            groups: Vec::new(),
         }),
         Kind::CapabilitiesChanged(pb::CapabilitiesChanged {
             keys: vec!["limits.contexts".to_owned(), "policy.allow_null".to_owned()],

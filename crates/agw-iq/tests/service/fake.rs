@@ -1,6 +1,7 @@
 //! A gateway that does what a test says, and the loopback connection to it.
 
 mod counters;
+mod released;
 
 use std::collections::VecDeque;
 use std::future::Future;
@@ -10,11 +11,10 @@ use std::time::{Duration, Instant, SystemTime};
 
 use agw_context::{
     AdoptContexts, Capabilities, Command, CommandError, Confirmation, ContextChoice, ContextId,
-    ContextName, Controller, Event, LocalStream, OverloadLevel, RealmView, ReleaseReply,
-    ReleasedStream, Reply, Resource, ServiceState, StreamId, SupervisionPolicy, TerminationId,
-    TerminationReply,
+    ContextName, Controller, Event, LocalStream, OverloadLevel, RealmView, Reply, Resource,
+    ServiceState, StreamId, SupervisionPolicy, TerminationId, TerminationReply,
 };
-use agw_relay::{EgressId, EgressSnapshot, IngressId, IngressSnapshot, LatchSnapshot, Traffic};
+use agw_relay::{EgressSnapshot, IngressSnapshot, LatchSnapshot};
 use agw_srtp::Suite;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
@@ -34,6 +34,7 @@ use agw_iq::server::{Health, services};
 use agw_iq::{ConnectedPeer, Role, pb};
 
 pub(crate) use counters::{snapshots, status};
+use released::{group_removed, released};
 
 pub(crate) const EPOCH: u64 = 0x1234_5678_9abc_def0;
 
@@ -275,11 +276,11 @@ fn carried_out(command: &Command) -> Completed {
             ContextChoice::Existing(context) => Reply::Done { context },
             ContextChoice::New | ContextChoice::Latest => Reply::Done { context: ContextId(7) },
         },
-        Command::RemoveGroup(remove) => Reply::Done { context: remove.context },
+        Command::RemoveGroup(remove) => return group_removed(remove.context, remove.group),
         Command::Release(release) => return released(release.context),
         Command::Expecting(expecting) => return carried_out(&expecting.command),
     };
-    Completed { reply, generation: GENERATION, statistics: Vec::new() }
+    Completed { reply, generation: GENERATION, statistics: Vec::new(), groups: Vec::new() }
 }
 
 fn local(id: StreamId) -> LocalStream {
@@ -288,23 +289,6 @@ fn local(id: StreamId) -> LocalStream {
         id,
         rtp: SocketAddr::new([127, 0, 0, 1].into(), port),
         rtcp: Some(SocketAddr::new([127, 0, 0, 1].into(), port + 1)),
-    }
-}
-
-fn released(context: ContextId) -> Completed {
-    let (ingress, egress) = (IngressId(3), EgressId(3));
-    let stream =
-        ReleasedStream { termination: TerminationId(2), stream: StreamId(1), ingress, egress };
-    let (mut received, sent) = snapshots();
-    received.stats.received = Traffic { packets: 500, octets: 91_000 };
-    Completed {
-        reply: Reply::Released(ReleaseReply {
-            context,
-            context_ended: true,
-            streams: vec![stream],
-        }),
-        generation: 0,
-        statistics: vec![(stream, received, sent)],
     }
 }
 

@@ -52,7 +52,10 @@ async fn a_group_reaches_the_gateway_with_every_field() {
     assert_eq!((set.collisions, set.max_members), (None, None));
 
     let remove = pb::RemoveGroup { context_id: 7, group_id: 1, ..Default::default() };
-    rig.client.remove_group(remove).await.unwrap();
+    let ended = rig.client.remove_group(remove).await.unwrap();
+    assert_eq!((ended.group_id, ended.stream_id, ended.focus_termination_id), (1, 1, 2));
+    let sent = pb::Traffic { packets: 70, octets: 9_000 };
+    assert_eq!(ended.statistics.unwrap().sent, Some(sent));
     let Command::RemoveGroup(remove) = rig.fake.command() else { panic!("not a removal") };
     assert_eq!(remove, RemoveGroup { context: ContextId(7), group: GroupId(1) });
 }

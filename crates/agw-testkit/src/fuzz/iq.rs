@@ -138,8 +138,12 @@ impl World {
             }
             work.closed.into_iter().for_each(|port| ports.close(port));
         }
-        let completed =
-            |(reply, generation)| Completed { reply, generation, statistics: Vec::new() };
+        let completed = |(reply, generation)| Completed {
+            reply,
+            generation,
+            statistics: Vec::new(),
+            groups: Vec::new(),
+        };
         let replies = outcome.replies.into_iter().zip(outcome.generations);
         Ok(replies.map(completed).collect())
     }

@@ -6,7 +6,7 @@ mod tables;
 use agw_iq::pb;
 use serde::Serialize;
 
-use super::group::GroupView;
+use super::group::{GroupView, RemovedGroupView};
 use super::key::KeyView;
 use super::statistics::StatisticsView;
 use super::{address, number, text, word};
@@ -154,6 +154,7 @@ struct AddedLegView {
 pub(crate) struct RemovedView {
     context_id: u32,
     streams: Vec<RemovedStreamView>,
+    groups: Vec<RemovedGroupView>,
 }
 
 #[derive(Debug, Serialize)]

@@ -17,6 +17,7 @@ pub(super) struct GatewayDetails {
     keys: Option<Vec<String>>,
     days: Option<u32>,
     ended_streams: Option<usize>,
+    ended_groups: Option<usize>,
 }
 
 impl From<&pb::DrainStarted> for GatewayDetails {
@@ -49,7 +50,8 @@ impl From<&pb::OverloadChanged> for GatewayDetails {
 
 impl From<&pb::ContextEnded> for GatewayDetails {
     fn from(ended: &pb::ContextEnded) -> Self {
-        Self { ended_streams: Some(ended.streams.len()), ..Self::default() }
+        let (streams, groups) = (ended.streams.len(), ended.groups.len());
+        Self { ended_streams: Some(streams), ended_groups: Some(groups), ..Self::default() }
     }
 }
 

@@ -42,16 +42,56 @@ struct RewrittenSourceView {
     rewritten_ssrc: String,
 }
 
-impl From<pb::GroupInfo> for GroupView {
-    fn from(group: pb::GroupInfo) -> Self {
-        let statistics = |statistics: pb::GroupStatistics| GroupStatisticsView {
+/// A group that ended.
+#[derive(Debug, Serialize)]
+pub(crate) struct RemovedGroupView {
+    group_id: u32,
+    stream_id: u32,
+    focus_termination_id: u32,
+    statistics: Option<GroupStatisticsView>,
+}
+
+impl From<pb::ReleasedGroup> for RemovedGroupView {
+    fn from(group: pb::ReleasedGroup) -> Self {
+        Self {
+            group_id: group.group_id,
+            stream_id: group.stream_id,
+            focus_termination_id: group.focus_termination_id,
+            statistics: group.statistics.map(GroupStatisticsView::from),
+        }
+    }
+}
+
+impl RemovedGroupView {
+    /// As a line of text.
+    pub(crate) fn line(&self) -> String {
+        let sent = self.statistics.as_ref().map(GroupStatisticsView::words);
+        format!("group {} of stream {}: {}", self.group_id, self.stream_id, dash(sent))
+    }
+}
+
+impl From<pb::GroupStatistics> for GroupStatisticsView {
+    fn from(statistics: pb::GroupStatistics) -> Self {
+        Self {
             sent: statistics.sent.into(),
             sent_rtcp: statistics.sent_rtcp.into(),
             crypto: statistics.crypto.as_ref().map(CryptoView::from),
             ssrcs: statistics.ssrcs,
             ssrc_collisions: statistics.ssrc_collisions,
             rewritten_sources: statistics.rewritten_sources.iter().map(Into::into).collect(),
-        };
+        }
+    }
+}
+
+impl GroupStatisticsView {
+    fn words(&self) -> String {
+        let Self { sent, ssrc_collisions, .. } = self;
+        format!("{} packets, {ssrc_collisions} SSRC collisions", sent.packets)
+    }
+}
+
+impl From<pb::GroupInfo> for GroupView {
+    fn from(group: pb::GroupInfo) -> Self {
         Self {
             group_id: group.group_id,
             stream_id: group.stream_id,
@@ -62,7 +102,7 @@ impl From<pb::GroupInfo> for GroupView {
             max_members: group.max_members,
             egress_key: group.egress_key.as_ref().map(KeyView::from),
             ingress_key: group.ingress_key.as_ref().map(KeyView::from),
-            statistics: group.statistics.map(statistics),
+            statistics: group.statistics.map(GroupStatisticsView::from),
             member_termination_ids: group.member_termination_ids,
         }
     }
@@ -92,10 +132,7 @@ impl GroupView {
             None => "never".to_owned(),
             Some(interval) => format!("those of {interval} ms together"),
         };
-        let sent = self.statistics.as_ref().map(|statistics| {
-            let GroupStatisticsView { sent, ssrc_collisions, .. } = statistics;
-            format!("{} packets, {ssrc_collisions} SSRC collisions", sent.packets)
-        });
+        let sent = self.statistics.as_ref().map(GroupStatisticsView::words);
         let rewritten = self.statistics.as_ref().map(|statistics| {
             let words = statistics.rewritten_sources.iter().map(RewrittenSourceView::words);
             words.collect::<Vec<_>>().join(", ")

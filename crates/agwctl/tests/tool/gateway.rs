@@ -292,7 +292,7 @@ fn completed(reply: Reply) -> Completed {
     let (ingress, egress) = snapshots();
     let streams = reply.released().iter();
     let statistics = streams.map(|stream| (*stream, ingress.clone(), egress.clone())).collect();
-    Completed { reply, generation: 1, statistics }
+    Completed { reply, generation: 1, statistics, groups: Vec::new() }
 }
 
 fn audited(view: ContextView, with_statistics: bool) -> AuditedContext {

@@ -263,7 +263,7 @@ pub(super) fn forget(calls: &mut Calls, id: &str, dialogue: &Dialogue<'_>) {
 /// Matches the streams that ended with those that the call had.
 fn last_counters(streams: &[SignalledStream], completed: Vec<Completed>) -> Vec<CountedStream> {
     let mut counters: BTreeMap<(TerminationId, StreamId), Option<_>> = BTreeMap::new();
-    for Completed { reply, generation: _, statistics } in completed {
+    for Completed { reply, generation: _, statistics, groups: _ } in completed {
         if let Reply::Released(released) = reply {
             counters
                 .extend(released.streams.iter().map(|one| ((one.termination, one.stream), None)));

@@ -59,6 +59,7 @@ impl From<pb::ReleaseReply> for RemovedView {
         Self {
             context_id: released.context_id,
             streams: released.streams.into_iter().map(stream).collect(),
+            groups: released.groups.into_iter().map(RemovedGroupView::from).collect(),
         }
     }
 }
@@ -78,6 +79,10 @@ impl RemovedView {
                 statistics.egress.sent.packets,
             ]);
         }
-        format!("context {} is released\n{streams}", self.context_id)
+        let mut text = format!("context {} is released\n{streams}", self.context_id);
+        for group in &self.groups {
+            text.push_str(&format!("\n{}", group.line()));
+        }
+        text
     }
 }
