@@ -147,6 +147,31 @@ fn a_call_that_is_refused_or_given_up_leaves_nothing() {
 }
 
 #[test]
+fn an_answer_that_the_gateway_refuses_does_not_go_on_with_its_keys() {
+    let Some(edge) = Edge::start(CLEAR) else { return };
+    let Some((phone, core)) = Edge::parties() else { return };
+    let ue = edge.ue("bob");
+    let path = edge.registers(&ue, "bob", &VERIFYING);
+    let route = format!("Route: {path}");
+    let offer = core.describe("RTP/AVP", &[]);
+    edge.core.offers("INVITE", &uri(&ue.contact()), &[&route], ("odd", 1), &offer);
+    let invite = ue.hears("INVITE");
+    // A tag that was not offered (RFC 4568 §5.1.2).
+    let answer = phone.describe("RTP/SAVP", &[&phone.key().sdes_line(9)]);
+    ue.answers(&invite, "200 OK", &[], &answer);
+    let accepted = edge.core.hears("200");
+    assert_eq!(accepted.body(), "");
+    let mut dialog = accepted.dialog();
+    edge.core.requests(&mut dialog, "ACK", &[], b"");
+    ue.hears("ACK");
+    edge.core.requests(&mut dialog, "BYE", &[], b"");
+    let bye = ue.hears("BYE");
+    ue.answers(&bye, "200 OK", &[], b"");
+    edge.core.hears("200");
+    edge.ends();
+}
+
+#[test]
 fn kamailio_takes_the_scripts_with_every_choice_and_the_gateway_its_configuration() {
     let Some(kamailio) = peer::program("kamailio") else { return };
     let choices = "#!define WITH_TLS\n#!define WITH_CLEAR_E2AE\n#!define WITH_ANCHOR_ALL\n\
