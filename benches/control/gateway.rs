@@ -45,7 +45,7 @@ impl Gateway {
             "admin.listen=127.0.0.1:0",
             "media.workers=1",
             "policy.port_rest_ms=200",
-            "log.filter=warn",
+            "log.filter=warn,h2=error",
             "ng.udp=[\"127.0.0.1:0\"]",
             "ng.max_rate=0",
             // Calls come as fast as they are taken, and however loaded the machine is.

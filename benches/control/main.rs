@@ -7,7 +7,7 @@
 //!
 //! `--refusals` compares what a call costs that is refused with one that is taken, and `--audit` times
 //! the full audit beside media. `--ng` sets calls up over the ng protocol instead, by offer, answer and
-//! delete.
+//! delete, first alone and then beside media. `--hostile` measures what others lose by floods.
 //!
 //! `cargo bench -p agw-bench --bench control -- --help` tells the options. With `--core` the whole
 //! gateway shares one core and the controller stays off it.
@@ -15,8 +15,10 @@
 
 mod audit;
 mod gateway;
+mod hostile;
 mod ng;
 mod refusal;
+mod talk;
 
 use std::collections::VecDeque;
 use std::net::Ipv4Addr;
@@ -74,6 +76,12 @@ struct Options {
     /// Measure calls over the ng protocol, in place of `TransactStream`.
     #[arg(long, conflicts_with_all = ["audit", "refusals"])]
     ng: bool,
+    /// Measure what calls and a controller lose while others are hostile.
+    #[arg(long, conflicts_with_all = ["audit", "refusals", "ng"])]
+    hostile: bool,
+    /// Forged packets a second at one call, for `--hostile`.
+    #[arg(long, value_name = "PPS", default_value_t = 20_000)]
+    flood: u32,
     /// The process id is told and the run begins after so many seconds, for a profiler.
     #[arg(long, default_value_t = 0)]
     wait: u64,
@@ -100,10 +108,13 @@ fn main() {
     let gateway = Gateway::start(&agwd, &options);
     println!("agwd is process {}", gateway.process.id());
     thread::sleep(Duration::from_secs(options.wait));
-    if options.ng {
-        return ng::measure(&gateway, &options);
-    }
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+    if options.ng {
+        return runtime.block_on(ng::measure(&gateway, &options));
+    }
+    if options.hostile {
+        return runtime.block_on(hostile::measure(&gateway, &options));
+    }
     runtime.block_on(async {
         let mut controller = Controller::connect(&gateway, &options).await;
         if options.refusals > 0 {

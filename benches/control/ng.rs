@@ -7,7 +7,10 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use hdrhistogram::Histogram;
 
+use agw_iq::client::IqClient;
+
 use super::gateway::Gateway;
+use super::talk::Talkers;
 use super::{KEY_AND_SALT, Options};
 
 /// A call gets an offer, an answer and a delete.
@@ -22,24 +25,44 @@ struct Underway {
     at: Instant,
 }
 
-/// Sets calls up and ends them, and tells how many a second, and how long replies took.
-pub(crate) fn measure(gateway: &Gateway, options: &Options) {
+/// Calls that talk beside it.
+const TALKING: u32 = 100;
+
+/// Sets calls up and ends them, and tells how many a second, and how long replies took: alone, and
+/// while media runs.
+pub(crate) async fn measure(gateway: &Gateway, options: &Options) {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     socket.connect(gateway.ng.as_deref().unwrap()).unwrap();
     socket.set_read_timeout(Some(PATIENCE)).unwrap();
     let mut next = 0;
     run(&socket, options.outstanding(), &mut next, Duration::from_secs(1));
-    let before = gateway.on_cpu();
+    tell(gateway, &socket, options, &mut next);
+    let client = IqClient::connect(&gateway.address, None).await.unwrap();
+    let talkers = Talkers::set_up(&client, TALKING, true, 0).await;
+    println!("beside {TALKING} calls that talk over SRTP:");
+    let talk = talkers.talk(0);
+    tell(gateway, &socket, options, &mut next);
+    talk.end("media");
+}
+
+fn tell(gateway: &Gateway, socket: &UdpSocket, options: &Options, next: &mut u64) {
+    let before = gateway.threads();
     let started = Instant::now();
-    let (calls, took) =
-        run(&socket, options.outstanding(), &mut next, Duration::from_secs(options.seconds));
+    let long = Duration::from_secs(options.seconds);
+    let (calls, took) = run(socket, options.outstanding(), next, long);
     let seconds = started.elapsed().as_secs_f64();
-    let on_cpu = (gateway.on_cpu() - before) as f64 / 1_000.0;
     println!("calls over ng: {:.0} a second", calls as f64 / seconds);
-    println!("gateway: {:.1} us of a core for a call", on_cpu / calls as f64);
-    for (name, share) in [("p50", 0.5), ("p99", 0.99), ("p99.9", 0.999)] {
-        println!("reply {name}: {} us", took.value_at_quantile(share) / 1_000);
+    let mut total = 0.0;
+    for (thread, since) in gateway.threads().iter().zip(&before) {
+        let cost = (thread.on_cpu - since.on_cpu) as f64 / 1e3 / calls as f64;
+        total += cost;
+        if cost >= 0.05 {
+            println!("{:16} {cost:.1} us a call", thread.name);
+        }
     }
+    println!("{:16} {total:.1} us a call: {:.0} calls/s on one core", "gateway", 1e6 / total);
+    let us = |share| took.value_at_quantile(share) / 1_000;
+    println!("replies: p50 {} us, p99 {} us, p99.9 {} us", us(0.5), us(0.99), us(0.999));
 }
 
 fn run(

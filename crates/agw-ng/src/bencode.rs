@@ -4,11 +4,13 @@
 //! unchecked: `d18446744073709551615:` makes it panic, and lists in lists overflow its stack. It
 //! is the tests' second opinion.
 
+use std::borrow::Cow;
+
 use zeroize::Zeroizing;
 
 use crate::MAX_MESSAGE;
 use crate::message::WireError;
-use crate::value::{MAX_DEPTH, Octets, Value};
+use crate::value::{Key, MAX_DEPTH, Octets, Value};
 
 /// Reads one value that takes all of the octets; `None` if it is none.
 pub(crate) fn parse(octets: &[u8]) -> Option<Value> {
@@ -45,7 +47,8 @@ impl Reader<'_> {
                 self.rest = self.rest.get(1..)?;
                 let mut pairs = Vec::new();
                 while !self.ended()? {
-                    pairs.push((self.string()?, self.value(depth)?));
+                    let key = Cow::Owned(self.octets()?.to_vec());
+                    pairs.push((key, self.value(depth)?));
                 }
                 Some(Value::Dictionary(pairs))
             }
@@ -63,12 +66,16 @@ impl Reader<'_> {
     }
 
     fn string(&mut self) -> Option<Octets> {
+        self.octets().map(|octets| Zeroizing::new(octets.to_vec()))
+    }
+
+    fn octets(&mut self) -> Option<&[u8]> {
         let digits = self.until(b':')?;
         let is_number = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
         let len: usize = is_number.then(|| std::str::from_utf8(digits).ok()?.parse().ok())??;
         let (octets, rest) = self.rest.split_at_checked(len)?;
         self.rest = rest;
-        Some(Zeroizing::new(octets.to_vec()))
+        Some(octets)
     }
 
     /// What stands before a delimiter, which is taken as well; numbers have at most 20 digits.
@@ -96,7 +103,14 @@ pub(crate) fn len(value: &Value) -> usize {
 /// Writes a value, dictionaries in the order of their keys.
 pub(crate) fn write(value: &Value, out: &mut Vec<u8>) {
     match value {
-        Value::Integer(number) => out.extend_from_slice(format!("i{number}e").as_bytes()),
+        Value::Integer(number) => {
+            out.push(b'i');
+            if *number < 0 {
+                out.push(b'-');
+            }
+            decimal(number.unsigned_abs(), out);
+            out.push(b'e');
+        }
         Value::Octets(octets) => string(octets, out),
         Value::List(values) => {
             out.push(b'l');
@@ -104,20 +118,42 @@ pub(crate) fn write(value: &Value, out: &mut Vec<u8>) {
             out.push(b'e');
         }
         Value::Dictionary(pairs) => {
-            let mut pairs: Vec<_> = pairs.iter().collect();
-            pairs.sort_by(|a, b| a.0.cmp(&b.0));
             out.push(b'd');
-            for (key, value) in pairs {
-                string(key, out);
-                write(value, out);
+            // Replies have their keys in order already, but for few.
+            if pairs.is_sorted_by(|a, b| a.0 <= b.0) {
+                pairs.iter().for_each(|pair| entry(pair, out));
+            } else {
+                let mut pairs: Vec<_> = pairs.iter().collect();
+                pairs.sort_by(|a, b| a.0.cmp(&b.0));
+                pairs.into_iter().for_each(|pair| entry(pair, out));
             }
             out.push(b'e');
         }
     }
 }
 
+fn entry((key, value): &(Key, Value), out: &mut Vec<u8>) {
+    string(key, out);
+    write(value, out);
+}
+
+/// A number in decimal digits.
+fn decimal(mut number: u64, out: &mut Vec<u8>) {
+    let mut digits = [0; 20];
+    let mut first = digits.len();
+    for (at, digit) in digits.iter_mut().enumerate().rev() {
+        *digit = b'0' + (number % 10) as u8;
+        number /= 10;
+        first = at;
+        if number == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(digits.get(first..).unwrap_or_default());
+}
+
 fn string(octets: &[u8], out: &mut Vec<u8>) {
-    out.extend_from_slice(octets.len().to_string().as_bytes());
+    decimal(octets.len() as u64, out);
     out.push(b':');
     out.extend_from_slice(octets);
 }

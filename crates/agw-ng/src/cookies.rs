@@ -1,7 +1,9 @@
 //! Which requests were answered, so that a retry is answered alike and not carried out again.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::value::Octets;
@@ -25,32 +27,52 @@ impl Default for CookieLimits {
     }
 }
 
-/// Whose request, and its cookie.
-type Key = (IpAddr, Box<[u8]>);
+/// Whose request, and its cookie; clones are the same key.
+///
+/// A sum stands before both, so that finding one among a hundred thousand looks at one cookie.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct CookieKey {
+    sum: u64,
+    from: IpAddr,
+    cookie: Arc<[u8]>,
+}
+
+impl CookieKey {
+    /// The cookie.
+    #[must_use]
+    pub fn cookie(&self) -> &[u8] {
+        &self.cookie
+    }
+}
+
+/// A reply as it is kept and sent; clones are the same octets.
+pub type Reply = Arc<Octets>;
 
 /// The requests of the last minute. `W` is who waits for a reply.
 #[derive(Debug)]
 pub struct Cookies<W> {
     limits: CookieLimits,
-    entries: BTreeMap<Key, Fate<W>>,
+    /// A random number: nobody can tell which cookies have sums that are alike.
+    seed: u64,
+    entries: BTreeMap<CookieKey, Fate<W>>,
     /// Those that are answered, oldest first.
-    over: VecDeque<(Instant, Key)>,
+    over: VecDeque<(Instant, CookieKey)>,
     octets: usize,
 }
 
 #[derive(Debug)]
 enum Fate<W> {
     UnderWay(Vec<W>),
-    Over(Octets),
+    Over(Reply),
 }
 
 /// How to go on with a request.
 #[derive(Debug)]
 pub enum Begun {
-    /// It is new: carry it out, then [`Cookies::finish`].
-    First,
+    /// It is new: carry it out, then [`Cookies::finish`] it by this key.
+    First(CookieKey),
     /// It was answered: send this.
-    Again(Octets),
+    Again(Reply),
     /// It is being carried out: whoever asked is told with the others.
     Waits,
     /// There is no room: more are under way than may be remembered, or more wait for this one
@@ -59,16 +81,16 @@ pub enum Begun {
 }
 
 impl<W> Cookies<W> {
-    /// Nothing is remembered yet.
+    /// Nothing is remembered yet; `seed` is a random number.
     #[must_use]
-    pub const fn new(limits: CookieLimits) -> Self {
-        Self { limits, entries: BTreeMap::new(), over: VecDeque::new(), octets: 0 }
+    pub const fn new(limits: CookieLimits, seed: u64) -> Self {
+        Self { limits, seed, entries: BTreeMap::new(), over: VecDeque::new(), octets: 0 }
     }
 
     /// Looks a request up, and notes it if it is new.
     pub fn begin(&mut self, from: IpAddr, cookie: &[u8], waiter: W, now: Instant) -> Begun {
         self.forget_old(now);
-        let key = (from, Box::from(cookie));
+        let key = self.key(from, cookie);
         match self.entries.get_mut(&key) {
             //= tests/spec/ng.md#retries
             //# The same cookie from the same address within a minute MUST get the same reply, and nothing MUST be done twice.
@@ -87,21 +109,28 @@ impl<W> Cookies<W> {
                 return Begun::Full;
             }
         }
-        self.entries.insert(key, Fate::UnderWay(Vec::new()));
-        Begun::First
+        self.entries.insert(key.clone(), Fate::UnderWay(Vec::new()));
+        Begun::First(key)
+    }
+
+    fn key(&self, from: IpAddr, cookie: &[u8]) -> CookieKey {
+        let mut hasher = DefaultHasher::new();
+        hasher.write_u64(self.seed);
+        from.hash(&mut hasher);
+        hasher.write(cookie);
+        CookieKey { sum: hasher.finish(), from, cookie: Arc::from(cookie) }
     }
 
     /// Notes the reply of a request; tells who else waits for it.
-    pub fn finish(&mut self, from: IpAddr, cookie: &[u8], reply: Octets, now: Instant) -> Vec<W> {
-        let key: Key = (from, Box::from(cookie));
-        let Some(fate) = self.entries.get_mut(&key) else { return Vec::new() };
+    pub fn finish(&mut self, key: &CookieKey, reply: Reply, now: Instant) -> Vec<W> {
+        let Some(fate) = self.entries.get_mut(key) else { return Vec::new() };
         let waiting = match fate {
             Fate::UnderWay(waiting) => std::mem::take(waiting),
             Fate::Over(_) => return Vec::new(),
         };
         self.octets += reply.len();
         *fate = Fate::Over(reply);
-        self.over.push_back((now, key));
+        self.over.push_back((now, key.clone()));
         while self.octets > self.limits.octets && self.forget_oldest() {}
         waiting
     }
@@ -109,10 +138,9 @@ impl<W> Cookies<W> {
     //= tests/spec/ng.md#retries
     //# A request that came to nothing MUST be carried out when it is asked for again.
     /// Forgets a request that came to nothing; a retry is carried out.
-    pub fn abandon(&mut self, from: IpAddr, cookie: &[u8]) {
-        let key: Key = (from, Box::from(cookie));
-        if let Some(Fate::UnderWay(_)) = self.entries.get(&key) {
-            self.entries.remove(&key);
+    pub fn abandon(&mut self, key: &CookieKey) {
+        if let Some(Fate::UnderWay(_)) = self.entries.get(key) {
+            self.entries.remove(key);
         }
     }
 

@@ -1,5 +1,6 @@
 //! JSON: the same values, with `true` as 1, `false` as 0, `null` as nothing at all.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Error, MapAccess, SeqAccess, Visitor};
@@ -82,8 +83,7 @@ impl<'de> Visitor<'de> for Deep {
     fn visit_map<A: MapAccess<'de>>(self, mut from: A) -> Result<Value, A::Error> {
         let mut pairs = Vec::new();
         while let Some(key) = from.next_key::<String>()? {
-            let key = Zeroizing::new(key.into_bytes());
-            pairs.push((key, from.next_value_seed(Deep(self.0 - 1))?));
+            pairs.push((Cow::Owned(key.into_bytes()), from.next_value_seed(Deep(self.0 - 1))?));
         }
         Ok(Value::Dictionary(pairs))
     }

@@ -34,7 +34,7 @@ pub mod support;
 mod value;
 
 pub use book::Book;
-pub use cookies::{Begun, CookieLimits, Cookies};
+pub use cookies::{Begun, CookieKey, CookieLimits, Cookies, Reply};
 pub use edit::{Shown, came_through, from_source};
 pub use message::{Form, Message, WireError, first_of_stream};
 pub use options::{E2ae, Learning, Mux, Options, Protected, Replace, Sdes, Transport};

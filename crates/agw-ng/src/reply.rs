@@ -17,13 +17,13 @@ pub fn write(cookie: &[u8], form: Form, reply: &Value) -> Octets {
 /// Somebody is there.
 #[must_use]
 pub fn pong() -> Value {
-    Value::dictionary([("result", Value::text("pong"))])
+    Value::known([("result", Value::text("pong"))])
 }
 
 /// It is done.
 #[must_use]
 pub fn ok() -> Value {
-    Value::dictionary([("result", Value::text("ok"))])
+    Value::known([("result", Value::text("ok"))])
 }
 
 /// An offer or an answer to pass on, and the context by which the call is found over Iq.
@@ -31,13 +31,13 @@ pub fn ok() -> Value {
 pub fn signalled(sdp: Octets, context: Option<u64>) -> Value {
     let context = context.map(|context| ("context", Value::count(context)));
     let known = [("result", Value::text("ok")), ("sdp", Value::Octets(sdp))];
-    Value::dictionary(known.into_iter().chain(context))
+    Value::known(context.into_iter().chain(known))
 }
 
 /// Done, for there was nothing to do.
 #[must_use]
 pub fn unknown_call() -> Value {
-    Value::dictionary([
+    Value::known([
         ("result", Value::text("ok")),
         ("warning", Value::text("Call-ID not found or tags didn't match")),
     ])
@@ -46,7 +46,7 @@ pub fn unknown_call() -> Value {
 /// Refused.
 #[must_use]
 pub fn error(refusal: &Refusal) -> Value {
-    Value::dictionary([
+    Value::known([
         ("result", Value::text("error")),
         ("error-reason", Value::text(refusal.to_string())),
     ])
@@ -60,7 +60,7 @@ pub fn overload(overload: Overload, knows_load_limit: bool) -> Value {
     if !knows_load_limit {
         return error(&Refusal::Overload(overload));
     }
-    Value::dictionary([
+    Value::known([
         ("result", Value::text("load limit")),
         ("message", Value::text(overload.to_string())),
     ])
@@ -70,7 +70,7 @@ pub fn overload(overload: Overload, knows_load_limit: bool) -> Value {
 #[must_use]
 pub fn list(calls: &[String]) -> Value {
     let calls = calls.iter().map(Value::text).collect();
-    Value::dictionary([("result", Value::text("ok")), ("calls", Value::List(calls))])
+    Value::known([("result", Value::text("ok")), ("calls", Value::List(calls))])
 }
 
 /// How the gateway is.
@@ -96,11 +96,11 @@ pub struct Statistics {
 #[must_use]
 pub fn statistics(told: &Statistics) -> Value {
     let Statistics { own_sessions, contexts, uptime, relayed, srtp, requests, refused } = *told;
-    let current = Value::dictionary([
+    let current = Value::known([
         ("sessionsown", Value::count(own_sessions)),
         ("sessionstotal", Value::count(contexts)),
     ]);
-    let totals = Value::dictionary([
+    let totals = Value::known([
         ("uptime", Value::text(uptime.to_string())),
         ("relayedpackets", Value::count(relayed.packets)),
         ("relayedbytes", Value::count(relayed.bytes)),
@@ -108,11 +108,11 @@ pub fn statistics(told: &Statistics) -> Value {
     ]);
     let control = requests.map(|(name, count)| (name, Value::count(count)));
     let control = control.into_iter().chain([("refused", Value::count(refused))]);
-    let statistics = Value::dictionary([
+    let statistics = Value::known([
         ("currentstatistics", current),
         ("totalstatistics", totals),
-        ("controlstatistics", Value::dictionary(control)),
+        ("controlstatistics", Value::known(control)),
         ("srtp", query::sealing(&srtp)),
     ]);
-    Value::dictionary([("result", Value::text("ok")), ("statistics", statistics)])
+    Value::known([("result", Value::text("ok")), ("statistics", statistics)])
 }

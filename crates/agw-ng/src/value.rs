@@ -1,9 +1,14 @@
 //! What both wire forms can say.
 
+use std::borrow::Cow;
+
 use zeroize::Zeroizing;
 
 /// Octets that may be a session description with keys: wiped after use.
 pub type Octets = Zeroizing<Vec<u8>>;
+
+/// A key of a dictionary: no secret, and in replies mostly one of few.
+pub(crate) type Key = Cow<'static, [u8]>;
 
 /// How deep lists and dictionaries may stand in each other.
 pub(crate) const MAX_DEPTH: usize = 16;
@@ -18,7 +23,7 @@ pub enum Value {
     /// Values in order.
     List(Vec<Self>),
     /// Keys with values, in the order of the wire; a key may stand there more than once.
-    Dictionary(Vec<(Octets, Self)>),
+    Dictionary(Vec<(Key, Self)>),
 }
 
 impl std::fmt::Debug for Value {
@@ -48,15 +53,23 @@ impl Value {
     /// A dictionary with these keys.
     #[must_use]
     pub fn dictionary<K: AsRef<[u8]>>(pairs: impl IntoIterator<Item = (K, Self)>) -> Self {
-        let owned = |(key, value): (K, Self)| (Zeroizing::new(key.as_ref().to_vec()), value);
+        let owned = |(key, value): (K, Self)| (Cow::Owned(key.as_ref().to_vec()), value);
         Self::Dictionary(pairs.into_iter().map(owned).collect())
+    }
+
+    /// A dictionary whose keys are known from the start; best in the order of their octets, in which
+    /// bencode has them.
+    #[must_use]
+    pub fn known(pairs: impl IntoIterator<Item = (&'static str, Self)>) -> Self {
+        let borrowed = |(key, value): (&'static str, Self)| (Cow::Borrowed(key.as_bytes()), value);
+        Self::Dictionary(pairs.into_iter().map(borrowed).collect())
     }
 
     /// What stands under a key, spelt exactly so; the first if it stands there more than once.
     #[must_use]
     pub fn find(&self, key: &str) -> Option<&Self> {
         let Self::Dictionary(pairs) = self else { return None };
-        pairs.iter().find(|(name, _)| name.as_slice() == key.as_bytes()).map(|(_, value)| value)
+        pairs.iter().find(|(name, _)| &**name == key.as_bytes()).map(|(_, value)| value)
     }
 
     /// The string, if it is one.

@@ -107,8 +107,7 @@ pub fn query(call: &CallReport) -> Value {
         });
         traffic(&sum)
     };
-    let totals =
-        Value::dictionary([("RTP", total(|one| one.rtp)), ("RTCP", total(|one| one.rtcp))]);
+    let totals = Value::known([("RTCP", total(|one| one.rtcp)), ("RTP", total(|one| one.rtp))]);
     let tags =
         Value::dictionary(parties.iter().map(|one| (one.tag.as_bytes(), party(one, *created))));
     let heard = streams().filter_map(|one| Some((one.ssrc?.to_string(), one.quality?)));
@@ -122,77 +121,77 @@ pub fn query(call: &CallReport) -> Value {
         replays: sum.replays.saturating_add(one.srtp.replays),
     });
     let contexts = contexts.iter().map(|context| Value::count(*context)).collect();
-    Value::dictionary([
-        ("result", Value::text("ok")),
-        ("created", Value::count(*created)),
+    Value::known([
         ("SSRC", ssrcs),
+        ("contexts", Value::List(contexts)),
+        ("created", Value::count(*created)),
+        ("result", Value::text("ok")),
+        ("srtp", sealing(&srtp)),
         ("tags", tags),
         ("totals", totals),
-        ("srtp", sealing(&srtp)),
-        ("contexts", Value::List(contexts)),
     ])
 }
 
 fn party(party: &PartyReport, created: u64) -> Value {
     let PartyReport { tag, other, label, streams } = party;
-    let mut known = vec![
-        ("tag", Value::text(tag)),
-        ("created", Value::count(created)),
-        ("medias", Value::List(streams.iter().map(media).collect())),
-    ];
+    let mut known = Vec::with_capacity(5);
+    known.push(("created", Value::count(created)));
     known.extend(other.iter().map(|other| ("in dialogue with", Value::text(other))));
     known.extend(label.iter().map(|label| ("label", Value::text(label))));
-    Value::dictionary(known)
+    known.push(("medias", Value::List(streams.iter().map(media).collect())));
+    known.push(("tag", Value::text(tag)));
+    Value::known(known)
 }
 
 fn media(report: &StreamReport) -> Value {
     let StreamReport { line, media, secured, local, remote, ssrc, rtp, rtcp, srtp, .. } = report;
     let stream = |at: SocketAddr, counted: &Traffic, kind: &'static str| {
-        let mut known = vec![
-            ("local port", Value::count(u64::from(at.port()))),
-            ("local address", Value::text(at.ip().to_string())),
-            ("family", Value::text(if at.is_ipv4() { "IPv4" } else { "IPv6" })),
-            ("flags", Value::List(vec![Value::text(kind)])),
-            ("stats", traffic(counted)),
-        ];
+        let mut known = Vec::with_capacity(7);
         known.extend(ssrc.iter().map(|ssrc| ("SSRC", Value::count(u64::from(*ssrc)))));
         known.extend(remote.iter().map(|remote| ("endpoint", endpoint(*remote))));
-        Value::dictionary(known)
+        known.extend([
+            ("family", Value::text(if at.is_ipv4() { "IPv4" } else { "IPv6" })),
+            ("flags", Value::List(vec![Value::text(kind)])),
+            ("local address", Value::text(at.ip().to_string())),
+            ("local port", Value::count(u64::from(at.port()))),
+            ("stats", traffic(counted)),
+        ]);
+        Value::known(known)
     };
     let mut streams = vec![stream(local.0, rtp, "RTP")];
     streams.push(stream(local.1.unwrap_or(local.0), rtcp, "RTCP"));
-    Value::dictionary([
+    Value::known([
         ("index", Value::count(*line as u64 + 1)),
-        ("type", Value::text(media)),
         ("protocol", Value::text(if *secured { "RTP/SAVP" } else { "RTP/AVP" })),
-        ("streams", Value::List(streams)),
         ("srtp", sealing(srtp)),
+        ("streams", Value::List(streams)),
         ("termination", Value::count(report.termination)),
+        ("type", Value::text(media)),
     ])
 }
 
 fn endpoint(at: SocketAddr) -> Value {
-    Value::dictionary([
-        ("family", Value::text(if at.is_ipv4() { "IPv4" } else { "IPv6" })),
+    Value::known([
         ("address", Value::text(at.ip().to_string())),
+        ("family", Value::text(if at.is_ipv4() { "IPv4" } else { "IPv6" })),
         ("port", Value::count(u64::from(at.port()))),
     ])
 }
 
 fn traffic(counted: &Traffic) -> Value {
-    Value::dictionary([
-        ("packets", Value::count(counted.packets)),
+    Value::known([
         ("bytes", Value::count(counted.bytes)),
         ("errors", Value::count(counted.errors)),
+        ("packets", Value::count(counted.packets)),
     ])
 }
 
 pub(super) fn sealing(srtp: &Sealing) -> Value {
-    Value::dictionary([
-        ("opened", Value::count(srtp.opened)),
-        ("sealed", Value::count(srtp.sealed)),
+    Value::known([
         ("authentication failures", Value::count(srtp.authentication_failures)),
+        ("opened", Value::count(srtp.opened)),
         ("replays", Value::count(srtp.replays)),
+        ("sealed", Value::count(srtp.sealed)),
     ])
 }
 

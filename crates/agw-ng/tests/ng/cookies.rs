@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use agw_ng::{Begun, CookieLimits, Cookies, Octets};
+use agw_ng::{Begun, CookieKey, CookieLimits, Cookies, Octets, Reply};
 
 const LIMITS: CookieLimits =
     CookieLimits { entries: 4, octets: 100, kept: Duration::from_secs(60), waiting: 2 };
@@ -12,37 +12,45 @@ fn from(text: &str) -> IpAddr {
     text.parse().unwrap()
 }
 
-fn octets(len: usize) -> Octets {
-    Octets::new(vec![7; len])
+fn octets(len: usize) -> Reply {
+    Octets::new(vec![7; len]).into()
+}
+
+fn first(begun: Begun) -> CookieKey {
+    match begun {
+        Begun::First(key) => key,
+        Begun::Again(_) | Begun::Waits | Begun::Full => panic!("not the first: {begun:?}"),
+    }
 }
 
 fn again(begun: Begun) -> Option<usize> {
     match begun {
         Begun::Again(reply) => Some(reply.len()),
-        Begun::First | Begun::Waits | Begun::Full => None,
+        Begun::First(_) | Begun::Waits | Begun::Full => None,
     }
 }
 
 #[test]
 fn a_retry_gets_the_same_reply_and_nothing_is_done_twice() {
-    let (mut cookies, now, a) = (Cookies::new(LIMITS), Instant::now(), from("192.0.2.1"));
-    assert!(matches!(cookies.begin(a, b"c", 1, now), Begun::First));
+    let (mut cookies, now, a) = (Cookies::new(LIMITS, 7), Instant::now(), from("192.0.2.1"));
+    let key = first(cookies.begin(a, b"c", 1, now));
+    assert_eq!(key.cookie(), b"c");
     assert!(matches!(cookies.begin(a, b"c", 2, now), Begun::Waits));
     assert!(matches!(cookies.begin(a, b"c", 3, now), Begun::Waits));
     assert!(matches!(cookies.begin(a, b"c", 4, now), Begun::Full));
-    assert_eq!(cookies.finish(a, b"c", octets(5), now), [2, 3]);
+    assert_eq!(cookies.finish(&key, octets(5), now), [2, 3]);
     assert_eq!(again(cookies.begin(a, b"c", 5, now)), Some(5));
-    assert!(cookies.finish(a, b"c", octets(9), now).is_empty(), "a reply does not change");
+    assert!(cookies.finish(&key, octets(9), now).is_empty(), "a reply does not change");
     assert_eq!(again(cookies.begin(a, b"c", 6, now)), Some(5));
     let later = now + LIMITS.kept;
-    assert!(matches!(cookies.begin(a, b"c", 7, later), Begun::First));
+    assert!(matches!(cookies.begin(a, b"c", 7, later), Begun::First(_)));
 }
 
 #[test]
 fn a_cookie_of_another_address_is_another_cookie() {
-    let (mut cookies, now) = (Cookies::new(LIMITS), Instant::now());
-    assert!(matches!(cookies.begin(from("192.0.2.1"), b"c", (), now), Begun::First));
-    assert!(matches!(cookies.begin(from("2001:db8::1"), b"c", (), now), Begun::First));
+    let (mut cookies, now) = (Cookies::new(LIMITS, 7), Instant::now());
+    assert!(matches!(cookies.begin(from("192.0.2.1"), b"c", (), now), Begun::First(_)));
+    assert!(matches!(cookies.begin(from("2001:db8::1"), b"c", (), now), Begun::First(_)));
 }
 
 //= tests/spec/ng.md#retries
@@ -50,24 +58,22 @@ fn a_cookie_of_another_address_is_another_cookie() {
 //# A request that came to nothing MUST be carried out when it is asked for again.
 #[test]
 fn what_came_to_nothing_is_carried_out_anew() {
-    let (mut cookies, now, a) = (Cookies::new(LIMITS), Instant::now(), from("192.0.2.1"));
-    assert!(matches!(cookies.begin(a, b"c", (), now), Begun::First));
-    cookies.abandon(a, b"c");
-    assert!(matches!(cookies.begin(a, b"c", (), now), Begun::First));
+    let (mut cookies, now, a) = (Cookies::new(LIMITS, 7), Instant::now(), from("192.0.2.1"));
+    let key = first(cookies.begin(a, b"c", (), now));
+    cookies.abandon(&key);
+    assert!(matches!(cookies.begin(a, b"c", (), now), Begun::First(_)));
 }
 
 #[test]
 fn room_is_bounded_in_requests_and_octets() {
-    let (mut cookies, now, a) = (Cookies::new(LIMITS), Instant::now(), from("192.0.2.1"));
-    for cookie in [b"1", b"2", b"3", b"4"] {
-        assert!(matches!(cookies.begin(a, cookie, (), now), Begun::First));
-    }
+    let (mut cookies, now, a) = (Cookies::new(LIMITS, 7), Instant::now(), from("192.0.2.1"));
+    let keys = [b"1", b"2", b"3", b"4"].map(|cookie| first(cookies.begin(a, cookie, (), now)));
     assert!(matches!(cookies.begin(a, b"5", (), now), Begun::Full), "all are under way");
-    cookies.finish(a, b"1", octets(10), now);
-    assert!(matches!(cookies.begin(a, b"5", (), now), Begun::First), "the oldest reply goes");
+    cookies.finish(&keys[0], octets(10), now);
+    assert!(matches!(cookies.begin(a, b"5", (), now), Begun::First(_)), "the oldest reply goes");
     assert_eq!(cookies.len(), 4);
-    cookies.finish(a, b"2", octets(60), now);
-    cookies.finish(a, b"3", octets(60), now);
+    cookies.finish(&keys[1], octets(60), now);
+    cookies.finish(&keys[2], octets(60), now);
     assert_eq!((cookies.len(), cookies.octets()), (3, 60));
     assert!(!cookies.is_empty());
 }

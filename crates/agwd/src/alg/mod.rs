@@ -45,6 +45,8 @@ pub(crate) struct SignalledCalls {
     registrations: Registrations,
     policy: Arc<ArcSwap<AlgPolicy>>,
     metrics: Metrics,
+    /// Whether each request has a task of its own.
+    in_tasks: bool,
 }
 
 impl SignalledCalls {
@@ -61,7 +63,12 @@ impl SignalledCalls {
         let AlgLimits { calls, registrations } = limits;
         table.set_limit(calls);
         let registrations = Registrations::new(registrations);
-        Self { gateway, table, registrations, policy, metrics }
+        Self { gateway, table, registrations, policy, metrics, in_tasks: true }
+    }
+
+    /// The same calls, for a caller that sees every request through: none has a task of its own.
+    pub(crate) fn seen_through(self) -> Self {
+        Self { in_tasks: false, ..self }
     }
 
     /// Puts another policy and limits in force, for requests to come.
@@ -77,15 +84,19 @@ impl SignalledCalls {
         self.table.len()
     }
 
-    /// Carries a request through in a task of its own: a caller that goes away does not leave a
-    /// call half changed.
+    /// Carries a request through in a task of its own, so that a caller that goes away does not leave
+    /// a call half changed; a caller that never does needs none.
     async fn carry<T: Send + 'static>(
         &self,
         procedure: &'static str,
         request: impl Future<Output = Result<T, AlgFailure>> + Send + 'static,
     ) -> Result<T, AlgFailure> {
-        let result = tokio::spawn(request).await;
-        let result = result.unwrap_or_else(|_panicked| Err(agw_iq::backend::Unavailable.into()));
+        let result = if self.in_tasks {
+            let result = tokio::spawn(request).await;
+            result.unwrap_or_else(|_panicked| Err(agw_iq::backend::Unavailable.into()))
+        } else {
+            request.await
+        };
         self.metrics.alg().request(procedure, &result);
         self.metrics.alg().calls(self.table.len());
         result

@@ -445,7 +445,8 @@ impl Default for Policy {
 
 impl Default for Log {
     fn default() -> Self {
-        Self { filter: "info".to_owned(), format: LogFormat::Text }
+        // HTTP/2 warns of every connection that it ends for its behaviour, as often as one comes.
+        Self { filter: "info,h2=error".to_owned(), format: LogFormat::Text }
     }
 }
 

@@ -10,6 +10,7 @@ mod process;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use prometheus::{
@@ -38,9 +39,11 @@ const TRANSACTION_SECONDS: [f64; 11] =
 const SHED: [&str; 7] =
     ["service", "contexts", "ports", "packet_rate", "cpu", "memory", "requests"];
 
-/// The counters of the control side; clones count in the same place.
+/// The counters of the control side; clones count in the same place, and cost next to nothing.
 #[derive(Clone)]
-pub(crate) struct Metrics {
+pub(crate) struct Metrics(Arc<Counters>);
+
+struct Counters {
     registry: Registry,
     transactions: IntCounterVec,
     shed: IntCounterVec,
@@ -103,7 +106,7 @@ impl Metrics {
             "agw_transaction_duration_seconds",
             "From taking a transaction to its being in force on the packet path.",
         );
-        let metrics = Self {
+        let counters = Counters {
             transactions: counters(
                 "agw_transactions_total",
                 "Transactions of controllers by their result.",
@@ -148,11 +151,94 @@ impl Metrics {
             ng: NgMetrics::new()?,
             registry,
         };
-        metrics.register()?;
-        metrics.begin();
-        Ok(metrics)
+        counters.register()?;
+        counters.begin();
+        Ok(Self(Arc::new(counters)))
     }
 
+    /// A new call was refused before anything was done for it.
+    pub(crate) fn shed(&self, error: &CommandError) {
+        let limit = error.limit().map_or("service", Resource::name);
+        self.0.shed.with_label_values(&[limit]).inc();
+    }
+
+    /// Where the IMS-ALG counts.
+    pub(crate) fn alg(&self) -> &AlgMetrics {
+        &self.0.alg
+    }
+
+    /// Where ng counts.
+    pub(crate) fn ng(&self) -> &NgMetrics {
+        &self.0.ng
+    }
+
+    /// A transaction ended.
+    pub(crate) fn transaction<T>(&self, result: &Result<T, TransactError>, took: Duration) {
+        let label = match result {
+            Ok(_) => "ok",
+            Err(TransactError::Refused(_)) => "refused",
+            Err(TransactError::Failed { .. }) => "failed",
+            Err(TransactError::Unavailable(_)) => "unavailable",
+        };
+        self.0.transactions.with_label_values(&[label]).inc();
+        self.0.transaction_seconds.observe(took.as_secs_f64());
+    }
+
+    /// A connection was accepted.
+    pub(crate) fn accepted(&self, listener: &str) {
+        self.0.accepted.with_label_values(&[listener]).inc();
+    }
+
+    /// A connection was not served.
+    pub(crate) fn refused(&self, listener: &str, reason: RefusedConnection) {
+        self.0.refused.with_label_values(&[listener, reason.name()]).inc();
+    }
+
+    /// The connections that are being served on a listener.
+    pub(crate) fn connections(&self, listener: &str) -> IntGauge {
+        self.0.connections.with_label_values(&[listener])
+    }
+
+    /// Certificates and log filter were re-read, or could not be.
+    pub(crate) fn reloaded(&self, is_good: bool) {
+        self.0.reloads.with_label_values(&[if is_good { "ok" } else { "failed" }]).inc();
+    }
+
+    /// Another server certificate is in use.
+    pub(crate) fn certificate_expires(&self, timestamp: i64) {
+        self.0.certificate_expiry.set(timestamp);
+    }
+
+    /// The devices of realms with `backend = "xdp"`, and how they are used.
+    pub(crate) fn xdp(&self, interfaces: &[XdpInterface]) {
+        for interface in interfaces {
+            let zero_copy = if interface.zero_copy { "true" } else { "false" };
+            let labels = [interface.name.as_str(), interface.attached.name(), zero_copy];
+            self.0.xdp_queues.with_label_values(&labels).set(interface.queues.into());
+        }
+    }
+
+    /// Everything in the text format of Prometheus.
+    ///
+    /// # Errors
+    /// None that anything but a fault of this program can cause.
+    pub(crate) fn text(&self, snapshot: &Snapshot) -> Result<Vec<u8>, prometheus::Error> {
+        let mut families = self.0.registry.gather();
+        families.extend(snapshot.families());
+        families.extend(process::families());
+        families.push(families::counters(
+            "agw_log_lines_dropped_total",
+            "Log lines dropped because nobody reads standard error.",
+            vec![families::counter(&[], lines_dropped())],
+        ));
+        families.sort_by(|a, b| a.name().cmp(b.name()));
+        let mut text = Vec::new();
+        TextEncoder::new().encode(&families, &mut text)?;
+        Ok(text)
+    }
+}
+
+impl Counters {
     fn register(&self) -> Result<(), prometheus::Error> {
         self.alg.register(&self.registry)?;
         self.ng.register(&self.registry)?;
@@ -178,87 +264,6 @@ impl Metrics {
         for result in ["ok", "failed"] {
             let _ = self.reloads.with_label_values(&[result]);
         }
-    }
-
-    /// A new call was refused before anything was done for it.
-    pub(crate) fn shed(&self, error: &CommandError) {
-        let limit = error.limit().map_or("service", Resource::name);
-        self.shed.with_label_values(&[limit]).inc();
-    }
-
-    /// Where the IMS-ALG counts.
-    pub(crate) const fn alg(&self) -> &AlgMetrics {
-        &self.alg
-    }
-
-    /// Where ng counts.
-    pub(crate) const fn ng(&self) -> &NgMetrics {
-        &self.ng
-    }
-
-    /// A transaction ended.
-    pub(crate) fn transaction<T>(&self, result: &Result<T, TransactError>, took: Duration) {
-        let label = match result {
-            Ok(_) => "ok",
-            Err(TransactError::Refused(_)) => "refused",
-            Err(TransactError::Failed { .. }) => "failed",
-            Err(TransactError::Unavailable(_)) => "unavailable",
-        };
-        self.transactions.with_label_values(&[label]).inc();
-        self.transaction_seconds.observe(took.as_secs_f64());
-    }
-
-    /// A connection was accepted.
-    pub(crate) fn accepted(&self, listener: &str) {
-        self.accepted.with_label_values(&[listener]).inc();
-    }
-
-    /// A connection was not served.
-    pub(crate) fn refused(&self, listener: &str, reason: RefusedConnection) {
-        self.refused.with_label_values(&[listener, reason.name()]).inc();
-    }
-
-    /// The connections that are being served on a listener.
-    pub(crate) fn connections(&self, listener: &str) -> IntGauge {
-        self.connections.with_label_values(&[listener])
-    }
-
-    /// Certificates and log filter were re-read, or could not be.
-    pub(crate) fn reloaded(&self, is_good: bool) {
-        self.reloads.with_label_values(&[if is_good { "ok" } else { "failed" }]).inc();
-    }
-
-    /// Another server certificate is in use.
-    pub(crate) fn certificate_expires(&self, timestamp: i64) {
-        self.certificate_expiry.set(timestamp);
-    }
-
-    /// The devices of realms with `backend = "xdp"`, and how they are used.
-    pub(crate) fn xdp(&self, interfaces: &[XdpInterface]) {
-        for interface in interfaces {
-            let zero_copy = if interface.zero_copy { "true" } else { "false" };
-            let labels = [interface.name.as_str(), interface.attached.name(), zero_copy];
-            self.xdp_queues.with_label_values(&labels).set(interface.queues.into());
-        }
-    }
-
-    /// Everything in the text format of Prometheus.
-    ///
-    /// # Errors
-    /// None that anything but a fault of this program can cause.
-    pub(crate) fn text(&self, snapshot: &Snapshot) -> Result<Vec<u8>, prometheus::Error> {
-        let mut families = self.registry.gather();
-        families.extend(snapshot.families());
-        families.extend(process::families());
-        families.push(families::counters(
-            "agw_log_lines_dropped_total",
-            "Log lines dropped because nobody reads standard error.",
-            vec![families::counter(&[], lines_dropped())],
-        ));
-        families.sort_by(|a, b| a.name().cmp(b.name()));
-        let mut text = Vec::new();
-        TextEncoder::new().encode(&families, &mut text)?;
-        Ok(text)
     }
 }
 

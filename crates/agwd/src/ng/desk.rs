@@ -4,13 +4,14 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use rand::RngExt;
 use tokio::net::UdpSocket;
 use tokio::sync::{Semaphore, mpsc};
 use tracing::debug;
 
 use agw_ng::{
-    Begun, CookieLimits, Cookies, Form, Message, Octets, Overload, Refusal, Request, Value,
-    WireError, reply,
+    Begun, CookieKey, CookieLimits, Cookies, Form, Message, Overload, Refusal, Reply, Request,
+    Value, WireError, reply,
 };
 use agw_relay::Network;
 
@@ -43,16 +44,16 @@ struct State {
 #[derive(Debug, Clone)]
 pub(super) enum ReplyTo {
     Udp(Arc<UdpSocket>, SocketAddr),
-    Tcp(mpsc::Sender<Octets>),
+    Tcp(mpsc::Sender<Reply>),
 }
 
 impl ReplyTo {
     /// Sends at once or not at all: whoever does not take replies asks again.
-    fn send(&self, reply: Octets) {
+    fn send(&self, reply: &Reply) {
         match self {
             // A full buffer loses a datagram, as the way to the controller may.
-            Self::Udp(socket, to) => drop(socket.try_send_to(&reply, *to)),
-            Self::Tcp(replies) => drop(replies.try_send(reply)),
+            Self::Udp(socket, to) => drop(socket.try_send_to(reply, *to)),
+            Self::Tcp(replies) => drop(replies.try_send(Reply::clone(reply))),
         }
     }
 }
@@ -60,8 +61,7 @@ impl ReplyTo {
 /// A request that is being carried out; dropped without a reply, it may be asked for again.
 struct Ticket {
     desk: Desk,
-    from: IpAddr,
-    cookie: Box<[u8]>,
+    key: CookieKey,
     form: Form,
     reply_to: ReplyTo,
     is_open: bool,
@@ -73,6 +73,7 @@ impl Desk {
             kept: Duration::from_millis(config.cookie_ms),
             ..CookieLimits::default()
         };
+        let seed = rand::rng().random();
         let senders = config.networks().into_iter();
         let senders = senders.map(|network| (network, Bucket::new(config.max_rate, now)));
         Self(Arc::new(Inner {
@@ -80,7 +81,10 @@ impl Desk {
             metrics,
             pending: Arc::new(Semaphore::new(config.max_pending)),
             connections: Arc::new(Semaphore::new(config.max_connections)),
-            state: Mutex::new(State { cookies: Cookies::new(limits), senders: senders.collect() }),
+            state: Mutex::new(State {
+                cookies: Cookies::new(limits, seed),
+                senders: senders.collect(),
+            }),
         }))
     }
 
@@ -121,13 +125,13 @@ impl Desk {
         match Request::read(body) {
             Ok(Request::Ping) => {
                 self.0.metrics.ng().answered("ping", "ok", now.elapsed());
-                reply_to.send(reply::write(cookie, form, &reply::pong()));
+                reply_to.send(&reply::write(cookie, form, &reply::pong()).into());
             }
             Ok(request) => self.begin(request, (from, cookie, form), reply_to, now),
             Err(refusal) => {
                 debug!(%from, %refusal, "a request of ng is refused");
                 self.0.metrics.ng().answered("other", refusal.label(), now.elapsed());
-                reply_to.send(reply::write(cookie, form, &reply::error(&refusal)));
+                reply_to.send(&reply::write(cookie, form, &reply::error(&refusal)).into());
             }
         }
     }
@@ -150,26 +154,24 @@ impl Desk {
         let full = || {
             self.0.metrics.ng().answered(name, "overload", now.elapsed());
             let told = reply::overload(Overload::Load, knows_load_limit);
-            reply_to.send(reply::write(cookie, form, &told));
+            reply_to.send(&reply::write(cookie, form, &told).into());
         };
-        match begun {
-            Begun::First => {}
+        let key = match begun {
+            Begun::First(key) => key,
             Begun::Again(reply) => {
                 self.0.metrics.ng().repeated();
-                return reply_to.send(reply);
+                return reply_to.send(&reply);
             }
             Begun::Waits => return self.0.metrics.ng().repeated(),
             Begun::Full => return full(),
-        }
+        };
         let Ok(place) = Arc::clone(&self.0.pending).try_acquire_owned() else {
-            self.state().cookies.abandon(from, cookie);
+            self.state().cookies.abandon(&key);
             return full();
         };
-        let (desk, cookie) = (self.clone(), Box::from(cookie));
-        let ticket = Ticket { desk, from, cookie, form, reply_to: reply_to.clone(), is_open: true };
-        let face = self.0.face.clone();
+        let ticket = Ticket { desk: self.clone(), key, form, reply_to, is_open: true };
         tokio::spawn(async move {
-            let told = face.carry_out(request).await;
+            let told = ticket.desk.0.face.carry_out(request).await;
             let result = told.as_ref().map_or_else(Refusal::label, |_| "ok");
             ticket.desk.0.metrics.ng().answered(name, result, now.elapsed());
             ticket.finish(&match told {
@@ -202,28 +204,29 @@ impl State {
 impl Ticket {
     fn finish(mut self, told: &Value) {
         self.is_open = false;
-        let mut reply = reply::write(&self.cookie, self.form, told);
+        let mut reply = reply::write(self.key.cookie(), self.form, told);
         if matches!(self.reply_to, ReplyTo::Udp(..)) && reply.len() > LONGEST {
             // Silence would be taken for a gateway that is gone.
             let refusal = Refusal::Other(format!(
                 "The reply takes {} octets, more than a datagram",
                 reply.len()
             ));
-            reply = reply::write(&self.cookie, self.form, &reply::error(&refusal));
+            reply = reply::write(self.key.cookie(), self.form, &reply::error(&refusal));
         }
-        let now = Instant::now();
-        let waiting = self.desk.state().cookies.finish(self.from, &self.cookie, reply.clone(), now);
+        let reply = Reply::new(reply);
+        let (kept, now) = (Reply::clone(&reply), Instant::now());
+        let waiting = self.desk.state().cookies.finish(&self.key, kept, now);
         for waiting in waiting {
-            waiting.send(reply.clone());
+            waiting.send(&reply);
         }
-        self.reply_to.send(reply);
+        self.reply_to.send(&reply);
     }
 }
 
 impl Drop for Ticket {
     fn drop(&mut self) {
         if self.is_open {
-            self.desk.state().cookies.abandon(self.from, &self.cookie);
+            self.desk.state().cookies.abandon(&self.key);
         }
     }
 }

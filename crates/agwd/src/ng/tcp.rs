@@ -13,7 +13,7 @@ use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
 use zeroize::{Zeroize, Zeroizing};
 
-use agw_ng::{MAX_MESSAGE, Octets, first_of_stream};
+use agw_ng::{MAX_MESSAGE, Reply, first_of_stream};
 
 use super::desk::{Desk, ReplyTo};
 use crate::metrics::Ignored;
@@ -70,7 +70,7 @@ async fn converse(stream: TcpStream, from: IpAddr, desk: &Desk) -> std::io::Resu
     let keep_alive = TcpKeepalive::new().with_time(KEEP_ALIVE).with_interval(KEEP_ALIVE / 4);
     SockRef::from(&stream).set_tcp_keepalive(&keep_alive.with_retries(3))?;
     let (mut reading, mut writing) = stream.into_split();
-    let (replies, mut told) = mpsc::channel::<Octets>(REPLIES);
+    let (replies, mut told) = mpsc::channel::<Reply>(REPLIES);
     let write = async move {
         while let Some(reply) = told.recv().await {
             timeout(UNREAD, writing.write_all(&reply)).await??;
