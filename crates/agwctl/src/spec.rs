@@ -1,5 +1,7 @@
 //! A call as the operator writes it, and the commands that set it up.
 
+mod dscp;
+mod standing;
 mod words;
 
 use std::fmt;
@@ -10,6 +12,8 @@ use agw_iq::pb;
 use agw_iq::pb::command::Command;
 use clap::ValueEnum;
 use zeroize::Zeroizing;
+
+pub(crate) use standing::Standing;
 
 /// A call; what is absent has a default.
 #[derive(Debug, Default)]
@@ -190,22 +194,33 @@ impl CallSpec {
         }
     }
 
-    /// The commands of one transaction: the access leg, then the core leg.
-    pub(crate) fn into_commands(self) -> Vec<Command> {
+    /// The number of its stream.
+    pub(crate) fn stream_id(&self) -> u32 {
+        self.stream.unwrap_or(1)
+    }
+
+    /// The realms and streams of the access leg and of the core leg.
+    fn into_streams(self) -> [(String, pb::Stream); 2] {
         let common = pb::Stream {
-            stream_id: self.stream.unwrap_or(1),
+            stream_id: self.stream_id(),
             media: self.media.unwrap_or(MediaKind::Audio).to_wire().into(),
             mode: self.mode.unwrap_or(Mode::SendReceive).to_wire().into(),
             ..pb::Stream::default()
         };
+        let access = self.access.into_stream("access", TransportKind::Secured, &common);
+        [access, self.core.into_stream("core", TransportKind::Plain, &common)]
+    }
+
+    /// The commands of one transaction: the access leg, then the core leg.
+    pub(crate) fn into_commands(mut self) -> Vec<Command> {
+        let correlation_id = self.correlation.take().unwrap_or_default();
+        let priority = self.priority.unwrap_or(Precedence::Normal).to_wire().into();
         let heartbeat_ms = self.heartbeat_ms.unwrap_or_default();
-        let (access_realm, access) =
-            self.access.into_stream("access", TransportKind::Secured, &common);
-        let (core_realm, core) = self.core.into_stream("core", TransportKind::Plain, &common);
+        let [(access_realm, access), (core_realm, core)] = self.into_streams();
         vec![
             Command::Reserve(pb::Reserve {
-                correlation_id: self.correlation.unwrap_or_default(),
-                priority: self.priority.unwrap_or(Precedence::Normal).to_wire().into(),
+                correlation_id,
+                priority,
                 realm: access_realm,
                 heartbeat_ms,
                 streams: vec![access],
@@ -365,32 +380,6 @@ impl SourceFilter {
 impl RemoteAddress {
     fn to_wire(self) -> pb::SocketAddress {
         pb::SocketAddress { ip: self.0.ip().to_string(), port: self.0.port().into() }
-    }
-}
-
-impl FromStr for Dscp {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "realm" => Ok(Self::Realm),
-            "copy" => Ok(Self::Copy),
-            number => match number.parse() {
-                Ok(code_point @ 0..=63) => Ok(Self::Set(code_point)),
-                Ok(64..) | Err(_) => Err("realm, copy or a code point, 0 to 63"),
-            },
-        }
-    }
-}
-
-impl Dscp {
-    fn to_wire(self) -> pb::DiffServ {
-        let (rule, code_point) = match self {
-            Self::Realm => (pb::DscpRule::Realm, None),
-            Self::Copy => (pb::DscpRule::Copy, None),
-            Self::Set(code_point) => (pb::DscpRule::Set, Some(code_point.into())),
-        };
-        pb::DiffServ { rule: rule.into(), code_point }
     }
 }
 

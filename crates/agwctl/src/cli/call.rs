@@ -63,6 +63,10 @@ pub(crate) struct AddCall {
     /// standard input.
     #[arg(long, value_name = "FILE")]
     pub(crate) crypto_file: Option<PathBuf>,
+    /// Give the stream to a call that stands, to its first two terminations, in place of a new
+    /// call; `--stream` is then another number than those it has.
+    #[arg(long, value_name = "CONTEXT", conflicts_with_all = ["correlation", "heartbeat_ms", "realm"])]
+    pub(crate) to: Option<u32>,
     /// Your own name for the call, repeated in audits, events and logs.
     #[arg(long, value_name = "ID")]
     correlation: Option<String>,

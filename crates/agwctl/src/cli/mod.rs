@@ -175,6 +175,9 @@ pub(crate) enum Contexts {
         /// Only if it is still at this generation, as `contexts show` tells it.
         #[arg(long, default_value_t = 0, hide_default_value = true)]
         generation: u64,
+        /// This stream of its terminations alone; the call goes on with the others.
+        #[arg(long, value_name = "N")]
+        stream: Option<u32>,
     },
 }
 

@@ -7,7 +7,7 @@ use crate::cli::{Contexts, Reach};
 use crate::connection::Connection;
 use crate::failure::Failure;
 use crate::output::Output;
-use crate::view::{AdoptedView, ContextView, ContextsView, RemovedView};
+use crate::view::{AdoptedView, ContextView, ContextsView, RemovedView, TerminationView};
 
 pub(crate) async fn run(contexts: Contexts, reach: &Reach, output: Output) -> Result<(), Failure> {
     match contexts {
@@ -15,7 +15,12 @@ pub(crate) async fn run(contexts: Contexts, reach: &Reach, output: Output) -> Re
         Contexts::Adopt { ids, of } => adopt(ids, of, reach, output).await,
         Contexts::Show { id } => show(id, reach, output).await,
         Contexts::Diff { file } => super::diff::run(&file, reach, output).await,
-        Contexts::Rm { id, generation } => remove(id, generation, reach, output).await,
+        Contexts::Rm { id, generation, stream: None } => {
+            remove(id, generation, reach, output).await
+        }
+        Contexts::Rm { id, generation, stream: Some(stream) } => {
+            remove_stream((id, stream), generation, reach, output).await
+        }
     }
 }
 
@@ -98,6 +103,36 @@ async fn remove(
     let release = pb::Release { context_id: id, termination_id: 0, expected_generation };
     let released = gateway.ask("contexts rm", |client| client.release(release)).await?;
     output.show(&RemovedView::from(released), RemovedView::tables)
+}
+
+/// Takes a stream from every termination that has it; the context is as it was looked at, or as it
+/// is said to be.
+async fn remove_stream(
+    (context_id, stream): (u32, u32),
+    generation: u64,
+    reach: &Reach,
+    output: Output,
+) -> Result<(), Failure> {
+    let what = "contexts rm --stream";
+    let gateway = Connection::open(reach).await?;
+    let context = one(what, context_id, &gateway).await?;
+    let expected_generation = if generation == 0 { context.generation } else { generation };
+    let has_it = |one: &&TerminationView| one.streams.iter().any(|found| found.stream_id == stream);
+    let configure = |one: &TerminationView| {
+        pb::command::Command::Configure(pb::Configure {
+            context_id,
+            termination_id: one.termination_id,
+            remove_stream_ids: vec![stream],
+            expected_generation,
+            ..pb::Configure::default()
+        })
+    };
+    let commands: Vec<_> = context.terminations.iter().filter(has_it).map(configure).collect();
+    if commands.is_empty() {
+        return Err(Failure::usage(what, format!("no termination has stream {stream}")));
+    }
+    let replies = gateway.ask(what, |client| client.transact(commands)).await?;
+    output.show(&RemovedView::of_streams(context_id, &replies), RemovedView::streams)
 }
 
 /// In the API, 0 would stand for every context, or for none.

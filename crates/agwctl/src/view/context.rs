@@ -27,7 +27,7 @@ pub(crate) struct ContextView {
     created: Option<String>,
     orphaned: Option<String>,
     priority: Option<String>,
-    generation: u64,
+    pub(crate) generation: u64,
     topology: Option<[u32; 2]>,
     associations: Vec<AssociationView>,
     pub(crate) terminations: Vec<TerminationView>,

@@ -26,7 +26,7 @@ use serde::Serialize;
 pub(crate) use adopted::AdoptedView;
 pub(crate) use alg::{CallNamesView, CallsView, DeletedView, RegistrationView, SignalledView};
 pub(crate) use capabilities::CapabilitiesView;
-pub(crate) use context::{AddedView, ContextView, ContextsView, RemovedView};
+pub(crate) use context::{AddedView, ContextView, ContextsView, RemovedView, TerminationView};
 pub(crate) use event::EventView;
 pub(crate) use service::{DiffView, ServiceView};
 pub(crate) use statistics::{StatsRow, StatsView};

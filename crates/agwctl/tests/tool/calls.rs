@@ -77,6 +77,32 @@ fn what_the_gateway_refuses_is_one_line_without_the_key_and_exit_1() {
 }
 
 #[test]
+fn a_stream_is_given_to_a_call_that_stands_and_taken_again() {
+    let rig = Rig::new();
+    add(&rig);
+    let added = rig.json("call add --to 1 --stream 2 --media video --access-transport plain");
+    let of = |leg: &str| (added[leg]["termination_id"].clone(), added[leg]["stream_id"].clone());
+    assert_eq!((of("access"), of("core")), ((1.into(), 2.into()), (2.into(), 2.into())));
+    let context = rig.json("contexts show 1");
+    assert_eq!(context["terminations"][1]["streams"][1]["media"], "video");
+    assert_eq!(context["generation"], 2);
+
+    let twice = rig.agwctl("call add --to 1 --stream 2 --access-transport plain");
+    assert!(twice.stderr.contains("[STREAM_EXISTS"), "{}", twice.stderr);
+    let late = rig.agwctl("contexts rm 1 --stream 2 --generation 1");
+    assert!(late.stderr.contains("[GENERATION_MISMATCH"), "{}", late.stderr);
+    let named = rig.agwctl("call add --to 1 --stream 3 --correlation x");
+    assert_eq!(named.code, 2, "{}", named.stderr);
+
+    let removed = rig.json("contexts rm 1 --stream 2");
+    assert_eq!(removed["streams"].as_array().unwrap().len(), 2);
+    assert_eq!(removed["streams"][1]["statistics"]["ingress"]["received"]["packets"], 50);
+    assert_eq!(rig.json("contexts show 1")["generation"], 3);
+    let gone = rig.agwctl("contexts rm 1 --stream 2");
+    assert!(gone.stderr.contains("no termination has stream 2"), "{}", gone.stderr);
+}
+
+#[test]
 fn a_call_is_released_once() {
     let rig = Rig::new();
     add(&rig);

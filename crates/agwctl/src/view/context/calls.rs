@@ -3,14 +3,14 @@
 use super::*;
 
 impl AddedView {
-    /// From the replies to the two reservations.
-    pub(crate) fn new(replies: &[pb::CommandReply]) -> Option<Self> {
+    /// From the replies of both terminations, by the number of the stream that was added.
+    pub(crate) fn new(replies: &[pb::CommandReply], stream: u32) -> Option<Self> {
         let [access, core] = replies else { return None };
         let (access, core) = (termination(access)?, termination(core)?);
         Some(Self {
             context_id: access.context_id,
-            access: AddedLegView::new(access)?,
-            core: AddedLegView::new(core)?,
+            access: AddedLegView::new(access, stream)?,
+            core: AddedLegView::new(core, stream)?,
         })
     }
 
@@ -31,8 +31,8 @@ impl AddedView {
 }
 
 impl AddedLegView {
-    fn new(termination: &pb::TerminationReply) -> Option<Self> {
-        let stream = termination.streams.first()?;
+    fn new(termination: &pb::TerminationReply, stream: u32) -> Option<Self> {
+        let stream = termination.streams.iter().find(|one| one.stream_id == stream)?;
         Some(Self {
             termination_id: termination.termination_id,
             stream_id: stream.stream_id,
@@ -51,22 +51,41 @@ fn termination(reply: &pb::CommandReply) -> Option<&pb::TerminationReply> {
 
 impl From<pb::ReleaseReply> for RemovedView {
     fn from(released: pb::ReleaseReply) -> Self {
-        let stream = |stream: pb::ReleasedStream| RemovedStreamView {
+        let streams = released.streams.into_iter().map(RemovedStreamView::from).collect();
+        let groups = released.groups.into_iter().map(RemovedGroupView::from).collect();
+        Self { context_id: released.context_id, streams, groups }
+    }
+}
+
+impl From<pb::ReleasedStream> for RemovedStreamView {
+    fn from(stream: pb::ReleasedStream) -> Self {
+        Self {
             termination_id: stream.termination_id,
             stream_id: stream.stream_id,
             statistics: stream.statistics.unwrap_or_default().into(),
-        };
-        Self {
-            context_id: released.context_id,
-            streams: released.streams.into_iter().map(stream).collect(),
-            groups: released.groups.into_iter().map(RemovedGroupView::from).collect(),
         }
     }
 }
 
 impl RemovedView {
+    /// From the replies of the terminations that streams were taken from.
+    pub(crate) fn of_streams(context_id: u32, replies: &[pb::CommandReply]) -> Self {
+        let released = replies.iter().filter_map(termination).flat_map(|reply| &reply.released);
+        let streams = released.cloned().map(RemovedStreamView::from).collect();
+        Self { context_id, streams, groups: Vec::new() }
+    }
+
     /// As tables.
     pub(crate) fn tables(&self) -> String {
+        let mut text = format!("context {} is released\n{}", self.context_id, self.streams());
+        for group in &self.groups {
+            text.push_str(&format!("\n{}", group.line()));
+        }
+        text
+    }
+
+    /// The streams as a table.
+    pub(crate) fn streams(&self) -> String {
         let headings = ["termination", "stream", "received", "forwarded", "dropped", "sent"];
         let mut streams = table(&headings, 0);
         for RemovedStreamView { termination_id, stream_id, statistics } in &self.streams {
@@ -79,10 +98,6 @@ impl RemovedView {
                 statistics.egress.sent.packets,
             ]);
         }
-        let mut text = format!("context {} is released\n{streams}", self.context_id);
-        for group in &self.groups {
-            text.push_str(&format!("\n{}", group.line()));
-        }
-        text
+        streams.to_string()
     }
 }
