@@ -49,17 +49,16 @@ impl KeyPool {
         keys: impl Iterator<Item = &'a IngressKey>,
         protector: Option<&Protector<K>>,
     ) {
-        let mut declared = 0;
+        let (mut declared, mut new) = (0, Vec::new());
         for IngressKey { master, lifetime, .. } in keys {
             let fingerprint = Fingerprint::of(master);
             let mut key = match self.place(&fingerprint) {
                 Some(known) => self.keys.remove(known),
-                None => PooledKey {
-                    fingerprint,
-                    usage: Usage::new(*lifetime),
-                    ingress: None,
-                    egress: None,
-                },
+                None => {
+                    new.push(fingerprint);
+                    let usage = Usage::new(*lifetime);
+                    PooledKey { fingerprint, usage, ingress: None, egress: None }
+                }
             };
             key.ingress = Some(*lifetime);
             key.limit();
@@ -74,7 +73,7 @@ impl KeyPool {
         }
         self.sealing = None;
         if let Some(protector) = protector {
-            protector.tell_pool(self);
+            protector.tell_pool(self, &new);
         }
     }
 
@@ -149,5 +148,54 @@ impl PooledKey {
 impl fmt::Debug for KeyPool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("KeyPool").field("keys", &self.keys.len()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{MasterKey, PortableKeys, Suite};
+
+    const NOBODY: Option<&Protector<PortableKeys>> = None;
+
+    fn key(number: u16) -> IngressKey {
+        let mut octets = [5; 30];
+        octets[..2].copy_from_slice(&number.to_be_bytes());
+        let master = MasterKey::from_concatenated(Suite::AesCm128HmacSha1_80, &octets).unwrap();
+        let lifetime = Lifetime { srtp: 10, srtcp: 10 };
+        IngressKey { lifetime, ..IngressKey::new(master) }
+    }
+
+    fn spent(pool: &KeyPool, key: &IngressKey) -> Option<u64> {
+        let usage = pool.usage(&Fingerprint::of(&key.master));
+        usage.map(|usage| usage.count(Protocol::Srtp).0)
+    }
+
+    #[test]
+    fn a_pool_forgets_what_was_never_used_first_and_nothing_that_is_in_force() {
+        let (mut pool, old, current) = (KeyPool::default(), key(1), key(2));
+        for (key, packets) in [(&old, 3), (&current, 4)] {
+            pool.declare([key].into_iter(), NOBODY);
+            let place = pool.place(&Fingerprint::of(&key.master)).unwrap();
+            (0..packets).for_each(|index| pool.record(place, Protocol::Srtp, index, true));
+        }
+        for number in 3..1_000 {
+            pool.declare([&current, &key(number)].into_iter(), NOBODY);
+        }
+        assert_eq!(pool.keys.len(), MAX_POOLED);
+        assert_eq!((spent(&pool, &old), spent(&pool, &current)), (Some(3), Some(4)));
+        assert_eq!((spent(&pool, &key(3)), spent(&pool, &key(999))), (None, Some(0)));
+    }
+
+    #[test]
+    fn a_key_that_is_told_again_goes_on_and_stays_used_up() {
+        let (mut pool, one) = (KeyPool::default(), key(1));
+        pool.declare([&one].into_iter(), NOBODY);
+        (0..9).for_each(|index| pool.record(0, Protocol::Srtp, index, index < 8));
+        assert!(!pool.has_room(Some(0), Protocol::Srtp) && pool.has_room(Some(0), Protocol::Srtcp));
+        assert_eq!(pool.poll_event(), None, "who used it up had another key in force");
+        let longer = IngressKey { lifetime: Lifetime { srtp: 1_000, srtcp: 10 }, ..key(1) };
+        pool.declare([&longer].into_iter(), NOBODY);
+        assert!(!pool.has_room(pool.place(&Fingerprint::of(&one.master)), Protocol::Srtp));
     }
 }

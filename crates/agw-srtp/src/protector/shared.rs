@@ -1,6 +1,9 @@
 //! Sealing under a key that other sessions use as well.
 
+use subtle::ConstantTimeEq;
+
 use super::Protector;
+use crate::live::Fingerprint;
 use crate::pool::KeyPool;
 use crate::room::SpareRooms;
 use crate::ticket::Protocol;
@@ -63,10 +66,13 @@ impl<K> Protector<K> {
         self.current.uses(KeyStanding::InForce, pool).chain(staged)
     }
 
-    /// Tells a pool what was used of its keys here, and which of them seals.
-    pub(crate) fn tell_pool(&self, pool: &mut KeyPool) {
+    /// Tells a pool what was used of its keys here, and which of them seals. Of keys that were
+    /// replaced here the pool knows all but what is `new` to it.
+    pub(crate) fn tell_pool(&self, pool: &mut KeyPool, new: &[Fingerprint]) {
         for (fingerprint, spent) in self.history.spent() {
-            pool.take_over(fingerprint, spent, None);
+            if new.iter().any(|new| bool::from(new.ct_eq(fingerprint))) {
+                pool.take_over(fingerprint, spent, None);
+            }
         }
         for key in self.current.iter().chain(self.staged.iter().flat_map(|staged| staged.iter())) {
             pool.take_over(&key.fingerprint, key.usage.spent(), Some(key.usage.limit()));
