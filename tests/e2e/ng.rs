@@ -7,6 +7,7 @@ mod hairpin;
 mod limits;
 mod moving;
 mod proxy;
+mod silence;
 
 use std::net::IpAddr;
 

@@ -7,10 +7,11 @@
 //!               any       ──not known──▶ released
 //! controller    Connected ──last connection ends──▶ Absent ──too long──▶ its contexts are orphans
 //! context       Owned ──controller lost──▶ Orphan ──it comes back, or adoption──▶ Owned
+//!               Owned by whom nobody can ask ──silent──▶ released
 //! ```
 //!
-//! A suspected termination and an orphan end only after [`Gateway::judge`], which is told when
-//! their media was heard last. Deadlines stand in one ordered queue; nothing is scanned.
+//! What is suspected ends only after [`Gateway::judge`], which is told when
+//! its media was heard last. Deadlines stand in one ordered queue; nothing is scanned.
 //!
 //! [`Gateway::judge`]: crate::Gateway::judge
 
@@ -20,6 +21,7 @@ mod judge;
 mod policy;
 mod presence;
 mod queue;
+mod silence;
 
 use std::time::Instant;
 
@@ -47,6 +49,8 @@ pub enum ReleaseCause {
     Orphaned,
     /// Its controller has been lost for as long as a context may be without one.
     OrphanedTooLong,
+    /// Its controller cannot be asked about it, and nothing was heard for long.
+    Silent,
     /// The packet path could not carry out what was asked.
     Failed,
     /// The operator locked the gateway.
@@ -57,11 +61,12 @@ pub enum ReleaseCause {
 
 impl ReleaseCause {
     /// Every cause.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Hanging,
         Self::Rejected,
         Self::Orphaned,
         Self::OrphanedTooLong,
+        Self::Silent,
         Self::Failed,
         Self::Locked,
         Self::Drained,
@@ -75,6 +80,7 @@ impl ReleaseCause {
             Self::Rejected => "rejected",
             Self::Orphaned => "orphaned",
             Self::OrphanedTooLong => "orphaned_too_long",
+            Self::Silent => "silent",
             Self::Failed => "failed",
             Self::Locked => "locked",
             Self::Drained => "drained",

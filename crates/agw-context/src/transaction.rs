@@ -278,6 +278,9 @@ impl<'a, 'c> Transaction<'a, 'c> {
             let (old, new) = (before.as_deref(), after.as_deref());
             self.gateway.churn.note(id, old, new, self.around.now);
             self.gateway.supervisor.note(id, old, new, self.around.now);
+            let silences = &self.gateway.policy.supervision.silence;
+            let silence = new.and_then(|new| silences.get(new.controller.as_ref())).copied();
+            self.gateway.supervisor.note_silence(id, silence, self.around.now);
             self.gateway.usage.change(old, new);
             self.gateway.activations.change(old, new);
             if let Some(mut after) = after {

@@ -75,6 +75,7 @@ impl Gateway {
     /// Ownership moves, and with it the heartbeats.
     fn take_over(&mut self, controller: &Controller, id: ContextId, now: Instant, at: SystemTime) {
         let to = self.owner(controller);
+        let silence = self.policy.supervision.silence.get(controller).copied();
         let Some(context) = self.contexts.get_mut(&id) else {
             return;
         };
@@ -82,6 +83,7 @@ impl Gateway {
         let from = std::mem::replace(&mut context.controller, to);
         self.usage.change(None, Some(context));
         let was_orphan = self.supervisor.remove_orphan(id);
+        self.supervisor.note_silence(id, silence, now);
         if !was_orphan && *from == *controller {
             return;
         }

@@ -74,6 +74,7 @@ impl Gateway {
                 }
                 Some(Watched::Orphan(context)) => suspects.extend(self.orphan_due(context, now)),
                 Some(Watched::Controller(controller)) => self.lose(&controller, now, at),
+                Some(Watched::Silence(context)) => suspects.extend(self.silence_due(context, now)),
             }
         }
         suspects

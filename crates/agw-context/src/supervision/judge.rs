@@ -29,6 +29,9 @@ impl Gateway {
             Some(termination) => {
                 self.hangs((suspect.context, termination), silent_from, around.now)
             }
+            None if suspect.cause == ReleaseCause::Silent => {
+                self.is_silent(suspect, silent_from, around.now)
+            }
             None => self.is_forsaken(suspect, silent_from, around.now),
         };
         if !over {

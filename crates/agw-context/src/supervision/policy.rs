@@ -1,5 +1,6 @@
 //! Times and rules of supervision, as configured.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::id::Controller;
@@ -19,6 +20,9 @@ pub struct SupervisionPolicy {
     pub orphan_silence: Duration,
     /// How long a context may be an orphan at all.
     pub orphan_limit: Duration,
+    /// Controllers who cannot be asked about their contexts, and how long these may be without
+    /// authentic media and without a word of them before they are released.
+    pub silence: BTreeMap<Controller, Duration>,
     /// Trust domains, as prefixes of identities: within one, controllers may take over each
     /// other's orphans.
     pub adoption: Vec<String>,
@@ -44,6 +48,7 @@ impl Default for SupervisionPolicy {
             controller_lost: Duration::from_secs(60),
             orphan_silence: Duration::from_secs(60),
             orphan_limit: Duration::from_secs(6 * 3_600),
+            silence: BTreeMap::new(),
             adoption: Vec::new(),
         }
     }

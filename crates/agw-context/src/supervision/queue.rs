@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant, SystemTime};
 
 use super::heartbeat::{Beat, LOOK_AGAIN, Stage};
+use super::silence::Vigil;
 use crate::id::{ContextId, Controller, TerminationId};
 use crate::model::Context;
 
@@ -16,6 +17,8 @@ pub(super) enum Watched {
     Orphan(ContextId),
     /// A controller without a connection.
     Controller(Controller),
+    /// A context that may not be silent for ever.
+    Silence(ContextId),
 }
 
 /// A context without a controller.
@@ -30,11 +33,12 @@ pub(crate) struct Orphan {
 /// Everything that is supervised.
 #[derive(Debug, Default)]
 pub(crate) struct Supervisor {
-    queue: BTreeSet<(Instant, Watched)>,
+    pub(super) queue: BTreeSet<(Instant, Watched)>,
     pub(super) beats: BTreeMap<(ContextId, TerminationId), Beat>,
     pub(super) orphans: BTreeMap<ContextId, Orphan>,
     /// Controllers that own contexts and have no connection, and when they are lost.
     pub(super) absent: BTreeMap<Controller, Instant>,
+    pub(super) vigils: BTreeMap<ContextId, Vigil>,
 }
 
 impl Supervisor {

@@ -1,8 +1,9 @@
 //! Heartbeats, lost controllers, orphans and their adoption.
 
 mod orphans;
+mod silence;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant, SystemTime};
 
 use agw_context::{
@@ -16,6 +17,8 @@ use crate::support::{World, access, core, reserve};
 
 const SECOND: Duration = Duration::from_secs(1);
 const PERIOD: Duration = Duration::from_secs(30);
+/// Who cannot be asked about its contexts.
+const PROXY: &str = "proxy";
 const AT: SystemTime = SystemTime::UNIX_EPOCH;
 
 fn policy(hanging: Hanging) -> SupervisionPolicy {
@@ -26,6 +29,7 @@ fn policy(hanging: Hanging) -> SupervisionPolicy {
         controller_lost: 60 * SECOND,
         orphan_silence: 60 * SECOND,
         orphan_limit: 3_600 * SECOND,
+        silence: BTreeMap::from([(named(PROXY), 600 * SECOND)]),
         adoption: vec!["spiffe://a".to_owned()],
     }
 }

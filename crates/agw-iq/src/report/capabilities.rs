@@ -104,6 +104,7 @@ fn supervision(policy: &SupervisionPolicy) -> pb::Supervision {
         controller_lost,
         orphan_silence,
         orphan_limit,
+        silence: _,
         adoption: _,
     } = policy;
     let (hanging, silence) = match hanging {

@@ -154,6 +154,7 @@ fn release_cause(cause: ReleaseCause) -> i32 {
         ReleaseCause::Rejected => pb::ReleaseCause::Rejected.into(),
         ReleaseCause::Orphaned => pb::ReleaseCause::Orphaned.into(),
         ReleaseCause::OrphanedTooLong => pb::ReleaseCause::OrphanedTooLong.into(),
+        ReleaseCause::Silent => pb::ReleaseCause::Silent.into(),
         ReleaseCause::Failed => pb::ReleaseCause::Failed.into(),
         ReleaseCause::Locked => pb::ReleaseCause::Locked.into(),
         ReleaseCause::Drained => pb::ReleaseCause::Drained.into(),

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use agw_context::SupervisionPolicy;
 
 use super::check::Rules;
+use crate::ng;
 
 /// Heartbeats, lost controllers, orphans.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +28,9 @@ pub struct Supervision {
     pub orphan_silence_ms: u64,
     /// An orphan is released after so long in any case, in milliseconds.
     pub orphan_limit_ms: u64,
+    /// A call over `ng` is released when neither a request nor anything authentic has come for so
+    /// long, in milliseconds; 0 is never.
+    pub ng_silence_ms: u64,
     /// Trust domains, as prefixes of identities: within one, controllers may take over each
     /// other's orphans.
     pub adoption: Vec<String>,
@@ -55,6 +59,7 @@ impl Default for Supervision {
             controller_lost_ms: 60_000,
             orphan_silence_ms: 60_000,
             orphan_limit_ms: 21_600_000,
+            ng_silence_ms: 3_600_000,
             adoption: Vec::new(),
         }
     }
@@ -77,6 +82,10 @@ impl Supervision {
             controller_lost: ms(self.controller_lost_ms),
             orphan_silence: ms(self.orphan_silence_ms),
             orphan_limit: ms(self.orphan_limit_ms),
+            silence: (self.ng_silence_ms > 0)
+                .then(|| (ng::controller(), ms(self.ng_silence_ms)))
+                .into_iter()
+                .collect(),
             adoption: self.adoption.clone(),
         }
     }
@@ -90,6 +99,7 @@ impl Supervision {
             ("supervision.controller_lost_ms", self.controller_lost_ms, 100..=DAY),
             ("supervision.orphan_silence_ms", self.orphan_silence_ms, 100..=DAY),
             ("supervision.orphan_limit_ms", self.orphan_limit_ms, 100..=7 * DAY),
+            ("supervision.ng_silence_ms", self.ng_silence_ms, 0..=7 * DAY),
         ];
         for (key, value, range) in times {
             rules.within(key, value, range);
