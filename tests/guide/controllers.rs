@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::Path;
 
-use agw_tests::{Authority, Gateway, directory};
+use agw_tests::{Authority, Gateway, Side, directory};
 
 use crate::controller;
 
@@ -23,6 +23,10 @@ fn over_unix_socket() -> (Gateway, String) {
     let socket = directory.path().join("iq.sock");
     let setting = format!("iq.unix_socket={}", socket.display());
     (Gateway::over(directory, &[&setting], "http", None), format!("unix:{}", socket.display()))
+}
+
+fn peers() -> controller::Peers {
+    controller::Peers { ue: Side::Access.peer(), core: Side::Core.peer() }
 }
 
 fn document() -> String {
@@ -45,7 +49,7 @@ fn the_document_has_the_programs_as_they_are_run() {
 #[test]
 fn the_program_in_rust_runs_over_a_unix_socket_and_leaves_nothing() {
     let (gateway, address) = over_unix_socket();
-    gateway.wait(controller::run(&address, "local", None)).expect("a run");
+    gateway.wait(controller::run(&address, "local", None, peers())).expect("a run");
     gateway.ledger().await_line("agw_contexts 0");
 }
 
@@ -54,26 +58,29 @@ fn the_program_in_rust_runs_with_certificates_and_leaves_nothing() {
     let (gateway, authority, name) = with_certificates();
     let address = format!("https://{}", gateway.daemon.iq);
     let tls = authority.controller("alg-1", &authority);
-    gateway.wait(controller::run(&address, name, Some(tls))).expect("a run");
+    gateway.wait(controller::run(&address, name, Some(tls), peers())).expect("a run");
     gateway.ledger().await_line("agw_contexts 0");
 }
 
 #[test]
 fn a_controller_that_comes_back_knows_what_is_gone_and_releases_what_it_has_forgotten() {
-    let (first, second) = (Gateway::start(), Gateway::start());
-    first.wait(async {
+    let gateway = Gateway::start();
+    let (mut controller, kept) = gateway.wait(async {
+        let iq = || gateway.iq.clone();
         let mut controller =
-            controller::Controller::new(first.iq.clone(), "local").await.expect("a gateway");
+            controller::Controller::new(iq(), "local", peers()).await.expect("a gateway");
         let kept = controller.call_with_keys().await.expect("a call");
         let forgotten = controller.call_with_sdp("forgotten").await.expect("a call");
         controller.calls.remove(&forgotten);
         controller.calls.insert(77);
-        let gone = controller.come_back(first.iq.clone()).await.expect("an audit");
+        let gone = controller.come_back(iq()).await.expect("an audit");
         assert_eq!((gone, controller.calls.iter().collect()), (vec![77], vec![&kept]));
-        assert_eq!(first.iq.contexts(false).await.expect("an audit").len(), 1);
-
-        // The same address after a restart is another life.
-        let gone = controller.come_back(second.iq.clone()).await.expect("an audit");
-        assert_eq!((gone, controller.calls.len()), (vec![kept], 0));
+        assert_eq!(gateway.iq.contexts(false).await.expect("an audit").len(), 1);
+        (controller, kept)
     });
+    drop(gateway);
+    // After a restart it is another life.
+    let gateway = Gateway::start();
+    let gone = gateway.wait(controller.come_back(gateway.iq.clone())).expect("an audit");
+    assert_eq!((gone, controller.calls.len()), (vec![kept], 0));
 }

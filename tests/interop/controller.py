@@ -5,6 +5,8 @@ releases.
 Usage: controller.py unix:/run/agwd/iq.sock
        controller.py gateway:7400 NAME ca.pem me.pem me.key
 
+The variables UE and CORE name the peers' addresses, 127.0.0.1 if they are not set.
+
 Needs the packages grpcio and grpcio-reflection.
 """
 
@@ -21,6 +23,7 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
     ProtoReflectionDescriptorDatabase,
 )
 
+UE, CORE = (os.environ.get(name, "127.0.0.1") for name in ("UE", "CORE"))
 DEADLINE = 10
 ATTEMPTS = 5
 FULL_OR_BROKEN = (grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.UNAVAILABLE)
@@ -68,13 +71,13 @@ class Controller:
         core = {
             "stream_id": 1,
             "transport": "TRANSPORT_PLAIN",
-            "remote": {"rtp": {"ip": "127.0.0.1", "port": 51100}},
+            "remote": {"rtp": {"ip": CORE, "port": 51100}},
             "mode": "STREAM_MODE_SEND_RECEIVE",
         }
         access = {
             **core,
             "transport": "TRANSPORT_SECURED",
-            "remote": {"rtp": {"ip": "127.0.0.1", "port": 51000}},
+            "remote": {"rtp": {"ip": UE, "port": 51000}},
             "ingress_crypto": {"sdes_line": k11},
             "egress_crypto": {"sdes_line": k12},
         }
@@ -95,7 +98,7 @@ class Controller:
             self.alg.Offer,
             transaction_id=str(uuid.uuid4()),
             dialogue=dialogue,
-            sdp=description(51200, "RTP/SAVP", crypto_line(), "a=3ge2ae:requested"),
+            sdp=description(UE, 51200, "RTP/SAVP", crypto_line(), "a=3ge2ae:requested"),
             offerer={"place": "PLACE_ACCESS", "realm": "access", "protected_signalling": True},
             answerer={"place": "PLACE_CORE", "realm": "core"},
         )
@@ -103,7 +106,7 @@ class Controller:
             self.alg.Answer,
             transaction_id=str(uuid.uuid4()),
             dialogue={**dialogue, "to_tag": "tag-b"},
-            sdp=description(51300, "RTP/AVP"),
+            sdp=description(CORE, 51300, "RTP/AVP"),
         )
         self.calls.add(answered.context_id)
         return answered.context_id
@@ -181,9 +184,10 @@ def crypto_line():
     return f"a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:{key}"
 
 
-def description(port, profile, *attributes):
+def description(ip, port, profile, *attributes):
     """What a UE with one audio stream writes."""
-    lines = ["v=0", "o=- 1 1 IN IP4 127.0.0.1", "s=-", "c=IN IP4 127.0.0.1", "t=0 0"]
+    at = f"IN IP6 {ip}" if ":" in ip else f"IN IP4 {ip}"
+    lines = ["v=0", f"o=- 1 1 {at}", "s=-", f"c={at}", "t=0 0"]
     lines += [f"m=audio {port} {profile} 8", *attributes]
     return "".join(f"{line}\r\n" for line in lines).encode()
 

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use agw_iq::client::Tls;
 use agw_testkit::peer;
-use agw_tests::{Authority, Gateway, Program, directory};
+use agw_tests::{Authority, Gateway, Program, Side, directory};
 
 #[test]
 fn a_controller_in_python_runs_over_a_unix_socket_and_leaves_nothing() {
@@ -41,6 +41,9 @@ fn run(gateway: &Gateway, arguments: &[&str]) {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("interop/controller.py");
     let mut command = Command::new(python);
     command.arg("-B").arg(script).args(arguments);
+    for (name, side) in [("UE", Side::Access), ("CORE", Side::Core)] {
+        command.env(name, side.peer().to_string());
+    }
     Program::start(&mut command, gateway.daemon.directory.path()).succeed();
     gateway.ledger().await_line("agw_contexts 0");
 }

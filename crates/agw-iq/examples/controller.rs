@@ -3,10 +3,13 @@
 //!
 //! `cargo run -p agw-iq --example controller -- unix:/run/agwd/iq.sock`
 //! `cargo run -p agw-iq --example controller -- https://gateway:7400 NAME ca.pem me.pem me.key`
+//!
+//! The variables `UE` and `CORE` name the peers' addresses, 127.0.0.1 if they are not set.
 
 use std::collections::BTreeSet;
 use std::error::Error;
 use std::future::Future;
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use agw_iq::alg::pb as alg;
@@ -34,16 +37,34 @@ async fn main() -> Result<(), Box<dyn Error>> {
         }
         _ => return Err("ADDRESS, or ADDRESS NAME CA CERTIFICATE KEY".into()),
     };
-    run(address, name, tls).await
+    let peers = Peers { ue: peer("UE")?, core: peer("CORE")? };
+    run(address, name, tls, peers).await
+}
+
+fn peer(variable: &str) -> Result<IpAddr, Box<dyn Error>> {
+    let named = std::env::var(variable).ok();
+    Ok(named.map_or(Ok(Ipv4Addr::LOCALHOST.into()), |named| named.parse())?)
+}
+
+/// Where media comes from and goes to.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Peers {
+    pub(crate) ue: IpAddr,
+    pub(crate) core: IpAddr,
 }
 
 /// Everything, one after the other; `name` is that of the certificate.
 ///
 /// # Errors
 /// What the gateway refused.
-pub(crate) async fn run(address: &str, name: &str, tls: Option<Tls>) -> Result<(), Box<dyn Error>> {
+pub(crate) async fn run(
+    address: &str,
+    name: &str,
+    tls: Option<Tls>,
+    peers: Peers,
+) -> Result<(), Box<dyn Error>> {
     let gateway = IqClient::connect(address, tls).await?;
-    let mut controller = Controller::new(gateway.clone(), name).await?;
+    let mut controller = Controller::new(gateway.clone(), name, peers).await?;
     let with_keys = controller.call_with_keys().await?;
     let with_sdp = controller.call_with_sdp("call-2@ue-a").await?;
     println!("calls: context {with_keys}, context {with_sdp}");
@@ -66,6 +87,7 @@ pub(crate) struct Controller {
     gateway: IqClient,
     /// What its calls are found by in audits.
     name: String,
+    peers: Peers,
     /// The contexts of its calls.
     pub(crate) calls: BTreeSet<u32>,
     /// The gateway's life in which they were made.
@@ -79,9 +101,14 @@ impl Controller {
     ///
     /// # Errors
     /// If the gateway cannot answer.
-    pub(crate) async fn new(gateway: IqClient, name: &str) -> Result<Self, CallError> {
+    pub(crate) async fn new(
+        gateway: IqClient,
+        name: &str,
+        peers: Peers,
+    ) -> Result<Self, CallError> {
         let epoch = gateway.status().await?.gateway.unwrap_or_default().restart_epoch;
-        Ok(Self { gateway, name: name.to_owned(), calls: BTreeSet::new(), epoch, seen: 0 })
+        let (name, calls) = (name.to_owned(), BTreeSet::new());
+        Ok(Self { gateway, name, peers, calls, epoch, seen: 0 })
     }
 
     /// A call over `agw.iq.v1`: both sides, both keys and the gates in one transaction. The client
@@ -92,17 +119,17 @@ impl Controller {
     pub(crate) async fn call_with_keys(&mut self) -> Result<u32, CallError> {
         // K11 is UE A's and opens what it sends; K12 is ours and seals what it is sent.
         let (k11, k12) = (crypto_line(), crypto_line());
-        let stream = |transport: pb::Transport, port| pb::Stream {
+        let stream = |transport: pb::Transport, peer, port| pb::Stream {
             stream_id: 1,
             transport: transport.into(),
-            remote: Some(remote("127.0.0.1", port)),
+            remote: Some(remote(peer, port)),
             mode: pb::StreamMode::SendReceive.into(),
             ..pb::Stream::default()
         };
         let secured = pb::Stream {
             ingress_crypto: Some(sdes(&k11)),
             egress_crypto: Some(sdes(&k12)),
-            ..stream(pb::Transport::Secured, 50_000)
+            ..stream(pb::Transport::Secured, self.peers.ue, 50_000)
         };
         let access = pb::Reserve {
             correlation_id: "call-1@ue-a".to_owned(),
@@ -114,7 +141,7 @@ impl Controller {
         let core = pb::Reserve {
             latest_context: true,
             realm: "core".to_owned(),
-            streams: vec![stream(pb::Transport::Plain, 50_100)],
+            streams: vec![stream(pb::Transport::Plain, self.peers.core, 50_100)],
             ..pb::Reserve::default()
         };
         let commands = [access, core].map(pb::command::Command::Reserve);
@@ -139,7 +166,7 @@ impl Controller {
         let offer = alg::OfferRequest {
             transaction_id: self.gateway.transaction_id(),
             dialogue: dialogue(call_id, ""),
-            sdp: description(50_200, "RTP/SAVP", &attributes),
+            sdp: description(self.peers.ue, 50_200, "RTP/SAVP", &attributes),
             offerer: side(alg::Place::Access, "access"),
             answerer: side(alg::Place::Core, "core"),
             ..alg::OfferRequest::default()
@@ -149,7 +176,7 @@ impl Controller {
         let answer = alg::AnswerRequest {
             transaction_id: self.gateway.transaction_id(),
             dialogue: dialogue(call_id, "tag-b"),
-            sdp: description(50_300, "RTP/AVP", ""),
+            sdp: description(self.peers.core, 50_300, "RTP/AVP", ""),
         };
         let answered = patiently(|| self.answer(answer.clone())).await?;
         println!("UE A is answered {} octets", answered.sdp.len());
@@ -258,8 +285,8 @@ fn sdes(line: &str) -> pb::CryptoContext {
     pb::CryptoContext { sdes_line: line.to_owned(), ..pb::CryptoContext::default() }
 }
 
-fn remote(ip: &str, port: u32) -> pb::RemoteAddress {
-    let rtp = Some(pb::SocketAddress { ip: ip.to_owned(), port });
+fn remote(ip: IpAddr, port: u32) -> pb::RemoteAddress {
+    let rtp = Some(pb::SocketAddress { ip: ip.to_string(), port });
     pb::RemoteAddress { rtp, rtcp: None }
 }
 
@@ -281,9 +308,10 @@ fn side(place: alg::Place, realm: &str) -> Option<alg::SideOptions> {
     })
 }
 
-fn description(port: u16, profile: &str, attributes: &str) -> Vec<u8> {
+fn description(ip: IpAddr, port: u16, profile: &str, attributes: &str) -> Vec<u8> {
+    let family = if ip.is_ipv4() { "IP4" } else { "IP6" };
     format!(
-        "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n\
+        "v=0\r\no=- 1 1 IN {family} {ip}\r\ns=-\r\nc=IN {family} {ip}\r\nt=0 0\r\n\
          m=audio {port} {profile} 8\r\n{attributes}"
     )
     .into_bytes()
