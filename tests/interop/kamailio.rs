@@ -142,10 +142,7 @@ fn kamailio_finds_the_gateway_and_has_it_protect_a_call() {
     talk(&mut phone, &mut core);
     gateway.ledger().await_line("agw_contexts 1");
 
-    caller.requests(&mut accepted.dialog(), "BYE", &[], b"");
-    let bye = callee.hears("BYE");
-    callee.answers(&bye, "200 OK", &[], b"");
-    caller.hears("200");
+    caller.hangs_up(&mut accepted.dialog(), &callee);
     gateway.ledger().await_line("agw_contexts 0");
     gateway.ledger().await_line("agw_ng_unknown_flags_total 0");
 }

@@ -92,10 +92,7 @@ fn an_originating_call_is_srtp_to_the_edge_and_rtp_in_the_core() {
     ue.requests(&mut dialog, "ACK", &[], b"");
     edge.core.hears("ACK");
 
-    ue.requests(&mut dialog, "BYE", &[], b"");
-    let bye = edge.core.hears("BYE");
-    edge.core.answers(&bye, "200 OK", &[], b"");
-    ue.hears("200");
+    ue.hangs_up(&mut dialog, &edge.core);
     edge.ends();
 }
 
@@ -128,10 +125,7 @@ fn a_terminating_call_is_offered_srtp_to_a_ue_that_agreed_to_it() {
     talk(&mut phone, &mut core);
 
     // The UE ends it.
-    ue.requests(&mut ue.called(&invite), "BYE", &[], b"");
-    let bye = edge.core.hears("BYE");
-    edge.core.answers(&bye, "200 OK", &[], b"");
-    ue.hears("200");
+    ue.hangs_up(&mut ue.called(&invite), &edge.core);
     edge.ends();
 }
 

@@ -160,6 +160,14 @@ impl Agent {
         self.wire.send(&finished(text, headers, sdp), request.from);
     }
 
+    /// Ends a call with another agent, which agrees.
+    pub(crate) fn hangs_up(&self, dialog: &mut Dialog, other: &Self) {
+        self.requests(dialog, "BYE", &[], b"");
+        let bye = other.hears("BYE");
+        other.answers(&bye, "200 OK", &[], b"");
+        self.hears("200");
+    }
+
     /// The dialogue that an answer of this agent to a request makes.
     pub(crate) fn called(&self, request: &Message) -> Dialog {
         Dialog {

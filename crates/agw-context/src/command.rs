@@ -259,6 +259,25 @@ pub struct Configure {
     pub removed: Vec<StreamId>,
 }
 
+impl Configure {
+    /// Changes of streams that stay, and of nothing else.
+    #[must_use]
+    pub const fn of(
+        context: ContextId,
+        termination: TerminationId,
+        streams: Vec<StreamChange>,
+    ) -> Self {
+        Self {
+            context,
+            termination,
+            streams,
+            priority: None,
+            added: Vec::new(),
+            removed: Vec::new(),
+        }
+    }
+}
+
 /// The changes of one stream.
 #[derive(Debug)]
 pub struct StreamChange {

@@ -177,14 +177,7 @@ impl Call {
         position: usize,
     ) -> Vec<Command> {
         let configure = |(termination, streams)| {
-            Command::Configure(Configure {
-                context,
-                termination,
-                streams,
-                priority: None,
-                added: Vec::new(),
-                removed: Vec::new(),
-            })
+            Command::Configure(Configure::of(context, termination, streams))
         };
         let mut commands: Vec<Command> = changes.into_iter().map(configure).collect();
         let associations = associations(&self.connected, wanted);

@@ -269,14 +269,7 @@ impl Call {
             }
         }
         let configure = |(termination, streams)| {
-            Command::Configure(Configure {
-                context,
-                termination,
-                streams,
-                priority: None,
-                added: Vec::new(),
-                removed: Vec::new(),
-            })
+            Command::Configure(Configure::of(context, termination, streams))
         };
         changes.into_iter().map(configure).collect()
     }

@@ -74,9 +74,6 @@ fn acknowledges(edge: &Edge, ue: &Agent, dialog: &mut Dialog, sdp: &[u8]) -> Str
 fn ends(edge: Edge, ue: &Agent, dialog: &mut Dialog) {
     ue.requests(dialog, "ACK", &[], b"");
     edge.core.hears("ACK");
-    ue.requests(dialog, "BYE", &[], b"");
-    let bye = edge.core.hears("BYE");
-    edge.core.answers(&bye, "200 OK", &[], b"");
-    ue.hears("200");
+    ue.hangs_up(dialog, &edge.core);
     edge.ends();
 }

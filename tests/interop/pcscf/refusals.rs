@@ -86,10 +86,7 @@ fn srtp_from_end_to_end_passes_a_ue_with_e2ae_and_is_not_claimed() {
     let packet = phone.sends();
     assert_eq!(far.hears(), packet);
     let mut dialog = accepted.dialog();
-    edge.core.requests(&mut dialog, "BYE", &[], b"");
-    let bye = ue.hears("BYE");
-    ue.answers(&bye, "200 OK", &[], b"");
-    edge.core.hears("200");
+    edge.core.hangs_up(&mut dialog, &ue);
     edge.ends();
 }
 
@@ -164,10 +161,7 @@ fn an_answer_that_the_gateway_refuses_does_not_go_on_with_its_keys() {
     let mut dialog = accepted.dialog();
     edge.core.requests(&mut dialog, "ACK", &[], b"");
     ue.hears("ACK");
-    edge.core.requests(&mut dialog, "BYE", &[], b"");
-    let bye = ue.hears("BYE");
-    ue.answers(&bye, "200 OK", &[], b"");
-    edge.core.hears("200");
+    edge.core.hangs_up(&mut dialog, &ue);
     edge.ends();
 }
 

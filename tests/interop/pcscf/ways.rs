@@ -48,10 +48,7 @@ fn tls_protects_the_keys_so_that_e2ae_needs_no_leave() {
     edge.core.hears("ACK");
     talk(&mut phone, &mut core);
     // The core ends it: the way to the UE is its connection.
-    edge.core.requests(&mut edge.core.called(&invite), "BYE", &[], b"");
-    let bye = ue.hears("BYE");
-    ue.answers(&bye, "200 OK", &[], b"");
-    edge.core.hears("200");
+    edge.core.hangs_up(&mut edge.core.called(&invite), &ue);
     edge.gateway.ledger().await_line("agw_contexts 0");
 
     let route = format!("Route: {path}");
@@ -83,10 +80,7 @@ fn an_offer_in_a_response_is_answered_in_the_acknowledgement() {
     assert!(!acknowledged.body().contains("crypto"), "{}", acknowledged.body());
     core.reads(acknowledged.body(), None);
     talk(&mut phone, &mut core);
-    ue.requests(&mut dialog, "BYE", &[], b"");
-    let bye = edge.core.hears("BYE");
-    edge.core.answers(&bye, "200 OK", &[], b"");
-    ue.hears("200");
+    ue.hangs_up(&mut dialog, &edge.core);
     edge.ends();
 }
 
@@ -108,10 +102,7 @@ fn media_of_every_call_is_relayed_where_the_networks_do_not_reach_each_other() {
     ue.requests(&mut dialog, "ACK", &[], b"");
     edge.core.hears("ACK");
     talk(&mut phone, &mut core);
-    ue.requests(&mut dialog, "BYE", &[], b"");
-    let bye = edge.core.hears("BYE");
-    edge.core.answers(&bye, "200 OK", &[], b"");
-    ue.hears("200");
+    ue.hangs_up(&mut dialog, &edge.core);
     edge.ends();
 }
 
@@ -174,10 +165,7 @@ fn a_ue_with_e2ae_calls_one_without_through_the_core_of_the_sample() {
     gateway.ledger().await_line("agw_contexts 1");
     talk(&mut alice, &mut carol);
 
-    callee.requests(&mut callee.called(&invite), "BYE", &[], b"");
-    let bye = caller.hears("BYE");
-    caller.answers(&bye, "200 OK", &[], b"");
-    callee.hears("200");
+    callee.hangs_up(&mut callee.called(&invite), &caller);
     gateway.ledger().await_line("agw_contexts 0");
 }
 
@@ -220,9 +208,6 @@ fn two_ues_at_one_edge_call_each_other_through_the_core_of_the_sample() {
     gateway.ledger().await_line("agw_contexts 2");
     talk(&mut alice, &mut bob);
 
-    caller.requests(&mut dialog, "BYE", &[], b"");
-    let bye = callee.hears("BYE");
-    callee.answers(&bye, "200 OK", &[], b"");
-    caller.hears("200");
+    caller.hangs_up(&mut dialog, &callee);
     gateway.ledger().await_line("agw_contexts 0");
 }

@@ -74,14 +74,11 @@ fn where_a_realm_hairpins_one_leg_of_a_call_may_end_at_its_own_ports() {
     let here = ContextChoice::Existing(context);
     assert_eq!(asks(&mut world, here, "core", "192.0.2.2:41020").err(), refused);
     asks(&mut world, here, "core", "198.51.100.1:5000").unwrap();
-    let moved = Configure {
+    let moved = Configure::of(
         context,
-        termination: TerminationId(2),
-        streams: vec![StreamChange { remote: Some(remote("192.0.2.2:41020")), ..unchanged(1) }],
-        priority: None,
-        added: Vec::new(),
-        removed: Vec::new(),
-    };
+        TerminationId(2),
+        vec![StreamChange { remote: Some(remote("192.0.2.2:41020")), ..unchanged(1) }],
+    );
     let error = world.transact(vec![Command::Configure(moved)]).unwrap_err().error;
     assert_eq!(error.field(), Some("streams[0].remote.rtp"));
 }

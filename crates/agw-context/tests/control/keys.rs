@@ -43,14 +43,7 @@ pub(crate) fn change(at: &TerminationReply) -> Configure {
         ingress: CryptoChange::Keep,
         egress: CryptoChange::Keep,
     };
-    Configure {
-        context: at.context,
-        termination: at.termination,
-        streams: vec![change],
-        priority: None,
-        added: Vec::new(),
-        removed: Vec::new(),
-    }
+    Configure::of(at.context, at.termination, vec![change])
 }
 
 fn install_ingress(world: &mut World, at: &TerminationReply, seed: u8) -> Result<(), Refused> {

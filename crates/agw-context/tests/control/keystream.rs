@@ -166,14 +166,7 @@ impl Call {
             ingress,
             egress,
         };
-        Command::Configure(Configure {
-            context,
-            termination,
-            streams: vec![change],
-            priority: None,
-            added: Vec::new(),
-            removed: Vec::new(),
-        })
+        Command::Configure(Configure::of(context, termination, vec![change]))
     }
 
     fn pass(

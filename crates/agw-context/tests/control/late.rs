@@ -16,14 +16,7 @@ fn choose(at: &TerminationReply, late: LateChoice) -> Command {
 fn configure(at: &TerminationReply, change: StreamChange) -> Command {
     let TerminationReply { context, termination, .. } = *at;
     let streams = vec![change];
-    Command::Configure(Configure {
-        context,
-        termination,
-        streams,
-        priority: None,
-        added: Vec::new(),
-        removed: Vec::new(),
-    })
+    Command::Configure(Configure::of(context, termination, streams))
 }
 
 fn transport(transport: Transport) -> LateChoice {

@@ -29,14 +29,7 @@ fn configure(
     let mut change = unchanged(1);
     set(&mut change);
     let termination = TerminationId(1);
-    let configure = Configure {
-        context,
-        termination,
-        streams: vec![change],
-        priority: None,
-        added: Vec::new(),
-        removed: Vec::new(),
-    };
+    let configure = Configure::of(context, termination, vec![change]);
     world.transact(vec![Command::Configure(configure)])
 }
 

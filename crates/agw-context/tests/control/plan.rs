@@ -286,12 +286,5 @@ fn configure(slot: KeySlot, plan: &ChangePlan) -> Command {
         egress: plan.egress.change(KeyPlan::egress),
     };
     let KeySlot { context, termination, .. } = slot;
-    Command::Configure(Configure {
-        context,
-        termination,
-        streams: vec![change],
-        priority: None,
-        added: Vec::new(),
-        removed: Vec::new(),
-    })
+    Command::Configure(Configure::of(context, termination, vec![change]))
 }

@@ -160,14 +160,7 @@ fn addresses_that_cannot_be_a_peers_are_refused() {
     let context = world.reserve(access(ContextChoice::New)).context;
     let mut other_family = unchanged(1);
     other_family.remote = Some(remote("[::1]:5000"));
-    let configure = Configure {
-        context,
-        termination: TerminationId(1),
-        streams: vec![other_family],
-        priority: None,
-        added: Vec::new(),
-        removed: Vec::new(),
-    };
+    let configure = Configure::of(context, TerminationId(1), vec![other_family]);
     let refused = world.transact(vec![Command::Configure(configure)]).unwrap_err();
     assert_eq!(refused.error.field(), Some("streams[0].remote.rtp"));
 }
@@ -233,14 +226,7 @@ fn unknown_streams_and_empty_changes_are_refused() {
     let context = world.reserve(access(ContextChoice::New)).context;
     let mut configure = |context, termination, streams| {
         let termination = TerminationId(termination);
-        let configure = Configure {
-            context,
-            termination,
-            streams,
-            priority: None,
-            added: Vec::new(),
-            removed: Vec::new(),
-        };
+        let configure = Configure::of(context, termination, streams);
         let refused = world.transact(vec![Command::Configure(configure)]).unwrap_err();
         (refused.error.reason(), refused.error.h248_code())
     };
@@ -273,14 +259,7 @@ fn a_source_filter_fits_its_termination_and_goes_as_it_came() {
         let mut change = unchanged(1);
         change.extras.source_filter = source_filter;
         let termination = TerminationId(1);
-        let configure = Configure {
-            context,
-            termination,
-            streams: vec![change],
-            priority: None,
-            added: Vec::new(),
-            removed: Vec::new(),
-        };
+        let configure = Configure::of(context, termination, vec![change]);
         let outcome = world.transact(vec![Command::Configure(configure)]).unwrap();
         let told = specs(&outcome.work).remove(&0).map(|(ingress, _)| ingress.unwrap().extras);
         let view = world.gateway.context(&world.controller, context).unwrap();
