@@ -16,8 +16,16 @@ use crate::scene;
 
 const TITLE: &str = "the right authority and the wrong role";
 /// What an observer may use.
-const OBSERVING: [&str; 6] =
-    ["AuditValue", "AuditCapabilities", "SubscribeEvents", "GetStatus", "CompareContexts", "Query"];
+const OBSERVING: [&str; 8] = [
+    "AuditValue",
+    "AuditCapabilities",
+    "SubscribeEvents",
+    "GetStatus",
+    "CompareContexts",
+    "Query",
+    "List",
+    "QueryRegistration",
+];
 /// What only an operator may use.
 const OPERATING: [&str; 1] = ["ServiceChange"];
 
