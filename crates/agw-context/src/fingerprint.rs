@@ -52,13 +52,14 @@ impl Fingerprinter {
 /// The keys in use anywhere in the gateway, and those that were in force until a while ago.
 ///
 /// Who sealed under a key of an ended stream has forgotten the indices, so the key must not seal
-/// again (RFC 3711 §9.1). It may open again on the same call, because a peer repeats its offer after
+/// again (RFC 3711 §9.1); nor open, because the gateway's own packets would pass under it. One that
+/// has opened only may open again on the same call, because a peer repeats its offer after
 /// one that was rejected (RFC 4568 §7.1.4); on another call only where policy allows it.
 #[derive(Debug, Default)]
 pub(crate) struct KeyRegistry {
     in_use: BTreeSet<Fingerprint>,
-    /// When, and on a stream of which call.
-    spent: BTreeMap<Fingerprint, (Instant, ContextId)>,
+    /// When, and as what.
+    spent: BTreeMap<Fingerprint, (Instant, Spent)>,
     oldest_spent: VecDeque<(Instant, Fingerprint)>,
 }
 
@@ -67,7 +68,16 @@ pub(crate) struct KeyRegistry {
 pub(crate) struct KeyChanges {
     pub(crate) added: BTreeSet<Fingerprint>,
     pub(crate) removed: BTreeSet<Fingerprint>,
-    pub(crate) spent: BTreeMap<Fingerprint, ContextId>,
+    pub(crate) spent: BTreeMap<Fingerprint, Spent>,
+}
+
+/// What a key was that is in force no more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Spent {
+    /// The call of its stream.
+    pub(crate) context: ContextId,
+    /// Whether the gateway has sealed under it.
+    pub(crate) sealed: bool,
 }
 
 impl KeyRegistry {
@@ -75,9 +85,9 @@ impl KeyRegistry {
         self.in_use.contains(&key)
     }
 
-    /// The call of the ended stream on which the key was in force.
-    pub(crate) fn spent_by(&self, key: Fingerprint) -> Option<ContextId> {
-        self.spent.get(&key).map(|&(_, context)| context)
+    /// What the key was in force as, on a stream that has ended.
+    pub(crate) fn spent_by(&self, key: Fingerprint) -> Option<Spent> {
+        self.spent.get(&key).map(|&(_, spent)| spent)
     }
 
     /// Frees a key that was never in force.
@@ -92,8 +102,8 @@ impl KeyRegistry {
             self.in_use.remove(key);
         }
         self.in_use.extend(added);
-        for (&key, &context) in spent {
-            self.spent.insert(key, (now, context));
+        for (&key, &as_what) in spent {
+            self.spent.insert(key, (now, as_what));
             self.oldest_spent.push_back((now, key));
         }
         while let Some(&(at, key)) = self.oldest_spent.front() {
@@ -116,7 +126,8 @@ mod tests {
     use crate::testing::epoch;
 
     fn spend(registry: &mut KeyRegistry, keys: impl Iterator<Item = u32>, now: Instant) {
-        let spent = keys.map(|number| (key(number), ContextId(1))).collect();
+        let as_what = Spent { context: ContextId(1), sealed: false };
+        let spent = keys.map(|number| (key(number), as_what)).collect();
         registry.apply(&KeyChanges { spent, ..KeyChanges::default() }, now);
     }
 

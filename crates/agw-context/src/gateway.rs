@@ -256,9 +256,10 @@ impl Gateway {
 
     /// Puts other limits and permissions in force, for whatever is asked from now on; what exists
     /// stays. Listeners, the room for events and the rest of ports stay as they were.
-    pub fn set_policy(&mut self, policy: Policy) {
+    pub fn set_policy(&mut self, policy: Policy, now: Instant) {
         let Policy { listeners, event_capacity, port_rest, .. } = self.policy.clone();
         self.policy = Policy { listeners, event_capacity, port_rest, ..policy };
+        self.listen_anew(now);
     }
 
     /// Whether each realm has ports for new normal calls, and for any, by those in use, in the

@@ -250,7 +250,8 @@ impl Transaction<'_, '_> {
             }
         }
         keys.put_in_force(Some(installed));
-        keys.forget_oldest().into_iter().for_each(|key| self.spend_key(key, context));
+        let forgotten = keys.forget_oldest().into_iter();
+        forgotten.for_each(|key| self.spend_key(key, context, direction));
         Ok(!new.iter().any(|key| before.contains(key)))
     }
 
@@ -327,7 +328,8 @@ impl Transaction<'_, '_> {
         let (known, lifetime) = (KnownKey { mki, fingerprint, with_salt }, key.lifetime());
         let number = self.gateway.next_staged();
         keys.staged = Some(Box::new(Staged { key: known, lifetime, number, timed: None }));
-        keys.forget_oldest().into_iter().for_each(|key| self.spend_key(key, context));
+        let forgotten = keys.forget_oldest().into_iter();
+        forgotten.for_each(|key| self.spend_key(key, context, K::DIRECTION));
         Ok(number)
     }
 

@@ -18,7 +18,7 @@ use crate::command::Direction;
 use crate::error::CommandError;
 use crate::event::{EventKind, Subject};
 use crate::few::Few;
-use crate::fingerprint::{Fingerprint, KeyChanges};
+use crate::fingerprint::{Fingerprint, KeyChanges, Spent};
 use crate::gateway::Gateway;
 use crate::held::Keys;
 use crate::id::{ContextId, Controller};
@@ -157,7 +157,8 @@ impl<'a, 'c> Transaction<'a, 'c> {
         self.changed.insert(id, None);
     }
 
-    /// Takes a key into use; refuses one that is in use anywhere, and to seal with, one that was.
+    /// Takes a key into use; refuses one that is in use anywhere or has sealed, and to seal with, one
+    /// that was in use.
     pub(crate) fn add_key(
         &mut self,
         key: Fingerprint,
@@ -168,17 +169,18 @@ impl<'a, 'c> Transaction<'a, 'c> {
         let in_use = self.gateway.keys.contains(key) && !self.keys.removed.contains(&key);
         let here = self.keys.spent.get(&key).copied();
         let spent_by = here.or_else(|| self.gateway.keys.spent_by(key));
-        let sealed = spent_by.is_some() && direction == Direction::Egress;
+        // A key that has sealed would open what the gateway itself has sent, reflected.
+        let used_up = spent_by.is_some_and(|by| by.sealed || direction == Direction::Egress);
         //= tests/spec/iq.md#keys
         //# An ingress key of another call that has ended MUST be refused unless policy allows it.
-        let returns = spent_by.is_some_and(|by| by != context)
+        let returns = spent_by.is_some_and(|by| by.context != context)
             && direction == Direction::Ingress
             && !self.gateway.policy.allow_ingress_key_return;
         //= tests/spec/iq.md#keys
         //# A key for both directions of a stream MUST be refused.
         //= tests/spec/iq.md#keys
         //# A key that another stream uses MUST be refused.
-        if in_use || self.keys.added.contains(&key) || sealed {
+        if in_use || self.keys.added.contains(&key) || used_up {
             return Err(CommandError::KeyReuse { field: field.to_owned(), direction });
         }
         if returns {
@@ -202,21 +204,22 @@ impl<'a, 'c> Transaction<'a, 'c> {
     }
 
     /// Takes a key out of use that was in force.
-    pub(crate) fn spend_key(&mut self, key: Fingerprint, context: ContextId) {
+    pub(crate) fn spend_key(&mut self, key: Fingerprint, context: ContextId, direction: Direction) {
         self.remove_key(key);
-        self.keys.spent.insert(key, context);
+        let spent = self.keys.spent.entry(key).or_insert(Spent { context, sealed: false });
+        spent.sealed |= direction == Direction::Egress;
     }
 
     /// Takes all keys of a stream out of use.
     pub(crate) fn remove_keys_of(&mut self, stream: &Stream, context: ContextId) {
-        self.retire(&stream.ingress_keys, context);
-        self.retire(&stream.egress_keys, context);
+        self.retire(&stream.ingress_keys, context, Direction::Ingress);
+        self.retire(&stream.egress_keys, context, Direction::Egress);
     }
 
     /// Takes all keys of one direction out of use.
-    pub(crate) fn retire(&mut self, keys: &Keys, context: ContextId) {
+    pub(crate) fn retire(&mut self, keys: &Keys, context: ContextId, direction: Direction) {
         keys.fingerprints().for_each(|key| self.remove_key(key));
-        keys.used().for_each(|key| self.spend_key(key, context));
+        keys.used().for_each(|key| self.spend_key(key, context, direction));
     }
 
     /// Gives a change of keys to the packet path.

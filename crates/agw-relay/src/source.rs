@@ -61,7 +61,12 @@ impl Latch {
         else {
             return Self::default();
         };
-        let former = self.rtp.unwrap_or(last.into());
+        let before_last = match self.aside {
+            Some(Aside::Former(place)) => Some(place),
+            Some(Aside::Candidate(..)) | None => None,
+        };
+        // Who was signalled and never came is nobody's former peer: who came before it is.
+        let former = self.rtp.or(before_last).unwrap_or(last.into());
         Self { aside: (last != next).then_some(Aside::Former(former)), ..Self::default() }
     }
 

@@ -56,8 +56,24 @@ const OF_PATH: [&str; 10] = [
 ];
 //= tests/spec/sdp.md#end-to-access-edge
 //# No other way to key SRTP MUST be left where the gateway ends it.
-/// Other ways to key SRTP, which end where the gateway opens it (RFC 4568 §7.5).
-const OF_KEYS: [&str; 6] = ["crypto", "key-mgmt", "fingerprint", "setup", "tls-id", "dtls-id"];
+/// Other ways to key SRTP, which end where the gateway opens it (RFC 4568 §7.5), capabilities in
+/// which they may be offered included (RFC 5939, RFC 6871).
+const OF_KEYS: [&str; 14] = [
+    "crypto",
+    "key-mgmt",
+    "fingerprint",
+    "setup",
+    "tls-id",
+    "dtls-id",
+    "acap",
+    "tcap",
+    "pcfg",
+    "lcfg",
+    "acfg",
+    "sescap",
+    "csup",
+    "creq",
+];
 
 /// What else tells of the author of a line that is not used.
 const OF_AUTHOR: [&str; 4] = ["3ge2ae", "rtcp", "rtcp-mux", "path"];

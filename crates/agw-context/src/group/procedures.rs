@@ -243,9 +243,8 @@ impl Transaction<'_, '_> {
     }
 
     fn remove_keys_of_group(&mut self, group: &Group, context: ContextId) {
-        for keys in [&group.ingress_keys, &group.egress_keys] {
-            self.retire(keys, context);
-        }
+        self.retire(&group.ingress_keys, context, Direction::Ingress);
+        self.retire(&group.egress_keys, context, Direction::Egress);
         // One that was made a moment ago is not among those that the commit takes away.
         self.undo_leg(group.leg);
     }

@@ -42,6 +42,14 @@ impl Supervisor {
 }
 
 impl Gateway {
+    /// Has the times that are in force now hold for the contexts that there are, from now on.
+    pub(crate) fn listen_anew(&mut self, now: Instant) {
+        for (&id, context) in &self.contexts {
+            let limit = self.policy.supervision.silence.get(context.controller.as_ref());
+            self.supervisor.note_silence(id, limit.copied(), now);
+        }
+    }
+
     /// It is time to listen to a context.
     pub(super) fn silence_due(&mut self, context: ContextId, now: Instant) -> Option<Suspect> {
         let since = self.supervisor.vigils.get(&context)?.since;

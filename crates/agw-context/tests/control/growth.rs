@@ -88,6 +88,12 @@ fn ports_and_numbers_of_a_stream_that_is_gone_rest_and_its_keys_stay_used() {
     let again = world.transact(vec![change(&access, vec![video()], &[])]).unwrap_err();
     let field = "add_streams[0].egress_crypto.keys[0]".to_owned();
     assert_eq!(why(again), (Reason::KeyReuse, field));
+    // It would open what the gateway has sealed under it.
+    let mut reflecting = stream(2, Transport::Secured);
+    reflecting.ingress = Some(ingress(41));
+    let refused = world.transact(vec![change(&access, vec![reflecting], &[])]).unwrap_err();
+    let field = "add_streams[0].ingress_crypto.keys[0]".to_owned();
+    assert_eq!(why(refused), (Reason::KeyReuse, field));
     let other = world.transact(vec![change(&access, vec![plain(2)], &[])]).unwrap();
     assert_ne!(termination(&other.replies[0]).streams[1].rtp, first.rtp);
 }

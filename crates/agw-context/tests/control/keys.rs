@@ -92,15 +92,19 @@ fn the_same_key_under_another_salt_is_the_same_key() {
 fn a_key_of_another_call_is_refused_until_that_call_has_ended() {
     let mut world = World::new(returning());
     let first = secured_call(&mut world);
-    let other = || {
+    let other = |seed| {
         let mut other = access(ContextChoice::New);
-        other.streams[0].ingress = Some(ingress(2));
+        other.streams[0].ingress = Some(ingress(seed));
         vec![Command::Reserve(other)]
     };
-    assert_eq!(world.transact(other()).unwrap_err().error.reason(), Reason::KeyReuse);
+    for seed in [1, 2] {
+        assert_eq!(world.transact(other(seed)).unwrap_err().error.reason(), Reason::KeyReuse);
+    }
     let release = agw_context::Release { context: first.context, termination: None };
     world.transact(vec![Command::Release(release)]).unwrap();
-    world.transact(other()).unwrap();
+    world.transact(other(1)).unwrap();
+    let refused = world.transact(other(2)).unwrap_err();
+    assert_eq!(refused.error.reason(), Reason::KeyReuse, "the gateway has sealed under it");
 }
 
 #[test]

@@ -84,6 +84,8 @@ struct Model {
     keys: BTreeMap<(ContextId, TerminationId, StreamId, Direction), Held>,
     /// Seeds that were in force on streams that have ended.
     spent: BTreeSet<u8>,
+    /// Those of them that sealed.
+    sealed: BTreeSet<u8>,
     sequence: u16,
 }
 
@@ -98,7 +100,8 @@ impl Model {
             let address = (std::net::Ipv4Addr::LOCALHOST, port).into();
             plane.world.ports.open.insert(PortId(FOREIGN + number), address);
         }
-        let mut model = Self { plane, keys: BTreeMap::new(), spent: BTreeSet::new(), sequence: 0 };
+        let (spent, sealed) = (BTreeSet::new(), BTreeSet::new());
+        let mut model = Self { plane, keys: BTreeMap::new(), spent, sealed, sequence: 0 };
         let mut seeds = SEEDS.rev();
         for mki in [None, Some((1, 9)), Some((1, 8))] {
             let mut key = || {
@@ -212,7 +215,11 @@ impl Model {
                 for stream in &released.streams {
                     for direction in DIRECTIONS {
                         let key = (released.context, stream.termination, stream.stream, direction);
-                        self.spent.extend(self.keys.remove(&key).unwrap_or_default().used);
+                        let used = self.keys.remove(&key).unwrap_or_default().used;
+                        if direction == Direction::Egress {
+                            self.sealed.extend(&used);
+                        }
+                        self.spent.extend(used);
                     }
                 }
             }
@@ -358,7 +365,7 @@ impl Model {
             let (mut opens, mut seals) = (StreamPlan::secured(1), StreamPlan::secured(1));
             opens.ingress = Some(key.clone());
             seals.egress = Some(key);
-            let opening = in_use.contains(&seed);
+            let opening = in_use.contains(&seed) || self.sealed.contains(&seed);
             assert_eq!(self.is_refused(opens), opening, "opening with {seed}");
             let sealing = opening || self.spent.contains(&seed);
             assert_eq!(self.is_refused(seals), sealing, "sealing with {seed}");

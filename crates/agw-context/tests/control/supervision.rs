@@ -253,7 +253,7 @@ fn heartbeats_of_many_terminations_are_told_in_pieces() {
     let all = agw_context::Admission { reserve_percent: 0, ..Default::default() };
     let mut world = World::supervised(policy(Hanging::Release));
     let policy = agw_context::Policy { admission: all, ..world.gateway.policy().clone() };
-    world.gateway.set_policy(policy);
+    world.gateway.set_policy(policy, world.now);
     let places = [("access", Family::V4), ("core", Family::V4), ("access", Family::V6)];
     for _ in 0..100 {
         for (realm, family) in places {

@@ -150,6 +150,10 @@ fn who_was_the_peer_before_claims_nothing_until_the_time_gate_has_closed() {
 
     let silent = Latch::default().anew(&before, &after);
     assert_eq!(silent.aside, Some(Aside::Former(at(A).into())), "as signalled: it was not heard");
+    // Another one still: the one between was never heard.
+    let third = IngressSpec { signalled_rtp: Some(at(ELSEWHERE)), ..after.clone() };
+    let latch = latch.anew(&after, &third);
+    assert_eq!(latch.aside, Some(Aside::Former(at(B).into())));
     let same_peer = Latch::default().anew(&before, &spec(SourceRule::Signalled));
     assert_eq!(same_peer, Latch::default());
 }

@@ -42,6 +42,12 @@ fn crypto(tag: usize) -> impl Strategy<Value = String> {
     })
 }
 
+/// A key as a capability (RFC 5939).
+fn capability(key: &str) -> String {
+    let line = key.trim_end().trim_start_matches("a=");
+    format!("a=tcap:1 RTP/SAVP\r\na=acap:1 {line}\r\na=pcfg:1 t=1 a=1")
+}
+
 /// A media line with attributes around its keys.
 fn media(transport: &'static str, keys: usize) -> impl Strategy<Value = String> {
     let keys: Vec<_> = (0..keys).map(crypto).collect();
@@ -49,6 +55,7 @@ fn media(transport: &'static str, keys: usize) -> impl Strategy<Value = String> 
     (1024_u16..65_000, attributes, keys).prop_map(move |(port, attributes, keys)| {
         let mut lines = vec![format!("m=audio {port} {transport} 8")];
         lines.extend(attributes);
+        lines.extend(keys.first().map(|key| capability(key)));
         lines.extend(keys);
         lines.join("\r\n")
     })
@@ -157,7 +164,7 @@ proptest! {
         let sides = (options("access,terminate"), options("core"));
         let (offered, _, answered) = exchange(&offer, sides, plain_answer);
         prop_assert!(!offered.contains("crypto") && !offered.contains("SAVP"));
-        let forbidden = ["3ge2ae", "key-mgmt", "k=clear"];
+        let forbidden = ["3ge2ae", "key-mgmt", "k=clear", "inline", "cap:", "pcfg"];
         prop_assert!(!forbidden.iter().any(|text| offered.contains(text)));
         for key in keys(&offer) {
             prop_assert!(!answered.contains(&key));

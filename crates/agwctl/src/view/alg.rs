@@ -112,12 +112,12 @@ fn masked(sdp: &str) -> String {
         };
         let secret = ["a=crypto:", "a=key-mgmt:", "k="];
         let secret = secret.iter().find(|secret| starts_with(line, secret));
-        let kept = match (secret, line.to_ascii_lowercase().find("inline:")) {
-            (None, _) => line,
-            (Some(_), Some(inline)) => line.get(..inline + "inline:".len()).unwrap_or_default(),
-            (Some(secret), None) => secret,
+        // Wherever a key may stand, as among capabilities (RFC 5939).
+        let (kept, mask) = match (secret, line.to_ascii_lowercase().find("inline:")) {
+            (_, Some(inline)) => (line.get(..inline + "inline:".len()).unwrap_or_default(), "..."),
+            (Some(secret), None) => (*secret, "..."),
+            (None, None) => (line, ""),
         };
-        let mask = if secret.is_some() { "..." } else { "" };
         let _ = write!(shown, "{kept}{mask}{end}");
     }
     shown
@@ -267,9 +267,11 @@ mod tests {
     #[test]
     fn a_description_is_shown_without_its_keys() {
         let sdp = "v=0\r\nk=clear:secret\r\na=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:c2VjcmV0|2^20 \
-                   WSH=64\r\na=CRYPTO:2 x INLINE:c2VjcmV0\na=crypto:secret\na=key-mgmt:mikey c2VjcmV0";
+                   WSH=64\r\na=CRYPTO:2 x INLINE:c2VjcmV0\na=crypto:secret\na=key-mgmt:mikey c2VjcmV0\r\n\
+                   a=acap:1 crypto:1 x inline:c2VjcmV0\r\n a=crypto:1 x inline:c2VjcmV0";
         let expected = "v=0\r\nk=...\r\na=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:...\r\n\
-                        a=CRYPTO:2 x INLINE:...\na=crypto:...\na=key-mgmt:...";
+                        a=CRYPTO:2 x INLINE:...\na=crypto:...\na=key-mgmt:...\r\n\
+                        a=acap:1 crypto:1 x inline:...\r\n a=crypto:1 x inline:...";
         assert_eq!(masked(sdp), expected);
     }
 }

@@ -1,6 +1,6 @@
 //! In service and out of it, and what control tells that did not happen in the model.
 
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use tracing::{info, warn};
 
@@ -77,7 +77,7 @@ impl Control {
 
     /// Puts other limits and permissions in force.
     pub(super) fn reconfigure(&mut self, policy: Policy, limits: LoadLimits, keys: &str) {
-        self.gateway.set_policy(policy);
+        self.gateway.set_policy(policy, Instant::now());
         self.limits = limits;
         let kind = EventKind::CapabilitiesChanged { keys: keys.into() };
         self.tell(Told { about: None, kind });

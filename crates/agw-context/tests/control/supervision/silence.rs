@@ -76,6 +76,22 @@ fn calls_of_others_and_calls_that_were_taken_over_may_be_silent() {
 }
 
 #[test]
+fn another_time_holds_for_the_calls_that_there_are() {
+    let mut world = world();
+    world.call();
+    world.present(&[PROXY]);
+    for limit in [30, 0, 60] {
+        let times = (limit > 0).then(|| (named(PROXY), limit * SECOND));
+        let silence = BTreeMap::from_iter(times);
+        let supervision = SupervisionPolicy { silence, ..policy(Hanging::Release) };
+        world.later(SECOND);
+        world.gateway.set_policy(Policy { supervision, ..Policy::default() }, world.now);
+        let due = (limit > 0).then(|| world.now + limit * SECOND);
+        assert_eq!(world.gateway.poll_timeout(), due);
+    }
+}
+
+#[test]
 fn a_call_that_ends_is_listened_to_no_more() {
     let mut world = world();
     let (access, _) = world.call();
