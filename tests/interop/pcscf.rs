@@ -3,6 +3,7 @@
 
 mod early;
 mod edge;
+mod forged;
 mod load;
 mod refusals;
 mod ways;
@@ -35,9 +36,10 @@ fn a_ue_and_the_edge_agree_on_media_security_and_the_core_sees_nothing_of_it() {
     let challenged = ue.hears("401");
     assert_eq!(challenged.headers("Security-Server"), [MEDIASEC]);
 
-    for wrong in ["dtls-srtp;mediasec", "sdes-srtp;mediasec, dtls-srtp;mediasec"] {
+    let wrong = ["dtls-srtp;mediasec", "sdes-srtp;mediasec, dtls-srtp;mediasec"];
+    for (wrong, call) in wrong.into_iter().zip(["other", "more"]) {
         let wrong = format!("Security-Verify: {wrong}");
-        ue.begins("REGISTER", "alice", &[&ASKING[..], &[&wrong]].concat(), (&wrong, 2));
+        ue.begins("REGISTER", "alice", &[&ASKING[..], &[&wrong]].concat(), (call, 2));
         let refused = ue.hears("494");
         assert_eq!(refused.headers("Security-Server"), [MEDIASEC]);
     }
