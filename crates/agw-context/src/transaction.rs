@@ -157,8 +157,7 @@ impl<'a, 'c> Transaction<'a, 'c> {
         self.changed.insert(id, None);
     }
 
-    /// Takes a key into use; refuses one that is in use anywhere or has sealed, and to seal with, one
-    /// that was in use.
+    /// Takes a key into use, unless it is in use or has sealed, or is to seal and was in use.
     pub(crate) fn add_key(
         &mut self,
         key: Fingerprint,
@@ -281,9 +280,7 @@ impl<'a, 'c> Transaction<'a, 'c> {
             let (old, new) = (before.as_deref(), after.as_deref());
             self.gateway.churn.note(id, old, new, self.around.now);
             self.gateway.supervisor.note(id, old, new, self.around.now);
-            let silences = &self.gateway.policy.supervision.silence;
-            let silence = new.and_then(|new| silences.get(new.controller.as_ref())).copied();
-            self.gateway.supervisor.note_silence(id, silence, self.around.now);
+            self.gateway.listen_to(id, new, self.around.now);
             self.gateway.usage.change(old, new);
             self.gateway.activations.change(old, new);
             if let Some(mut after) = after {

@@ -7,6 +7,7 @@ use super::queue::{Supervisor, Watched};
 use super::{ReleaseCause, Suspect};
 use crate::gateway::Gateway;
 use crate::id::ContextId;
+use crate::model::Context;
 
 /// A context that may not be silent for ever.
 #[derive(Debug, Clone, Copy)]
@@ -48,6 +49,13 @@ impl Gateway {
             let limit = self.policy.supervision.silence.get(context.controller.as_ref());
             self.supervisor.note_silence(id, limit.copied(), now);
         }
+    }
+
+    /// Listens to a context from now on as policy has it; no more to one that has ended.
+    pub(crate) fn listen_to(&mut self, id: ContextId, context: Option<&Context>, now: Instant) {
+        let silence = &self.policy.supervision.silence;
+        let limit = context.and_then(|context| silence.get(context.controller.as_ref()));
+        self.supervisor.note_silence(id, limit.copied(), now);
     }
 
     /// It is time to listen to a context.

@@ -82,9 +82,8 @@ proptest! {
 struct Model {
     plane: Plane,
     keys: BTreeMap<(ContextId, TerminationId, StreamId, Direction), Held>,
-    /// Seeds that were in force on streams that have ended.
+    /// Seeds that were in force on streams that have ended, and those of them that sealed.
     spent: BTreeSet<u8>,
-    /// Those of them that sealed.
     sealed: BTreeSet<u8>,
     sequence: u16,
 }
@@ -100,8 +99,8 @@ impl Model {
             let address = (std::net::Ipv4Addr::LOCALHOST, port).into();
             plane.world.ports.open.insert(PortId(FOREIGN + number), address);
         }
-        let (spent, sealed) = (BTreeSet::new(), BTreeSet::new());
-        let mut model = Self { plane, keys: BTreeMap::new(), spent, sealed, sequence: 0 };
+        let (keys, spent, sealed) = Default::default();
+        let mut model = Self { plane, keys, spent, sealed, sequence: 0 };
         let mut seeds = SEEDS.rev();
         for mki in [None, Some((1, 9)), Some((1, 8))] {
             let mut key = || {
@@ -216,9 +215,8 @@ impl Model {
                     for direction in DIRECTIONS {
                         let key = (released.context, stream.termination, stream.stream, direction);
                         let used = self.keys.remove(&key).unwrap_or_default().used;
-                        if direction == Direction::Egress {
-                            self.sealed.extend(&used);
-                        }
+                        let sealed = used.iter().filter(|_| direction == Direction::Egress);
+                        self.sealed.extend(sealed);
                         self.spent.extend(used);
                     }
                 }
