@@ -54,7 +54,8 @@ impl Edge {
         let text = format!(
             "#!define ACCESS_UDP udp:{access}\n#!define ACCESS_TCP tcp:{access}\n\
              #!define ACCESS_TLS tls:{tls}\n#!define CORE_UDP udp:{inside}\n\
-             #!define CORE_NEXT_HOP \"sip:{core}\"\n#!define CHILDREN 2\n{site}\n",
+             #!define CORE_NEXT_HOP \"sip:{core}\"\n#!define CHILDREN 2\n\
+             #!define SECRET \"known to the test alone\"\n{site}\n",
         );
         let proxy = start(gateway.daemon.directory.path(), "pcscf", &text);
         let core = Agent::at(core.port(), "core", inside);

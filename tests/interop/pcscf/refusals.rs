@@ -169,7 +169,7 @@ fn an_answer_that_the_gateway_refuses_does_not_go_on_with_its_keys() {
 fn kamailio_takes_the_scripts_with_every_choice_and_the_gateway_its_configuration() {
     let Some(kamailio) = peer::program("kamailio") else { return };
     let choices = "#!define WITH_TLS\n#!define WITH_CLEAR_E2AE\n#!define WITH_ANCHOR_ALL\n\
-                   #!define PROTECTED_NETWORK 10.0.0.0/8\n";
+                   #!define PROTECTED_NETWORK 10.0.0.0/8\n#!define SECRET \"known\"\n";
     let directory = directory();
     let own = |script: &str| edge::sample().join(script);
     let chosen = edge::copied(directory.path(), "pcscf", choices);
@@ -180,6 +180,10 @@ fn kamailio_takes_the_scripts_with_every_choice_and_the_gateway_its_configuratio
         assert!(finished.status.success(), "{}", finished.output);
         assert!(!finished.output.contains("WARNING"), "{}", finished.output);
     }
+    let unsigned = edge::copied(directory.path(), "pcscf", "#!define WITH_CLEAR_E2AE\n");
+    let mut command = Command::new(&kamailio);
+    let started = Program::start(command.arg("-c").arg("-f").arg(unsigned), directory.path());
+    assert!(!started.finish().status.success(), "anybody could sign");
     let fragment = edge::sample().join("agwd.toml");
     let output = Command::new(Daemon::executable())
         .args(["--check-config", "--config"])
