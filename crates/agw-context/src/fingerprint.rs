@@ -12,7 +12,7 @@ use crate::id::ContextId;
 
 /// Keys of ended streams are remembered for so long,
 const REMEMBERED_FOR: Duration = Duration::from_secs(24 * 3600);
-/// and at most so many of them, the newest.
+/// and at most so many of each kind, the newest.
 const MOST_REMEMBERED: usize = 262_144;
 
 /// What a master key hashes to under a secret that lives as long as this process: tells equal
@@ -58,9 +58,24 @@ impl Fingerprinter {
 #[derive(Debug, Default)]
 pub(crate) struct KeyRegistry {
     in_use: BTreeSet<Fingerprint>,
-    /// When, and as what.
-    spent: BTreeMap<Fingerprint, (Instant, Spent)>,
-    oldest_spent: VecDeque<(Instant, Fingerprint)>,
+    //= tests/spec/iq.md#keys
+    //# Keys that have only opened packets MUST NOT push keys that have sealed out of memory.
+    /// Keys that have sealed. Apart from the others, and with room of their own: a sealed key that
+    /// is forgotten can seal an index twice, one that has only opened merely opens replays, and
+    /// peers and their controllers choose how often that kind changes. Where even this room does not
+    /// last for a day the oldest goes: to refuse new keys instead would end the service of all for
+    /// the many keys of one.
+    sealed: Remembered,
+    /// Keys that have opened only.
+    opened: Remembered,
+}
+
+/// Keys of one kind that were in force.
+#[derive(Debug, Default)]
+struct Remembered {
+    /// Since when they are not, and of which call they were.
+    keys: BTreeMap<Fingerprint, (Instant, ContextId)>,
+    oldest: VecDeque<(Instant, Fingerprint)>,
 }
 
 /// What a transaction does to the keys.
@@ -87,7 +102,10 @@ impl KeyRegistry {
 
     /// What the key was in force as, on a stream that has ended.
     pub(crate) fn spent_by(&self, key: Fingerprint) -> Option<Spent> {
-        self.spent.get(&key).map(|&(_, spent)| spent)
+        let of = |kind: &Remembered, sealed| {
+            kind.keys.get(&key).map(|&(_, context)| Spent { context, sealed })
+        };
+        of(&self.sealed, true).or_else(|| of(&self.opened, false))
     }
 
     /// Frees a key that was never in force.
@@ -102,19 +120,32 @@ impl KeyRegistry {
             self.in_use.remove(key);
         }
         self.in_use.extend(added);
-        for (&key, &as_what) in spent {
-            self.spent.insert(key, (now, as_what));
-            self.oldest_spent.push_back((now, key));
+        for (&key, &Spent { context, sealed }) in spent {
+            let kind = if sealed { &mut self.sealed } else { &mut self.opened };
+            kind.note(key, context, now);
         }
-        while let Some(&(at, key)) = self.oldest_spent.front() {
+        self.sealed.forget(now);
+        self.opened.forget(now);
+    }
+}
+
+impl Remembered {
+    fn note(&mut self, key: Fingerprint, context: ContextId, now: Instant) {
+        self.keys.insert(key, (now, context));
+        self.oldest.push_back((now, key));
+    }
+
+    /// Forgets what is too old or too much.
+    fn forget(&mut self, now: Instant) {
+        while let Some(&(at, key)) = self.oldest.front() {
             let is_old = now.saturating_duration_since(at) >= REMEMBERED_FOR;
-            if !is_old && self.oldest_spent.len() <= MOST_REMEMBERED {
+            if !is_old && self.oldest.len() <= MOST_REMEMBERED {
                 return;
             }
-            self.oldest_spent.pop_front();
-            // Spent once more since then, it stays for longer.
-            if self.spent.get(&key).is_some_and(|&(last, _)| last == at) {
-                self.spent.remove(&key);
+            self.oldest.pop_front();
+            // In force once more since then, it stays for longer.
+            if self.keys.get(&key).is_some_and(|&(last, _)| last == at) {
+                self.keys.remove(&key);
             }
         }
     }
@@ -126,7 +157,16 @@ mod tests {
     use crate::testing::epoch;
 
     fn spend(registry: &mut KeyRegistry, keys: impl Iterator<Item = u32>, now: Instant) {
-        let as_what = Spent { context: ContextId(1), sealed: false };
+        spend_as(registry, keys, false, now);
+    }
+
+    fn spend_as(
+        registry: &mut KeyRegistry,
+        keys: impl Iterator<Item = u32>,
+        sealed: bool,
+        now: Instant,
+    ) {
+        let as_what = Spent { context: ContextId(1), sealed };
         let spent = keys.map(|number| (key(number), as_what)).collect();
         registry.apply(&KeyChanges { spent, ..KeyChanges::default() }, now);
     }
@@ -141,13 +181,17 @@ mod tests {
 
     #[test]
     fn a_spent_key_is_remembered_for_a_day_since_it_was_last_in_force() {
-        let (start, mut registry) = (epoch(), KeyRegistry::default());
-        spend(&mut registry, [1, 2].into_iter(), start);
-        spend(&mut registry, [1].into_iter(), start + Duration::from_secs(1));
-        spend(&mut registry, std::iter::empty(), start + REMEMBERED_FOR);
-        assert!(is_spent(&registry, key(1)) && !is_spent(&registry, key(2)));
-        spend(&mut registry, std::iter::empty(), start + REMEMBERED_FOR * 2);
-        assert!(registry.spent.is_empty() && registry.oldest_spent.is_empty());
+        for sealed in [false, true] {
+            let (start, mut registry) = (epoch(), KeyRegistry::default());
+            spend_as(&mut registry, [1, 2].into_iter(), sealed, start);
+            spend_as(&mut registry, [1].into_iter(), sealed, start + Duration::from_secs(1));
+            spend(&mut registry, std::iter::empty(), start + REMEMBERED_FOR);
+            assert!(is_spent(&registry, key(1)) && !is_spent(&registry, key(2)));
+            spend(&mut registry, std::iter::empty(), start + REMEMBERED_FOR * 2);
+            for kind in [&registry.sealed, &registry.opened] {
+                assert!(kind.keys.is_empty() && kind.oldest.is_empty());
+            }
+        }
     }
 
     #[test]
@@ -157,7 +201,21 @@ mod tests {
         for number in 0..most + 10 {
             spend(&mut registry, [number].into_iter(), start);
         }
-        assert_eq!(registry.spent.len(), MOST_REMEMBERED);
+        assert_eq!(registry.opened.keys.len(), MOST_REMEMBERED);
         assert!(!is_spent(&registry, key(9)) && is_spent(&registry, key(10)));
+    }
+
+    //= tests/spec/iq.md#keys
+    //= type=test
+    //# Keys that have only opened packets MUST NOT push keys that have sealed out of memory.
+    #[test]
+    fn keys_that_only_opened_make_no_room_at_the_cost_of_one_that_sealed() {
+        let (start, mut registry) = (epoch(), KeyRegistry::default());
+        let most = u32::try_from(MOST_REMEMBERED).unwrap();
+        spend_as(&mut registry, [u32::MAX].into_iter(), true, start);
+        spend(&mut registry, 0..2 * most, start + Duration::from_secs(1));
+        assert!(registry.spent_by(key(u32::MAX)).unwrap().sealed);
+        assert_eq!(registry.opened.keys.len(), MOST_REMEMBERED);
+        assert!(!is_spent(&registry, key(0)) && is_spent(&registry, key(2 * most - 1)));
     }
 }

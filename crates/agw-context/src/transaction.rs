@@ -5,6 +5,7 @@
 //! path and are wiped with them.
 
 mod before;
+mod registry;
 mod step;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,16 +15,14 @@ use std::time::{Instant, SystemTime};
 use agw_relay::{Command as Step, EgressId, EgressSpec, IngressId, PortId};
 
 use crate::admission::Priority;
-use crate::command::Direction;
 use crate::error::CommandError;
 use crate::event::{EventKind, Subject};
 use crate::few::Few;
-use crate::fingerprint::{Fingerprint, KeyChanges, Spent};
+use crate::fingerprint::KeyChanges;
 use crate::gateway::Gateway;
-use crate::held::Keys;
 use crate::id::{ContextId, Controller};
 use crate::leg::Place;
-use crate::model::{Context, Stream};
+use crate::model::Context;
 use crate::ports::Ports;
 use crate::service::ServiceState;
 use crate::topology::Topology;
@@ -155,70 +154,6 @@ impl<'a, 'c> Transaction<'a, 'c> {
     /// Ends a context.
     pub(crate) fn end_context(&mut self, id: ContextId) {
         self.changed.insert(id, None);
-    }
-
-    /// Takes a key into use, unless it is in use or has sealed, or is to seal and was in use.
-    pub(crate) fn add_key(
-        &mut self,
-        key: Fingerprint,
-        context: ContextId,
-        direction: Direction,
-        field: &str,
-    ) -> Result<(), CommandError> {
-        let in_use = self.gateway.keys.contains(key) && !self.keys.removed.contains(&key);
-        let here = self.keys.spent.get(&key).copied();
-        let spent_by = here.or_else(|| self.gateway.keys.spent_by(key));
-        // A key that has sealed would open what the gateway itself has sent, reflected.
-        let used_up = spent_by.is_some_and(|by| by.sealed || direction == Direction::Egress);
-        //= tests/spec/iq.md#keys
-        //# An ingress key of another call that has ended MUST be refused unless policy allows it.
-        let returns = spent_by.is_some_and(|by| by.context != context)
-            && direction == Direction::Ingress
-            && !self.gateway.policy.allow_ingress_key_return;
-        //= tests/spec/iq.md#keys
-        //# A key for both directions of a stream MUST be refused.
-        //= tests/spec/iq.md#keys
-        //# A key that another stream uses MUST be refused.
-        if in_use || self.keys.added.contains(&key) || used_up {
-            return Err(CommandError::KeyReuse { field: field.to_owned(), direction });
-        }
-        if returns {
-            return Err(CommandError::KeyReturns { field: field.to_owned() });
-        }
-        self.keys.removed.remove(&key);
-        self.keys.added.insert(key);
-        Ok(())
-    }
-
-    /// Takes a key out of use that was never in force.
-    pub(crate) fn remove_key(&mut self, key: Fingerprint) {
-        self.keys.added.remove(&key);
-        self.keys.removed.insert(key);
-    }
-
-    /// Leaves a key in use after all.
-    pub(crate) fn keep_key(&mut self, key: Fingerprint) {
-        self.keys.removed.remove(&key);
-        self.keys.added.insert(key);
-    }
-
-    /// Takes a key out of use that was in force.
-    pub(crate) fn spend_key(&mut self, key: Fingerprint, context: ContextId, direction: Direction) {
-        self.remove_key(key);
-        let spent = self.keys.spent.entry(key).or_insert(Spent { context, sealed: false });
-        spent.sealed |= direction == Direction::Egress;
-    }
-
-    /// Takes all keys of a stream out of use.
-    pub(crate) fn remove_keys_of(&mut self, stream: &Stream, context: ContextId) {
-        self.retire(&stream.ingress_keys, context, Direction::Ingress);
-        self.retire(&stream.egress_keys, context, Direction::Egress);
-    }
-
-    /// Takes all keys of one direction out of use.
-    pub(crate) fn retire(&mut self, keys: &Keys, context: ContextId, direction: Direction) {
-        keys.fingerprints().for_each(|key| self.remove_key(key));
-        keys.used().for_each(|key| self.spend_key(key, context, direction));
     }
 
     /// Gives a change of keys to the packet path.

@@ -259,6 +259,36 @@ fn an_ingress_key_comes_back_on_the_same_call_and_on_another_one_only_by_policy(
     }
 }
 
+//= tests/spec/iq.md#keys
+//= type=test
+//# A key that waits when its stream ends MUST count as used if a packet may have put it in force.
+#[test]
+fn a_key_that_waited_for_its_identifier_when_its_call_ended_counts_as_used() {
+    let mut world = World::new(Policy::default());
+    let first = leg(&mut world);
+    stage(&mut world, slot(&first), 2);
+    let unmarked = |world: &mut World| {
+        let mut reserve = access(ContextChoice::New);
+        reserve.streams[0].ingress = Some(crypto(vec![IngressKey::new(master(3))]));
+        world.reserve(reserve)
+    };
+    let second = unmarked(&mut world);
+    let key = DirectedKey::Ingress(IngressKey::new(master(4)));
+    world.transact(vec![Command::StageKey(StageKey { slot: slot(&second), key })]).unwrap();
+    for context in [first.context, second.context] {
+        let release = agw_context::Release { context, termination: None };
+        world.transact(vec![Command::Release(release)]).unwrap();
+    }
+    // Nobody heard whether a packet with the identifier came first; without one none can have.
+    for (seed, is_free) in [(2, false), (4, true)] {
+        let mut again = access(ContextChoice::New);
+        again.streams[0].ingress = Some(crypto(vec![IngressKey::new(master(seed))]));
+        let outcome = world.transact(vec![Command::Reserve(again)]);
+        let reason = outcome.map(drop).map_err(|refused| refused.error.reason());
+        assert_eq!(reason, if is_free { Ok(()) } else { Err(Reason::KeyReuse) });
+    }
+}
+
 /// Another leg of a call, always with the same ingress key.
 fn leg_of(world: &mut World, context: agw_context::ContextId) -> TerminationReply {
     let mut reserve = access(ContextChoice::Existing(context));

@@ -214,7 +214,7 @@ impl Model {
                 for stream in &released.streams {
                     for direction in DIRECTIONS {
                         let key = (released.context, stream.termination, stream.stream, direction);
-                        let used = self.keys.remove(&key).unwrap_or_default().used;
+                        let used = self.keys.remove(&key).unwrap_or_default().ended(direction);
                         let sealed = used.iter().filter(|_| direction == Direction::Egress);
                         self.sealed.extend(sealed);
                         self.spent.extend(used);

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use agw_context::Direction;
 use agw_srtp::Suite;
 
 use crate::plan::{CryptoPlan, KeyPlan};
@@ -65,6 +66,14 @@ impl Held {
             self.staged = None;
             self.used.extend(plan.keys.iter().map(|key| key.seed));
         }
+    }
+
+    /// What may have been in force when the stream ends: nobody tells any more whether a packet with
+    /// the identifier of the key that waits came first.
+    pub(crate) fn ended(self, direction: Direction) -> BTreeSet<u8> {
+        let marked = self.staged.filter(|key| key.mki.is_some());
+        let staged = marked.filter(|_| direction == Direction::Ingress);
+        self.used.into_iter().chain(staged.map(|key| key.seed)).collect()
     }
 
     pub(crate) fn activate(&mut self) {
