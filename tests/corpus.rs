@@ -128,9 +128,15 @@ fn a_message_of_ng_is_read_as_it_is_written() {
 }
 
 #[test]
+fn what_is_told_at_registration_reads_as_it_prints_and_stays_at_the_edge() {
+    replay("mediasec");
+}
+
+#[test]
 fn every_body_is_replayed() {
     let replayed = [
         ("iq_request", fuzz::iq_request as fn(&[u8])),
+        ("mediasec", fuzz::mediasec),
         ("ng_message", fuzz::ng_message),
         ("relay_batch", fuzz::relay_batch),
         ("rtcp_edit", fuzz::rtcp_edit),

@@ -14,6 +14,23 @@ pub struct Calls {
     limit: usize,
 }
 
+/// Why a call that was taken out elsewhere cannot be put among others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NotTaken {
+    /// Another call has its identifier and one of its tags.
+    #[error("another call has its identifier and one of its tags: requests could mean either")]
+    Ambiguous,
+    /// There are as many calls as there may be.
+    #[error("there are {limit} calls of its identifier, which is the limit")]
+    NoRoom {
+        /// The limit.
+        limit: usize,
+    },
+    /// Nothing is left of it.
+    #[error("nothing is left of it")]
+    Over,
+}
+
 impl Calls {
     /// No calls yet, and at most `limit` of them ever.
     #[must_use]
@@ -82,18 +99,24 @@ impl Calls {
         self.calls.remove(&key)
     }
 
-    /// Puts a call among these that was taken out elsewhere. If there is no room, or one of these
-    /// has one of its tags, so that requests could mean either, it is forgotten.
-    pub fn give(&mut self, call: Call) {
+    /// Puts a call among these that was taken out elsewhere.
+    ///
+    /// # Errors
+    /// Why it cannot be one of these: it is forgotten.
+    pub fn give(&mut self, call: Call) -> Result<(), NotTaken> {
         let has = |tag: &str| {
             let dialogue = Dialogue { from_tag: tag, to_tag: None, via_branch: None };
             self.with_id(call.id()).any(|one| one.knows(&dialogue))
         };
-        let is_known = call.tags().any(|(caller, callee)| has(caller) || callee.is_some_and(has));
-        let Some((caller, _)) = call.tags().next().filter(|_| !is_known) else { return };
-        if self.calls.len() < self.limit {
-            self.calls.insert((call.id().to_owned(), caller.to_owned()), call);
+        if call.tags().any(|(caller, callee)| has(caller) || callee.is_some_and(has)) {
+            return Err(NotTaken::Ambiguous);
         }
+        if self.calls.len() >= self.limit {
+            return Err(NotTaken::NoRoom { limit: self.limit });
+        }
+        let (caller, _) = call.tags().next().ok_or(NotTaken::Over)?;
+        self.calls.insert((call.id().to_owned(), caller.to_owned()), call);
+        Ok(())
     }
 
     /// Every call with this identifier.

@@ -65,7 +65,7 @@ mod shown;
 
 pub use answer::AnswerRequest;
 pub use call::{Call, Dialogue};
-pub use calls::Calls;
+pub use calls::{Calls, NotTaken};
 pub use description::{SdpError, SdpRule, SessionDescription};
 pub use error::{AlgError, LineRefusal};
 pub use keys::Random;

@@ -18,7 +18,7 @@ use agw_iq::backend::{
 };
 use agw_relay::RelayStats;
 
-use crate::alg::Table;
+use crate::alg::Belongings;
 use crate::control::{ControlClient, EventPage, Legs, Looking, Stopped, Task, Underway, Which};
 use crate::last::Last;
 use crate::metrics::Metrics;
@@ -38,8 +38,8 @@ pub(crate) struct Gateway {
     /// The name of what opens and seals packets.
     engine: &'static str,
     subscriptions: Subscriptions,
-    /// The calls of the IMS-ALG, which go with their contexts.
-    calls: Table,
+    /// What the IMS-ALG has beside contexts, which goes with them.
+    belongings: Belongings,
     started: Instant,
     started_at: SystemTime,
 }
@@ -50,10 +50,10 @@ impl Gateway {
         metrics: Metrics,
         engine: &'static str,
         subscriptions: Subscriptions,
-        calls: Table,
+        belongings: Belongings,
     ) -> Self {
         let (started, started_at) = (Instant::now(), SystemTime::now());
-        Self { control, metrics, engine, subscriptions, calls, started, started_at }
+        Self { control, metrics, engine, subscriptions, belongings, started, started_at }
     }
 
     /// The contexts that a query asks for, one more than its limit if there are more.
@@ -234,11 +234,18 @@ impl Backend for Gateway {
         controller: Controller,
         which: AdoptContexts,
     ) -> Result<Vec<ContextId>, TransactError> {
+        let from = match &which {
+            AdoptContexts::OrphansOf(from) => Some(from.clone()),
+            AdoptContexts::These(_) => None,
+        };
         let adopted = self.control.adopt(controller.clone(), which).await?;
         let adopted = adopted.map_err(|error| Refused { command: 0, error })?;
         // Carried through, whether or not the new controller waits for it.
-        let (calls, moved) = (self.calls.clone(), adopted.clone());
-        let moving = tokio::spawn(async move { calls.adopt(&moved, &controller).await });
+        let (belongings, moved) = (self.belongings.clone(), adopted.clone());
+        let metrics = self.metrics.clone();
+        let moving = tokio::spawn(async move {
+            belongings.adopt(&moved, from.as_ref(), &controller, &metrics).await;
+        });
         moving.await.map_err(|_panicked| Unavailable)?;
         Ok(adopted)
     }

@@ -11,6 +11,7 @@ use super::scene::{REQUESTED, Scene, Way, text};
 use crate::on_stage;
 use crate::supervision::{FIRST, LOST_SOON, SECOND, Watched};
 
+const UE: &str = "sip:phone@example.net;ob";
 const WAY: Way = Way::of("adopted@ue.example");
 
 fn offer(
@@ -67,4 +68,52 @@ fn a_call_goes_to_the_controller_that_adopts_its_context() {
     gateway.wait(second.alg().delete(delete)).expect("the end");
     gateway.ledger().await_line("agw_contexts 0");
     gateway.ledger().await_line("agw_alg_calls 0");
+}
+
+/// The agreement with a UE, as a controller sees it.
+fn agreed(gateway: &Gateway, controller: &IqClient) -> Option<pb::Registration> {
+    let query = pb::QueryRegistrationRequest { ue: UE.to_owned() };
+    let answer = gateway.wait(controller.alg().query_registration(query));
+    answer.expect("an answer").into_inner().registration
+}
+
+//= tests/spec/sdp.md#adoption
+//= type=test
+//# What was agreed with the UEs of a controller that is lost MUST be that of who adopts its orphans
+//# by its name.
+#[test]
+fn ues_go_to_the_controller_that_adopts_the_orphans_of_theirs_and_not_while_it_is_there() {
+    let Some(_stage) = on_stage() else { return };
+    let mut watched = Watched::new(&LOST_SOON);
+    let first = watched.gateway.iq.clone();
+    for name in ["Security-Client", "Security-Verify"] {
+        let value = "sdes-srtp;mediasec".to_owned();
+        let headers = ["Security-Client", name].map(str::to_owned);
+        let headers = headers.map(|name| pb::HeaderField { name, value: value.clone() }).to_vec();
+        let request = pb::RegisterRequest {
+            ue: UE.to_owned(),
+            headers,
+            protected_signalling: true,
+            mechanisms: Vec::new(),
+        };
+        watched.gateway.wait(first.alg().register(request)).expect("a registration");
+    }
+    let accepted = pb::RegisterAnswerRequest { ue: UE.to_owned(), status: 200, expires_s: 600 };
+    watched.gateway.wait(first.alg().register_answer(accepted)).expect("an agreement");
+    let second = watched.controller(SECOND);
+    watched.gateway.wait(second.adopt_orphans_of(FIRST)).expect("nothing to adopt");
+    assert_eq!(agreed(&watched.gateway, &second), None, "its controller is there");
+    // Something that is orphaned tells when the first controller is lost.
+    let phone = Party::core(Side::Access.peer(), 0xAAAA_0002);
+    let offered = Scene::first_offer(WAY, Side::Access, phone.describe("RTP/AVP", &[]));
+    offer(&watched.gateway, &first, offered).expect("an offer");
+    drop(first);
+    watched.lose_controller(1);
+
+    watched.gateway.wait(second.adopt_orphans_of(FIRST)).expect("an adoption");
+
+    let registration = agreed(&watched.gateway, &second).expect("an agreement");
+    assert_eq!(registration.mechanisms().collect::<Vec<_>>(), [pb::MediaMechanism::SdesSrtp]);
+    let back = watched.controller(FIRST);
+    assert_eq!(agreed(&watched.gateway, &back), None, "another one's");
 }

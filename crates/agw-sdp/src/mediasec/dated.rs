@@ -39,6 +39,20 @@ impl<N: Ord + Clone, V> Dated<N, V> {
         self.values.insert(name, (until, value));
     }
 
+    /// Gives other names to those that have one for them, unless something has that name already:
+    /// then they go.
+    pub(super) fn rename(&mut self, renamed: impl Fn(&N) -> Option<N>) {
+        let names: Vec<(N, N)> =
+            self.values.keys().filter_map(|name| Some((name.clone(), renamed(name)?))).collect();
+        for (before, after) in names {
+            let Some((until, value)) = self.values.remove(&before) else { continue };
+            self.ends.remove(&(until, before));
+            if !self.values.contains_key(&after) {
+                self.insert(after, value, until);
+            }
+        }
+    }
+
     pub(super) fn remove(&mut self, name: &N) -> Option<V> {
         let (name, (until, value)) = self.values.remove_entry(name)?;
         self.ends.remove(&(until, name));

@@ -1,6 +1,6 @@
 //! The header fields of a message that media security is about.
 
-use super::mechanism::{MechanismError, SecurityMechanism};
+use super::mechanism::{MechanismError, Room, SecurityMechanism};
 
 /// A header field: name and value.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,14 +23,15 @@ impl Header {
     }
 }
 
-/// The mechanisms of all fields with a name.
+/// The mechanisms of all fields with a name, as far as the message has room for them.
 pub(super) fn mechanisms(
     headers: &[Header],
     name: &str,
+    room: &mut Room,
 ) -> Result<Vec<SecurityMechanism>, MechanismError> {
     let mut all = Vec::new();
     for header in headers.iter().filter(|header| header.is(name)) {
-        all.extend(SecurityMechanism::parse_list(&header.value)?);
+        all.extend(SecurityMechanism::parse_list_within(&header.value, room)?);
     }
     Ok(all)
 }
@@ -39,12 +40,14 @@ pub(super) fn mechanisms(
 //# What the edge and the UE tell each other of media security MUST NOT reach the core.
 /// Takes away what ends at the edge: media mechanisms, and the option tag `mediasec` of `Require`
 /// and `Proxy-Require`. Mechanisms that protect signalling stay; fields that are left empty go, and
-/// so do lists that cannot be read.
+/// so do lists that cannot be read, and those beyond what a message may list.
 pub fn strip_mediasec(headers: &mut Vec<Header>) {
+    let mut room = Room::of_message();
     headers.retain_mut(|header| {
         let is_list = ["Security-Client", "Security-Server", "Security-Verify"];
         if is_list.iter().any(|name| header.is(name)) {
-            let Ok(mechanisms) = SecurityMechanism::parse_list(&header.value) else { return false };
+            let read = SecurityMechanism::parse_list_within(&header.value, &mut room);
+            let Ok(mechanisms) = read else { return false };
             if !mechanisms.iter().any(SecurityMechanism::is_media) {
                 return true;
             }

@@ -2,8 +2,13 @@
 
 use std::fmt;
 
-/// More than any registration lists.
-const MAX_MECHANISMS: usize = 32;
+/// More than any registration lists: IPsec has a few for each pair of its algorithms, in what the
+/// UE offers and in what it was told.
+const MAX_MECHANISMS: usize = 64;
+
+/// How many mechanisms a message may still list, in all its fields together.
+#[derive(Debug)]
+pub(super) struct Room(usize);
 
 /// A security mechanism with its parameters (RFC 3329 §2.2).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +43,22 @@ pub enum MechanismError {
     },
 }
 
+impl Room {
+    /// That of a whole message.
+    pub(super) const fn of_message() -> Self {
+        Self(MAX_MECHANISMS)
+    }
+
+    //= tests/spec/sdp.md#registration
+    //# A message that lists more mechanisms than any registration does, in all its fields together,
+    //# MUST be refused.
+    fn take(&mut self) -> Result<(), MechanismError> {
+        let left = self.0.checked_sub(1);
+        self.0 = left.ok_or(MechanismError::TooMany { limit: MAX_MECHANISMS })?;
+        Ok(())
+    }
+}
+
 impl MediaMechanism {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::SdesSrtp, Self::DtlsSrtp, Self::MsrpTls];
@@ -66,11 +87,17 @@ impl SecurityMechanism {
     /// # Errors
     /// [`MechanismError`].
     pub fn parse_list(value: &str) -> Result<Vec<Self>, MechanismError> {
+        Self::parse_list_within(value, &mut Room::of_message())
+    }
+
+    /// The same, of a message that has listed others before.
+    pub(super) fn parse_list_within(
+        value: &str,
+        room: &mut Room,
+    ) -> Result<Vec<Self>, MechanismError> {
         let mut mechanisms = Vec::new();
         for text in split(value, ',')? {
-            if mechanisms.len() == MAX_MECHANISMS {
-                return Err(MechanismError::TooMany { limit: MAX_MECHANISMS });
-            }
+            room.take()?;
             mechanisms.push(Self::parse(text)?);
         }
         Ok(mechanisms)

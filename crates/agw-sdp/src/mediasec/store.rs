@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::mediasec::dated::Dated;
 use crate::mediasec::headers::{Header, mechanisms};
-use crate::mediasec::mechanism::{MechanismError, MediaMechanism, SecurityMechanism};
+use crate::mediasec::mechanism::{MechanismError, MediaMechanism, Room, SecurityMechanism};
 use crate::options::{AlgPolicy, OfferedSrtp, Protection, SideOptions};
 
 /// How long a registration may take from one REGISTER request to the next, and to its 200: what a
@@ -122,8 +122,10 @@ impl<N: Ord + Clone> CapabilityStore<N> {
         now: Instant,
     ) -> Result<Registering, MechanismError> {
         self.expire(now);
-        let media = |name| -> Result<Vec<SecurityMechanism>, MechanismError> {
-            Ok(mechanisms(headers, name)?.into_iter().filter(SecurityMechanism::is_media).collect())
+        let mut room = Room::of_message();
+        let mut media = |name| -> Result<Vec<SecurityMechanism>, MechanismError> {
+            let all = mechanisms(headers, name, &mut room)?.into_iter();
+            Ok(all.filter(SecurityMechanism::is_media).collect())
         };
         let (client, verify) = (media("Security-Client")?, media("Security-Verify")?);
         let is_known = self.registered.find(ue).is_some();
@@ -188,6 +190,14 @@ impl<N: Ord + Clone> CapabilityStore<N> {
     pub fn on_deregistered(&mut self, ue: &N) {
         self.registered.remove(ue);
         self.under_way.remove(ue);
+    }
+
+    /// Gives other names to UEs, those whose registration is under way included, as when somebody
+    /// else serves them from now on. A UE that has the name already keeps what is agreed with it,
+    /// and the other one is forgotten.
+    pub fn rename(&mut self, renamed: impl Fn(&N) -> Option<N>) {
+        self.registered.rename(&renamed);
+        self.under_way.rename(&renamed);
     }
 
     /// Forgets registrations that have run out, and those that nobody has completed in time.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use proptest::prelude::*;
 
 use agw_sdp::mediasec::{
-    Access, CapabilityStore, Header, MediaMechanism, Registering, strip_mediasec,
+    Access, CapabilityStore, Header, MechanismError, MediaMechanism, Registering, strip_mediasec,
 };
 use agw_sdp::{AlgPolicy, OfferedSrtp, Protection};
 
@@ -213,6 +213,24 @@ fn only_what_protects_signalling_goes_on() {
         ("Supported", "mediasec"),
     ]);
     assert_eq!(fields, expected);
+}
+
+//= tests/spec/sdp.md#registration
+//= type=test
+//# A message that lists more mechanisms than any registration does, in all its fields together,
+//# MUST be refused.
+#[test]
+fn a_message_lists_so_many_mechanisms_in_all_its_fields_together() {
+    let many = |count: usize| vec!["tls"; count].join(", ");
+    let mut fields = headers(&[("Security-Client", &many(32)), ("Security-Verify", &many(32))]);
+    let mut store = CapabilityStore::new(10, 10);
+    let goes_on = Registering::GoesOn { security_server: Vec::new() };
+    assert_eq!(store.on_register(UE, &fields, &TLS, now()), Ok(goes_on));
+    fields.push(Header::new("security-client", "tls"));
+    let refused = Err(MechanismError::TooMany { limit: 64 });
+    assert_eq!(store.on_register(UE, &fields, &TLS, now()), refused);
+    strip_mediasec(&mut fields);
+    assert_eq!(fields.len(), 2, "what was not read does not go on");
 }
 
 /// A field as anybody may write it: known names and mechanisms in any order, and what is none.

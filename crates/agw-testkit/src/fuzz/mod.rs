@@ -5,6 +5,7 @@
 
 mod edit;
 mod iq;
+mod mediasec;
 mod model;
 mod ng;
 mod operations;
@@ -18,6 +19,7 @@ mod srtp;
 
 pub use edit::rtcp_edit;
 pub use iq::iq_request;
+pub use mediasec::mediasec;
 pub use ng::ng_message;
 pub use operations::srtp_operations;
 pub use relay::relay_batch;
@@ -37,8 +39,9 @@ pub struct Target {
 }
 
 /// Every target.
-pub const TARGETS: [Target; 12] = [
+pub const TARGETS: [Target; 13] = [
     Target { name: "iq_request", body: iq_request },
+    Target { name: "mediasec", body: mediasec },
     Target { name: "ng_message", body: ng_message },
     Target { name: "relay_batch", body: relay_batch },
     Target { name: "rtcp_edit", body: rtcp_edit },

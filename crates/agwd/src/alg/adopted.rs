@@ -1,17 +1,54 @@
-//! Calls whose contexts another controller has taken over: they go with them.
+//! Calls whose contexts another controller has taken over, and UEs of a controller that is lost:
+//! they go with them.
+
+use tracing::error;
 
 use agw_context::{ContextId, Controller};
 
+use super::registrations::Registrations;
 use super::table::Table;
+use crate::metrics::Metrics;
+use crate::presence::Presence;
+
+/// What signalling has beside the contexts of a controller; clones are the same.
+#[derive(Clone)]
+pub(crate) struct Belongings {
+    pub(crate) calls: Table,
+    pub(crate) registrations: Registrations,
+    /// Who is there still.
+    pub(crate) presence: Presence,
+}
+
+impl Belongings {
+    /// Moves the calls of contexts to the controller that has adopted them, and the UEs of a
+    /// controller that has left it all its orphans, unless that one is there still.
+    pub(crate) async fn adopt(
+        &self,
+        contexts: &[ContextId],
+        from: Option<&Controller>,
+        to: &Controller,
+        metrics: &Metrics,
+    ) {
+        let connected = self.presence.connected();
+        if let Some(from) = from.filter(|from| *from != to && !connected.contains(from)) {
+            self.registrations.adopt(from, to);
+            metrics.alg().registrations(self.registrations.len());
+        }
+        let forgotten = self.calls.adopt(contexts, to).await;
+        metrics.alg().forgotten(forgotten);
+        metrics.alg().calls(self.calls.len());
+    }
+}
 
 impl Table {
     //= tests/spec/sdp.md#adoption
     //# The call of a context that was adopted MUST be its new controller's, and not known to the one
     //# before.
     /// Moves the calls of contexts to the controller that has adopted them, each when the request
-    /// that is about it is done. One that cannot be told apart from another call of that controller
-    /// is forgotten; its context stays.
-    pub(crate) async fn adopt(&self, contexts: &[ContextId], to: &Controller) {
+    /// that is about it is done; tells how many had to be forgotten. One that cannot be told apart
+    /// from another call of that controller is; its context stays.
+    async fn adopt(&self, contexts: &[ContextId], to: &Controller) -> usize {
+        let mut forgotten = 0;
         for &context in contexts {
             let Some(before) = self.owner(context).filter(|(owner, _)| owner != to) else {
                 continue;
@@ -22,13 +59,20 @@ impl Table {
             // Nobody waits for one call with another one in hand.
             drop(held);
             let mut held = self.hold_to_adopt(after.clone()).await;
-            if self.passes(context, after) {
-                held.give(call);
+            if !self.passes(context, after) {
+                // It has ended meanwhile.
+                continue;
             }
-            if !held.iter().any(|call| call.context() == Some(context)) {
+            let (controller, call_id) = (&to.0, call.id().to_owned());
+            //= tests/spec/sdp.md#adoption
+            //# A call that cannot go along with its context MUST be told in the log and counted.
+            if let Err(reason) = held.give(call) {
+                error!(%context, controller, call_id, %reason, "its context is adopted without it");
                 self.ended(context);
+                forgotten += 1;
             }
         }
+        forgotten
     }
 }
 
@@ -87,23 +131,26 @@ mod tests {
         begin(&table, "old", ContextId(2), "b").await;
         let new = Controller("new".to_owned());
 
-        table.adopt(&[ContextId(1), ContextId(9)], &new).await;
+        assert_eq!(table.adopt(&[ContextId(1), ContextId(9)], &new).await, 0);
 
         assert_eq!(table.list(&new, None, 9), ["call"]);
         assert_eq!(table.list(&key("old").0, None, 9), ["call"], "the other one");
         assert_eq!(table.ended(ContextId(1)), Some(key("new")));
         table.ended(ContextId(2));
-        table.adopt(&[ContextId(2)], &new).await;
+        assert_eq!(table.adopt(&[ContextId(2)], &new).await, 0);
         assert_eq!(table.contexts(), []);
     }
 
+    //= tests/spec/sdp.md#adoption
+    //= type=test
+    //# A call that cannot go along with its context MUST be told in the log and counted.
     #[tokio::test]
     async fn a_call_that_could_be_taken_for_another_one_is_forgotten() {
         let table = Table::new(8);
         begin(&table, "old", ContextId(1), "a").await;
         begin(&table, "new", ContextId(2), "a").await;
 
-        table.adopt(&[ContextId(1)], &key("new").0).await;
+        assert_eq!(table.adopt(&[ContextId(1)], &key("new").0).await, 1, "told");
 
         assert_eq!(table.contexts(), [ContextId(2)]);
         assert_eq!(table.list(&key("old").0, None, 9), [""; 0]);

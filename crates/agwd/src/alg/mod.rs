@@ -24,8 +24,9 @@ use agw_sdp::{AlgPolicy, SideOptions, Signalled};
 
 use crate::backend::Gateway;
 use crate::metrics::Metrics;
+pub(crate) use adopted::Belongings;
 pub(crate) use ended::forget_ended;
-use registrations::Registrations;
+pub(crate) use registrations::Registrations;
 pub(crate) use table::Table;
 
 /// How much of what there may be.
@@ -50,19 +51,16 @@ pub(crate) struct SignalledCalls {
 }
 
 impl SignalledCalls {
-    /// No calls yet, and never more than the limits; `table` is the one in which the gateway moves
-    /// calls whose contexts are adopted.
+    /// No calls yet; those and the UEs are the ones that the gateway moves when contexts are
+    /// adopted.
     pub(crate) fn new(
         gateway: Arc<Gateway>,
-        table: Table,
+        belongings: Belongings,
         policy: AlgPolicy,
-        limits: AlgLimits,
         metrics: Metrics,
     ) -> Self {
         let policy = Arc::new(ArcSwap::from_pointee(policy));
-        let AlgLimits { calls, registrations } = limits;
-        table.set_limit(calls);
-        let registrations = Registrations::new(registrations);
+        let Belongings { calls: table, registrations, presence: _ } = belongings;
         Self { gateway, table, registrations, policy, metrics, in_tasks: true }
     }
 

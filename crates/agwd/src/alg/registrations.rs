@@ -16,11 +16,11 @@ type Name = (String, Controller);
 
 /// Every UE; clones are the same UEs.
 #[derive(Clone)]
-pub(super) struct Registrations(Arc<Mutex<CapabilityStore<Name>>>);
+pub(crate) struct Registrations(Arc<Mutex<CapabilityStore<Name>>>);
 
 impl Registrations {
     /// At most `limit` UEs, besides those whose registration is under way.
-    pub(super) fn new(limit: usize) -> Self {
+    pub(crate) fn new(limit: usize) -> Self {
         Self(Arc::new(Mutex::new(CapabilityStore::new(limit, unfinished(limit)))))
     }
 
@@ -86,6 +86,16 @@ impl Registrations {
             (*controller == Controller::local() && name.0 == ue).then_some(agreed)
         };
         own.or_else(others).cloned()
+    }
+
+    //= tests/spec/sdp.md#adoption
+    //# What was agreed with the UEs of a controller that is lost MUST be that of who adopts its
+    //# orphans by its name.
+    /// Moves all UEs of a controller to another one; what that one has agreed with a UE itself stays
+    /// as it is.
+    pub(super) fn adopt(&self, from: &Controller, to: &Controller) {
+        let renamed = |(ue, owner): &Name| (owner == from).then(|| (ue.clone(), to.clone()));
+        self.lock().rename(renamed);
     }
 
     /// The side of a UE in a call.
@@ -163,6 +173,31 @@ mod tests {
         assert!(registrations.find(&Controller::local(), "u").is_none());
         registrations.registered(&one, "ue", Registered::NotAnyMore);
         assert_eq!(protection(&one), Protection::Plain);
+    }
+
+    //= tests/spec/sdp.md#adoption
+    //= type=test
+    //# What was agreed with the UEs of a controller that is lost MUST be that of who adopts its
+    //# orphans by its name.
+    #[test]
+    fn ues_go_to_another_controller_that_keeps_what_it_has_agreed_itself() {
+        let registrations = Registrations::new(10);
+        let [one, other, third] = ["one", "other", "third"].map(|name| Controller(name.to_owned()));
+        register(&registrations, &one, true);
+        let policy = AlgPolicy::default();
+        let begun = registration("begun", true, &["Security-Client", "Security-Verify"]);
+        registrations.register(&one, &begun, &policy).expect("fields");
+        registrations.adopt(&one, &other);
+        assert!(registrations.find(&one, "ue").is_none());
+        let agreed = registrations.find(&other, "ue");
+        assert!(agreed.is_some());
+        let hour = Registered::For(Duration::from_secs(3_600));
+        assert!(registrations.registered(&other, "begun", hour).is_some(), "it was under way");
+
+        register(&registrations, &third, true);
+        registrations.adopt(&third, &other);
+        assert_eq!(registrations.find(&other, "ue"), agreed, "its own");
+        assert_eq!((registrations.find(&third, "ue"), registrations.len()), (None, 2));
     }
 
     //= tests/spec/sdp.md#signalling

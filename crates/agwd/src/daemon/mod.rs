@@ -25,7 +25,7 @@ use agw_net::{MediaBackend, MediaPort, SocketsOptions, XdpWorker};
 use agw_simd::AnyEngine;
 
 use crate::admin::Admin;
-use crate::alg::{SignalledCalls, Table};
+use crate::alg::{Belongings, Registrations, SignalledCalls, Table};
 use crate::backend;
 use crate::config::{Config, Host, Invalid};
 use crate::control::{Control, ControlClient, MediaPorts, Surroundings};
@@ -248,14 +248,18 @@ fn gateway(
     metrics: &Metrics,
 ) -> (Arc<backend::Gateway>, SignalledCalls) {
     let limits = config.alg_limits();
-    let table = Table::new(limits.calls);
+    let belongings = Belongings {
+        calls: Table::new(limits.calls),
+        registrations: Registrations::new(limits.registrations),
+        presence: media.presence.clone(),
+    };
     let subscriptions = Subscriptions::new(config.iq.max_subscriptions);
     let (control, measured) = (media.control.clone(), metrics.clone());
     let gateway =
-        backend::Gateway::new(control, measured, media.engine, subscriptions, table.clone());
+        backend::Gateway::new(control, measured, media.engine, subscriptions, belongings.clone());
     let gateway = Arc::new(gateway);
     let (policy, face) = (config.alg_policy(), Arc::clone(&gateway));
-    let calls = SignalledCalls::new(face, table, policy, limits, metrics.clone());
+    let calls = SignalledCalls::new(face, belongings, policy, metrics.clone());
     (gateway, calls)
 }
 

@@ -1,6 +1,6 @@
 //! What the IMS-ALG counts, whichever face its requests come by.
 
-use prometheus::{IntCounterVec, IntGauge, Registry};
+use prometheus::{IntCounter, IntCounterVec, IntGauge, Registry};
 
 use agw_iq::alg::AlgFailure;
 
@@ -17,6 +17,7 @@ const RESULTS: [&str; 3] = ["ok", "refused", "unavailable"];
 pub(crate) struct AlgMetrics {
     requests: IntCounterVec,
     calls: IntGauge,
+    forgotten: IntCounter,
     registrations: IntGauge,
 }
 
@@ -28,6 +29,10 @@ impl AlgMetrics {
             &["procedure", "result"],
         )?;
         let calls = IntGauge::new("agw_alg_calls", "Calls that the IMS-ALG knows.")?;
+        let forgotten = IntCounter::new(
+            "agw_alg_calls_forgotten_total",
+            "Calls that were forgotten when their contexts were adopted.",
+        )?;
         let registrations = IntGauge::new(
             "agw_alg_registrations",
             "UEs with which the protection of media was agreed.",
@@ -37,12 +42,13 @@ impl AlgMetrics {
                 let _ = requests.with_label_values(&[procedure, result]);
             }
         }
-        Ok(Self { requests, calls, registrations })
+        Ok(Self { requests, calls, forgotten, registrations })
     }
 
     pub(super) fn register(&self, registry: &Registry) -> Result<(), prometheus::Error> {
         registry.register(Box::new(self.requests.clone()))?;
         registry.register(Box::new(self.calls.clone()))?;
+        registry.register(Box::new(self.forgotten.clone()))?;
         registry.register(Box::new(self.registrations.clone()))
     }
 
@@ -59,6 +65,11 @@ impl AlgMetrics {
     /// So many calls are known now.
     pub(crate) fn calls(&self, count: usize) {
         self.calls.set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    /// So many calls could not go along with contexts that were adopted.
+    pub(crate) fn forgotten(&self, count: usize) {
+        self.forgotten.inc_by(u64::try_from(count).unwrap_or(u64::MAX));
     }
 
     /// With so many UEs something is agreed now.

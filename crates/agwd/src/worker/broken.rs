@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::{StartOptions, start};
-use crate::alg::Table;
+use crate::alg::{Belongings, Registrations, Table};
 use crate::backend;
 use crate::config::Config;
 use crate::control::{Control, MediaPorts, Surroundings};
@@ -132,8 +132,9 @@ async fn a_call_whose_worker_takes_no_port_is_released_and_told_as_failed() {
     let task = tokio::spawn(control.run(stop.clone()));
     let metrics = Metrics::new().expect("metrics");
     let (engine, subscriptions) = ("portable", Subscriptions::new(1));
-    let backend =
-        backend::Gateway::new(client.clone(), metrics, engine, subscriptions, Table::new(1));
+    let (calls, registrations) = (Table::new(1), Registrations::new(1));
+    let belongings = Belongings { calls, registrations, presence: Presence::default() };
+    let backend = backend::Gateway::new(client.clone(), metrics, engine, subscriptions, belongings);
 
     let failed = backend.transact(Controller::local(), vec![reserve()]).await.expect_err("broken");
 
