@@ -1,6 +1,7 @@
 //! The sample of a P-CSCF in `deploy/kamailio`: UEs register with and without media security, their
 //! calls are protected to the edge or left alone, and nobody but the edge says so.
 
+mod bodies;
 mod early;
 mod edge;
 mod forged;

@@ -91,7 +91,7 @@ impl Agent {
         sdp: &[u8],
     ) {
         let own = format!("<sip:{}@ims.example>;tag={}", self.name, self.name);
-        let (uri, peer) = if to.starts_with("sip:") {
+        let (uri, peer) = if to.starts_with("sip:") || to.starts_with("urn:") {
             (to.to_owned(), format!("<{to}>"))
         } else if method == "REGISTER" {
             ("sip:ims.example".to_owned(), format!("<sip:{to}@ims.example>"))
@@ -242,7 +242,7 @@ fn finished(mut text: String, headers: &[&str], sdp: &[u8]) -> String {
     for header in headers {
         text += &format!("{header}\r\n");
     }
-    if !sdp.is_empty() {
+    if !sdp.is_empty() && !headers.iter().any(|header| header.starts_with("Content-Type:")) {
         text += "Content-Type: application/sdp\r\n";
     }
     text + &format!("Content-Length: {}\r\n\r\n{}", sdp.len(), str::from_utf8(sdp).expect("text"))
