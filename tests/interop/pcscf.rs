@@ -4,6 +4,7 @@
 mod bodies;
 mod early;
 mod edge;
+mod endings;
 mod forged;
 mod load;
 mod refusals;

@@ -143,6 +143,20 @@ impl Agent {
         }
     }
 
+    /// Cancels an INVITE to a user, which was the first request of its dialogue or had this number.
+    pub(crate) fn cancels(&self, to: &str, (call, number): (&str, u32)) {
+        let (address, transport) = (self.address(), self.wire.transport());
+        let branch = format!("z9hG4bK-{}-INVITE-{number}-{}", self.name, call.len());
+        let text = format!(
+            "CANCEL sip:{to}@ims.example SIP/2.0\r\n\
+             Via: SIP/2.0/{transport} {address};rport;branch={branch}\r\nMax-Forwards: 70\r\n\
+             From: <sip:{name}@ims.example>;tag={name}\r\nTo: <sip:{to}@ims.example>\r\n\
+             Call-ID: {call}\r\nCSeq: {number} CANCEL\r\n",
+            name = self.name,
+        );
+        self.wire.send(&finished(text, &[], b""), self.proxy);
+    }
+
     /// Answers a request.
     pub(crate) fn answers(&self, request: &Message, status: &str, headers: &[&str], sdp: &[u8]) {
         let kept = ["Via:", "From:", "Call-ID:", "CSeq:", "Record-Route:"];
@@ -186,6 +200,13 @@ impl Agent {
     }
 }
 
+impl Dialog {
+    /// The other party, as `From` and `To` have it.
+    pub(crate) fn peer(&self) -> &str {
+        &self.peer
+    }
+}
+
 impl Message {
     /// The lines before the body.
     pub(crate) fn head(&self) -> impl Iterator<Item = &str> {
@@ -207,6 +228,11 @@ impl Message {
     /// The body.
     pub(crate) fn body(&self) -> &str {
         self.text.split_once("\r\n\r\n").expect("a body").1
+    }
+
+    /// The same with other words in it, the first time that they occur.
+    pub(crate) fn altered(&self, from: &str, to: &str) -> Self {
+        Self { text: self.text.replacen(from, to, 1), from: self.from }
     }
 
     /// All of it.
