@@ -9,6 +9,7 @@ use agw_context::{
 
 use crate::call::{Call, Dialogue, Pair};
 use crate::description::SessionDescription;
+use crate::dialogues::Slot;
 use crate::error::AlgError;
 use crate::exchange::{Exchange, LineExchange, Offered};
 use crate::keys::Random;
@@ -33,7 +34,7 @@ pub struct AnswerRequest<'a> {
 /// An answer with the exchange that it ends.
 #[derive(Clone, Copy)]
 struct Answering<'a> {
-    position: usize,
+    place: Slot,
     exchange: &'a Exchange,
     description: &'a SessionDescription,
     policy: &'a AlgPolicy,
@@ -67,31 +68,35 @@ impl Call {
         random: &mut Random<'_>,
     ) -> Result<Plan, AlgError> {
         let description = SessionDescription::parse(request.sdp)?;
-        let position = self.locate_answer(&request.dialogue)?;
-        let branch = self.branches.get(position).ok_or(AlgError::UnknownDialogue)?;
-        let exchange = branch.exchange.as_ref().ok_or(AlgError::NoOffer)?;
+        let place = self.locate_answer(&request.dialogue)?;
+        let branch = self.branches.get(place.branch).ok_or(AlgError::UnknownDialogue)?;
+        let exchange = self.exchange(place).ok_or(AlgError::NoOffer)?;
+        //= tests/spec/sdp.md#forking
+        //# What a callee has offered MUST NOT be answered by another callee.
+        let is_asked = |callee: &&str| exchange.within.as_deref() != Some(*callee);
+        let callee = branch.callee_of(&request.dialogue);
+        if exchange.offerer == Side::Callee && callee.filter(is_asked).is_some() {
+            return Err(AlgError::NoOffer);
+        }
         let (offered, found) = (exchange.lines.len(), description.media.len());
         if offered != found {
             return Err(AlgError::MediaCount { offered, found });
         }
-        let Dialogue { from_tag, to_tag, via_branch: _ } = request.dialogue;
-        let tags = [Some(from_tag), to_tag].into_iter().flatten();
-        let callee_tag = tags.into_iter().find(|tag| *tag != branch.caller_tag).map(str::to_owned);
+        let callee_tag = callee.map(str::to_owned);
         let took_over = branch.established && branch.callee_tag.is_some();
         let took_over = took_over && callee_tag.is_some() && branch.callee_tag != callee_tag;
         let dropping = request.drops.unwrap_or(self.dropping);
-        let answered =
-            Answering { position, exchange, description: &description, policy, dropping };
+        let answered = Answering { place, exchange, description: &description, policy, dropping };
         let mut outcome = Outcome { took_over, ..Outcome::default() };
         for line in 0..offered {
             self.settle_line(&answered, line, random, &mut outcome)?;
         }
         let Outcome { took_over: _, changes, settled, edits, rekey_advised } = outcome;
-        let connected = self.wanted(position);
+        let connected = self.wanted(place);
         let commands = match self.context {
             Some(context) => {
                 let mut commands = self.drop_or_pass(dropping);
-                commands.extend(self.answer_commands(context, changes, &connected, position));
+                commands.extend(self.answer_commands(context, changes, &connected, place));
                 commands
             }
             None => Vec::new(),
@@ -100,12 +105,11 @@ impl Call {
         //# When others know the keys of a call, a new offer MUST be advised.
         let forked = self.branches.len() > 1 || took_over || exchange.shared;
         let is_secured = settled.iter().flatten().any(|one| one.far.keys.is_some());
-        let known = self.known_to(position, exchange.offerer);
+        let known = self.known_to(place, exchange.offerer);
         let sdp = render(description, &edits, known, policy.hides_origin);
         let rekey_advised = rekey_advised || (forked && is_secured);
-        let branch = position;
         let step =
-            AnswerStep { branch, callee_tag, settled, connected, sdp, rekey_advised, dropping };
+            AnswerStep { place, callee_tag, settled, connected, sdp, rekey_advised, dropping };
         let generation = self.generation;
         Ok(Plan { commands, pending: Pending { generation, step: Step::Answer(Box::new(step)) } })
     }
@@ -117,20 +121,20 @@ impl Call {
         random: &mut Random<'_>,
         outcome: &mut Outcome,
     ) -> Result<(), AlgError> {
-        let Answering { position, exchange, description, policy, dropping } = *answered;
+        let Answering { place, exchange, description, policy, dropping } = *answered;
         let media = description.media.get(line).ok_or(AlgError::Replies)?;
         let (edit, settled) = match exchange.lines.get(line).ok_or(AlgError::Replies)? {
             LineExchange::Declined { transport, shown: _ } => {
-                self.silence(position, line, outcome);
+                self.silence(place, line, outcome);
                 (MediaEdit::Decline { transport: Some(transport.clone()) }, None)
             }
             LineExchange::PassBy => (MediaEdit::PassBy, None),
             LineExchange::Relayed(offered) if media.port == 0 => {
-                self.silence(position, line, outcome);
+                self.silence(place, line, outcome);
                 (MediaEdit::Decline { transport: Some(offered.transport.clone()) }, None)
             }
             LineExchange::Relayed(offered) => {
-                let leg = |side| self.used(position, side, line).ok_or(AlgError::Replies);
+                let leg = |side| self.used(place, side, line).ok_or(AlgError::Replies);
                 let (near, far) = (leg(exchange.offerer)?, leg(exchange.offerer.other())?);
                 let offered: &Offered = offered;
                 let took_over = outcome.took_over;
@@ -159,9 +163,9 @@ impl Call {
     }
 
     /// Closes the gates of a declined line, where it has some.
-    fn silence(&self, position: usize, line: usize, outcome: &mut Outcome) {
+    fn silence(&self, place: Slot, line: usize, outcome: &mut Outcome) {
         for side in [Side::Caller, Side::Callee] {
-            if let Some(leg) = self.used(position, side, line) {
+            if let Some(leg) = self.used(place, side, line) {
                 let mode = Some(StreamMode::Inactive);
                 let change = StreamChange { mode, ..unchanged(line) };
                 outcome.changes.entry(leg.termination).or_default().push(change);
@@ -174,7 +178,7 @@ impl Call {
         context: ContextId,
         changes: BTreeMap<TerminationId, Vec<StreamChange>>,
         wanted: &[Pair],
-        position: usize,
+        place: Slot,
     ) -> Vec<Command> {
         let configure = |(termination, streams)| {
             Command::Configure(Configure::of(context, termination, streams))
@@ -185,7 +189,7 @@ impl Call {
             let change = TopologyChange::Associate(associations);
             commands.push(Command::SetTopology(SetTopology { context, change }));
         }
-        let released = self.replaced(position).into_iter().map(|termination| {
+        let released = self.replaced(place).into_iter().map(|termination| {
             Command::Release(Release { context, termination: Some(termination) })
         });
         commands.extend(released);
@@ -193,13 +197,13 @@ impl Call {
     }
 
     /// The terminations that nobody uses any more once the exchange of a branch is answered.
-    fn replaced(&self, position: usize) -> BTreeSet<TerminationId> {
+    fn replaced(&self, place: Slot) -> BTreeSet<TerminationId> {
         let before = self.terminations(None);
         let mut after: BTreeSet<TerminationId> = BTreeSet::new();
         for (other, branch) in self.branches.iter().enumerate() {
             for line in 0..self.caller.len().max(branch.callee.len()) {
-                let legs = match other == position {
-                    true => [Side::Caller, Side::Callee].map(|side| self.used(other, side, line)),
+                let legs = match other == place.branch {
+                    true => [Side::Caller, Side::Callee].map(|side| self.used(place, side, line)),
                     false => [None, self.leg(Some(other), Side::Callee, line)],
                 };
                 after.extend(legs.into_iter().flatten().map(|leg| leg.termination));
@@ -210,18 +214,16 @@ impl Call {
 
     /// The keys are installed: the offerer can be told.
     pub(crate) fn conclude_answer(&mut self, step: AnswerStep) -> Result<Signalled, AlgError> {
-        let AnswerStep {
-            branch: position,
-            callee_tag,
-            settled,
-            connected,
-            sdp,
-            rekey_advised,
-            dropping,
-        } = step;
+        let AnswerStep { place, callee_tag, settled, connected, sdp, rekey_advised, dropping } =
+            step;
         self.dropping = dropping;
+        let position = place.branch;
         let branch = self.branches.get_mut(position).ok_or(AlgError::UnknownDialogue)?;
-        let mut exchange = branch.exchange.take().ok_or(AlgError::NoOffer)?;
+        let taken = match place.is_initial {
+            true => branch.initial.take().map(|initial| *initial),
+            false => branch.exchange.take(),
+        };
+        let mut exchange = taken.ok_or(AlgError::NoOffer)?;
         self.put_in_force(position, &mut exchange, true);
         for (line, settled) in settled.into_iter().enumerate() {
             let (near, far) = settled.map_or((None, None), |one| (Some(one.near), Some(one.far)));
@@ -230,12 +232,19 @@ impl Call {
             }
         }
         exchange.answered = true;
-        exchange.reserved.clear();
+        if let Some(callee) = &callee_tag {
+            let others =
+                self.branches.iter_mut().enumerate().filter(|(other, _)| *other != position);
+            others.for_each(|(_, other)| other.lose(callee));
+        }
         if let Some(branch) = self.branches.get_mut(position) {
-            branch.lines = exchange.lines.len();
-            branch.exchange = Some(exchange);
+            branch.lines = branch.lines.max(exchange.lines.len());
+            match place.is_initial {
+                true => branch.initial = Some(Box::new(exchange)),
+                false => branch.exchange = Some(exchange),
+            }
             branch.established = true;
-            branch.callee_tag = callee_tag.or(branch.callee_tag.take());
+            branch.hear(callee_tag);
         }
         self.connected = connected;
         let (context, streams) = (self.context, self.streams());
@@ -257,7 +266,7 @@ impl Call {
         leg.local = leg.local_with(rtcp);
         (leg.own, leg.theirs) =
             keys.map_or((None, None), |keys| (Some(keys.own), Some(keys.theirs)));
-        (leg.transport, leg.rtcp, leg.mode) = (transport, rtcp, mode);
+        (leg.agreed, leg.transport, leg.rtcp, leg.mode) = (true, transport, rtcp, mode);
         leg.remote = remote.or(leg.remote);
     }
 }

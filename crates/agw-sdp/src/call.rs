@@ -7,6 +7,7 @@ use agw_context::{
     Command, Configure, ContextId, StreamChange, StreamId, StreamMode, TerminationId,
 };
 
+use crate::dialogues::Slot;
 use crate::error::AlgError;
 use crate::exchange::{Exchange, LineExchange};
 use crate::leg::{Leg, Side, stream_id, unchanged};
@@ -38,8 +39,16 @@ pub(crate) struct Branch {
     pub(crate) via_branch: Option<String>,
     pub(crate) caller_tag: String,
     pub(crate) callee_tag: Option<String>,
+    /// The other dialogues behind it that have answered its offer, the last one last: they share
+    /// its legs (RFC 3261 §12.1).
+    pub(crate) early: Vec<String>,
+    /// Whether it is for one dialogue of a fork behind another branch.
+    pub(crate) is_beside: bool,
     pub(crate) callee: Vec<Option<Leg>>,
     pub(crate) exchange: Option<Exchange>,
+    /// The exchange of the first offer, which dialogues that are not heard of yet may still
+    /// answer, once one of them has an exchange of its own.
+    pub(crate) initial: Option<Box<Exchange>>,
     /// Whether an offer was answered.
     pub(crate) established: bool,
     /// How many media lines its session has: they never become fewer (RFC 3264 §8).
@@ -55,13 +64,6 @@ pub struct Dialogue<'a> {
     pub to_tag: Option<&'a str>,
     /// What tells the branches of a fork apart before they have tags.
     pub via_branch: Option<&'a str>,
-}
-
-/// Where an offer belongs.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Located {
-    New { via_branch: Option<String>, caller_tag: String, callee_tag: Option<String> },
-    Branch { position: usize, offerer: Side },
 }
 
 impl Call {
@@ -100,17 +102,19 @@ impl Call {
 
     /// The tags of its dialogues: the caller's and, once it is known, the callee's.
     pub fn tags(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
-        self.branches.iter().map(|one| (one.caller_tag.as_str(), one.callee_tag.as_deref()))
+        self.branches.iter().flat_map(|one| {
+            let heard = std::iter::once(one.callee_tag.as_deref());
+            let early = one.early.iter().map(|tag| Some(tag.as_str()));
+            heard.chain(early).map(|callee| (one.caller_tag.as_str(), callee))
+        })
     }
 
     /// Whether a request that names this dialogue is about this call.
     #[must_use]
     pub fn knows(&self, dialogue: &Dialogue<'_>) -> bool {
         let Dialogue { from_tag, to_tag, via_branch: _ } = *dialogue;
-        self.branches.iter().any(|branch| {
-            let known = [Some(branch.caller_tag.as_str()), branch.callee_tag.as_deref()];
-            known.contains(&Some(from_tag)) || (to_tag.is_some() && known.contains(&to_tag))
-        })
+        let has = |tag: &str| tag == from_tag || Some(tag) == to_tag;
+        self.tags().any(|(caller, callee)| has(caller) || callee.is_some_and(has))
     }
 
     /// Whether both tags are those of one of its dialogues, either way round.
@@ -140,62 +144,6 @@ impl Call {
         streams
     }
 
-    /// Finds where an offer belongs.
-    pub(crate) fn locate_offer(&self, dialogue: &Dialogue<'_>) -> Result<Located, AlgError> {
-        let Dialogue { from_tag, to_tag, via_branch } = *dialogue;
-        let found = |position, offerer| Ok(Located::Branch { position, offerer });
-        let new = || Located::New {
-            via_branch: via_branch.map(str::to_owned),
-            caller_tag: from_tag.to_owned(),
-            callee_tag: to_tag.map(str::to_owned),
-        };
-        // An offer in a response to a request without one, or in a dialogue from before a restart.
-        if self.branches.is_empty() {
-            return Ok(new());
-        }
-        let position = |fits: &dyn Fn(&Branch) -> bool| self.branches.iter().position(fits);
-        if let Some(to_tag) = to_tag {
-            for (caller, callee, offerer) in
-                [(from_tag, to_tag, Side::Caller), (to_tag, from_tag, Side::Callee)]
-            {
-                let exact = |one: &Branch| {
-                    one.caller_tag == caller && one.callee_tag.as_deref() == Some(callee)
-                };
-                let open = |one: &Branch| one.caller_tag == caller && one.callee_tag.is_none();
-                if let Some(position) = position(&exact).or_else(|| position(&open)) {
-                    return found(position, offerer);
-                }
-            }
-            return Err(AlgError::UnknownDialogue);
-        }
-        let same_way =
-            |one: &Branch| one.caller_tag == from_tag && one.via_branch.as_deref() == via_branch;
-        match position(&same_way) {
-            Some(position) => found(position, Side::Caller),
-            None if self.branches.iter().all(|one| one.caller_tag == from_tag) => Ok(new()),
-            None => Err(AlgError::UnknownDialogue),
-        }
-    }
-
-    /// Finds the branch whose offer is answered or rejected: the tags may stand either way round.
-    pub(crate) fn locate_answer(&self, dialogue: &Dialogue<'_>) -> Result<usize, AlgError> {
-        let Dialogue { from_tag, to_tag, via_branch } = *dialogue;
-        let has = |tag: &str| tag == from_tag || Some(tag) == to_tag;
-        let exact = |one: &Branch| {
-            has(&one.caller_tag) && one.callee_tag.as_deref().is_some_and(has) && to_tag.is_some()
-        };
-        let waits = |one: &Branch| one.exchange.as_ref().is_some_and(|one| !one.answered);
-        let is_way = |one: &Branch| via_branch.is_some() && one.via_branch.as_deref() == via_branch;
-        let rules: [&dyn Fn(&Branch) -> bool; 4] = [
-            &exact,
-            &|one| has(&one.caller_tag) && is_way(one),
-            &|one| has(&one.caller_tag) && waits(one),
-            &|one| has(&one.caller_tag) && one.exchange.is_some(),
-        ];
-        let found = rules.iter().find_map(|rule| self.branches.iter().position(rule));
-        found.ok_or(AlgError::UnknownDialogue)
-    }
-
     /// What is in force on a media line of a side.
     pub(crate) fn leg(&self, branch: Option<usize>, side: Side, line: usize) -> Option<&Leg> {
         let legs = match side {
@@ -206,18 +154,17 @@ impl Call {
     }
 
     /// An address of the gateway that a side was told.
-    pub(crate) fn known_to(&self, branch: usize, side: Side) -> Option<IpAddr> {
-        let lines = self.branches.get(branch).map_or(0, |branch| branch.callee.len());
+    pub(crate) fn known_to(&self, place: Slot, side: Side) -> Option<IpAddr> {
+        let lines = self.branches.get(place.branch).map_or(0, |branch| branch.callee.len());
         let legs =
-            (0..lines.max(self.caller.len())).filter_map(|line| self.used(branch, side, line));
+            (0..lines.max(self.caller.len())).filter_map(|line| self.used(place, side, line));
         legs.map(|leg| leg.local.rtp.ip()).next()
     }
 
     /// What a media line uses on a side: what its offer has reserved, else what is in force.
-    pub(crate) fn used(&self, branch: usize, side: Side, line: usize) -> Option<&Leg> {
-        let exchange = self.branches.get(branch)?.exchange.as_ref();
-        let reserved = exchange.and_then(|exchange| exchange.leg(side, line));
-        reserved.or_else(|| self.leg(Some(branch), side, line))
+    pub(crate) fn used(&self, place: Slot, side: Side, line: usize) -> Option<&Leg> {
+        let reserved = self.exchange(place).and_then(|exchange| exchange.leg(side, line));
+        reserved.or_else(|| self.leg(Some(place.branch), side, line))
     }
 
     /// The terminations in use on both sides, but for those of one branch.
@@ -229,8 +176,8 @@ impl Call {
     }
 
     /// Who must hear whom for a branch once its exchange is answered.
-    pub(crate) fn wanted(&self, branch: usize) -> Vec<Pair> {
-        self.pairs(branch, |side, line| self.used(branch, side, line))
+    pub(crate) fn wanted(&self, place: Slot) -> Vec<Pair> {
+        self.pairs(place.branch, |side, line| self.used(place, side, line))
     }
 
     /// Who must hear whom for the branch that is heard when another one ends.

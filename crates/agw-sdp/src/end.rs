@@ -1,14 +1,14 @@
 //! Rejected offers, and the end of branches and calls.
 
-use std::collections::BTreeSet;
-
-use agw_context::{Command, Release, Reply, SetTopology, TerminationId, TopologyChange};
+use agw_context::{Command, Release, Reply, SetTopology, TopologyChange};
 use zeroize::Zeroizing;
 
 use crate::answer::associations;
-use crate::call::{Branch, Call, Dialogue};
+use crate::call::{Call, Dialogue};
+use crate::dialogues::Slot;
 use crate::error::AlgError;
-use crate::leg::Leg;
+use crate::exchange::Exchange;
+use crate::needed::Streams;
 use crate::plan::{Pending, Plan, Signalled, Step};
 
 impl Call {
@@ -18,20 +18,29 @@ impl Call {
     /// # Errors
     /// [`AlgError::UnknownDialogue`], or [`AlgError::NoOffer`] if none waits.
     pub fn plan_reject(&self, dialogue: &Dialogue<'_>) -> Result<Plan, AlgError> {
-        let position = self.locate_answer(dialogue)?;
-        let branch = self.branches.get(position).ok_or(AlgError::UnknownDialogue)?;
-        let exchange = branch.exchange.as_ref().filter(|exchange| !exchange.answered);
-        let exchange = exchange.ok_or(AlgError::NoOffer)?;
+        let place = self.locate_answer(dialogue)?;
+        let branch = self.branches.get(place.branch).ok_or(AlgError::UnknownDialogue)?;
+        let exchange = self.exchange(place).filter(|exchange| !exchange.answered);
+        exchange.ok_or(AlgError::NoOffer)?;
         if !branch.established {
-            return Ok(self.plan_end(Some(position)));
+            return Ok(self.plan_end(Some(place.branch)));
         }
-        let commands = self.releases(exchange.reserved.iter().copied().collect());
-        let step = Step::Reject { branch: position };
+        let needed = self.needed_without(|slot| slot == place, None);
+        let commands = self.releases(&needed);
+        let step = Step::Reject { place, needed };
         Ok(Plan { commands, pending: Pending { generation: self.generation, step } })
     }
 
+    /// What is needed when some exchanges are over, and a branch.
+    fn needed_without(&self, over: impl Fn(Slot) -> bool, ends: Option<usize>) -> Streams {
+        let left = self.exchanges().filter(|(slot, _)| !over(*slot));
+        let left: Vec<_> = left.map(|(slot, exchange)| (slot.branch, exchange)).collect();
+        self.needed(&left, ends)
+    }
+
     /// Plans the end of a dialogue, or of the whole call if neither a `to_tag` nor a branch is
-    /// named. Its last dialogue takes the call with it.
+    /// named. Its last dialogue takes the call with it; one that shares its legs with the one that
+    /// is heard leaves them to it.
     ///
     /// # Errors
     /// [`AlgError::UnknownDialogue`].
@@ -39,11 +48,14 @@ impl Call {
         if !self.knows(dialogue) {
             return Err(AlgError::UnknownDialogue);
         }
+        if let Some((branch, callee)) = self.locate_early(dialogue) {
+            return Ok(self.plan_forget(branch, callee));
+        }
         let is_whole = dialogue.to_tag.is_none() && dialogue.via_branch.is_none();
         if is_whole || self.branches.len() == 1 {
             return Ok(self.plan_end(None));
         }
-        Ok(self.plan_end(Some(self.locate_answer(dialogue)?)))
+        Ok(self.plan_end(Some(self.locate_answer(dialogue)?.branch)))
     }
 
     /// Plans the end of the whole call.
@@ -51,22 +63,27 @@ impl Call {
         self.plan_end(None)
     }
 
+    fn plan_forget(&self, branch: usize, callee: String) -> Plan {
+        let asks = |slot: Slot| {
+            let exchange = self.exchange(slot).filter(|_| slot.branch == branch);
+            exchange.is_some_and(|exchange| exchange.within.as_ref() == Some(&callee))
+        };
+        let needed = self.needed_without(asks, None);
+        let commands = self.releases(&needed);
+        let step = Step::Forget { branch, callee, needed };
+        Plan { commands, pending: Pending { generation: self.generation, step } }
+    }
+
     fn plan_end(&self, branch: Option<usize>) -> Plan {
         let branch = branch.filter(|_| self.branches.len() > 1);
         let connected = branch.and_then(|branch| self.heir(branch));
+        let needed = self.needed_without(|slot| Some(slot.branch) == branch, branch);
         let commands = match (branch, self.context) {
             (_, None) => Vec::new(),
             (None, Some(context)) => {
                 vec![Command::Release(Release { context, termination: None })]
             }
-            (Some(branch), Some(context)) => {
-                let kept = self.terminations(Some(branch));
-                let all = self.terminations(None);
-                let gone = all.difference(&kept).copied();
-                let exchange = self.branches.get(branch).and_then(|one| one.exchange.as_ref());
-                let reserved = exchange.map_or(&[][..], |exchange| &exchange.reserved);
-                let reserved = reserved.iter().copied().filter(|one| !kept.contains(one));
-                let released = self.releases(gone.chain(reserved).collect());
+            (Some(_), Some(context)) => {
                 let changes =
                     connected.iter().flat_map(|after| associations(&self.connected, after));
                 let changes: Vec<_> = changes.collect();
@@ -74,17 +91,11 @@ impl Call {
                     let change = TopologyChange::Associate(changes);
                     Command::SetTopology(SetTopology { context, change })
                 });
-                topology.into_iter().chain(released).collect()
+                topology.into_iter().chain(self.releases(&needed)).collect()
             }
         };
-        let step = Step::Delete { branch, connected };
+        let step = Step::Delete { branch, connected, needed };
         Plan { commands, pending: Pending { generation: self.generation, step } }
-    }
-
-    fn releases(&self, terminations: BTreeSet<TerminationId>) -> Vec<Command> {
-        let Some(context) = self.context else { return Vec::new() };
-        let release = |one| Command::Release(Release { context, termination: Some(one) });
-        terminations.into_iter().map(release).collect()
     }
 
     /// Takes over what a plan leads to, now that the gateway has carried out its commands.
@@ -109,31 +120,38 @@ impl Call {
         match step {
             Step::Offer(step) => self.conclude_offer(*step, replies),
             Step::Answer(step) => self.conclude_answer(*step),
-            Step::Reject { branch } => {
-                self.forget_offer(branch);
+            Step::Reject { place, needed } => {
+                self.forget_offer(place);
+                self.keep(&needed);
+                Ok(self.nothing_to_say())
+            }
+            Step::Forget { branch, callee, needed } => {
+                let branch = self.branches.get_mut(branch).ok_or(AlgError::UnknownDialogue)?;
+                branch.early.retain(|tag| *tag != callee);
+                let asks = |one: &mut Exchange| one.within.as_ref() == Some(&callee);
+                branch.exchange.take_if(asks);
+                self.keep(&needed);
                 Ok(self.nothing_to_say())
             }
             Step::Delete { branch: None, .. } => {
                 *self = Self { generation: self.generation, ..Self::new(&self.id) };
                 Ok(self.nothing_to_say())
             }
-            Step::Delete { branch: Some(branch), connected } => {
+            Step::Delete { branch: Some(branch), connected, needed } => {
                 self.branches.remove(branch);
                 self.connected = connected.unwrap_or(std::mem::take(&mut self.connected));
-                let left = self.terminations(None);
-                self.connected.retain(|(a, b, _)| left.contains(a) && left.contains(b));
+                self.keep(&needed);
                 Ok(self.nothing_to_say())
             }
         }
     }
 
-    fn forget_offer(&mut self, position: usize) {
-        let Some(branch) = self.branches.get_mut(position) else { return };
-        let Some(exchange) = branch.exchange.take() else { return };
-        let gone = |leg: &Leg| exchange.reserved.contains(&leg.termination);
-        let Branch { callee, .. } = branch;
-        for leg in self.caller.iter_mut().chain(callee) {
-            leg.take_if(|leg| gone(leg));
+    fn forget_offer(&mut self, place: Slot) {
+        let Some(branch) = self.branches.get_mut(place.branch) else { return };
+        if place.is_initial {
+            branch.initial = None;
+        } else {
+            branch.exchange = None;
         }
     }
 

@@ -1,6 +1,6 @@
 //! An offer on its way to its answer.
 
-use agw_context::{Remote, RtcpMode, SourcePolicy, TerminationId};
+use agw_context::{Remote, RtcpMode, SourcePolicy};
 use agw_sdes::CryptoAttribute;
 
 use crate::description::{Bandwidth, Profile};
@@ -18,10 +18,11 @@ use crate::options::{MuxRule, RtcpAttribute, SideOptions};
 #[derive(Debug)]
 pub(crate) struct Exchange {
     pub(crate) offerer: Side,
+    /// The callee of the dialogue within which the offer was made; none of a first offer, which
+    /// any callee may answer.
+    pub(crate) within: Option<String>,
     pub(crate) lines: Vec<LineExchange>,
     pub(crate) answered: bool,
-    /// Terminations that were reserved for it.
-    pub(crate) reserved: Vec<TerminationId>,
     pub(crate) near: Manner,
     pub(crate) far: Manner,
     /// Whether an earlier offer has shown its keys, perhaps to another one.

@@ -39,6 +39,8 @@ pub(crate) struct Leg {
     pub(crate) termination: TerminationId,
     pub(crate) local: LocalStream,
     pub(crate) media: Media,
+    /// Whether an answer has taken it.
+    pub(crate) agreed: bool,
     /// The gates that signalling wants, whether or not the call's media is dropped meanwhile.
     pub(crate) mode: StreamMode,
     pub(crate) transport: Transport,

@@ -3,15 +3,16 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use agw_context::{
-    Command, ContextChoice, Family, LocalStream, Media, Release, Remote, Reserve, RtcpMode,
-    StreamMode, StreamSpec, TerminationId,
+    Command, ContextChoice, Family, LocalStream, Media, Remote, Reserve, RtcpMode, StreamMode,
+    StreamSpec, TerminationId,
 };
 use agw_relay::Transport;
 use agw_sdes::CryptoLines;
 
-use crate::call::{Call, Dialogue, Located};
+use crate::call::{Call, Dialogue};
 use crate::decision::{Decision, Relayed, decide};
 use crate::description::{MediaDescription, Profile, Protocol, SessionDescription};
+use crate::dialogues::{Located, Place, within};
 use crate::direction::Flow;
 use crate::error::{AlgError, LineRefusal};
 use crate::exchange::{Exchange, LineExchange, Manner, Offered};
@@ -58,11 +59,8 @@ impl Call {
         let description = SessionDescription::parse(request.sdp)?;
         let at = self.locate_offer(&request.dialogue)?;
         self.admit(&at, &description, request.supersedes, policy)?;
-        let (branch, offerer) = match &at {
-            Located::New { .. } => (None, Side::Caller),
-            Located::Branch { position, offerer } => (Some(*position), *offerer),
-        };
-        let place = Place { branch, offerer };
+        let place = Place::of(&at);
+        let Place { branch, offerer, beside: _ } = place;
         let relayed = self.decide_all(&description, place, request, policy)?;
         let mut lines = Vec::with_capacity(relayed.len());
         for (line, (media, decision)) in description.media.iter().zip(relayed).enumerate() {
@@ -81,9 +79,9 @@ impl Call {
             });
         }
         let (near, far) = (Manner::of(request.near), Manner::of(request.far));
-        let reserved = self.carried(branch);
         let shared = self.has_shown(place, &lines);
-        let exchange = Exchange { offerer, lines, answered: false, reserved, near, far, shared };
+        let within = within(&at, &request.dialogue);
+        let exchange = Exchange { offerer, within, lines, answered: false, near, far, shared };
         Ok(self.reserve(at, exchange, description, request, policy))
     }
 
@@ -95,10 +93,17 @@ impl Call {
         policy: &AlgPolicy,
     ) -> Result<(), AlgError> {
         let (position, offerer) = match at {
-            Located::New { .. } if self.branches.len() >= policy.max_branches => {
+            Located::New { .. } | Located::Beside { .. }
+                if self.branches.len() >= policy.max_branches =>
+            {
                 return Err(AlgError::TooManyBranches { limit: policy.max_branches });
             }
             Located::New { .. } => return Ok(()),
+            Located::Beside { position, .. } => {
+                let lines = self.branches.get(*position).map_or(0, |branch| branch.lines);
+                let is_less = description.media.len() < lines;
+                return if is_less { Err(AlgError::MediaRemoved) } else { Ok(()) };
+            }
             Located::Branch { position, offerer } => (*position, *offerer),
         };
         let branch = self.branches.get(position).ok_or(AlgError::UnknownDialogue)?;
@@ -152,17 +157,8 @@ impl Call {
 
     /// Whether the offerer of a line is protected to the edge already.
     fn is_protected(&self, place: Place, line: usize) -> bool {
-        let leg = self.leg(place.branch, place.offerer, line);
+        let leg = self.leg(place.branch.or(place.beside), place.offerer, line);
         leg.is_some_and(|leg| leg.transport == Transport::Secured)
-    }
-
-    /// What an offer that is replaced before its answer has reserved and the new one takes over.
-    fn carried(&self, branch: Option<usize>) -> Vec<TerminationId> {
-        let branch = branch.and_then(|position| self.branches.get(position));
-        let waiting = branch.and_then(|branch| branch.exchange.as_ref());
-        let reserved = waiting.filter(|exchange| !exchange.answered).map(|one| &one.reserved);
-        let in_force = self.terminations(None);
-        reserved.into_iter().flatten().copied().filter(|one| in_force.contains(one)).collect()
     }
 
     fn offered(
@@ -257,26 +253,15 @@ impl Call {
         };
         let near = side(exchange.offerer, request.near);
         let far = side(exchange.offerer.other(), request.far);
-        if let (Some(context), Located::Branch { position, .. }) = (self.context, &at) {
-            commands.extend(self.superseded(*position).map(|termination| {
-                Command::Release(Release { context, termination: Some(termination) })
-            }));
-        }
+        let needed = self.needed_with(&at, &exchange);
+        commands.extend(self.releases(&needed));
         let dropping = request.drops.unwrap_or(self.dropping);
         commands.extend(self.drop_or_pass(dropping));
         let hides_origin = policy.hides_origin;
-        let step = OfferStep { at, exchange, near, far, description, hides_origin, dropping };
+        let step =
+            OfferStep { at, exchange, near, far, needed, description, hides_origin, dropping };
         let generation = self.generation;
         Plan { commands, pending: Pending { generation, step: Step::Offer(Box::new(step)) } }
-    }
-
-    /// What an unanswered offer has reserved beside what is in force, and loses to a new one.
-    fn superseded(&self, branch: usize) -> impl Iterator<Item = TerminationId> {
-        let exchange = self.branches.get(branch).and_then(|branch| branch.exchange.as_ref());
-        let waiting = exchange.filter(|exchange| !exchange.answered);
-        let in_force = self.terminations(None);
-        let reserved = waiting.into_iter().flat_map(|exchange| exchange.reserved.clone());
-        reserved.filter(move |one| !in_force.contains(one))
     }
 
     fn correlation(&self) -> Option<String> {
@@ -284,13 +269,6 @@ impl Call {
             && self.id.bytes().all(|octet| octet.is_ascii_graphic());
         fits.then(|| self.id.clone())
     }
-}
-
-/// Where an offer belongs.
-#[derive(Clone, Copy)]
-pub(crate) struct Place {
-    pub(crate) branch: Option<usize>,
-    pub(crate) offerer: Side,
 }
 
 /// One media line of an offer with what surrounds it.
@@ -311,7 +289,8 @@ impl Leg {
         //# Until the answer the gates MUST be closed.
         let mode = StreamMode::Inactive;
         let (termination, rtcp) = (TerminationId(0), RtcpMode::Pair);
-        Self { termination, local, media, mode, transport, rtcp, remote, own: None, theirs: None }
+        let (agreed, own, theirs) = (false, None, None);
+        Self { termination, local, media, agreed, mode, transport, rtcp, remote, own, theirs }
     }
 }
 

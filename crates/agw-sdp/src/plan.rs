@@ -3,9 +3,11 @@
 use agw_context::{Command, ContextId, LocalStream, Media, TerminationId};
 use zeroize::Zeroizing;
 
-use crate::call::{Located, Pair};
+use crate::call::Pair;
 use crate::description::SessionDescription;
+use crate::dialogues::{Located, Slot};
 use crate::exchange::Exchange;
+use crate::needed::Streams;
 use crate::settle::Settled;
 
 /// What the gateway must do before a request is answered.
@@ -41,8 +43,21 @@ pub struct Pending {
 pub(crate) enum Step {
     Offer(Box<OfferStep>),
     Answer(Box<AnswerStep>),
-    Reject { branch: usize },
-    Delete { branch: Option<usize>, connected: Option<Vec<Pair>> },
+    Reject {
+        place: Slot,
+        needed: Streams,
+    },
+    /// A dialogue ends that shares the legs of a branch with the one that is heard.
+    Forget {
+        branch: usize,
+        callee: String,
+        needed: Streams,
+    },
+    Delete {
+        branch: Option<usize>,
+        connected: Option<Vec<Pair>>,
+        needed: Streams,
+    },
 }
 
 /// An offer whose ports are being reserved.
@@ -53,6 +68,8 @@ pub(crate) struct OfferStep {
     /// The positions of the reservations among the commands: near, far.
     pub(crate) near: Option<usize>,
     pub(crate) far: Option<usize>,
+    /// What stays of what there was.
+    pub(crate) needed: Streams,
     /// The offer, to be shown to the answerer.
     pub(crate) description: SessionDescription,
     pub(crate) hides_origin: bool,
@@ -62,7 +79,7 @@ pub(crate) struct OfferStep {
 /// An answer whose keys are being installed.
 #[derive(Debug)]
 pub(crate) struct AnswerStep {
-    pub(crate) branch: usize,
+    pub(crate) place: Slot,
     pub(crate) callee_tag: Option<String>,
     pub(crate) settled: Vec<Option<Settled>>,
     pub(crate) connected: Vec<Pair>,

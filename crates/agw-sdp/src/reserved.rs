@@ -3,7 +3,8 @@
 use agw_context::{Reply, TerminationReply};
 use agw_relay::Transport;
 
-use crate::call::{Branch, Call, Located};
+use crate::call::{Branch, Call};
+use crate::dialogues::{Located, Slot};
 use crate::error::AlgError;
 use crate::exchange::{Exchange, LineExchange, Offered};
 use crate::keys;
@@ -18,7 +19,8 @@ impl Call {
         step: OfferStep,
         replies: &[Reply],
     ) -> Result<Signalled, AlgError> {
-        let OfferStep { at, mut exchange, near, far, description, hides_origin, dropping } = step;
+        let OfferStep { at, mut exchange, near, far, needed, description, hides_origin, dropping } =
+            step;
         self.dropping = dropping;
         let is_first = self.context.is_none();
         let offerer = exchange.offerer;
@@ -33,36 +35,44 @@ impl Call {
         for reply in told {
             if let Reply::Termination(reply) = reply {
                 self.context = Some(reply.context);
-                exchange.reserved.push(reply.termination);
             }
         }
+        self.keep(&needed);
         let position = self.branch_for(at)?;
         self.put_in_force(position, &mut exchange, false);
         let branch = self.branches.get_mut(position).ok_or(AlgError::UnknownDialogue)?;
-        branch.exchange = Some(exchange);
+        branch.begin(exchange);
+        let place = Slot::last(position);
         if is_first {
-            self.connected = self.wanted(position);
+            self.connected = self.wanted(place);
         }
-        let edits = self.offer_edits(position)?;
-        let known = self.known_to(position, offerer.other());
+        let edits = self.offer_edits(place)?;
+        let known = self.known_to(place, offerer.other());
         let sdp = render(description, &edits, known, hides_origin);
         let (context, streams) = (self.context, self.streams());
         Ok(Signalled { sdp, context, streams, rekey_advised: false })
     }
 
     fn branch_for(&mut self, at: Located) -> Result<usize, AlgError> {
-        let (via_branch, caller_tag, callee_tag) = match at {
+        let (via_branch, caller_tag, callee_tag, is_beside) = match at {
             Located::Branch { position, .. } => return Ok(position),
             Located::New { via_branch, caller_tag, callee_tag } => {
-                (via_branch, caller_tag, callee_tag)
+                (via_branch, caller_tag, callee_tag, false)
+            }
+            Located::Beside { position, callee_tag, .. } => {
+                let beside = self.branches.get(position).ok_or(AlgError::UnknownDialogue)?;
+                (None, beside.caller_tag.clone(), Some(callee_tag), true)
             }
         };
         self.branches.push(Branch {
             via_branch,
             caller_tag,
             callee_tag,
+            early: Vec::new(),
+            is_beside,
             callee: Vec::new(),
             exchange: None,
+            initial: None,
             established: false,
             lines: 0,
         });
@@ -70,9 +80,8 @@ impl Call {
     }
 
     /// How the offer changes for who is to answer it.
-    fn offer_edits(&self, position: usize) -> Result<Vec<MediaEdit>, AlgError> {
-        let branch = self.branches.get(position).ok_or(AlgError::UnknownDialogue)?;
-        let exchange = branch.exchange.as_ref().ok_or(AlgError::NoOffer)?;
+    fn offer_edits(&self, place: Slot) -> Result<Vec<MediaEdit>, AlgError> {
+        let exchange = self.exchange(place).ok_or(AlgError::NoOffer)?;
         let answerer = exchange.offerer.other();
         let edit = |(line, one): (usize, &LineExchange)| {
             Ok(match one {
@@ -81,7 +90,7 @@ impl Call {
                 }
                 LineExchange::PassBy => MediaEdit::PassBy,
                 LineExchange::Relayed(offered) => {
-                    let leg = self.used(position, answerer, line).ok_or(AlgError::Replies)?;
+                    let leg = self.used(place, answerer, line).ok_or(AlgError::Replies)?;
                     let Offered { profile, far_profile, .. } = &**offered;
                     let is_cut = leg.transport != Transport::Transparent;
                     let is_secured = leg.transport == Transport::Secured;

@@ -4,10 +4,11 @@
 use agw_sdes::CryptoAttribute;
 
 use crate::call::{Branch, Call};
+use crate::dialogues::Place;
 use crate::error::AlgError;
 use crate::exchange::LineExchange;
 use crate::keys::{self, Random};
-use crate::offer::{OfferRequest, Place};
+use crate::offer::OfferRequest;
 
 impl Call {
     /// Our lines for the answerer of a line; `own` is the one that its leg sends under.

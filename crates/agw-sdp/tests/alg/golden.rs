@@ -60,6 +60,13 @@ stories! {
     //= type=test
     //# When others know the keys of a call, a new offer MUST be advised.
     branches_have_legs_and_keys_of_their_own = "forking";
+    //= tests/spec/sdp.md#forking
+    //= type=test
+    //# An offer within any dialogue of a fork MUST be taken, whichever of them is heard.
+    //= tests/spec/sdp.md#forking
+    //= type=test
+    //# What a callee has offered MUST NOT be answered by another callee.
+    every_early_dialogue_of_a_fork_has_its_offers = "early_dialogues";
     //= tests/spec/sdp.md#end-to-access-edge
     //= type=test
     //# Where no media is left the author's address MUST NOT leave either.
@@ -79,6 +86,9 @@ stories! {
     //= tests/spec/sdp.md#re-offers
     //= type=test
     //# Where rejections are not told, an offer of the other side MUST end one that waits.
+    //= tests/spec/sdp.md#offer-and-answer
+    //= type=test
+    //# What was reserved for an offer MUST be released as soon as no answer can take it.
     an_offer_ends_one_whose_rejection_nobody_told = "superseding";
     //= tests/spec/sdp.md#bandwidth
     //= type=test

@@ -41,8 +41,13 @@ fn carry_out(data: &[u8]) -> (usize, usize) {
             break;
         }
         let verb = draw.below(8);
-        let (from_tag, to_tag) =
-            draw.one_of(&[("a", None), ("a", Some("b")), ("b", Some("a")), ("a", Some("c"))]);
+        let (from_tag, to_tag) = draw.one_of(&[
+            ("a", None),
+            ("a", Some("b")),
+            ("b", Some("a")),
+            ("a", Some("c")),
+            ("c", Some("a")),
+        ]);
         let dialogue = Dialogue { from_tag, to_tag, via_branch: draw.one_of(&[None, Some("z")]) };
         let (input, done) = match verb {
             0..=2 => {

@@ -1,0 +1,255 @@
+//! Which dialogue of a call a request is about, and whose offer it answers.
+
+use crate::call::{Branch, Call, Dialogue};
+use crate::error::AlgError;
+use crate::exchange::Exchange;
+use crate::leg::Side;
+
+/// Dialogues behind one branch that are remembered: a proxy forks to fewer.
+const MAX_EARLY: usize = 16;
+
+/// Where an offer belongs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Located {
+    /// It begins a branch.
+    New { via_branch: Option<String>, caller_tag: String, callee_tag: Option<String> },
+    /// In a dialogue behind a branch that another one has at the moment: it goes its own way.
+    Beside { position: usize, callee_tag: String, offerer: Side },
+    /// On a branch that there is.
+    Branch { position: usize, offerer: Side },
+}
+
+/// The same, as far as its media lines need to know.
+#[derive(Clone, Copy)]
+pub(crate) struct Place {
+    pub(crate) branch: Option<usize>,
+    pub(crate) offerer: Side,
+    /// The branch behind which its dialogue has been so far.
+    pub(crate) beside: Option<usize>,
+}
+
+impl Place {
+    pub(crate) const fn of(at: &Located) -> Self {
+        match at {
+            Located::New { .. } => Self { branch: None, offerer: Side::Caller, beside: None },
+            Located::Beside { position, offerer, .. } => {
+                Self { branch: None, offerer: *offerer, beside: Some(*position) }
+            }
+            Located::Branch { position, offerer } => {
+                Self { branch: Some(*position), offerer: *offerer, beside: None }
+            }
+        }
+    }
+}
+
+/// The callee of the dialogue within which an offer is made; none of a first offer.
+pub(crate) fn within(at: &Located, dialogue: &Dialogue<'_>) -> Option<String> {
+    let Dialogue { from_tag, to_tag, via_branch: _ } = *dialogue;
+    match at {
+        Located::New { .. } => None,
+        Located::Beside { callee_tag, .. } => Some(callee_tag.clone()),
+        Located::Branch { offerer: Side::Caller, .. } => to_tag.map(str::to_owned),
+        Located::Branch { offerer: Side::Callee, .. } => Some(from_tag.to_owned()),
+    }
+}
+
+/// One exchange of a branch: the first offer's, which any dialogue may answer, or the last one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Slot {
+    pub(crate) branch: usize,
+    pub(crate) is_initial: bool,
+}
+
+/// Which exchange is that of the first offer from now on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Initial {
+    /// The one that is the last one yet.
+    Last,
+    /// The same as before.
+    Same,
+}
+
+impl Slot {
+    /// The last exchange of a branch.
+    pub(crate) const fn last(branch: usize) -> Self {
+        Self { branch, is_initial: false }
+    }
+}
+
+impl Branch {
+    /// The tag of a dialogue that is not the caller's.
+    pub(crate) fn callee_of<'a>(&self, dialogue: &Dialogue<'a>) -> Option<&'a str> {
+        let tags = [Some(dialogue.from_tag), dialogue.to_tag].into_iter().flatten();
+        tags.into_iter().find(|tag| *tag != self.caller_tag)
+    }
+
+    /// Whether its last offer was made within this dialogue.
+    fn asks(&self, callee: &str) -> bool {
+        let within = self.exchange.as_ref().and_then(|exchange| exchange.within.as_deref());
+        within == Some(callee)
+    }
+
+    /// Whether its last offer was made within another dialogue, and waits.
+    fn asks_another(&self, callee: &str) -> bool {
+        let waiting = self.exchange.as_ref().filter(|exchange| !exchange.answered);
+        let within = waiting.and_then(|exchange| exchange.within.as_deref());
+        within.is_some_and(|within| within != callee)
+    }
+
+    /// Which exchange an answer of this callee is about: what was asked in another dialogue is not
+    /// its to answer.
+    fn is_about_initial(&self, callee: Option<&str>) -> bool {
+        let is_other = match &self.exchange {
+            Some(exchange) => exchange.within.is_some() && exchange.within.as_deref() != callee,
+            None => self.callee_tag.as_deref() != callee,
+        };
+        self.initial.is_some() && is_other
+    }
+
+    /// Which exchange dialogues that are not heard of yet may answer once an offer is made within
+    /// this dialogue: that of the first offer, until one dialogue alone has gone two offers further.
+    pub(crate) fn initial_after(&self, within: Option<&str>) -> Option<Initial> {
+        within?;
+        match &self.exchange {
+            Some(last) if last.within.is_none() => {
+                let is_answered = last.answered || self.callee_tag.is_some();
+                is_answered.then_some(Initial::Last)
+            }
+            Some(last) if last.answered && self.early.is_empty() => None,
+            Some(_) | None => self.initial.is_some().then_some(Initial::Same),
+        }
+    }
+
+    /// Puts an exchange in the place of the last one.
+    pub(crate) fn begin(&mut self, exchange: Exchange) {
+        match self.initial_after(exchange.within.as_deref()) {
+            Some(Initial::Last) => self.initial = self.exchange.take().map(Box::new),
+            Some(Initial::Same) => {}
+            None => self.initial = None,
+        }
+        self.exchange = Some(exchange);
+    }
+
+    /// A callee has answered: it is the one that is heard.
+    pub(crate) fn hear(&mut self, callee: Option<String>) {
+        let Some(callee) = callee else { return };
+        self.early.retain(|tag| *tag != callee);
+        let before = self.callee_tag.replace(callee);
+        if before != self.callee_tag {
+            self.early.extend(before);
+        }
+        if self.early.len() > MAX_EARLY {
+            self.early.remove(0);
+        }
+    }
+
+    /// A callee has a branch of its own.
+    pub(crate) fn lose(&mut self, callee: &str) {
+        self.early.retain(|tag| tag != callee);
+        if self.callee_tag.as_deref() == Some(callee)
+            && let Some(before) = self.early.pop()
+        {
+            self.callee_tag = Some(before);
+        }
+    }
+
+    fn has_early(&self, callee: &str) -> bool {
+        self.early.iter().any(|tag| tag == callee)
+    }
+}
+
+impl Call {
+    /// An exchange of a branch.
+    pub(crate) fn exchange(&self, place: Slot) -> Option<&Exchange> {
+        let branch = self.branches.get(place.branch)?;
+        if place.is_initial { branch.initial.as_deref() } else { branch.exchange.as_ref() }
+    }
+
+    /// Finds where an offer belongs.
+    pub(crate) fn locate_offer(&self, dialogue: &Dialogue<'_>) -> Result<Located, AlgError> {
+        let Dialogue { from_tag, to_tag, via_branch } = *dialogue;
+        let new = || Located::New {
+            via_branch: via_branch.map(str::to_owned),
+            caller_tag: from_tag.to_owned(),
+            callee_tag: to_tag.map(str::to_owned),
+        };
+        // An offer in a response to a request without one, or in a dialogue from before a restart.
+        if self.branches.is_empty() {
+            return Ok(new());
+        }
+        if let Some(to_tag) = to_tag {
+            let from_caller = self.locate_within(from_tag, to_tag, Side::Caller);
+            let found = from_caller.or_else(|| self.locate_within(to_tag, from_tag, Side::Callee));
+            return found.ok_or(AlgError::UnknownDialogue);
+        }
+        let same_way = |one: &Branch| {
+            let is_way = one.via_branch.as_deref() == via_branch && !one.is_beside;
+            one.caller_tag == from_tag && is_way
+        };
+        match self.branches.iter().position(same_way) {
+            Some(position) => Ok(Located::Branch { position, offerer: Side::Caller }),
+            None if self.branches.iter().all(|one| one.caller_tag == from_tag) => Ok(new()),
+            None => Err(AlgError::UnknownDialogue),
+        }
+    }
+
+    //= tests/spec/sdp.md#forking
+    //# An offer within any dialogue of a fork MUST be taken, whichever of them is heard.
+    fn locate_within(&self, caller: &str, callee: &str, offerer: Side) -> Option<Located> {
+        let position = |fits: &dyn Fn(&Branch) -> bool| {
+            self.branches.iter().position(|one| one.caller_tag == caller && fits(one))
+        };
+        let is_heard = |one: &Branch| one.callee_tag.as_deref() == Some(callee);
+        let heard = || position(&|one| is_heard(one) && !one.asks_another(callee));
+        if let Some(position) = position(&|one| one.asks(callee)).or_else(heard) {
+            return Some(Located::Branch { position, offerer });
+        }
+        if let Some(position) = position(&|one| is_heard(one) || one.has_early(callee)) {
+            return Some(Located::Beside { position, callee_tag: callee.to_owned(), offerer });
+        }
+        let position = position(&|one| one.callee_tag.is_none())?;
+        Some(Located::Branch { position, offerer })
+    }
+
+    /// Finds whose offer is answered or rejected: the tags may stand either way round.
+    pub(crate) fn locate_answer(&self, dialogue: &Dialogue<'_>) -> Result<Slot, AlgError> {
+        let Dialogue { from_tag, to_tag, via_branch } = *dialogue;
+        let has = |tag: &str| tag == from_tag || Some(tag) == to_tag;
+        let callee = |one: &Branch| one.callee_of(dialogue).filter(|_| to_tag.is_some());
+        let waits = |one: &Branch| one.exchange.as_ref().is_some_and(|one| !one.answered);
+        let is_way = |one: &Branch| via_branch.is_some() && one.via_branch.as_deref() == via_branch;
+        let rules: [&dyn Fn(&Branch) -> bool; 6] = [
+            &|one| callee(one).is_some_and(|callee| one.asks(callee)),
+            &|one| one.callee_tag.is_some() && callee(one) == one.callee_tag.as_deref(),
+            &|one| callee(one).is_some_and(|callee| one.has_early(callee)),
+            &|one| is_way(one) && !one.is_beside,
+            &|one| waits(one) && !one.is_beside,
+            &|one| one.exchange.is_some() || one.initial.is_some(),
+        ];
+        let found = rules.iter().find_map(|rule| {
+            self.branches.iter().position(|one| has(&one.caller_tag) && rule(one))
+        });
+        let branch = found.ok_or(AlgError::UnknownDialogue)?;
+        let about = self.branches.get(branch);
+        let is_initial = about.is_some_and(|one| one.is_about_initial(callee(one)));
+        Ok(Slot { branch, is_initial })
+    }
+
+    /// Finds the branch behind which a dialogue is that is not heard, and no branch of its own.
+    pub(crate) fn locate_early(&self, dialogue: &Dialogue<'_>) -> Option<(usize, String)> {
+        let Dialogue { from_tag, to_tag, via_branch: _ } = *dialogue;
+        let to_tag = to_tag?;
+        [(from_tag, to_tag), (to_tag, from_tag)].into_iter().find_map(|(caller, callee)| {
+            let mut of_caller = self.branches.iter().filter(|one| one.caller_tag == caller);
+            if of_caller.any(|one| one.callee_tag.as_deref() == Some(callee)) {
+                return None;
+            }
+            let is_early = |one: &Branch| {
+                one.caller_tag == caller && (one.asks(callee) || one.has_early(callee))
+            };
+            let position = self.branches.iter().position(is_early)?;
+            self.branches.get(position)?.callee_tag.as_ref()?;
+            Some((position, callee.to_owned()))
+        })
+    }
+}
