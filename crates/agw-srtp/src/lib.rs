@@ -35,6 +35,7 @@
 mod engine;
 mod error;
 mod event;
+mod former;
 mod index;
 mod kdf;
 mod key;
@@ -57,6 +58,7 @@ mod window;
 pub use engine::{Engine, Frame, Job, MAX_TRAILER, Operation};
 pub use error::{CryptoFailure, ProtectError, UnprotectError};
 pub use event::KeyEvent;
+pub use former::{FormerKeys, MAX_FORMER_KEYS};
 pub use index::{PacketIndex, SrtcpIndex, estimate_index};
 pub use kdf::{ProtocolKeys, SessionKeys};
 pub use key::{EgressKey, IngressKey, KeyError, Lifetime, MasterKey, Mki};

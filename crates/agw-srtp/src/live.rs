@@ -5,6 +5,7 @@ use sha1::Sha1;
 use subtle::{Choice, ConstantTimeEq};
 
 use crate::engine::Engine;
+use crate::former::Horizon;
 use crate::ticket::{KeyId, Protocol};
 use crate::usage::{Spent, Usage};
 use crate::{EgressKey, IngressKey, KeyError, Lifetime, MasterKey, Mki, SessionParameters, Suite};
@@ -101,6 +102,8 @@ pub(crate) struct LiveKey<K> {
     pub(crate) expanded: K,
     /// Elsewhere, because few keys have one and it is long.
     mki: Option<Box<Mki>>,
+    /// Of a key that was in force before and has returned: what it opened then.
+    pub(crate) horizon: Option<Box<Horizon>>,
     //= tests/spec/srtp.md#key-lifetime
     //# The packets of all SSRCs under one key MUST be counted together.
     pub(crate) usage: Usage,
@@ -135,7 +138,7 @@ impl<K> LiveKey<K> {
 /// Keys that were installed together: one, or several told apart by their identifiers.
 #[repr(C)]
 pub(crate) struct KeySet<K> {
-    rest: Vec<LiveKey<K>>,
+    rest: Box<[LiveKey<K>]>,
     pub(crate) first: LiveKey<K>,
 }
 
@@ -154,6 +157,7 @@ impl<K> KeySet<K> {
                 id,
                 suite: key.master.suite(),
                 mki: key.mki.map(Box::new),
+                horizon: None,
                 fingerprint,
                 usage: Usage::new(key.lifetime),
                 expanded: engine.expand(&key.master),
@@ -165,7 +169,7 @@ impl<K> KeySet<K> {
         // Not collected: that would keep the room in which the keys were declared.
         let mut rest = Vec::with_capacity(live.len());
         rest.extend(live);
-        Ok(Box::new(Self { first, rest }))
+        Ok(Box::new(Self { first, rest: rest.into_boxed_slice() }))
     }
 
     /// The key, if it is one alone.
@@ -176,12 +180,12 @@ impl<K> KeySet<K> {
 
     #[inline]
     pub(crate) fn iter(&self) -> impl Iterator<Item = &LiveKey<K>> {
-        std::iter::once(&self.first).chain(&self.rest)
+        std::iter::once(&self.first).chain(&*self.rest)
     }
 
     #[inline]
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut LiveKey<K>> {
-        std::iter::once(&mut self.first).chain(&mut self.rest)
+        std::iter::once(&mut self.first).chain(&mut *self.rest)
     }
 
     #[inline]
@@ -259,7 +263,7 @@ impl<K> KeySet<K> {
 
     pub(crate) fn spent(&self) -> impl Iterator<Item = (&Fingerprint, Spent)> + Clone {
         std::iter::once(&self.first)
-            .chain(&self.rest)
+            .chain(&*self.rest)
             .map(|key| (&key.fingerprint, key.usage.spent()))
     }
 }

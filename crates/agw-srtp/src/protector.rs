@@ -46,8 +46,8 @@ pub struct Protector<K> {
     history: History,
     next_srtcp: u32,
     next_key_id: u32,
-    current: KeySet<K>,
     parameters: SessionParameters,
+    current: KeySet<K>,
     events: PendingEvents,
 }
 

@@ -1,5 +1,6 @@
 //! What is remembered about each source (SSRC): highest index and windows.
 
+mod above;
 mod life;
 mod shape;
 

@@ -4,6 +4,7 @@ mod jump;
 mod keys;
 mod reading;
 mod retired;
+mod returns;
 mod shared;
 
 use std::fmt;
@@ -17,6 +18,7 @@ use self::reading::Header;
 use self::retired::{OldKeys, Retirement};
 use crate::engine::{Engine, Frame, Job, Operation};
 use crate::event::PendingEvents;
+use crate::former::FormerKeys;
 use crate::live::{KeySet, LiveKey, ValidKeys};
 use crate::room::SpareRooms;
 use crate::sources::{Remembered, SourceTable};
@@ -52,6 +54,8 @@ pub struct Unprotector<K> {
     sources: SourceTable,
     staged: Option<Box<KeySet<K>>>,
     retired: OldKeys<K>,
+    /// What was opened under keys that were in force here and are not any more.
+    former: Option<Box<FormerKeys>>,
     next_key_id: u32,
     /// Whether a packet under the keys in force was accepted: from then on nothing that retired
     /// keys open is the newest that the peer has sent.
@@ -92,6 +96,7 @@ impl<K> Unprotector<K> {
             next_key_id,
             jump: None,
             has_superseded: false,
+            former: None,
         })
     }
 
@@ -254,8 +259,7 @@ impl<K> Unprotector<K> {
 
     /// Wipes retired keys whose overlap is over.
     pub fn handle_timeout(&mut self, now: Instant) {
-        self.retired.wipe_until(now);
-        self.hold_sources();
+        self.wipe_until(Some(now));
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) is due at the latest.

@@ -82,10 +82,9 @@ impl Usage {
         self.limit
     }
 
-    /// Nothing passes any more.
+    /// Nothing passes any more here; the key itself is not used up by that.
     pub(crate) fn end(&mut self) {
         self.limit = Lifetime { srtp: 0, srtcp: 0 };
-        self.note_end();
     }
 
     /// What was used, to be handed on.

@@ -44,11 +44,14 @@ impl<K> Unprotector<K> {
             self.sources.reshape(parameters.window, parameters.max_sources);
             return Ok(Rekey::Unchanged);
         }
-        let keys = KeySet::expand(engine, keys, parameters, &mut self.next_key_id)?;
+        let mut keys = KeySet::expand(engine, keys, parameters, &mut self.next_key_id)?;
         self.parameters = parameters;
         self.cancel_staged();
+        self.wipe_until(Some(now));
+        self.resume_here(&mut keys, roc);
         self.retired.make_room();
         self.replace(keys, roc, overlap, now);
+        self.wipe_until(Some(now));
         self.sources.reshape(parameters.window, parameters.max_sources);
         Ok(Rekey::Installed)
     }
@@ -73,7 +76,9 @@ impl<K> Unprotector<K> {
             return Err(KeyError::MkiMismatch);
         }
         let mut id = KeyId::of_staged(number).0;
-        let staged = KeySet::expand(engine, keys, self.parameters, &mut id)?;
+        let mut staged = KeySet::expand(engine, keys, self.parameters, &mut id)?;
+        self.wipe_until(None);
+        self.resume_here(&mut staged, RocOnRekey::Keep);
         // A packet may put it in force, and no packet allocates.
         self.retired.make_room();
         self.staged = Some(staged);
@@ -90,9 +95,12 @@ impl<K> Unprotector<K> {
         overlap: Duration,
         now: Instant,
     ) -> Result<(), KeyError> {
-        let staged = self.staged.take().ok_or(KeyError::NothingStaged)?;
+        let mut staged = self.staged.take().ok_or(KeyError::NothingStaged)?;
         if !self.current.is_same_keys(&staged) {
+            self.wipe_until(Some(now));
+            self.resume_here(&mut staged, roc);
             self.replace(staged, roc, overlap, now);
+            self.wipe_until(Some(now));
         }
         Ok(())
     }
@@ -118,7 +126,6 @@ impl<K> Unprotector<K> {
         overlap: Duration,
         now: Instant,
     ) {
-        self.retired.wipe_until(now);
         let was_known =
             [keys.carry_usage(self.current.spent()), keys.carry_usage(self.retired.spent())];
         // The old ones take the place of the new ones in the box: a packet may bring this about, and
@@ -138,12 +145,12 @@ impl<K> Unprotector<K> {
                 self.sources.hold_all();
             }
         }
-        let until = now.checked_add(overlap.min(MAX_OVERLAP)).filter(|until| *until > now);
+        let until = now.checked_add(overlap.min(MAX_OVERLAP)).unwrap_or(now);
         //= tests/spec/srtp.md#new-keys
         //# A replaced ingress key MUST open packets until its overlap ends and MUST NOT open any
         //# later.
         let has_superseded = std::mem::take(&mut self.has_superseded);
-        self.retired.push(keys, Left { sources, generation, has_superseded }, until);
+        self.retired.push(keys, Left { sources, generation, has_superseded }, until, now);
         self.hold_sources();
         self.jump = None;
     }

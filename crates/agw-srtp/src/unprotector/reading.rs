@@ -98,7 +98,11 @@ impl<K> Unprotector<K> {
     ) -> Option<OpenTicket> {
         let Header::Srtp(srtp) = header else { return None };
         let ticket = self.read(header, packet, key, sources).ok()?;
-        let other = sources.look_again(srtp.ssrc(), srtp.sequence())?;
+        let (ssrc, sequence) = (srtp.ssrc(), srtp.sequence());
+        let other = match &key.horizon {
+            None => sources.look_again(ssrc, sequence)?,
+            Some(horizon) => horizon.look_again(sources, ssrc, sequence)?,
+        };
         Some(OpenTicket { index: other.index, ..ticket })
     }
 
@@ -149,7 +153,14 @@ impl<K> Unprotector<K> {
         }
         let encrypted = key.encrypts(protocol);
         let (standing, srtcp_word) = match header {
-            Header::Srtp(header) => (sources.look_srtp(header.ssrc(), header.sequence())?, 0),
+            Header::Srtp(header) => {
+                let (ssrc, sequence) = (header.ssrc(), header.sequence());
+                let standing = match &key.horizon {
+                    None => sources.look_srtp(ssrc, sequence)?,
+                    Some(horizon) => horizon.look_srtp(sources, ssrc, sequence)?,
+                };
+                (standing, 0)
+            }
             Header::Srtcp(header) => {
                 let word = srtcp_word(packet, key)?;
                 // Under a null suite the bit changes nothing and peers disagree about it.
@@ -160,7 +171,11 @@ impl<K> Unprotector<K> {
                     return Err(UnprotectError::Unencrypted);
                 }
                 let index = SrtcpIndex::from_word(word);
-                (sources.look_srtcp(header.ssrc(), index)?, word)
+                let standing = match &key.horizon {
+                    None => sources.look_srtcp(header.ssrc(), index)?,
+                    Some(horizon) => horizon.look_srtcp(sources, header.ssrc(), index)?,
+                };
+                (standing, word)
             }
         };
         Ok(OpenTicket {

@@ -26,6 +26,8 @@ struct Retired<K> {
     generation: u8,
     /// A newer key has opened a packet since.
     is_superseded: bool,
+    /// They were too many: they open nothing any more, and go when there is time.
+    is_over: bool,
 }
 
 /// One set, to open a packet with.
@@ -60,34 +62,69 @@ impl<K> OldKeys<K> {
 
     /// Makes room for one more, so that a packet may bring it about: no packet allocates.
     pub(super) fn make_room(&mut self) {
-        if self.sets.len() < MAX_RETIRED {
-            self.sets.reserve_exact(1);
-        }
+        self.sets.reserve_exact(1);
     }
 
-    /// Takes the keys that were in force, for an overlap or not.
-    pub(super) fn push(&mut self, keys: Box<KeySet<K>>, left: Left, until: Option<Instant>) {
+    /// Takes the keys that were in force, until some moment; if they are too many then, the oldest
+    /// open nothing any more. None is wiped: a packet may have brought it about, and what they have
+    /// opened is noted first.
+    pub(super) fn push(&mut self, keys: Box<KeySet<K>>, left: Left, until: Instant, now: Instant) {
         let Left { sources, generation, has_superseded } = left;
         self.sets.iter_mut().for_each(|old| old.is_superseded |= has_superseded);
-        let Some(until) = until else {
-            // Those that share the table of these keys take it over.
-            self.hand_down(self.sets.len(), sources.map(Box::new));
-            return;
-        };
-        if self.sets.len() == MAX_RETIRED {
-            self.sets.remove(0);
+        let mut live = self.sets.iter_mut().filter(|old| !old.is_over);
+        if let Some(oldest) = live.next()
+            && live.count() + 1 >= MAX_RETIRED
+        {
+            (oldest.until, oldest.is_over) = (now, true);
         }
         let sources = sources.map(Box::new);
-        self.sets.push(Retired { keys, sources, until, generation, is_superseded: false });
+        let (is_superseded, is_over) = (false, false);
+        self.sets.push(Retired { keys, sources, until, generation, is_superseded, is_over });
     }
 
-    /// Wipes those whose overlap is over.
-    pub(super) fn wipe_until(&mut self, now: Instant) {
+    /// Wipes those whose overlap is over by now, or which were too many, after `note` has seen each of their keys with its table,
+    /// unless that is the one of the keys in force.
+    pub(super) fn wipe_until(
+        &mut self,
+        now: Option<Instant>,
+        mut note: impl FnMut(&LiveKey<K>, Option<&SourceTable>),
+    ) {
         for place in (0..self.sets.len()).rev() {
-            if self.sets.get(place).is_some_and(|old| old.until <= now) {
+            let is_over = |old: &Retired<K>| old.is_over || now.is_some_and(|now| old.until <= now);
+            if self.sets.get(place).is_some_and(is_over) {
+                let sources = self.sources_at(place);
+                let keys = self.sets.get(place).into_iter().flat_map(|old| old.keys.iter());
+                keys.for_each(|key| note(key, sources));
                 let gone = self.sets.remove(place);
                 self.hand_down(place, gone.sources);
             }
+        }
+    }
+
+    /// The table of the keys at a place, unless they share that of the keys in force.
+    fn sources_at(&self, place: usize) -> Option<&SourceTable> {
+        let newer = self.sets.get(place..).unwrap_or_default();
+        newer.iter().find_map(|old| old.sources.as_deref())
+    }
+
+    /// Every key with its table, unless it shares that of the keys in force.
+    pub(super) fn all(&self) -> impl Iterator<Item = (&LiveKey<K>, Option<&SourceTable>)> {
+        (0..).zip(&self.sets).flat_map(|(place, old)| {
+            let sources = self.sources_at(place);
+            old.keys.iter().map(move |key| (key, sources))
+        })
+    }
+
+    /// Shows every key with its table, unless it shares that of the keys in force.
+    pub(super) fn each_mut(&mut self, mut show: impl FnMut(&mut LiveKey<K>, Option<&SourceTable>)) {
+        for place in 0..self.sets.len() {
+            let Some((old, newer)) = self.sets.get_mut(place..).and_then(<[_]>::split_first_mut)
+            else {
+                return;
+            };
+            let of_newer = || newer.iter().find_map(|old| old.sources.as_deref());
+            let sources = old.sources.as_deref().or_else(of_newer);
+            old.keys.iter_mut().for_each(|key| show(key, sources));
         }
     }
 
@@ -111,7 +148,8 @@ impl<K> OldKeys<K> {
 
     /// The keys with when their overlap ends, newest first.
     pub(super) fn ends(&self) -> impl Iterator<Item = (&KeySet<K>, Instant)> {
-        self.sets.iter().rev().map(|old| (&*old.keys, old.until))
+        let live = self.sets.iter().rev().filter(|old| !old.is_over);
+        live.map(|old| (&*old.keys, old.until))
     }
 
     /// The keys that open packets now, newest first, with their table unless they share that of the
@@ -125,8 +163,7 @@ impl<K> OldKeys<K> {
         //# later.
         let live = (0..self.sets.len()).rev().filter_map(move |place| {
             let old = self.sets.get(place).filter(|old| now < old.until)?;
-            let newer = self.sets.get(place..).unwrap_or_default();
-            Some((old, newer.iter().find_map(|old| old.sources.as_deref())))
+            Some((old, self.sources_at(place)))
         });
         live.flat_map(|(old, sources)| old.keys.iter().map(move |key| (key, sources)))
     }
