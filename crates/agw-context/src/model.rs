@@ -286,7 +286,8 @@ impl Stream {
 
 impl SourcePolicy {
     /// The safe default of a transport.
-    pub(crate) const fn default_of(transport: Transport) -> Self {
+    #[must_use]
+    pub const fn default_of(transport: Transport) -> Self {
         match transport {
             Transport::Secured => Self::Latch { within: None },
             Transport::Plain | Transport::Transparent => Self::Signalled,

@@ -1,5 +1,6 @@
 //! What becomes of an offered media line: declined, past the gateway, or relayed, and how.
 
+use agw_context::SourcePolicy;
 use agw_relay::Transport;
 use agw_sdes::{CryptoAttribute, CryptoLines, Mode};
 
@@ -28,18 +29,54 @@ pub(crate) struct Relayed {
     pub(crate) crypto: Option<(CryptoLines, CryptoAttribute)>,
 }
 
-/// Decides for one line; `protected` if its offerer is protected to the edge already.
+/// One line of an offer.
+#[derive(Clone, Copy)]
+pub(crate) struct Line<'a> {
+    pub(crate) media: &'a MediaDescription,
+    /// Whether its offerer is protected to the edge already.
+    pub(crate) protected: bool,
+    /// Whether its offerer's address has to be learnt.
+    pub(crate) is_learnt: bool,
+}
+
+/// Decides for one line.
 ///
 /// # Errors
 /// [`AlgError::UnprotectedSignalling`] and [`AlgError::Unencrypted`], which concern the offer as a
 /// whole.
 pub(crate) fn decide(
-    media: &MediaDescription,
-    protected: bool,
+    line: &Line<'_>,
     near: &SideOptions,
     far: &SideOptions,
     policy: &AlgPolicy,
 ) -> Result<Decision, AlgError> {
+    let decision = relayed(line, near, far, policy)?;
+    if let Decision::Relayed(relayed) = &decision
+        && line.is_learnt
+        && !learns(near.source, relayed.near)
+    {
+        //= tests/spec/sdp.md#addresses
+        //# A line whose author's address is not known MUST be declined where none is learnt.
+        return Ok(Decision::Declined(LineRefusal::HostName));
+    }
+    Ok(decision)
+}
+
+/// Whether a leg learns its peer's address.
+pub(crate) fn learns(source: Option<SourcePolicy>, transport: Transport) -> bool {
+    match source.unwrap_or(SourcePolicy::default_of(transport)) {
+        SourcePolicy::Latch { within: _ } => true,
+        SourcePolicy::Signalled => false,
+    }
+}
+
+fn relayed(
+    line: &Line<'_>,
+    near: &SideOptions,
+    far: &SideOptions,
+    policy: &AlgPolicy,
+) -> Result<Decision, AlgError> {
+    let Line { media, protected, is_learnt: _ } = *line;
     if media.port == 0 {
         return Ok(Decision::Declined(LineRefusal::Declined));
     }

@@ -2,7 +2,7 @@
 
 use agw_context::StreamMode;
 
-use crate::description::{MediaDescription, SessionDescription};
+use crate::description::{Connection, MediaDescription, SessionDescription};
 
 /// What the author of a media line does on the stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,7 +38,7 @@ impl Flow {
         let said = Self::NAMES.iter().find_map(named);
         let said = said.or_else(|| Self::NAMES.iter().find_map(of_session));
         let flow = said.unwrap_or(Self { sends: true, receives: true });
-        let reachable = description.address(media).is_some();
+        let reachable = !description.connection(media).is_none_or(Connection::is_nowhere);
         Self { receives: flow.receives && reachable, ..flow }
     }
 

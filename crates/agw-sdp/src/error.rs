@@ -90,6 +90,12 @@ pub enum LineRefusal {
     /// Its SRTP is keyed by DTLS, which does not end at the gateway.
     #[error("SRTP that is keyed by DTLS does not end here, only by `a=crypto` (RFC 4568)")]
     Dtls,
+    /// Its author receives somewhere that nobody knows, and the gateway does not learn it.
+    #[error(
+        "its `c=` names a host, or an address of a link, and the gateway neither asks DNS nor is \
+         told to learn who sends"
+    )]
+    HostName,
     /// None of its crypto lines can be used.
     #[error("{0}")]
     Crypto(#[from] StreamRejected),
@@ -162,6 +168,7 @@ impl LineRefusal {
         match self {
             Self::Declined => "DECLINED",
             Self::Transport | Self::Dtls => "TRANSPORT",
+            Self::HostName => "HOST_NAME",
             Self::Crypto(_) => "CRYPTO_REFUSED",
             Self::Answer(_) => "CRYPTO_ANSWER",
             Self::TransportChanged => "TRANSPORT_CHANGED",

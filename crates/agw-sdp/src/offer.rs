@@ -10,7 +10,7 @@ use agw_relay::Transport;
 use agw_sdes::CryptoLines;
 
 use crate::call::{Call, Dialogue};
-use crate::decision::{Decision, Relayed, decide};
+use crate::decision::{Decision, Line, Relayed, decide};
 use crate::description::{MediaDescription, Profile, Protocol, SessionDescription};
 use crate::dialogues::{Located, Place, within};
 use crate::direction::Flow;
@@ -132,7 +132,9 @@ impl Call {
         let mut decisions = Vec::with_capacity(description.media.len());
         for (line, media) in description.media.iter().enumerate() {
             let protected = self.is_protected(place, line);
-            let decision = decide(media, protected, request.near, request.far, policy)?;
+            let is_learnt = description.is_somewhere(media);
+            let line_of = Line { media, protected, is_learnt };
+            let decision = decide(&line_of, request.near, request.far, policy)?;
             //= tests/spec/sdp.md#offer-and-answer
             //# A master key that stands under two media lines MUST make the offer refused.
             if let Some(lines) = lines_of(&decision) {
@@ -339,10 +341,7 @@ fn family(side: Side, exchange: &Exchange, description: &SessionDescription) -> 
         return None;
     }
     let first = description.media.iter().find(|media| media.port != 0)?;
-    Some(match description.connection(first)?.0 {
-        IpAddr::V4(_) => Family::V4,
-        IpAddr::V6(_) => Family::V6,
-    })
+    Some(description.connection(first)?.family())
 }
 
 /// Where the author of a media line receives.

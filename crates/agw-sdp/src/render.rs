@@ -1,12 +1,12 @@
 //! The outgoing description: the incoming one, with few lines changed.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
-use agw_context::LocalStream;
+use agw_context::{Family, LocalStream};
 use zeroize::Zeroizing;
 
 use crate::description::{
-    Line, MediaDescription, SessionDescription, connection_line, kind, nowhere,
+    Connection, Line, MediaDescription, SessionDescription, connection_line, kind, nowhere,
 };
 use crate::options::RtcpAttribute;
 
@@ -88,7 +88,7 @@ pub(crate) fn render(
 ) -> Zeroizing<Vec<u8>> {
     let local = one_local(&description, edits, known);
     edit_session(&mut description, edits, local, hides_origin);
-    let shown = description.session_connection().map(|connection| connection.0);
+    let shown = description.session_connection().and_then(Connection::address);
     for (media, edit) in description.media.iter_mut().zip(edits) {
         match edit {
             //= tests/spec/sdp.md#indications
@@ -147,8 +147,8 @@ fn one_local(
     //= tests/spec/sdp.md#end-to-access-edge
     //# Where no media is left the author's address MUST NOT leave either.
     let hidden = || {
-        let said = description.session_connection().map(|connection| connection.0);
-        known.unwrap_or_else(|| nowhere(said.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED))))
+        let said = description.session_connection().map(Connection::family);
+        known.unwrap_or_else(|| nowhere(said.unwrap_or(Family::V4)))
     };
     first.or_else(|| (!is_past).then(hidden))
 }
@@ -232,9 +232,9 @@ fn place_connection(media: &mut MediaDescription, local: IpAddr, shown: Option<I
 //= tests/spec/sdp.md#hold
 //# An address that is nowhere MUST be passed on as one, in the family of the other side.
 fn replace_connection(line: &mut Line, local: IpAddr) {
-    let said = line.value().and_then(crate::description::Connection::parse);
-    let is_nowhere = said.is_some_and(|connection| connection.0.is_unspecified());
-    let address = if is_nowhere { nowhere(local) } else { local };
+    let said = line.value().and_then(Connection::parse);
+    let is_nowhere = said.is_some_and(Connection::is_nowhere);
+    let address = if is_nowhere { nowhere(Connection::At(local).family()) } else { local };
     line.replace(&format!("c={}", connection_line(address)));
 }
 

@@ -8,6 +8,7 @@ use agw_sdes::{CryptoAttribute, CryptoLines, Mode};
 use agw_srtp::RocOnRekey;
 use zeroize::Zeroizing;
 
+use crate::decision::learns;
 use crate::description::{Bandwidth, MediaDescription, Protocol, SessionDescription};
 use crate::direction::Flow;
 use crate::error::{AlgError, LineRefusal};
@@ -74,6 +75,7 @@ impl Answer<'_> {
         let refused = |refusal| AlgError::Line { line, refusal };
         self.check_transport().map_err(refused)?;
         self.check_mux().map_err(refused)?;
+        self.check_address().map_err(refused)?;
         let (mut near, mut far) = (unchanged(line), unchanged(line));
         near.remote = offered.remote;
         far.remote = description.address(media).map(|ip| remote(media, ip));
@@ -141,6 +143,14 @@ impl Answer<'_> {
             (false, true) if policy.mode == Mode::Strict => Err(LineRefusal::MuxAdded),
             (true | false, true | false) => Ok(()),
         }
+    }
+
+    fn check_address(&self) -> Result<(), LineRefusal> {
+        let Self { media, description, exchange, far, .. } = *self;
+        if description.is_somewhere(media) && !learns(exchange.far.source, far.transport) {
+            return Err(LineRefusal::HostName);
+        }
+        Ok(())
     }
 
     //= tests/spec/sdp.md#opportunistic-protection

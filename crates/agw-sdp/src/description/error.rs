@@ -41,7 +41,9 @@ pub enum SdpRule {
     #[error("a media line has media, port, transport and formats (RFC 8866 §5.14)")]
     Media,
     /// A `c=` line that cannot be read.
-    #[error("a connection is `IN IP4` or `IN IP6` with a unicast address (RFC 8866 §5.7)")]
+    #[error(
+        "a connection is `IN IP4` or `IN IP6` with a unicast address or a name (RFC 8866 §5.7)"
+    )]
     Connection,
     /// A live `m=` line without a `c=` line of its own or of the session.
     #[error("a media line that is used has a connection (RFC 8866 §5.7)")]

@@ -175,12 +175,14 @@ fn bandwidth(line: &Line, kind: &str) -> Option<u64> {
 fn parse_rtcp(line: &Line) -> Option<RtcpAt> {
     let (_, value) = line.attribute()?;
     let value = value.trim();
-    let (port, address) = match value.split_once([' ', '\t']) {
-        Some((port, address)) => (port, Some(Connection::parse(address)?.0)),
+    let (port, connection) = match value.split_once([' ', '\t']) {
+        Some((port, address)) => (port, Some(Connection::parse(address)?)),
         None => (value, None),
     };
     let port = port.parse().ok()?;
-    // Browsers write `9 IN IP4 0.0.0.0` where they do not know yet: it says nothing.
-    let is_nowhere = address.is_some_and(|address| address.is_unspecified());
+    // Browsers write `9 IN IP4 0.0.0.0` where they do not know yet: it says nothing. Who is
+    // somewhere that nobody knows is taken to be where RTP is.
+    let is_nowhere = connection.is_some_and(Connection::is_nowhere);
+    let address = connection.and_then(Connection::address);
     Some(RtcpAt { port: if is_nowhere { 0 } else { port }, address })
 }

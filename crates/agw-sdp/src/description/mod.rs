@@ -96,10 +96,16 @@ impl SessionDescription {
         Connection::parse(line.value()?)
     }
 
-    /// Where a media line's author receives; `None` if nothing is to be sent there.
+    /// Where a media line's author receives; `None` if nothing is to be sent there, or nobody knows
+    /// where it is.
     pub(crate) fn address(&self, media: &MediaDescription) -> Option<IpAddr> {
-        let address = self.connection(media)?.0;
-        (!address.is_unspecified()).then_some(address)
+        let connection = self.connection(media)?;
+        connection.address().filter(|_| !connection.is_nowhere())
+    }
+
+    /// Whether a media line's author receives somewhere that has to be learnt.
+    pub(crate) fn is_somewhere(&self, media: &MediaDescription) -> bool {
+        matches!(self.connection(media), Some(Connection::Somewhere(_)))
     }
 
     fn add(&mut self, line: Line) -> Result<(), SdpRule> {

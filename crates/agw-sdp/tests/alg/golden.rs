@@ -110,6 +110,10 @@ stories! {
     //= type=test
     //# Keys MUST NOT be exchanged over unprotected signalling unless it is configured.
     what_breaks_a_rule_changes_nothing = "refusals";
+    //= tests/spec/sdp.md#addresses
+    //= type=test
+    //# A line whose author's address is not known MUST be declined where none is learnt.
+    names_of_hosts_are_learnt_or_declined = "hosts";
     a_protected_caller_has_one_leg_for_all_its_branches = "forking_out";
     fresh_keys_are_offered_and_taken_or_not = "rekey";
     parameters_are_repeated_and_keys_told_apart = "parameters";

@@ -101,3 +101,35 @@ fn media_passes_with_the_answer_and_not_before_and_is_sealed_where_it_must_be() 
     let opened = receiver(k12).unprotect_srtp(&Portable, &mut sealed, len, world.now).unwrap();
     assert_eq!(&sealed[..opened], PLAIN);
 }
+
+//= tests/spec/sdp.md#addresses
+//= type=test
+//# An author whose address is not known MUST be heard and sent to where its packets come from, as
+//# the rule of its leg learns it.
+#[test]
+fn a_phone_that_names_its_host_is_heard_and_sent_to_where_it_sends_from_with_its_key() {
+    let mut world = World::new();
+    let (near, far) = (&options("access"), &options("core"));
+    let (rekey, supersedes, drops) = (false, false, None);
+    let offer = description(UE, &format!("RTP/SAVP 8\r\na=3ge2ae:requested\r\n{K11}"));
+    let offer = offer.replace("192.0.2.10", "phone.example.net");
+    let sdp = offer.as_bytes();
+    let request = OfferRequest { dialogue: OFFER, sdp, near, far, rekey, supersedes, drops };
+    let offered = String::from_utf8(world.offer("call", &request).unwrap().sdp.to_vec()).unwrap();
+    let answer = description(CORE, "RTP/AVP 8");
+    let request = AnswerRequest { dialogue: ANSWER, sdp: answer.as_bytes(), drops };
+    let answered = String::from_utf8(world.answer("call", &request).unwrap().sdp.to_vec()).unwrap();
+    let nowhere = pass(&mut world, &offered, CORE, PLAIN);
+    assert_eq!(nowhere, Err(DropReason::NoDestination));
+    let stranger = pass(&mut world, &answered, "192.0.2.66:4000", PLAIN);
+    assert_eq!(stranger, Err(DropReason::Authentication));
+    assert_eq!(pass(&mut world, &offered, CORE, PLAIN), Err(DropReason::NoDestination));
+
+    let mut sealed = [0; 256];
+    sealed[..PLAIN.len()].copy_from_slice(PLAIN);
+    let len = sender(K11).protect_srtp(&Portable, &mut sealed, PLAIN.len()).unwrap();
+    assert!(pass(&mut world, &answered, "192.0.2.77:5004", &sealed[..len]).is_ok());
+
+    let (to, _) = pass(&mut world, &offered, CORE, PLAIN).unwrap();
+    assert_eq!(to, "192.0.2.77:5004");
+}
