@@ -13,6 +13,8 @@ mod bursts;
 #[cfg(test)]
 mod certificates;
 #[cfg(test)]
+mod circles;
+#[cfg(test)]
 mod connections;
 #[cfg(test)]
 mod constant_time;

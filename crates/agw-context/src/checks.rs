@@ -165,9 +165,7 @@ pub(crate) fn remote(
     realm: &Realm,
     gateway: &Gateway,
 ) -> Result<(), CommandError> {
-    // Without one of its own RTCP goes to the next port, which must be a peer's as well.
-    let rtcp = remote.rtcp_address().map(|address| ("rtcp", address));
-    for (name, address) in [("rtp", remote.rtp)].into_iter().chain(rtcp) {
+    for (name, address) in remote.addresses() {
         let refuse = |rule| Err(invalid(format!("{field}.{name}"), rule, Reason::AddressRefused));
         if address.port() == 0 {
             return refuse("the port must not be 0");

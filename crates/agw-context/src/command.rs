@@ -149,6 +149,13 @@ impl Remote {
         let next = || Some(SocketAddr::new(self.rtp.ip(), self.rtp.port().checked_add(1)?));
         self.rtcp.or_else(next)
     }
+
+    /// Both addresses, each by the name of its field. Without one of its own RTCP goes to the next
+    /// port, which must be a peer's as well.
+    pub(crate) fn addresses(&self) -> impl Iterator<Item = (&'static str, SocketAddr)> {
+        let rtcp = self.rtcp_address().map(|address| ("rtcp", address));
+        [("rtp", self.rtp)].into_iter().chain(rtcp)
+    }
 }
 
 /// Where RTCP goes on a leg.

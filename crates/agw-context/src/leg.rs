@@ -6,9 +6,9 @@ use std::time::Duration;
 use agw_relay::PortId;
 
 use crate::audit::LocalPort;
-use crate::checks::{self, invalid};
+use crate::checks;
 use crate::command::{Family, Remote, RtcpMode, SourcePolicy};
-use crate::error::{CommandError, Reason, Resource};
+use crate::error::{CommandError, Resource};
 use crate::id::{ContextId, TerminationId};
 use crate::model::Latching;
 use crate::ports::PortError;
@@ -55,6 +55,10 @@ impl Transaction<'_, '_> {
             let Some(pair) = self.take_pair(place) else {
                 break;
             };
+            if self.is_peers_pair(place, SocketAddr::new(bind, pair)) {
+                self.set_aside_pair(place, pair);
+                continue;
+            }
             let Some(rtp) = self.open_port(place, SocketAddr::new(bind, pair))? else {
                 continue;
             };
@@ -110,7 +114,7 @@ impl Transaction<'_, '_> {
 
     /// Checks where a stream of a termination is to send to.
     pub(crate) fn check_remote(
-        &self,
+        &mut self,
         at: (ContextId, TerminationId),
         remote: &Remote,
         field: &str,
@@ -120,26 +124,7 @@ impl Transaction<'_, '_> {
             return Ok(());
         };
         checks::remote(remote, field, family, realm, self.gateway)?;
-        if realm.hairpins(remote.rtp) && self.hairpins_beside(at) {
-            let rule = "the address must not be one of the gateway's own twice in a context";
-            return Err(invalid(format!("{field}.rtp"), rule, Reason::AddressRefused));
-        }
-        Ok(())
-    }
-
-    //= tests/spec/iq.md#reservation
-    //# Of the terminations of a context at most one MUST send to the gateway itself.
-    /// Whether another termination of the context sends to the gateway itself: with two of them
-    /// media could go round for ever.
-    fn hairpins_beside(&self, (context, termination): (ContextId, TerminationId)) -> bool {
-        let known = || self.gateway.contexts.get(&context).map(AsRef::as_ref);
-        let Some(context) = self.changed_context(context).or_else(known) else { return false };
-        let others = context.terminations.iter().filter(|(id, _)| *id != termination);
-        let mut remotes = others
-            .flat_map(|(_, other)| other.streams.iter())
-            .filter_map(|(_, stream)| stream.remote);
-        let realms = &self.gateway.realms;
-        remotes.any(|remote| realms.iter().any(|realm| realm.hairpins(remote.rtp)))
+        self.check_hairpins(at, remote, field)
     }
 
     /// What a leg goes by that is to latch from now on.

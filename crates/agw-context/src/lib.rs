@@ -21,6 +21,7 @@ mod fingerprint;
 mod gateway;
 mod group;
 mod growth;
+mod hairpin;
 mod held;
 mod id;
 mod keys;

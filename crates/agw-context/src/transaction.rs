@@ -5,14 +5,16 @@
 //! path and are wiped with them.
 
 mod before;
+mod difference;
 mod registry;
 mod step;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
-use agw_relay::{Command as Step, EgressId, EgressSpec, IngressId, PortId};
+use agw_relay::{Command as Step, PortId};
 
 use crate::admission::Priority;
 use crate::error::CommandError;
@@ -26,7 +28,6 @@ use crate::model::Context;
 use crate::ports::Ports;
 use crate::service::ServiceState;
 use crate::topology::Topology;
-use step::leg_of;
 
 /// What surrounds a transaction: who asks, and what the sans-IO line keeps out.
 pub struct Circumstances<'a> {
@@ -51,6 +52,8 @@ pub(crate) struct Transaction<'a, 'c> {
     changed: BTreeMap<ContextId, Option<Box<Context>>>,
     opened: Vec<PortId>,
     taken: Vec<Taken>,
+    /// Own ports that are signalled as peers'.
+    own_peers: Vec<(ContextId, SocketAddr)>,
     legs: Vec<u32>,
     keys: KeyChanges,
     crypto: Vec<(ContextId, Step)>,
@@ -84,6 +87,7 @@ impl<'a, 'c> Transaction<'a, 'c> {
             changed: BTreeMap::new(),
             opened: Vec::new(),
             taken: Vec::new(),
+            own_peers: Vec::new(),
             legs: Vec::new(),
             keys: KeyChanges::default(),
             crypto: Vec::new(),
@@ -197,6 +201,23 @@ impl<'a, 'c> Transaction<'a, 'c> {
         self.taken.push(Taken { realm, address, pair });
     }
 
+    /// Whether this transaction has taken the pair that a port belongs to.
+    pub(crate) fn has_taken(&self, port: SocketAddr) -> bool {
+        self.taken.iter().any(|taken| {
+            let bound = self.gateway.addresses(taken.realm, taken.address);
+            taken.pair == port.port() & !1 && bound.is_ok_and(|(bind, _)| bind == port.ip())
+        })
+    }
+
+    pub(crate) fn note_own_peer(&mut self, context: ContextId, peer: SocketAddr) {
+        self.own_peers.push((context, peer));
+    }
+
+    /// The gateway's own ports that this transaction has signalled as peers' in a context.
+    pub(crate) fn own_peers(&self, context: ContextId) -> impl Iterator<Item = SocketAddr> {
+        self.own_peers.iter().filter(move |(at, _)| *at == context).map(|&(_, peer)| peer)
+    }
+
     /// Makes everything true and tells what the packet path must do.
     pub(crate) fn commit(mut self) -> Vec<Work> {
         self.gateway.keys.apply(&self.keys, self.around.now);
@@ -250,75 +271,6 @@ impl<'a, 'c> Transaction<'a, 'c> {
         for leg in self.legs {
             self.gateway.forget_leg(leg, self.around.now);
         }
-    }
-
-    /// From one state of a context to the next: removals, then specs, then keys.
-    fn difference(
-        &mut self,
-        before: Option<&Context>,
-        after: Option<&Context>,
-        keys: Vec<Step>,
-    ) -> (Vec<Step>, Vec<PortId>) {
-        let old = before.map(Context::specs).unwrap_or_default();
-        let new = after.map(Context::specs).unwrap_or_default();
-        let mut steps = Vec::new();
-        for &leg in old.keys().filter(|leg| !new.contains_key(leg)) {
-            steps.push(Step::RemoveIngress(IngressId(leg)));
-            steps.push(Step::RemoveEgress(EgressId(leg)));
-            self.gateway.forget_leg(leg, self.around.now);
-        }
-        for (leg, (ingress, egress)) in &new {
-            let known = old.get(leg);
-            if known.map(|(_, egress)| egress) != Some(egress) {
-                steps.push(Step::SetEgress(EgressId(*leg), egress.clone()));
-            }
-            if known.map(|(ingress, _)| ingress) != Some(ingress) {
-                steps.push(Step::SetIngress(IngressId(*leg), ingress.clone()));
-            }
-        }
-        // A group's members come first: those that join are given its keys.
-        let groups = self.difference_of_groups(before, after, &mut steps);
-        let is_there = |leg: &u32| new.contains_key(leg) || groups.contains_key(leg);
-        steps.extend(keys.into_iter().filter(|step| leg_of(step).as_ref().is_some_and(is_there)));
-        (steps, self.release_ports(before, &new.into_keys().collect()))
-    }
-
-    /// From the groups of one state of a context to those of the next; tells the latter.
-    fn difference_of_groups(
-        &mut self,
-        before: Option<&Context>,
-        after: Option<&Context>,
-        steps: &mut Vec<Step>,
-    ) -> BTreeMap<u32, EgressSpec> {
-        let old = before.map(Context::group_specs).unwrap_or_default();
-        let new = after.map(Context::group_specs).unwrap_or_default();
-        for &leg in old.keys().filter(|leg| !new.contains_key(leg)) {
-            steps.push(Step::RemoveEgress(EgressId(leg)));
-            self.gateway.forget_leg(leg, self.around.now);
-        }
-        for (leg, spec) in &new {
-            if old.get(leg) != Some(spec) {
-                steps.push(Step::SetEgress(EgressId(*leg), spec.clone()));
-            }
-        }
-        new
-    }
-
-    //= tests/spec/relay.md#ports
-    //# Reserving and releasing MUST NOT lose ports.
-    fn release_ports(&mut self, before: Option<&Context>, kept: &BTreeSet<u32>) -> Vec<PortId> {
-        let mut closed = Vec::new();
-        for termination in before.iter().flat_map(|context| context.terminations.values()) {
-            let gone = termination.streams.values().filter(|stream| !kept.contains(&stream.leg));
-            for stream in gone {
-                closed.push(stream.rtp_port);
-                closed.extend(stream.rtcp_port);
-                if let Some(realm) = self.gateway.realms.get_mut(termination.realm()) {
-                    realm.release(termination.address(), stream.pair, self.around.now);
-                }
-            }
-        }
-        closed
     }
 
     fn announce(&mut self, id: ContextId, before: Option<&Context>, after: Option<&Context>) {

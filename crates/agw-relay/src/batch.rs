@@ -80,7 +80,7 @@ impl<E: Engine> Relay<E> {
             (false, None, _) => Stage::Dropped(DropReason::NotMedia),
             (false, Some(_), None) => Stage::Dropped(DropReason::WrongComponent),
             (false, Some(_), Some(component)) => {
-                match ingress.admit(component, datagram.source, packet, now) {
+                match ingress.admit(component, datagram.source, packet, &self.own_ports, now) {
                     Ok(Admission::Open(ticket)) if !self.suspects.is_alert(now) => {
                         Stage::Opening(ticket)
                     }

@@ -11,6 +11,7 @@ use agw_srtp::{Engine, KeyError, KeyPool, OpenTicket, SpareRooms, Unprotector};
 use crate::alarm::Alarm;
 use crate::drop::DropReason;
 use crate::limiter::{Limiter, Rate};
+use crate::own::OwnPorts;
 use crate::police::{Meters, TrafficLimits};
 use crate::pre_key::PreKeyBuffer;
 use crate::source::{Latch, Move};
@@ -192,9 +193,13 @@ impl<K> Ingress<K> {
         component: Component,
         source: SocketAddr,
         packet: &[u8],
+        own: &[OwnPorts],
         now: Instant,
     ) -> Result<Admission, DropReason> {
         let learning = self.spec.learning(component);
+        if self.latch.is_reflected(&self.spec, learning, source, own) {
+            return Err(DropReason::WrongSource);
+        }
         if self.spec.transport != Transport::Secured && !self.is_open(component) {
             self.note_life(component, source, packet, now);
             //= tests/spec/relay.md#gates

@@ -11,6 +11,7 @@ use crate::binding::{Binding, bindings};
 use crate::egress::Egress;
 use crate::inactivity::Watches;
 use crate::ingress::Ingress;
+use crate::own::OwnPorts;
 use crate::pre_key::PreKeys;
 use crate::refusal::{Refusal, Telling};
 use crate::report::{Report, Reports};
@@ -30,6 +31,8 @@ use crate::untold::Untold;
 pub struct Relay<E: Engine> {
     pub(crate) engine: E,
     pub(crate) ports: Table<Binding>,
+    /// Where the gateway itself is heard from.
+    pub(crate) own_ports: Box<[OwnPorts]>,
     /// Boxed, as egresses are: numbers are dense over all workers, and this one has some of them.
     pub(crate) ingresses: Table<Box<Ingress<E::Keys>>>,
     pub(crate) egresses: Table<Box<Egress<E::Keys>>>,
@@ -81,6 +84,7 @@ impl<E: Engine> Relay<E> {
         Self {
             engine,
             ports: Table::default(),
+            own_ports: Box::default(),
             ingresses: Table::default(),
             egresses: Table::default(),
             stats: RelayStats::default(),

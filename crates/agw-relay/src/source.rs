@@ -13,6 +13,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use crate::own::OwnPorts;
 use crate::place::Place;
 use crate::spec::{Component, IngressSpec, SourceRule};
 use crate::stats::LatchSnapshot;
@@ -128,6 +129,24 @@ impl Latch {
                 None => signalled || self.may_lock(component, source, now),
             },
         }
+    }
+
+    //= tests/spec/relay.md#source
+    //# A packet from a media port of the gateway itself MUST be discarded unless exactly that port
+    //# is the signalled source.
+    /// Whether a packet is the gateway's own and nobody said that it would come: neither a filter
+    /// nor latching lets it in, or two legs that hear each other at both sides would send it in
+    /// circles.
+    pub(crate) fn is_reflected(
+        &self,
+        spec: &IngressSpec,
+        component: Component,
+        source: SocketAddr,
+        own: &[OwnPorts],
+    ) -> bool {
+        // What was learnt has passed here before, and is forgotten with the signalled address.
+        let is_known = signalled(spec, component) == Some(source) || self.is_at(component, source);
+        !is_known && own.iter().any(|ports| ports.has(source))
     }
 
     /// Whether everything learnt is within the filter.

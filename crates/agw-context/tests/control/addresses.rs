@@ -40,7 +40,7 @@ fn off_the_loopback_no_port_of_the_gateways_own_addresses_is_a_peers() {
 //# same realm.
 //= tests/spec/iq.md#reservation
 //= type=test
-//# Of the terminations of a context at most one MUST send to the gateway itself.
+//# Of the terminations of a context at most one MUST send to the gateway itself, RTCP included.
 #[test]
 fn where_a_realm_hairpins_one_leg_of_a_call_may_end_at_its_own_ports() {
     let at = |name: &str, octet: u8, ports, hairpin| {

@@ -11,6 +11,7 @@ mod keys;
 mod keystream;
 mod late;
 mod limits;
+mod loops;
 mod model;
 mod plan;
 mod pre_key;

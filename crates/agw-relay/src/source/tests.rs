@@ -50,6 +50,32 @@ fn only_the_signalled_source_is_admitted_and_nothing_is_learnt_from_it() {
 
 //= tests/spec/relay.md#source
 //= type=test
+//# A packet from a media port of the gateway itself MUST be discarded unless exactly that port is
+//# the signalled source.
+#[test]
+fn a_port_of_the_gateway_is_heard_only_where_exactly_that_one_is_signalled() {
+    let own = [OwnPorts { address: at(A).ip(), ports: 4_000..=4_003 }];
+    let rules = [SourceRule::Authenticated, SourceRule::Signalled, first(epoch())];
+    for spec in rules.map(spec) {
+        let latch = Latch::default();
+        let table = [
+            (Component::Rtp, "127.0.0.1:4000", false),
+            (Component::Rtp, "127.0.0.1:4001", true),
+            (Component::Rtcp, "127.0.0.1:4000", true),
+            (Component::Rtcp, "127.0.0.1:4001", false),
+            (Component::Rtp, "127.0.0.1:4002", true),
+            (Component::Rtp, "127.0.0.1:4004", false),
+            (Component::Rtp, "127.0.0.2:4002", false),
+        ];
+        for (component, source, expected) in table {
+            let reflected = latch.is_reflected(&spec, component, at(source), &own);
+            assert_eq!(reflected, expected, "{component:?} from {source} at {spec:?}");
+        }
+    }
+}
+
+//= tests/spec/relay.md#source
+//= type=test
 //# A latched plain leg MUST listen to the first source within the time gate and to no other
 //# afterwards.
 #[test]

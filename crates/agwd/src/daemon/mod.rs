@@ -2,6 +2,7 @@
 
 mod bind;
 mod running;
+mod workers;
 
 use std::io;
 use std::net::SocketAddr;
@@ -21,7 +22,6 @@ use zeroize::Zeroizing;
 
 use agw_context::{Gateway, Policy, SetupError};
 use agw_iq::server::{Services, services, services_with_alg};
-use agw_net::{MediaBackend, MediaPort, SocketsOptions, XdpWorker};
 use agw_simd::AnyEngine;
 
 use crate::admin::Admin;
@@ -41,11 +41,12 @@ use crate::presence::Presence;
 use crate::realms;
 use crate::subscriptions::Subscriptions;
 use crate::tls::TlsError;
-use crate::worker::{self, StartOptions, WorkerHandle};
+use crate::worker::WorkerHandle;
 use crate::xdp::{Carriers, XdpError};
 
 use bind::{Bound, descriptor_budget};
 pub use running::Running;
+use workers::start_worker;
 
 /// Reports on the way from workers to control.
 const REPORTS: usize = 4_096;
@@ -319,9 +320,12 @@ fn start_media(
     })?;
     info!(engine = engine.name(), workers, "media starts");
     let mut shares = shares.into_iter();
-    let workers = (0..workers)
-        .map(|index| start_worker(config, engine, (index, workers), shares.next(), reports.clone()))
-        .collect::<Result<Vec<_>, _>>()?;
+    let own = gateway.own_ports();
+    let start = |index| {
+        let place = (index, workers);
+        start_worker(config, engine, place, shares.next(), own.clone(), reports.clone())
+    };
+    let workers = (0..workers).map(start).collect::<Result<Vec<_>, _>>()?;
     let heartbeats = workers.iter().map(WorkerHandle::heartbeat).collect();
     let accounts = workers.iter().map(WorkerHandle::account).collect();
     let memory = Memory::of_process(config.limits.memory_octets);
@@ -338,26 +342,6 @@ fn start_media(
     tokio::spawn(watch_vitals(heartbeats, client.clone(), vitals, meter));
     let task = tokio::spawn(control.run(stop));
     Ok(MediaPlane { control: client, presence, engine: engine.name(), vitals: seen, task })
-}
-
-fn start_worker(
-    config: &Config,
-    engine: AnyEngine,
-    (index, workers): (usize, usize),
-    xdp: Option<XdpWorker>,
-    reports: mpsc::Sender<agw_relay::Report>,
-) -> Result<WorkerHandle<MediaPort>, StartError> {
-    let coalesce = Duration::from_micros(config.media.coalesce_us);
-    let busy_poll = Duration::from_micros(config.media.busy_poll_us);
-    let system = |what| move |source| StartError::System { what, source };
-    let cores = agw_net::allowed_cores().map_err(system("asking for cores"))?;
-    let core = cores.get(index % cores.len().max(1)).copied().filter(|_| config.media.pin);
-    let pre_key_octets = config.limits.pre_key_octets / workers.max(1);
-    let options = SocketsOptions { coalesce, busy_poll, ..SocketsOptions::default() };
-    let io = MediaBackend::new(options, xdp).map_err(system("opening epoll"))?;
-    let coalesces = !coalesce.is_zero();
-    let options = StartOptions { index, core, engine, coalesces, pre_key_octets };
-    worker::start(options, io, reports).map_err(system("starting a worker"))
 }
 
 async fn serve(

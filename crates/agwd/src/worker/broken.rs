@@ -87,7 +87,8 @@ impl PacketIo for Broken {
 
 fn options() -> StartOptions {
     let engine = AnyEngine::new(Choice::Auto).expect("an engine");
-    StartOptions { index: 0, core: None, engine, coalesces: false, pre_key_octets: 0 }
+    let own_ports = Vec::new();
+    StartOptions { index: 0, core: None, engine, coalesces: false, pre_key_octets: 0, own_ports }
 }
 
 fn reserve() -> Command {

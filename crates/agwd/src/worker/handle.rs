@@ -18,7 +18,7 @@ use super::{Account, Order, Worker};
 use crate::exit::Exit;
 use crate::logging;
 use agw_net::{PacketIo, Waker};
-use agw_relay::{Relay, Report};
+use agw_relay::{OwnPorts, Relay, Report};
 use agw_simd::AnyEngine;
 
 /// Orders that may wait for a worker; it takes all of them once a round.
@@ -31,7 +31,7 @@ const LAST_ROUND: Duration = Duration::from_secs(2);
 const TIMER_SLACK: Duration = Duration::from_micros(1);
 
 /// How a worker is started.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct StartOptions {
     /// Its number, from 0.
     pub(crate) index: usize,
@@ -43,6 +43,8 @@ pub(crate) struct StartOptions {
     pub(crate) coalesces: bool,
     /// What may wait for keys at it, in octets.
     pub(crate) pre_key_octets: usize,
+    /// The media ports of the gateway, all workers' together.
+    pub(crate) own_ports: Vec<OwnPorts>,
 }
 
 /// Control's end of a worker; dropping it stops the worker.
@@ -75,6 +77,7 @@ where
     let heartbeat = Arc::new(AtomicU64::new(0));
     let mut relay = Relay::new(options.engine);
     relay.set_pre_key_octets(options.pre_key_octets);
+    relay.set_own_ports(options.own_ports.clone());
     let worker = Worker {
         index: options.index,
         io,
