@@ -8,6 +8,7 @@ mod endings;
 mod forged;
 mod load;
 mod refusals;
+mod tables;
 mod ways;
 
 use crate::party::{lines, talk};

@@ -143,6 +143,20 @@ impl Agent {
         }
     }
 
+    /// Registers a contact that is not where it is.
+    pub(crate) fn registers_at(&self, contact: &str, (call, number): (&str, u32)) {
+        let text = format!(
+            "REGISTER sip:ims.example SIP/2.0\r\n\
+             Via: SIP/2.0/{} {};rport;branch=z9hG4bK-at-{call}-{number}\r\nMax-Forwards: 70\r\n\
+             From: <sip:{name}@ims.example>;tag={name}\r\nTo: <sip:{name}@ims.example>\r\n\
+             Call-ID: {call}\r\nCSeq: {number} REGISTER\r\nContact: {contact}\r\n",
+            self.wire.transport(),
+            self.address(),
+            name = self.name,
+        );
+        self.wire.send(&finished(text, &[], b""), self.proxy);
+    }
+
     /// Cancels an INVITE to a user, which was the first request of its dialogue or had this number.
     pub(crate) fn cancels(&self, to: &str, (call, number): (&str, u32)) {
         let (address, transport) = (self.address(), self.wire.transport());

@@ -34,6 +34,8 @@ pub(super) struct Edge {
     /// The core.
     pub(super) core: Agent,
     pub(super) gateway: Gateway,
+    /// What is local of its script.
+    local: String,
 }
 
 impl Edge {
@@ -59,7 +61,16 @@ impl Edge {
         );
         let proxy = start(gateway.daemon.directory.path(), "pcscf", &text);
         let core = Agent::at(core.port(), "core", inside);
-        Some(Self { proxy, access, tls, core, gateway })
+        Some(Self { proxy, access, tls, core, gateway, local: text })
+    }
+
+    /// Kamailio dies, and another one takes its place.
+    pub(super) fn restarts(self) -> Self {
+        let Self { proxy, access, tls, core, gateway, local } = self;
+        drop(proxy);
+        let proxy = start(gateway.daemon.directory.path(), "pcscf", &local);
+        agw_tests::await_listener(access.port());
+        Self { proxy, access, tls, core, gateway, local }
     }
 
     /// Waits until each of its processes has found the gateway.

@@ -171,8 +171,11 @@ fn kamailio_takes_the_scripts_with_every_choice_and_the_gateway_its_configuratio
     let choices = "#!define WITH_TLS\n#!define WITH_CLEAR_E2AE\n#!define WITH_ANCHOR_ALL\n\
                    #!define PROTECTED_NETWORK 10.0.0.0/8\n#!define SECRET \"known\"\n";
     let directory = directory();
+    let memory = directory.path().display();
+    let choices = format!("{choices}#!define STATE \"text://{memory}\"\n");
+    fs::copy(edge::sample().join("state/ue"), directory.path().join("ue")).expect("a table");
     let own = |script: &str| edge::sample().join(script);
-    let chosen = edge::copied(directory.path(), "pcscf", choices);
+    let chosen = edge::copied(directory.path(), "pcscf", &choices);
     for script in [own("pcscf.cfg"), own("core.cfg"), chosen] {
         let mut command = Command::new(&kamailio);
         command.arg("-c").arg("-f").arg(&script);
