@@ -279,3 +279,40 @@ fn a_controller_that_takes_all_it_can_leaves_the_share_of_another_one() {
     assert_eq!(refused(by(&gateway.iq)), Some("controller_contexts"));
     by(&second).expect("its own again");
 }
+
+//= tests/spec/iq.md#admission
+//= type=test
+//# A stream that is added to a termination MUST be held to the limits for new calls.
+#[test]
+fn streams_that_are_added_to_a_call_are_held_to_what_new_calls_are() {
+    let gateway = Gateway::with(&["core.max_ports=10", "limits.reserve_percent=20"]);
+    let offered = stream();
+    // Each takes one of the five pairs, of which the last one is the reserve.
+    let [normal, urgent] = [Priority::Normal, Priority::Emergency].map(|priority| {
+        let commands = vec![pb::command::Command::Reserve(pb::Reserve {
+            priority: priority.into(),
+            ..api::reserve("core", vec![offered.clone()])
+        })];
+        let replies = gateway.wait(gateway.iq.transact(commands)).expect("room");
+        agw_tests::terminations(&replies)[0].context_id
+    });
+    let grow = |context_id, stream_id| {
+        let added = pb::Stream { stream_id, ..offered.clone() };
+        let configure = pb::Configure {
+            context_id,
+            termination_id: 1,
+            add_streams: vec![added],
+            ..pb::Configure::default()
+        };
+        gateway.wait(gateway.iq.configure(configure)).map(|reply| reply.context_id)
+    };
+    grow(normal, 2).expect("room");
+    grow(normal, 3).expect("room");
+    let limit = refused(grow(normal, 4));
+    assert_eq!(limit, refused(ask(&gateway, &gateway.iq, &offered, Priority::Normal)));
+    grow(urgent, 2).expect("the reserve is for it");
+    assert_eq!(refused(grow(urgent, 3)), limit);
+    // One that joins the call has its port all the same, as far as there is any.
+    let join = pb::Reserve { context_id: normal, ..api::reserve("core", vec![offered.clone()]) };
+    gateway.wait(gateway.iq.reserve_and_configure(join)).expect("a termination that joins");
+}

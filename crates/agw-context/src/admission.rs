@@ -1,7 +1,8 @@
 //! Who may still come in: limits, what is kept for priority calls, shares of controllers.
 //!
-//! All of it is about new contexts. What exists may change, grow by terminations and end whatever
-//! the load is, and is bound only by what is there.
+//! All of it is about new contexts, and about streams that terminations are given later. What exists
+//! may else change, grow by terminations and end whatever the load is, and is bound only by what is
+//! there.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -132,9 +133,12 @@ impl Transaction<'_, '_> {
         Ok(())
     }
 
-    /// Whether a new context may have another pair of ports; one that exists always may.
+    //= tests/spec/iq.md#admission
+    //# A stream that is added to a termination MUST be held to the limits for new calls.
+    /// Whether a new context, or a termination that is given another stream, may have another pair
+    /// of ports; for a termination that joins a context there is one if there is any.
     pub(crate) fn admit_pair(&self, place: &Place) -> Result<(), CommandError> {
-        let Some(priority) = self.priority_of_new(place.context) else {
+        let Some((priority, controller)) = self.who_is_held(place) else {
             return Ok(());
         };
         let Some(realm) = self.gateway.realms.get(place.realm) else {
@@ -154,7 +158,6 @@ impl Transaction<'_, '_> {
         if !priority.is_preferred() && available <= kept {
             return refuse(Resource::Ports);
         }
-        let controller = self.around.controller;
         let own = self.gateway.usage.pairs(controller, place.realm) + self.pending_pairs(place);
         let share = admission.share(controller, admission.pairs(name, realm.pairs()));
         if !priority.is_preferred() && own >= share {
@@ -163,12 +166,14 @@ impl Transaction<'_, '_> {
         Ok(())
     }
 
-    /// The priority of a context that this transaction makes; `None` for one that exists.
-    fn priority_of_new(&self, context: ContextId) -> Option<Priority> {
-        if self.gateway.contexts.contains_key(&context) {
-            return None;
-        }
-        Some(self.changed_context(context)?.priority)
+    /// The priority of the call that a pair is for and whose it is; `None` if it is not held to
+    /// limits.
+    fn who_is_held(&self, place: &Place) -> Option<(Priority, &Controller)> {
+        let context = self.context_now(place.context)?;
+        let is_new = !self.gateway.contexts.contains_key(&place.context);
+        // One that joins is there when all its streams are.
+        let grows = context.terminations.contains_key(place.termination);
+        (is_new || grows).then(|| (context.priority, context.controller.as_ref()))
     }
 }
 

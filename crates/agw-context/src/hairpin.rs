@@ -108,7 +108,7 @@ impl Transaction<'_, '_> {
     }
 
     /// A context as it is within this transaction.
-    fn context_now(&self, id: ContextId) -> Option<&Context> {
+    pub(crate) fn context_now(&self, id: ContextId) -> Option<&Context> {
         self.changed_context(id).or_else(|| self.gateway.contexts.get(&id).map(AsRef::as_ref))
     }
 }

@@ -4,10 +4,11 @@ use std::time::SystemTime;
 
 use agw_context::{
     Admission, Command, CommandError, Configure, ContextChoice, Controller, EventKind, Policy,
-    Priority, Reason, Release, Reserve, Resource, ServiceCause, ServiceState,
+    Priority, Reason, Release, Reserve, Resource, ServiceCause, ServiceState, TerminationReply,
 };
+use agw_relay::Transport;
 
-use crate::support::{World, access, core};
+use crate::support::{World, access, core, stream};
 
 fn world(max_contexts: usize, admission: Admission) -> World {
     World::new(Policy { max_contexts, admission, ..Policy::default() })
@@ -79,6 +80,55 @@ fn a_realm_gives_out_no_more_ports_than_the_operator_says() {
     let rooms: Vec<_> =
         world.gateway.realm_rooms().map(|room| (room.for_normal, room.for_any)).collect();
     assert_eq!(rooms, [(false, false), (true, true)]);
+}
+
+/// Gives a termination another stream; tells what ran out.
+fn growth(world: &mut World, at: &TerminationReply, id: u16) -> Option<Resource> {
+    let mut configure = Configure::of(at.context, at.termination, Vec::new());
+    configure.added = vec![stream(id, Transport::Secured)];
+    let refused = world.transact(vec![Command::Configure(configure)]).err()?;
+    assert_eq!(refused.error.reason(), Reason::Exhausted);
+    refused.error.limit()
+}
+
+//= tests/spec/iq.md#admission
+//= type=test
+//# A stream that is added to a termination MUST be held to the limits for new calls.
+#[test]
+fn streams_that_a_call_is_given_later_leave_the_reserve_to_priority_calls() {
+    let realm_ports = [("access".to_owned(), 40)].into();
+    let mut world = world(1_000, Admission { realm_ports, ..Admission::default() });
+    let normal = world.reserve(access(ContextChoice::New));
+    let urgent = world.reserve(asked(Priority::Emergency));
+    for id in 2..=17 {
+        assert_eq!(growth(&mut world, &normal, id), None, "{id}");
+    }
+    assert_eq!(growth(&mut world, &normal, 18), Some(Resource::Ports), "the reserve is left");
+    assert_eq!(growth(&mut world, &urgent, 2), None);
+    assert_eq!(growth(&mut world, &urgent, 3), None);
+    assert_eq!(growth(&mut world, &urgent, 4), Some(Resource::Ports), "max_ports");
+    world.reserve(access(ContextChoice::Existing(normal.context)));
+}
+
+//= tests/spec/iq.md#admission
+//= type=test
+//# A controller's normal calls MUST NOT get more than its share.
+#[test]
+fn streams_that_a_call_is_given_later_are_within_the_share_of_its_controller() {
+    let mut world = world(1_000, Admission { share_percent: 5, ..Admission::default() });
+    let first = world.reserve(access(ContextChoice::New));
+    // A realm of two addresses with a hundred pairs each: a twentieth is ten.
+    for id in 2..=10 {
+        assert_eq!(growth(&mut world, &first, id), None, "{id}");
+    }
+    assert_eq!(growth(&mut world, &first, 11), Some(Resource::ControllerPorts));
+    let mut raised = Configure::of(first.context, first.termination, Vec::new());
+    raised.priority = Some(Priority::Emergency);
+    world.transact(vec![Command::Configure(raised)]).unwrap();
+    assert_eq!(growth(&mut world, &first, 11), None);
+    world.controller = Controller("pcscf-2".to_owned());
+    let other = world.reserve(access(ContextChoice::New));
+    assert_eq!(growth(&mut world, &other, 2), None);
 }
 
 //= tests/spec/iq.md#admission
