@@ -31,7 +31,7 @@ fn a_leg_reserved_for_srtp_becomes_plain_when_no_key_comes() {
 
 //= tests/spec/iq.md#late-choices
 //= type=test
-//# A stream that has or had a key MUST keep its transport.
+//# A stream that has or had a key MUST keep its transport
 #[test]
 fn a_leg_that_had_a_key_does_not_become_plain() {
     let gateway = Gateway::start();

@@ -19,6 +19,11 @@ pub struct LateChoice {
     /// Multiplexed RTCP in place of a port of its own, or the reverse, of a stream that was
     /// reserved with a pair of ports (RFC 5761 §5.1.1).
     pub rtcp: Option<RtcpMode>,
+    /// Whether a stream that has or had a key may change its transport all the same: keys in force
+    /// rest while it is plain and go on when it is secured again, as behind a fork whose callees
+    /// answer differently (RFC 8643 §3.1). It is for who knows that a peer other than the one that
+    /// was secured is heard, and never for one that asks for less.
+    pub keys_rest: bool,
 }
 
 impl Transaction<'_, '_> {
@@ -29,10 +34,10 @@ impl Transaction<'_, '_> {
         late: LateChoice,
         field: &str,
     ) -> Result<(), CommandError> {
-        let LateChoice { transport, rtcp } = late;
+        let LateChoice { transport, rtcp, keys_rest } = late;
         if let Some(transport) = transport.filter(|transport| *transport != stream.transport) {
             self.check_protection(realm, transport, field)?;
-            self.change_transport(family, stream, transport, field)?;
+            self.change_transport(family, stream, (transport, keys_rest), field)?;
         }
         if let Some(rtcp) = rtcp.filter(|rtcp| *rtcp != stream.rtcp) {
             //= tests/spec/iq.md#late-choices
@@ -47,16 +52,17 @@ impl Transaction<'_, '_> {
     }
 
     //= tests/spec/iq.md#late-choices
-    //# A stream that has or had a key MUST keep its transport.
+    //# A stream that has or had a key MUST keep its transport, unless its keys are told to rest.
     fn change_transport(
         &self,
         family: Family,
         stream: &mut Stream,
-        transport: Transport,
+        (transport, keys_rest): (Transport, bool),
         field: &str,
     ) -> Result<(), CommandError> {
         let never_keyed = |keys: &Keys| keys.fingerprints().next().is_none();
-        let is_free = never_keyed(&stream.ingress_keys) && never_keyed(&stream.egress_keys);
+        let unkeyed = never_keyed(&stream.ingress_keys) && never_keyed(&stream.egress_keys);
+        let is_free = keys_rest || unkeyed;
         let is_cut = |transport| transport != Transport::Transparent;
         let is_member = stream.extras.as_ref().is_some_and(|extras| extras.group.is_some());
         if !is_free || is_member || !is_cut(transport) || !is_cut(stream.transport) {

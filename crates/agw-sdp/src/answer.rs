@@ -17,7 +17,7 @@ use crate::leg::{Side, unchanged};
 use crate::options::AlgPolicy;
 use crate::plan::{AnswerStep, Pending, Plan, Signalled, Step};
 use crate::render::{MediaEdit, render};
-use crate::settle::{Answer, Settled, SettledLeg};
+use crate::settle::{Agreed, Answer, Settled, SettledLeg};
 
 /// An answer on its way.
 #[derive(Clone, Copy)]
@@ -37,6 +37,7 @@ struct Answering<'a> {
     place: Slot,
     exchange: &'a Exchange,
     description: &'a SessionDescription,
+    callee: Option<&'a str>,
     policy: &'a AlgPolicy,
     dropping: bool,
 }
@@ -86,7 +87,8 @@ impl Call {
         let took_over = branch.established && branch.callee_tag.is_some();
         let took_over = took_over && callee_tag.is_some() && branch.callee_tag != callee_tag;
         let dropping = request.drops.unwrap_or(self.dropping);
-        let answered = Answering { place, exchange, description: &description, policy, dropping };
+        let answered =
+            Answering { place, exchange, description: &description, callee, policy, dropping };
         let mut outcome = Outcome { took_over, ..Outcome::default() };
         for line in 0..offered {
             self.settle_line(&answered, line, random, &mut outcome)?;
@@ -121,7 +123,7 @@ impl Call {
         random: &mut Random<'_>,
         outcome: &mut Outcome,
     ) -> Result<(), AlgError> {
-        let Answering { place, exchange, description, policy, dropping } = *answered;
+        let Answering { place, exchange, description, callee, policy, dropping } = *answered;
         let media = description.media.get(line).ok_or(AlgError::Replies)?;
         let (edit, settled) = match exchange.lines.get(line).ok_or(AlgError::Replies)? {
             LineExchange::Declined { transport, shown: _ } => {
@@ -138,6 +140,7 @@ impl Call {
                 let (near, far) = (leg(exchange.offerer)?, leg(exchange.offerer.other())?);
                 let offered: &Offered = offered;
                 let took_over = outcome.took_over;
+                let was_secured = self.was_secured(exchange.offerer.other(), callee, line);
                 let answer = Answer {
                     line,
                     media,
@@ -148,6 +151,7 @@ impl Call {
                     far,
                     policy,
                     took_over,
+                    was_secured,
                     dropping,
                 };
                 let answered = answer.settle(random)?;
@@ -225,10 +229,12 @@ impl Call {
         };
         let mut exchange = taken.ok_or(AlgError::NoOffer)?;
         self.put_in_force(position, &mut exchange, true);
+        let heard = self.branches.get(position).and_then(|branch| branch.callee_tag.clone());
+        let callee = callee_tag.clone().or(heard).unwrap_or_default();
         for (line, settled) in settled.into_iter().enumerate() {
             let (near, far) = settled.map_or((None, None), |one| (Some(one.near), Some(one.far)));
             for (side, settled) in [(exchange.offerer, near), (exchange.offerer.other(), far)] {
-                self.remember(position, side, line, settled);
+                self.remember((position, &callee), side, line, settled);
             }
         }
         exchange.answered = true;
@@ -252,7 +258,13 @@ impl Call {
     }
 
     /// Remembers what was agreed on a leg; nothing for a line that was declined.
-    fn remember(&mut self, position: usize, side: Side, line: usize, settled: Option<SettledLeg>) {
+    fn remember(
+        &mut self,
+        (position, callee): (usize, &str),
+        side: Side,
+        line: usize,
+        settled: Option<SettledLeg>,
+    ) {
         let legs = match side {
             Side::Caller => Some(&mut self.caller),
             Side::Callee => self.branches.get_mut(position).map(|branch| &mut branch.callee),
@@ -264,8 +276,11 @@ impl Call {
             return;
         };
         leg.local = leg.local_with(rtcp);
-        (leg.own, leg.theirs) =
-            keys.map_or((None, None), |keys| (Some(keys.own), Some(keys.theirs)));
+        // Keys that rest are known when their stream is secured again.
+        if let Some(Agreed { own, theirs }) = keys {
+            (leg.own, leg.theirs) = (Some(own), Some(theirs));
+            leg.note_secured(callee);
+        }
         (leg.agreed, leg.transport, leg.rtcp, leg.mode) = (true, transport, rtcp, mode);
         leg.remote = remote.or(leg.remote);
     }

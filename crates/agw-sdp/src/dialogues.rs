@@ -3,7 +3,7 @@
 use crate::call::{Branch, Call, Dialogue};
 use crate::error::AlgError;
 use crate::exchange::Exchange;
-use crate::leg::Side;
+use crate::leg::{Leg, Side};
 
 /// Dialogues behind one branch that are remembered: a proxy forks to fewer.
 const MAX_EARLY: usize = 16;
@@ -251,5 +251,27 @@ impl Call {
             self.branches.get(position)?.callee_tag.as_ref()?;
             Some((position, callee.to_owned()))
         })
+    }
+
+    /// Whether the answerer of a dialogue, of the callee that is heard if it has no tag, was
+    /// secured on a line.
+    pub(crate) fn was_secured(&self, side: Side, callee: Option<&str>, line: usize) -> bool {
+        let is_secured = |branch: &Branch| {
+            let legs = if side == Side::Caller { &self.caller } else { &branch.callee };
+            let leg = legs.get(line).and_then(Option::as_ref);
+            let callee = callee.or(branch.callee_tag.as_deref()).unwrap_or_default();
+            leg.is_some_and(|leg| leg.secured_for.iter().any(|tag| tag == callee))
+        };
+        self.branches.iter().any(is_secured)
+    }
+}
+
+impl Leg {
+    /// Notes that it is secured in the dialogue of a callee.
+    pub(crate) fn note_secured(&mut self, callee: &str) {
+        let is_known = self.secured_for.iter().any(|tag| tag == callee);
+        if !is_known && self.secured_for.len() <= MAX_EARLY {
+            self.secured_for.push(callee.to_owned());
+        }
     }
 }

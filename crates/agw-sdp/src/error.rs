@@ -105,6 +105,12 @@ pub enum LineRefusal {
     /// Its transport is not the offered one.
     #[error("an answer keeps the transport of its offer (RFC 3264 §6)")]
     TransportChanged,
+    /// It takes no key, though its dialogue has had one.
+    #[error(
+        "its dialogue was secured and stays so: the answers of a dialogue are the same (RFC 3261 \
+         §13.2.1), and a new one leaves out no protection (RFC 8643 §3.1)"
+    )]
+    Downgraded,
     /// It does not take multiplexed RTCP, which was required.
     #[error("an answer takes `a=rtcp-mux`, which the offer requires (RFC 8858)")]
     NotMultiplexed,
@@ -172,6 +178,7 @@ impl LineRefusal {
             Self::Crypto(_) => "CRYPTO_REFUSED",
             Self::Answer(_) => "CRYPTO_ANSWER",
             Self::TransportChanged => "TRANSPORT_CHANGED",
+            Self::Downgraded => "DOWNGRADED",
             Self::NotMultiplexed | Self::MuxAdded => "RTCP_MUX",
             Self::KeyRepeated => "KEY_REPEATED",
         }

@@ -46,6 +46,8 @@ pub(crate) struct Leg {
     pub(crate) transport: Transport,
     pub(crate) rtcp: RtcpMode,
     pub(crate) remote: Option<Remote>,
+    /// The callees of dialogues in which it was secured though it need not have been.
+    pub(crate) secured_for: Vec<String>,
     /// The line under which the gateway sends, once it is installed.
     pub(crate) own: Option<CryptoAttribute>,
     /// The line under which the peer sends, once it is installed.

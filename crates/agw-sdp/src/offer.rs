@@ -291,8 +291,19 @@ impl Leg {
         //# Until the answer the gates MUST be closed.
         let mode = StreamMode::Inactive;
         let (termination, rtcp) = (TerminationId(0), RtcpMode::Pair);
-        let (agreed, own, theirs) = (false, None, None);
-        Self { termination, local, media, agreed, mode, transport, rtcp, remote, own, theirs }
+        Self {
+            termination,
+            local,
+            media,
+            agreed: false,
+            mode,
+            transport,
+            rtcp,
+            remote,
+            secured_for: Vec::new(),
+            own: None,
+            theirs: None,
+        }
     }
 }
 

@@ -65,6 +65,8 @@ pub(crate) struct Answer<'a> {
     pub(crate) policy: &'a AlgPolicy,
     /// Whether another callee answers than the one before.
     pub(crate) took_over: bool,
+    /// Whether the dialogue of who answers was secured on this line before.
+    pub(crate) was_secured: bool,
     /// Whether the call's media is dropped.
     pub(crate) dropping: bool,
 }
@@ -87,7 +89,7 @@ impl Answer<'_> {
         let far_rtcp = if takes_mux { RtcpMode::Mux } else { RtcpMode::Pair };
         near.late.rtcp = (offered.near_rtcp != self.near.rtcp).then_some(offered.near_rtcp);
         far.late.rtcp = (far_rtcp != self.far.rtcp).then_some(far_rtcp);
-        let far_transport = self.far_transport(&mut far);
+        let far_transport = self.far_transport(&mut far).map_err(refused)?;
         let far_keys = self.far_keys(&mut far, far_transport).map_err(refused)?;
         let near_keys = self.near_keys(&mut near, random)?;
         let moved = self.far.moves(far.remote);
@@ -157,18 +159,29 @@ impl Answer<'_> {
     //# An answer without a crypto line to keys under RTP/AVP MUST make the stream plain.
     /// What is spoken with the answerer: what was offered, or RTP if it took no key that it was
     /// free not to take.
-    fn far_transport(&self, change: &mut StreamChange) -> Transport {
+    ///
+    /// Behind a fork one callee may take a key and another one none: keys in force rest meanwhile.
+    fn far_transport(&self, change: &mut StreamChange) -> Result<Transport, LineRefusal> {
         let Self { media, offered, exchange, far, .. } = *self;
         let wanted = match (offered.opportunistic, media.has("crypto")) {
             (true, false) => Transport::Plain,
             (true, true) if !offered.keys.is_empty() => Transport::Secured,
             (true | false, true | false) => far.transport,
         };
+        //= tests/spec/sdp.md#opportunistic-protection
+        //# A dialogue that was secured MUST NOT become plain.
+        if wanted == Transport::Plain && offered.opportunistic && self.was_secured {
+            return Err(LineRefusal::Downgraded);
+        }
+        //= tests/spec/sdp.md#opportunistic-protection
+        //# Of the dialogues of a fork one MUST be plain and another one secured, as each was
+        //# answered.
         if wanted != far.transport {
             change.late.transport = Some(wanted);
+            change.late.keys_rest = far.own.is_some();
             change.source = exchange.far.source;
         }
-        wanted
+        Ok(wanted)
     }
 
     /// The answerer's keys: its one line answers one of ours, which is ours from now on.

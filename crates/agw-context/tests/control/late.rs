@@ -42,9 +42,9 @@ fn a_secured_stream_without_a_key_becomes_plain_and_is_keyed_no_more() {
 
 //= tests/spec/iq.md#late-choices
 //= type=test
-//# A stream that has or had a key MUST keep its transport.
+//# A stream that has or had a key MUST keep its transport, unless its keys are told to rest.
 #[test]
-fn a_stream_that_has_or_had_a_key_keeps_its_transport() {
+fn a_stream_that_has_or_had_a_key_keeps_its_transport_unless_its_keys_rest() {
     let mut world = World::new(Policy::default());
     let (access, core) = world.call();
     let change = StreamChange { ingress: CryptoChange::Install(ingress(1)), ..unchanged(1) };
@@ -56,6 +56,9 @@ fn a_stream_that_has_or_had_a_key_keeps_its_transport() {
     world.transact(vec![configure(&access, change)]).unwrap();
     assert_eq!(world.transact(vec![downgrade()]).unwrap_err().error.reason(), Reason::FieldValue);
     world.transact(vec![choose(&core, transport(Transport::Secured))]).unwrap();
+    let rest = LateChoice { keys_rest: true, ..transport(Transport::Plain) };
+    let outcome = world.transact(vec![choose(&access, rest)]).unwrap();
+    assert_eq!(specs(&outcome.work)[&0].0.as_ref().unwrap().transport, Transport::Plain);
 }
 
 #[test]

@@ -104,7 +104,11 @@ pub(super) fn stream_change(change: &pb::StreamChange) -> Result<StreamChange, I
     Ok(StreamChange {
         id: stream_id(*id)?,
         remote: optional("remote", peer.as_ref(), remote)?,
-        late: LateChoice { transport: late_transport(*travels)?, rtcp: late_rtcp(*rtcp)? },
+        late: LateChoice {
+            transport: late_transport(*travels)?,
+            rtcp: late_rtcp(*rtcp)?,
+            keys_rest: false,
+        },
         mode: stream_mode(*mode)?,
         source: optional("source", source.as_ref(), source_policy)?,
         relatch: *relatch,

@@ -240,7 +240,8 @@ async fn a_configuration_changes_what_it_names_and_keeps_the_rest() {
     assert!(matches!(keys.egress, CryptoChange::Keep));
     assert_eq!((keys.mode, keys.remote, keys.source), (None, None, None));
     assert_eq!(keys.late, LateChoice::default());
-    let late = LateChoice { transport: Some(Transport::Plain), rtcp: Some(RtcpMode::Mux) };
+    let (transport, rtcp) = (Some(Transport::Plain), Some(RtcpMode::Mux));
+    let late = LateChoice { transport, rtcp, keys_rest: false };
     assert_eq!(wipe.late, late);
     assert!(matches!(wipe.ingress, CryptoChange::Remove));
     assert!(matches!(wipe.egress, CryptoChange::Remove));

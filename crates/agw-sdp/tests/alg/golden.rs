@@ -137,4 +137,11 @@ stories! {
     //= type=test
     //# An answer without a crypto line to keys under RTP/AVP MUST make the stream plain.
     keys_under_avp_are_taken_or_left = "opportunistic";
+    //= tests/spec/sdp.md#opportunistic-protection
+    //= type=test
+    //# A dialogue that was secured MUST NOT become plain.
+    //= tests/spec/sdp.md#opportunistic-protection
+    //= type=test
+    //# Of the dialogues of a fork one MUST be plain and another one secured, as each was answered.
+    callees_of_a_fork_take_keys_or_leave_them = "opportunistic_fork";
 }

@@ -133,3 +133,88 @@ fn a_phone_that_names_its_host_is_heard_and_sent_to_where_it_sends_from_with_its
     let (to, _) = pass(&mut world, &offered, CORE, PLAIN).unwrap();
     assert_eq!(to, "192.0.2.77:5004");
 }
+
+const T1: &str = "a=crypto:1 AES_CM_128_HMAC_SHA1_80 \
+                  inline:BwoNEBMWGRwfIiUoKy4xNDc6PUBDRklMT1JVWFte";
+const T1_AT: &str = "192.0.2.201:30000";
+const T2_AT: &str = "192.0.2.202:30000";
+
+/// A packet with this sequence number.
+fn packet(sequence: u16) -> Vec<u8> {
+    let mut packet = PLAIN.to_vec();
+    packet[2..4].copy_from_slice(&sequence.to_be_bytes());
+    packet
+}
+
+fn seal(sender: &mut Protector<Keys>, sequence: u16) -> Vec<u8> {
+    let (mut sealed, plain) = ([0; 256], packet(sequence));
+    sealed[..plain.len()].copy_from_slice(&plain);
+    let len = sender.protect_srtp(&Portable, &mut sealed, plain.len()).unwrap();
+    sealed[..len].to_vec()
+}
+
+/// A call that forks to who took a key and who took none: the offer to both, and what answers it.
+fn forked(world: &mut World) -> (String, String) {
+    let (near, far) = (&options("core"), &options("access,osrtp"));
+    let (rekey, supersedes, drops) = (false, false, None);
+    let offer = description(CORE, "RTP/AVP 8");
+    let sdp = offer.as_bytes();
+    let request = OfferRequest { dialogue: OFFER, sdp, near, far, rekey, supersedes, drops };
+    let offered = world.offer("call", &request).unwrap();
+    let answered = answered(world, "t1", &description(T1_AT, &format!("RTP/AVP 8\r\n{T1}")));
+    (String::from_utf8(offered.sdp.to_vec()).unwrap(), answered)
+}
+
+fn answered(world: &mut World, to_tag: &str, answer: &str) -> String {
+    let dialogue = Dialogue { to_tag: Some(to_tag), ..OFFER };
+    let request = AnswerRequest { dialogue, sdp: answer.as_bytes(), drops: None };
+    String::from_utf8(world.answer("call", &request).unwrap().sdp.to_vec()).unwrap()
+}
+
+//= tests/spec/iq.md#late-choices
+//= type=test
+//# Keys that rested MUST go on where they were when their stream is secured again.
+//= tests/spec/sdp.md#opportunistic-protection
+//= type=test
+//# Of the dialogues of a fork one MUST be plain and another one secured, as each was answered.
+#[test]
+fn keys_of_a_fork_rest_while_a_plain_callee_is_heard_and_repeat_nothing_afterwards() {
+    let mut world = World::new();
+    let (to_callees, to_caller) = forked(&mut world);
+    let ours = to_callees.lines().find(|line| line.starts_with("a=crypto:1")).unwrap();
+    let (mut t1, mut hears) = (sender(T1), receiver(ours));
+    let mut captured = Vec::new();
+    // Three wraps of the sequence number, both ways.
+    for step in 0..14_u16 {
+        let sequence = step.wrapping_mul(0x4000);
+        captured = seal(&mut t1, sequence);
+        let opened = pass(&mut world, &to_callees, T1_AT, &captured).unwrap();
+        assert_eq!(opened, (CORE.to_owned(), packet(sequence)));
+        let (to, mut sealed) = pass(&mut world, &to_caller, CORE, &packet(sequence)).unwrap();
+        let len = sealed.len();
+        assert_eq!(to, T1_AT);
+        hears.unprotect_srtp(&Portable, &mut sealed, len, world.now).unwrap();
+    }
+
+    answered(&mut world, "t2", &description(T2_AT, "RTP/AVP 8"));
+    let from_t2 = pass(&mut world, &to_callees, T2_AT, &packet(9)).unwrap();
+    assert_eq!(from_t2, (CORE.to_owned(), packet(9)));
+    let to_t2 = pass(&mut world, &to_caller, CORE, &packet(0x4001)).unwrap();
+    assert_eq!(to_t2, (T2_AT.to_owned(), packet(0x4001)), "in clear");
+    assert_eq!(
+        pass(&mut world, &to_callees, T1_AT, &seal(&mut t1, 0x4001)),
+        Err(DropReason::WrongSource)
+    );
+
+    answered(&mut world, "t1", &description(T1_AT, &format!("RTP/AVP 8\r\n{T1}")));
+    assert!(pass(&mut world, &to_callees, T2_AT, &packet(10)).is_err(), "plain again");
+    assert_eq!(pass(&mut world, &to_callees, T1_AT, &captured), Err(DropReason::Replay));
+    assert!(pass(&mut world, &to_callees, T1_AT, &seal(&mut t1, 0x4002)).is_ok());
+    let repeated = pass(&mut world, &to_caller, CORE, &packet(0x4000));
+    assert_eq!(repeated, Err(DropReason::IndexReused));
+    let (to, mut sealed) = pass(&mut world, &to_caller, CORE, &packet(0x4002)).unwrap();
+    let len = sealed.len();
+    assert_eq!(to, T1_AT);
+    let opened = hears.unprotect_srtp(&Portable, &mut sealed, len, world.now).unwrap();
+    assert_eq!(&sealed[..opened], packet(0x4002));
+}

@@ -237,6 +237,10 @@ fn change(change: &StreamChange) -> String {
         write!(text, " {mode:?}").unwrap();
     }
     text += &remote(change.remote);
+    if let Some(transport) = change.late.transport {
+        write!(text, " as {transport:?}").unwrap();
+        text += if change.late.keys_rest { ", keys rest" } else { "" };
+    }
     if let CryptoChange::Install(crypto) = &change.ingress {
         let overlap = crypto.overlap.map(|time| format!(" for {time:?}")).unwrap_or_default();
         let (keys, suite) = (crypto.keys.len(), crypto.keys[0].master.suite().name());
