@@ -51,7 +51,7 @@ pub(crate) struct Timed {
 /// What few directions have: keys of the past.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Past {
-    /// Keys that were in force before: they never come back on this or any other stream.
+    /// Keys that were in force before: they come back on no other stream, and to seal on none.
     former: VecDeque<Fingerprint>,
     /// Ingress keys that were discarded while a packet with their identifier may have put them in
     /// force already: the packet path tells.
@@ -140,6 +140,13 @@ impl Keys {
 
     pub(crate) fn was_used(&self, key: Fingerprint) -> bool {
         self.past.as_ref().is_some_and(|past| past.former.contains(&key))
+    }
+
+    /// Takes keys off the former ones that come in force again.
+    pub(crate) fn take_back(&mut self, keys: &[Fingerprint]) {
+        if let Some(past) = &mut self.past {
+            past.former.retain(|former| !keys.contains(former));
+        }
     }
 
     /// Puts keys in force, or none; what they replace is remembered.

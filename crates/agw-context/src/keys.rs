@@ -217,8 +217,9 @@ impl Transaction<'_, '_> {
 
     /// Puts keys in force; tells whether none of them was in force before.
     ///
-    /// A key that was replaced does not come back, and one that stays does not start its counters
-    /// anew: either could seal an index twice (RFC 3711 §9.1).
+    /// A key that was replaced does not come back to seal, and one that stays does not start its
+    /// counters anew: either could seal an index twice (RFC 3711 §9.1). An ingress key may come back:
+    /// the packet path knows what was opened under it, and goes on from there.
     pub(crate) fn install_keys(
         &mut self,
         keys: &mut Keys,
@@ -234,10 +235,16 @@ impl Transaction<'_, '_> {
         for (position, &key) in new.iter().enumerate() {
             let field = format!("{field}.keys[{position}]");
             let stays = before.contains(&key);
-            if keys.was_used(key) || (stays && !is_same && roc != RocOnRekey::Keep) {
+            //= tests/spec/iq.md#keys
+            //# An ingress key that was replaced MUST be taken on its stream again.
+            let was_used = keys.was_used(key);
+            let returns =
+                was_used && direction == Direction::Ingress && self.may_return(context)?;
+            let is_reset = stays && !is_same && roc != RocOnRekey::Keep;
+            if (was_used && !returns) || is_reset {
                 return Err(CommandError::KeyReuse { field, direction });
             }
-            if !stays && waiting != Some(key) {
+            if !stays && waiting != Some(key) && !returns {
                 self.add_key(key, context, direction, &field)?;
             }
         }
@@ -249,6 +256,7 @@ impl Transaction<'_, '_> {
                 self.discard_staged(keys, direction);
             }
         }
+        keys.take_back(&new);
         keys.put_in_force(Some(installed));
         let forgotten = keys.forget_oldest().into_iter();
         forgotten.for_each(|key| self.spend_key(key, context, direction));

@@ -30,6 +30,8 @@ pub(crate) struct Context {
     pub(crate) generation: u64,
     pub(crate) next_termination: u32,
     pub(crate) priority: Priority,
+    /// Ingress keys that came to it so far, up to more than may return.
+    pub(crate) ingress_keys: u8,
     pub(crate) topology: Topology,
     pub(crate) terminations: Few<TerminationId, Termination>,
     pub(crate) groups: Groups,

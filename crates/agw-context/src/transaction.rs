@@ -128,6 +128,7 @@ impl<'a, 'c> Transaction<'a, 'c> {
             generation: 0,
             next_termination: 1,
             priority,
+            ingress_keys: 0,
             topology: Topology::default(),
             terminations: Few::default(),
             groups: None,

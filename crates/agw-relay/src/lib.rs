@@ -15,6 +15,7 @@ mod drop;
 mod egress;
 mod fanout;
 mod filter;
+mod former;
 mod group;
 mod inactivity;
 mod ingress;
@@ -65,7 +66,7 @@ pub use rename::RenamedSource;
 pub use report::{Half, Report};
 pub use rewrite::{RewriteSnapshot, RewriteSpec};
 pub use spec::{
-    CodePoint, Command, Component, EgressCrypto, EgressExtras, EgressId, EgressSpec, Gate,
+    CallId, CodePoint, Command, Component, EgressCrypto, EgressExtras, EgressId, EgressSpec, Gate,
     IngressCrypto, IngressExtras, IngressId, IngressSpec, Marking, PortId, RtcpEgress, RtcpIngress,
     SourceRule, Transport,
 };

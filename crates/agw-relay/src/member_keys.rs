@@ -13,7 +13,7 @@ use agw_srtp::{Engine, IngressKey, RocOnRekey, SessionParameters};
 use crate::group::Member;
 use crate::relay::{ApplyError, Relay};
 use crate::report::Report;
-use crate::spec::{EgressId, IngressCrypto, IngressId, initial_roc};
+use crate::spec::{CallId, EgressId, IngressCrypto, IngressId, initial_roc};
 
 /// Keys that open what members send; wiped with the group.
 #[derive(Debug)]
@@ -155,6 +155,7 @@ impl<E: Engine> Relay<E> {
     /// Changes the keys that all members of a group send under.
     pub(crate) fn change_group_ingress(
         &mut self,
+        call: CallId,
         id: EgressId,
         change: IngressCrypto,
         now: Instant,
@@ -178,11 +179,11 @@ impl<E: Engine> Relay<E> {
                 //= tests/spec/group.md#re-key
                 //# A member that has begun with a staged key MUST be put back when it is withdrawn.
                 (Fate::Withdrawn, Some(back)) if has_begun => {
-                    self.apply_ingress_crypto(ingress, back.for_another_member(), now)?;
+                    self.apply_ingress_crypto(call, ingress, back.for_another_member(), now)?;
                 }
                 (Fate::Waits | Fate::InForce | Fate::Superseded | Fate::Withdrawn, _) => {}
             }
-            self.apply_ingress_crypto(ingress, change.for_another_member(), now)?;
+            self.apply_ingress_crypto(call, ingress, change.for_another_member(), now)?;
         }
         let is_discarded = matches!(fate, Fate::Superseded | Fate::Withdrawn) && !is_used;
         if let (true, Some(number)) = (is_discarded, staged) {
@@ -209,6 +210,7 @@ impl<E: Engine> Relay<E> {
     /// Gives the keys that members send under to those that have joined.
     pub(crate) fn welcome(
         &mut self,
+        call: CallId,
         id: EgressId,
         joined: &[Member],
         now: Instant,
@@ -220,7 +222,7 @@ impl<E: Engine> Relay<E> {
                 .map(|keys| keys.for_joining().collect())
                 .unwrap_or_default();
             for change in keys {
-                self.apply_ingress_crypto(member.ingress, change, now)?;
+                self.apply_ingress_crypto(call, member.ingress, change, now)?;
             }
         }
         Ok(())

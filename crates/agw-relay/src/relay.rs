@@ -9,6 +9,7 @@ use arrayvec::ArrayVec;
 use crate::batch::MAX_BATCH;
 use crate::binding::{Binding, bindings};
 use crate::egress::Egress;
+use crate::former::Former;
 use crate::inactivity::Watches;
 use crate::ingress::Ingress;
 use crate::own::OwnPorts;
@@ -16,7 +17,7 @@ use crate::pre_key::PreKeys;
 use crate::refusal::{Refusal, Telling};
 use crate::report::{Report, Reports};
 use crate::spare::Spare;
-use crate::spec::{Command, EgressId, EgressSpec, IngressCrypto, IngressId, IngressSpec};
+use crate::spec::{CallId, Command, EgressId, EgressSpec, IngressCrypto, IngressId, IngressSpec};
 use crate::stats::{EgressSnapshot, IngressSnapshot, RelayStats};
 use crate::suspects::Suspects;
 use crate::table::Table;
@@ -42,6 +43,7 @@ pub struct Relay<E: Engine> {
     pub(crate) told: Told,
     pub(crate) untold: Untold,
     pub(crate) pre_keys: PreKeys,
+    pub(crate) former: Former,
     pub(crate) deadlines: BTreeSet<(Instant, IngressId)>,
     pub(crate) watches: Watches,
     /// Sending halves whose first report has passed, and which have no room for it.
@@ -93,6 +95,7 @@ impl<E: Engine> Relay<E> {
             told: Told::new(),
             untold: Untold::new(),
             pre_keys: PreKeys::new(),
+            former: Former::default(),
             deadlines: BTreeSet::new(),
             watches: Watches::default(),
             without_quality: ArrayVec::new(),
@@ -102,22 +105,40 @@ impl<E: Engine> Relay<E> {
         }
     }
 
-    /// Applies one command, in force for the next batch.
+    /// Applies one command, in force for the next batch, for whom all flows are one call.
     ///
     /// # Errors
-    /// [`ApplyError`] if the command names what does not exist, or keys do not fit together;
-    /// nothing has changed then.
+    /// As [`Relay::handle_command_of`].
     pub fn handle_command(
         &mut self,
         command: Command,
         now: Instant,
     ) -> Result<Removed, ApplyError> {
-        let removed = self.apply(command, now);
+        self.handle_command_of(CallId::default(), command, now)
+    }
+
+    /// Applies one command about flows of a call, in force for the next batch.
+    ///
+    /// # Errors
+    /// [`ApplyError`] if the command names what does not exist, or keys do not fit together;
+    /// nothing has changed then.
+    pub fn handle_command_of(
+        &mut self,
+        call: CallId,
+        command: Command,
+        now: Instant,
+    ) -> Result<Removed, ApplyError> {
+        let removed = self.apply(call, command, now);
         self.make_room();
         removed
     }
 
-    fn apply(&mut self, command: Command, now: Instant) -> Result<Removed, ApplyError> {
+    fn apply(
+        &mut self,
+        call: CallId,
+        command: Command,
+        now: Instant,
+    ) -> Result<Removed, ApplyError> {
         match command {
             Command::SetIngress(id, spec) => {
                 self.set_ingress(id, spec, now);
@@ -125,13 +146,15 @@ impl<E: Engine> Relay<E> {
                 self.arrange_pre_key(id, now);
                 self.watch_deadline(id);
             }
-            Command::RemoveIngress(id) => return self.remove_ingress(id),
-            Command::SetEgress(id, spec) => self.set_egress(id, spec, now)?,
+            Command::RemoveIngress(id) => return self.remove_ingress(call, id),
+            Command::SetEgress(id, spec) => self.set_egress(call, id, spec, now)?,
             Command::RemoveEgress(id) => {
                 let egress = self.egresses.remove(id.0).ok_or(ApplyError::UnknownEgress(id))?;
                 return Ok(Removed::Egress(id, Box::new(egress.snapshot())));
             }
-            Command::IngressCrypto(id, change) => self.change_ingress_crypto(id, change, now)?,
+            Command::IngressCrypto(id, change) => {
+                self.change_ingress_crypto(call, id, change, now)?;
+            }
             Command::EgressCrypto(id, change) => {
                 let egress = self.egresses.at_mut(id.0).ok_or(ApplyError::UnknownEgress(id))?;
                 egress.change_crypto(&self.engine, change)?;
@@ -139,12 +162,13 @@ impl<E: Engine> Relay<E> {
                 report_egress_keys(id, egress, &mut self.reports);
             }
             Command::GroupIngressCrypto(id, change) => {
-                self.change_group_ingress(id, change, now)?;
+                self.change_group_ingress(call, id, change, now)?;
             }
             Command::Follow(id, component, address) => {
                 let egress = self.egresses.at_mut(id.0).ok_or(ApplyError::UnknownEgress(id))?;
                 egress.follow(component, address);
             }
+            Command::EndCall => self.former.forget(call),
         }
         Ok(Removed::Nothing)
     }
@@ -281,6 +305,7 @@ impl<E: Engine> Relay<E> {
 
     fn set_egress(
         &mut self,
+        call: CallId,
         id: EgressId,
         spec: EgressSpec,
         now: Instant,
@@ -297,10 +322,10 @@ impl<E: Engine> Relay<E> {
             return Ok(());
         };
         egress.change(spec);
-        self.welcome(id, &joined, now)
+        self.welcome(call, id, &joined, now)
     }
 
-    fn remove_ingress(&mut self, id: IngressId) -> Result<Removed, ApplyError> {
+    fn remove_ingress(&mut self, call: CallId, id: IngressId) -> Result<Removed, ApplyError> {
         self.drop_kept(id);
         let ingress = self.ingresses.remove(id.0).ok_or(ApplyError::UnknownIngress(id))?;
         for (port, _) in bindings(&ingress.spec) {
@@ -310,12 +335,14 @@ impl<E: Engine> Relay<E> {
         if let Some(deadline) = ingress.watched {
             self.deadlines.remove(&(deadline, id));
         }
+        ingress.crypto.iter().for_each(|crypto| self.former.note(call, crypto));
         let snapshot = ingress.snapshot(self.key_pool_of(&ingress));
         Ok(Removed::Ingress(id, Box::new(snapshot)))
     }
 
     fn change_ingress_crypto(
         &mut self,
+        call: CallId,
         id: IngressId,
         change: IngressCrypto,
         now: Instant,
@@ -323,7 +350,7 @@ impl<E: Engine> Relay<E> {
         let staged = |relay: &Self| relay.ingresses.at(id.0).and_then(|it| it.staged_number());
         let activates = matches!(change, IngressCrypto::Activate { .. });
         let before = staged(self);
-        self.apply_ingress_crypto(id, change, now)?;
+        self.apply_ingress_crypto(call, id, change, now)?;
         if let Some(number) = before.filter(|_| !activates && staged(self) != before) {
             self.reports.push(Report::StagedKeyDiscarded(id, number));
         }
@@ -333,15 +360,20 @@ impl<E: Engine> Relay<E> {
     /// Changes an ingress's keys; what becomes of one that waited is not told.
     pub(crate) fn apply_ingress_crypto(
         &mut self,
+        call: CallId,
         id: IngressId,
         change: IngressCrypto,
         now: Instant,
     ) -> Result<(), ApplyError> {
         if matches!(change, IngressCrypto::Remove) {
             self.drop_kept(id);
+            let gone = self.ingresses.at(id.0).and_then(|ingress| ingress.crypto.as_ref());
+            gone.into_iter().for_each(|crypto| self.former.note(call, crypto));
         }
         let ingress = self.ingresses.at_mut(id.0).ok_or(ApplyError::UnknownIngress(id))?;
         ingress.change_crypto(&self.engine, change, now)?;
+        self.resume_keys(call, id);
+        let ingress = self.ingresses.at_mut(id.0).ok_or(ApplyError::UnknownIngress(id))?;
         report_ingress_keys(id, ingress, &mut self.reports);
         self.arrange_pre_key(id, now);
         self.watch_deadline(id);

@@ -25,6 +25,11 @@ pub struct IngressId(pub u32);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EgressId(pub u32);
 
+/// The call that flows belong to, as a number that control gives out: within it an ingress key may
+/// return. All flows of a call are with one relay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct CallId(pub u32);
+
 /// RTP or RTCP: the two components of a media stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Component {
@@ -334,7 +339,8 @@ pub enum Command {
     /// rule, or a signalled source in place of another one, what was learnt is forgotten on both
     /// halves of the leg; with another moment in the same rule, the leg latches anew.
     SetIngress(IngressId, IngressSpec),
-    /// Removes an ingress and wipes its keys; what waits for one is dropped.
+    /// Removes an ingress and wipes its keys; what waits for one is dropped. What was opened under
+    /// the keys is remembered until the call ends, as with [`IngressCrypto::Remove`].
     RemoveIngress(IngressId),
     /// Creates or changes an egress; keys, indices and counters stay. Members that join a group
     /// are given the keys that members send under: their legs come first.
@@ -349,6 +355,8 @@ pub enum Command {
     GroupIngressCrypto(EgressId, IngressCrypto),
     /// Tells an egress the address that its leg's ingress learnt on another worker.
     Follow(EgressId, Component, SocketAddr),
+    /// The call is over: what was opened under its keys is forgotten.
+    EndCall,
 }
 
 /// The rollover counter with which a first key starts.

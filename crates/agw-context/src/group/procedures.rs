@@ -193,7 +193,12 @@ impl Transaction<'_, '_> {
         field: &str,
     ) -> Result<(), CommandError> {
         let installed = self.checked(crypto, field)?;
-        for key in installed.fingerprints() {
+        for (position, key) in installed.fingerprints().enumerate() {
+            // A member's key may have been the gateway's own to seal with: none comes back.
+            if keys.was_used(key) {
+                let field = format!("{field}.keys[{position}]");
+                return Err(CommandError::KeyReuse { field, direction: K::DIRECTION });
+            }
             self.share_key(keys, others, key);
         }
         self.install_keys(keys, installed, place, roc, field).map(drop)

@@ -37,6 +37,7 @@ impl Transaction<'_, '_> {
         let groups = self.difference_of_groups(before, after, &mut steps);
         let is_there = |leg: &u32| new.contains_key(leg) || groups.contains_key(leg);
         steps.extend(keys.into_iter().filter(|step| leg_of(step).as_ref().is_some_and(is_there)));
+        steps.extend((before.is_some() && after.is_none()).then_some(Step::EndCall));
         (steps, self.release_ports(before, &new.into_keys().collect()))
     }
 

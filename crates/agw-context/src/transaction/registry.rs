@@ -1,5 +1,7 @@
 //! Which keys a transaction takes into use and out of it.
 
+use agw_srtp::MAX_FORMER_KEYS;
+
 use super::Transaction;
 use crate::command::Direction;
 use crate::error::CommandError;
@@ -9,6 +11,22 @@ use crate::id::ContextId;
 use crate::model::Stream;
 
 impl Transaction<'_, '_> {
+    //= tests/spec/iq.md#keys
+    //# An ingress key that returns MUST be refused where more keys came to the call than the gateway
+    //# remembers.
+    /// Whether an ingress key may return that was in force on the call before: what was opened under
+    /// it must be known, and the packet path remembers that of so many keys of a call, the first.
+    pub(crate) fn may_return(&mut self, context: ContextId) -> Result<bool, CommandError> {
+        Ok(usize::from(self.context(context)?.ingress_keys) <= MAX_FORMER_KEYS)
+    }
+
+    /// Counts an ingress key that comes to a call.
+    fn count_ingress_key(&mut self, context: ContextId) -> Result<(), CommandError> {
+        let count = &mut self.context(context)?.ingress_keys;
+        *count = count.saturating_add(1);
+        Ok(())
+    }
+
     /// Takes a key into use, unless it is in use or has sealed, or is to seal and was in use.
     pub(crate) fn add_key(
         &mut self,
@@ -36,6 +54,12 @@ impl Transaction<'_, '_> {
         }
         if returns {
             return Err(CommandError::KeyReturns { field: field.to_owned() });
+        }
+        if direction == Direction::Ingress {
+            if spent_by.is_some_and(|by| by.context == context) && !self.may_return(context)? {
+                return Err(CommandError::KeyReuse { field: field.to_owned(), direction });
+            }
+            self.count_ingress_key(context)?;
         }
         self.keys.removed.remove(&key);
         self.keys.added.insert(key);

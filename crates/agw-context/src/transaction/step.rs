@@ -11,6 +11,7 @@ pub(super) fn leg_of(step: &Step) -> Option<u32> {
         | Step::RemoveIngress(_)
         | Step::SetEgress(..)
         | Step::RemoveEgress(_)
-        | Step::Follow(..) => None,
+        | Step::Follow(..)
+        | Step::EndCall => None,
     }
 }

@@ -93,6 +93,7 @@ fn groups_steps(outcome: &Outcome) -> Vec<String> {
         Step::RemoveIngress(_)
         | Step::RemoveEgress(_)
         | Step::IngressCrypto(..)
+        | Step::EndCall
         | Step::Follow(..) => format!("{step:?}"),
     };
     steps.map(name).collect()

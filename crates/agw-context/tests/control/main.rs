@@ -13,6 +13,7 @@ mod late;
 mod limits;
 mod loops;
 mod model;
+mod opened;
 mod plan;
 mod pre_key;
 mod reserve;

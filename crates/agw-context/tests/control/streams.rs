@@ -26,6 +26,7 @@ pub(crate) fn specs(work: &[Work]) -> BTreeMap<u32, (Option<IngressSpec>, Option
             | Step::RemoveEgress(_)
             | Step::IngressCrypto(..)
             | Step::EgressCrypto(..)
+            | Step::EndCall
             | Step::Follow(..)
             | Step::GroupIngressCrypto(..) => {}
         }

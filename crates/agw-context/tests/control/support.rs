@@ -8,9 +8,9 @@ use agw_context::{
     Circumstances, Command, ContextChoice, ContextId, Controller, CryptoContext, Gateway,
     KeySource, LocalPort, Media, Outcome, Policy, PortError, Ports, RealmAddress, RealmConfig,
     Refused, Remote, Reply, Reserve, RtcpMode, StreamExtras, StreamId, StreamMode, StreamSpec,
-    TerminationReply,
+    TerminationReply, Work,
 };
-use agw_relay::{PortId, Relay, Transport};
+use agw_relay::{CallId, PortId, Relay, Transport};
 use agw_srtp::{EgressKey, IngressKey, MasterKey, Portable, SessionParameters, Suite};
 
 pub(crate) struct World {
@@ -131,9 +131,12 @@ impl Plane {
     /// Carries out a transaction; control must not order what the packet path refuses.
     pub(crate) fn transact(&mut self, commands: Vec<Command>) -> Result<Vec<Reply>, Refused> {
         let Outcome { replies, work, .. } = self.world.transact(commands)?;
-        for step in work.into_iter().flat_map(|work| work.steps) {
+        let steps = work.into_iter().flat_map(|Work { context, steps, .. }| {
+            steps.into_iter().map(move |step| (CallId(context.0), step))
+        });
+        for (call, step) in steps {
             let told = format!("{step:?}");
-            let done = self.relay.handle_command(step, self.world.now);
+            let done = self.relay.handle_command_of(call, step, self.world.now);
             assert!(done.is_ok(), "{:?} to {told}", done.unwrap_err());
         }
         while let Some(report) = self.relay.poll_report() {

@@ -46,6 +46,7 @@ impl Rig {
                 | Step::RemoveEgress(_)
                 | Step::IngressCrypto(..)
                 | Step::EgressCrypto(..)
+                | Step::EndCall
                 | Step::Follow(..)
                 | Step::GroupIngressCrypto(..) => {}
             }

@@ -17,7 +17,7 @@ use crate::support::{
 const SUITE: Suite = Suite::AesCm128HmacSha1_80;
 
 /// Brings the UE's source 7 to ROC 3; the last sequence number was 0x5000.
-fn at_roc_3() -> Call {
+pub(crate) fn at_roc_3() -> Call {
     let mut call = Call::new(SUITE);
     for step in 0..=8u32 {
         let sequence = u16::try_from((step * 0x7000 + 0x1000) & 0xffff).unwrap();

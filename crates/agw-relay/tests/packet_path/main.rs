@@ -10,6 +10,7 @@ mod groups;
 mod ledger;
 mod policing;
 mod pre_key;
+mod returns;
 mod rewriting;
 mod sources;
 mod support;

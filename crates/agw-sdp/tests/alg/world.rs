@@ -10,7 +10,7 @@ use agw_context::{
     Outcome, Policy, PortError, Ports, RealmAddress, RealmConfig, Refused, Remote, Reply,
     SetTopology, StreamChange, StreamSpec, TopologyChange,
 };
-use agw_relay::{PortId, Relay};
+use agw_relay::{CallId, PortId, Relay};
 use agw_sdp::{AlgError, AlgPolicy, AnswerRequest, Calls, Dialogue, OfferRequest, Plan, Signalled};
 use agw_srtp::Portable;
 
@@ -179,7 +179,7 @@ impl World {
         let Outcome { replies, work, .. } = gateway.transact(commands, &mut around)?;
         for work in work {
             for step in work.steps {
-                self.relay.handle_command(step, now).unwrap();
+                self.relay.handle_command_of(CallId(work.context.0), step, now).unwrap();
             }
             work.closed.into_iter().for_each(|port| self.ports.close(port));
         }

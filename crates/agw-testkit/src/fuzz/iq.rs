@@ -16,7 +16,7 @@ use agw_iq::backend::{
 };
 use agw_iq::pb::iq_service_server::IqService;
 use agw_iq::{Backend, ConnectedPeer, Iq, UnreadTransaction};
-use agw_relay::{PortId, Relay};
+use agw_relay::{CallId, PortId, Relay};
 use agw_srtp::Portable;
 use prost::Message;
 use tonic::{Code, Request};
@@ -133,7 +133,7 @@ impl World {
         )?;
         for work in outcome.work {
             for step in work.steps {
-                let done = relay.handle_command(step, *now);
+                let done = relay.handle_command_of(CallId(work.context.0), step, *now);
                 assert!(done.is_ok(), "the packet path refuses what control decided: {done:?}");
             }
             work.closed.into_iter().for_each(|port| ports.close(port));

@@ -11,7 +11,7 @@ use agw_context::{
     RealmAddress, RealmConfig, Remote, Reserve, RtcpMode, StreamExtras, StreamId, StreamMode,
     StreamSpec, Work,
 };
-use agw_relay::{Datagram, DropReason, PortId, Relay, Transport, Verdict};
+use agw_relay::{CallId, Datagram, DropReason, PortId, Relay, Transport, Verdict};
 use agw_simd::{AnyEngine, Choice};
 use agw_srtp::{
     EgressKey, Engine, IngressKey, MAX_TRAILER, MasterKey, Portable, Protector, SessionParameters,
@@ -109,7 +109,7 @@ impl Rig {
         for Work { context, steps, .. } in work {
             let relay = &mut self.workers[context.0 as usize % count];
             for step in steps {
-                relay.handle_command(step, self.now).expect("applied");
+                relay.handle_command_of(CallId(context.0), step, self.now).expect("applied");
             }
         }
     }

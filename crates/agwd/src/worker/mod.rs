@@ -31,8 +31,8 @@ use zeroize::zeroize_stack;
 
 use agw_net::{BATCH, Batch, PacketIo, PortToken, Transmit};
 use agw_relay::{
-    Command, Datagram, Departure, DropReason, EgressId, FanOut, Kept, PortId, Refusal, Relay,
-    Removed, Report, RtcpIngress, Verdict,
+    CallId, Command, Datagram, Departure, DropReason, EgressId, FanOut, Kept, PortId, Refusal,
+    Relay, Removed, Report, RtcpIngress, Verdict,
 };
 use agw_simd::AnyEngine;
 
@@ -245,7 +245,7 @@ impl<I: PacketIo> Worker<I> {
         }
         for step in steps {
             self.watch_traffic_class(&step);
-            match self.relay.handle_command(step, now) {
+            match self.relay.handle_command_of(CallId(context.0), step, now) {
                 Ok(Removed::Ingress(id, last)) => applied.ingresses.push((id, *last)),
                 Ok(Removed::Egress(id, last)) => applied.egresses.push((id, *last)),
                 Ok(Removed::Nothing) => {}

@@ -3,7 +3,7 @@
 use std::time::{Instant, SystemTime};
 
 use agw_context::{Circumstances, Command, Controller, Gateway, Policy, Ports, Reply};
-use agw_relay::Relay;
+use agw_relay::{CallId, Relay};
 use agw_sdp::{AlgError, AlgPolicy, AnswerRequest, Calls, Dialogue, OfferRequest, Plan};
 use agw_srtp::Portable;
 
@@ -110,7 +110,7 @@ impl World {
         let outcome = gateway.transact(commands, &mut around).ok()?;
         for work in outcome.work {
             for step in work.steps {
-                let done = relay.handle_command(step, now);
+                let done = relay.handle_command_of(CallId(work.context.0), step, now);
                 assert!(done.is_ok(), "the packet path refuses what control decided: {done:?}");
             }
             work.closed.into_iter().for_each(|port| ports.close(port));
