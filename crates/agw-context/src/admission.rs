@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use crate::error::{CommandError, Resource};
 use crate::gateway::Gateway;
-use crate::id::{ContextId, Controller};
+use crate::id::Controller;
 use crate::leg::Place;
 use crate::realm::Realm;
 use crate::transaction::Transaction;

@@ -6,9 +6,10 @@ use agw_context::{
     Association, Command, Configure, ContextId, Relation, Release, SetTopology, StreamChange,
     StreamMode, TerminationId, TopologyChange,
 };
+use agw_sdes::Mode;
 
 use crate::call::{Call, Dialogue, Pair};
-use crate::description::SessionDescription;
+use crate::description::{MediaDescription, SessionDescription};
 use crate::dialogues::Slot;
 use crate::error::AlgError;
 use crate::exchange::{Exchange, LineExchange, Offered};
@@ -79,10 +80,7 @@ impl Call {
         if exchange.offerer == Side::Callee && callee.filter(is_asked).is_some() {
             return Err(AlgError::NoOffer);
         }
-        let (offered, found) = (exchange.lines.len(), description.media.len());
-        if offered != found {
-            return Err(AlgError::MediaCount { offered, found });
-        }
+        let offered = self.count_lines(place, exchange, &description, policy)?;
         let callee_tag = callee.map(str::to_owned);
         let took_over = branch.established && branch.callee_tag.is_some();
         let took_over = took_over && callee_tag.is_some() && branch.callee_tag != callee_tag;
@@ -116,6 +114,34 @@ impl Call {
         Ok(Plan { commands, pending: Pending { generation, step: Step::Answer(Box::new(step)) } })
     }
 
+    //= tests/spec/sdp.md#offer-and-answer
+    //# Media lines that are left out at the end MUST be taken for declined, unless the mode is
+    //# strict.
+    /// How many lines there are to settle: those of the offer, and those that it has left out.
+    fn count_lines(
+        &self,
+        place: Slot,
+        exchange: &Exchange,
+        description: &SessionDescription,
+        policy: &AlgPolicy,
+    ) -> Result<usize, AlgError> {
+        let (offered, found) = (exchange.lines.len(), description.media.len());
+        // What stands in place of another line would be taken for it.
+        let is_other = |(line, media): (usize, &MediaDescription)| {
+            let leg = self.used(place, exchange.offerer.other(), line);
+            leg.is_some_and(|leg| leg.media != media.media)
+        };
+        let is_short = found < offered;
+        let is_refused = found > offered
+            || (is_short && (found == 0 || policy.mode == Mode::Strict))
+            || (is_short && description.media.iter().enumerate().any(is_other));
+        if is_refused {
+            return Err(AlgError::MediaCount { offered, found });
+        }
+        let branch = self.branches.get(place.branch);
+        Ok(branch.map_or(0, |branch| branch.lines).max(offered))
+    }
+
     fn settle_line(
         &self,
         answered: &Answering<'_>,
@@ -124,7 +150,11 @@ impl Call {
         outcome: &mut Outcome,
     ) -> Result<(), AlgError> {
         let Answering { place, exchange, description, callee, policy, dropping } = *answered;
-        let media = description.media.get(line).ok_or(AlgError::Replies)?;
+        let Some(media) = description.media.get(line) else {
+            self.silence(place, line, outcome);
+            outcome.settled.push(None);
+            return Ok(());
+        };
         let (edit, settled) = match exchange.lines.get(line).ok_or(AlgError::Replies)? {
             LineExchange::Declined { transport, shown: _ } => {
                 self.silence(place, line, outcome);

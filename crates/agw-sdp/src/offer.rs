@@ -7,7 +7,7 @@ use agw_context::{
     StreamSpec, TerminationId,
 };
 use agw_relay::Transport;
-use agw_sdes::CryptoLines;
+use agw_sdes::{CryptoLines, Mode};
 
 use crate::call::{Call, Dialogue};
 use crate::decision::{Decision, Line, Relayed, decide};
@@ -101,8 +101,7 @@ impl Call {
             Located::New { .. } => return Ok(()),
             Located::Beside { position, .. } => {
                 let lines = self.branches.get(*position).map_or(0, |branch| branch.lines);
-                let is_less = description.media.len() < lines;
-                return if is_less { Err(AlgError::MediaRemoved) } else { Ok(()) };
+                return keeps_lines(description, lines, policy);
             }
             Located::Branch { position, offerer } => (*position, *offerer),
         };
@@ -116,10 +115,7 @@ impl Call {
         if is_late && !(supersedes && branch.established) {
             return Err(AlgError::OfferPending);
         }
-        if description.media.len() < branch.lines {
-            return Err(AlgError::MediaRemoved);
-        }
-        Ok(())
+        keeps_lines(description, branch.lines, policy)
     }
 
     fn decide_all(
@@ -305,6 +301,18 @@ impl Leg {
             theirs: None,
         }
     }
+}
+
+//= tests/spec/sdp.md#offer-and-answer
+//# Media lines that are left out at the end MUST be taken for declined, unless the mode is strict.
+/// Whether a new offer has the lines of its session: some leave out those that were declined.
+fn keeps_lines(
+    description: &SessionDescription,
+    lines: usize,
+    policy: &AlgPolicy,
+) -> Result<(), AlgError> {
+    let is_less = description.media.len() < lines;
+    if is_less && policy.mode == Mode::Strict { Err(AlgError::MediaRemoved) } else { Ok(()) }
 }
 
 /// The crypto lines of an offered media line, if the gateway opens its media.

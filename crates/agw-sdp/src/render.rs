@@ -122,7 +122,9 @@ fn edit_session(
         lines.retain(|line| !is_of_keys(line));
     }
     let Some(local) = local else { return };
-    lines.retain(|line| !is_of_path(line) && !is_bundle(line));
+    let is_misspelt =
+        |line: &Line| line.kind() != Some(b'c') && line.resembles_kind(b'c').is_some();
+    lines.retain(|line| !is_of_path(line) && !is_bundle(line) && !is_misspelt(line));
     for line in lines.iter_mut() {
         match line.kind() {
             Some(b'c') if !is_needed => replace_connection(line, local),
@@ -161,6 +163,7 @@ fn decline(media: &mut MediaDescription, transport: Option<&str>, local: Option<
     if let Some(line) = media.lines.first_mut() {
         line.replace(&text);
     }
+    keep_first_connection(media);
     let connection = media.lines.iter_mut().find(|line| line.kind() == Some(b'c'));
     if let (Some(line), Some(local)) = (connection, local) {
         replace_connection(line, local);
@@ -211,8 +214,11 @@ fn relay(media: &mut MediaDescription, edit: &RelayEdit, shown: Option<IpAddr>) 
     }
 }
 
+//= tests/spec/sdp.md#addresses
+//# Of several connections of a line the first MUST be used and no other one passed on.
 /// Puts the gateway's address in place of the line's own, or there if the session's is another.
 fn place_connection(media: &mut MediaDescription, local: IpAddr, shown: Option<IpAddr>) {
+    keep_first_connection(media);
     let own = media.lines.iter_mut().find(|line| line.kind() == Some(b'c'));
     if let Some(line) = own {
         replace_connection(line, local);
@@ -227,6 +233,17 @@ fn place_connection(media: &mut MediaDescription, local: IpAddr, shown: Option<I
         line.finish();
     }
     media.lines.insert(place, Line::new(&format!("c={}", connection_line(local))));
+}
+
+/// Several are for layers that are sent to groups (RFC 8866 §5.7): each but the first would show
+/// where its author is.
+fn keep_first_connection(media: &mut MediaDescription) {
+    let mut has_one = false;
+    media.lines.retain(|line| {
+        let is_first = line.kind() == Some(b'c') && !has_one;
+        has_one |= is_first;
+        is_first || line.resembles_kind(b'c').is_none()
+    });
 }
 
 //= tests/spec/sdp.md#hold

@@ -55,7 +55,7 @@ impl SessionDescription {
             if number > MAX_LINES {
                 return Err(refused(SdpRule::TooManyLines { limit: MAX_LINES }));
             }
-            if number == 1 && line.octets() != b"v=0" {
+            if number == 1 && line.octets().trim_ascii_end() != b"v=0" {
                 return Err(refused(SdpRule::Version));
             }
             if line.octets().iter().any(|octet| matches!(octet, b'\r' | b'\0')) {

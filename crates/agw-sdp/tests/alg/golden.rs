@@ -96,6 +96,14 @@ stories! {
     media_lines_come_and_go_each_in_its_own_way = "many_lines";
     what_others_wrote_is_understood = "examples";
     what_phones_write_is_understood = "phones";
+    //= tests/spec/sdp.md#offer-and-answer
+    //= type=test
+    //# Media lines that are left out at the end MUST be taken for declined, unless the mode is
+    //# strict.
+    //= tests/spec/sdp.md#addresses
+    //= type=test
+    //# Of several connections of a line the first MUST be used and no other one passed on.
+    what_phones_write_oddly_is_understood = "oddities";
     what_networks_and_their_tests_wrote_is_understood = "examples_of_networks";
     //= tests/spec/sdp.md#offer-and-answer
     //= type=test
