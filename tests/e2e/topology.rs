@@ -53,3 +53,40 @@ fn connect(gateway: &Gateway, context_id: u32, from: u32, to: u32) {
     };
     gateway.wait(gateway.iq.set_topology(topology)).expect("a topology");
 }
+
+//= tests/spec/iq.md#topology
+//= type=test
+//# What was isolated on a stream MUST stay so when the stream goes and comes again.
+#[test]
+fn video_that_was_isolated_is_not_heard_when_it_is_dropped_and_added_again() {
+    let gateway = Gateway::start();
+    let (mut call, ..) = Call::e2ae_at(&gateway, Suite::AesCm128HmacSha1_80, 3);
+    let configure = |termination_id, add_streams, remove_stream_ids| {
+        let configure = pb::Configure {
+            context_id: call.context,
+            termination_id,
+            add_streams,
+            remove_stream_ids,
+            ..pb::Configure::default()
+        };
+        gateway.wait(gateway.iq.configure(configure)).expect("a change")
+    };
+    let [mut camera, mut screen] =
+        [Side::Access, Side::Core].map(|side| Endpoint::plain(side.peer()));
+    configure(1, vec![api::plain(2, &camera)], vec![]);
+    let reply = configure(2, vec![api::plain(2, &screen)], vec![]);
+    screen.attach(&reply.streams[1]);
+    let apart = pb::Association { stream_id: 2, ..api::associated(1, 2, pb::Relation::Isolate) };
+    let topology = api::topology(call.context, vec![apart]);
+    gateway.wait(gateway.iq.set_topology(topology)).expect("a topology");
+
+    configure(1, vec![], vec![2]);
+    let reply = configure(1, vec![api::plain(2, &camera)], vec![]);
+    camera.attach(&reply.streams[1]);
+
+    camera.send(&rtp(7, 1, 1));
+    screen.send(&rtp(8, 1, 1));
+    let _ = gateway.ledger().after_drops("no_output", 2);
+    call.talk();
+    assert!(camera.is_silent() && screen.is_silent() && call.is_silent());
+}

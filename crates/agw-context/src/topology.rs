@@ -52,6 +52,22 @@ impl Association {
             Relation::Isolate => false,
         }
     }
+
+    /// What is left of it where only that may pass which `of_all` lets pass as well; `None` if that
+    /// is no less.
+    fn restricting(&self, of_all: Option<&Self>) -> Option<Self> {
+        let passes = |from| of_all.is_some_and(|all| all.carries(from));
+        let directions = [self.from, self.to].map(|from| (passes(from), self.carries(from)));
+        let isolates = directions.iter().any(|&(passes, carries)| passes && !carries);
+        let is_left = |(passes, carries)| passes && carries;
+        let relation = match directions.map(is_left) {
+            [true, true] => Relation::BothWay,
+            [false, false] => Relation::Isolate,
+            [true, false] | [false, true] => Relation::OneWay,
+        };
+        // One way is from `from`, in which direction alone one that goes one way carries.
+        isolates.then_some(Self { relation, ..*self })
+    }
 }
 
 impl Topology {
@@ -107,11 +123,26 @@ impl Topology {
         *self = Self::of(list);
     }
 
-    /// Forgets what was said of one stream of a termination.
+    //= tests/spec/iq.md#topology
+    //# What was isolated on a stream MUST stay so when the stream goes and comes again.
+    /// Forgets what was said of one stream of a termination, as far as it let more pass than what
+    /// was said of all streams: what it isolates holds for the next stream of that number.
     pub(crate) fn forget_stream(&mut self, termination: TerminationId, stream: StreamId) {
-        let mut list = self.associations();
-        let concerns = |one: &Association| one.from == termination || one.to == termination;
-        list.retain(|one| one.stream != Some(stream) || !concerns(one));
+        let before = self.associations();
+        let concerns = |one: &Association| {
+            one.stream == Some(stream) && (one.from == termination || one.to == termination)
+        };
+        let of_all = |one: &Association| {
+            before.iter().find(|all| all.stream.is_none() && all.is_between(one.from, one.to))
+        };
+        let kept = |one: &Association| {
+            if concerns(one) { one.restricting(of_all(one)) } else { Some(*one) }
+        };
+        let mut list: Vec<Association> = before.iter().filter_map(kept).collect();
+        if let ([], Some(last)) = (&*list, before.first()) {
+            // The two were told whom to hear: they are not connected as if nobody had said so.
+            list.push(Association { relation: Relation::Isolate, stream: None, ..*last });
+        }
         *self = Self::of(list);
     }
 

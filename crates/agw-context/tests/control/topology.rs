@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use agw_context::{
-    Association, Command, CommandError, ContextChoice, ContextId, Policy, Reason, Relation,
-    Release, SetTopology, StreamId, TerminationId, TopologyChange,
+    Association, Command, CommandError, Configure, ContextChoice, ContextId, Policy, Reason,
+    Relation, Release, SetTopology, StreamId, TerminationId, TopologyChange,
 };
 use agw_relay::{Command as Step, Transport};
 
@@ -209,4 +209,86 @@ fn a_transparent_stream_is_not_associated_with_one_that_the_gateway_opens() {
     rig.transact(vec![Command::Reserve(transparent)]).unwrap();
     let refused = rig.associate(&[isolate(1, 2), both(3, 2)]).unwrap_err();
     assert_eq!(refused.reason(), Reason::TopologyRefused);
+}
+
+impl Rig {
+    /// Takes stream 2 from a termination and gives it a new one of that number.
+    fn exchange(&mut self, termination: u32) {
+        let (context, termination) = (self.context, TerminationId(termination));
+        let mut configure = Configure::of(context, termination, Vec::new());
+        configure.removed = vec![StreamId(2)];
+        self.transact(vec![Command::Configure(configure)]).unwrap();
+        let mut configure = Configure::of(context, termination, Vec::new());
+        configure.added = vec![stream(2, Transport::Plain)];
+        self.transact(vec![Command::Configure(configure)]).unwrap();
+    }
+
+    /// The terminations at which a stream leaves, by the terminations that it arrives at.
+    fn ways(&self, id: u16) -> Vec<Option<u32>> {
+        let context = self.world.gateway.context(&self.world.controller, self.context).unwrap();
+        let streams = context.terminations.iter().flat_map(|at| {
+            let of_number = at.streams.iter().filter(|stream| stream.id == StreamId(id));
+            of_number.map(|stream| (at.id.0, stream.ingress.0))
+        });
+        let streams: Vec<_> = streams.collect();
+        let place = |leg| streams.iter().find(|(_, other)| *other == leg).map(|(at, _)| *at);
+        streams.iter().map(|(_, leg)| self.outputs[leg].and_then(place)).collect()
+    }
+}
+
+//= tests/spec/iq.md#topology
+//= type=test
+//# What was isolated on a stream MUST stay so when the stream goes and comes again.
+#[test]
+fn what_is_isolated_on_a_stream_stays_so_whichever_side_exchanges_it() {
+    let apart = [None, None];
+    let table = [
+        (vec![on_stream(2, isolate(1, 2))], apart, vec![both(1, 2), on_stream(2, isolate(1, 2))]),
+        (
+            vec![on_stream(2, one_way(1, 2))],
+            [Some(2), None],
+            vec![both(1, 2), on_stream(2, one_way(1, 2))],
+        ),
+        // What one stream alone was let pass is not passed on to the next one.
+        (vec![isolate(1, 2), on_stream(2, both(1, 2))], apart, vec![isolate(1, 2)]),
+        (
+            vec![one_way(2, 1), on_stream(2, one_way(1, 2))],
+            apart,
+            vec![one_way(2, 1), on_stream(2, isolate(1, 2))],
+        ),
+        (vec![one_way(2, 1), on_stream(2, both(1, 2))], [None, Some(1)], vec![one_way(2, 1)]),
+        (vec![both(1, 2)], [Some(2), Some(1)], vec![both(1, 2)]),
+    ];
+    for (associations, ways, audited) in table {
+        for termination in [1, 2] {
+            let mut rig = Rig::new(2);
+            rig.associate(&associations).unwrap();
+            let of_audio = rig.ways(1);
+            rig.exchange(termination);
+            rig.exchange(3 - termination);
+            assert_eq!(rig.ways(2), ways, "{associations:?}");
+            assert_eq!(rig.ways(1), of_audio, "{associations:?}");
+            assert_eq!(rig.associations(), audited);
+        }
+    }
+}
+
+#[test]
+fn terminations_that_heard_each_other_on_one_stream_only_do_not_do_so_on_all_later() {
+    let mut rig = Rig::new(3);
+    let change = TopologyChange::Connect(TerminationId(1), TerminationId(3));
+    let topology = SetTopology { context: rig.context, change };
+    rig.transact(vec![Command::SetTopology(topology)]).unwrap();
+    rig.associate(&[on_stream(2, one_way(2, 1))]).unwrap();
+    let release = |termination| {
+        let termination = Some(TerminationId(termination));
+        Command::Release(Release { context: ContextId(1), termination })
+    };
+    rig.transact(vec![release(3)]).unwrap();
+    assert_eq!((rig.ways(1), rig.ways(2)), (vec![None, None], vec![None, Some(1)]));
+    rig.exchange(2);
+    rig.transact(vec![Command::Reserve(core(ContextChoice::Existing(rig.context)))]).unwrap();
+    rig.transact(vec![release(4)]).unwrap();
+    assert_eq!((rig.ways(1), rig.ways(2)), (vec![None, None], vec![None, None]));
+    assert_eq!(rig.associations(), [isolate(2, 1)]);
 }
