@@ -2,6 +2,7 @@
 //! calls are protected to the edge or left alone, and nobody but the edge says so.
 
 mod bodies;
+mod bound;
 mod early;
 mod edge;
 mod endings;

@@ -215,6 +215,11 @@ impl Agent {
 }
 
 impl Dialog {
+    /// Where its requests go.
+    pub(crate) fn way(&mut self) -> (&mut String, &mut Vec<String>) {
+        (&mut self.target, &mut self.routes)
+    }
+
     /// The other party, as `From` and `To` have it.
     pub(crate) fn peer(&self) -> &str {
         &self.peer
@@ -242,6 +247,11 @@ impl Message {
     /// The body.
     pub(crate) fn body(&self) -> &str {
         self.text.split_once("\r\n\r\n").expect("a body").1
+    }
+
+    /// Whom a request is for.
+    pub(crate) fn target_of_request(&self) -> &str {
+        self.text.split(' ').nth(1).unwrap_or_default()
     }
 
     /// The same with other words in it, the first time that they occur.
@@ -272,7 +282,7 @@ impl Message {
     /// The URI of `Contact`.
     fn target(&self) -> String {
         let contact = self.header("Contact");
-        let uri = contact.split_once('<').and_then(|(_, rest)| rest.split_once('>'));
+        let uri = contact.rsplit_once('<').and_then(|(_, rest)| rest.split_once('>'));
         uri.map_or(contact, |(uri, _)| uri).to_owned()
     }
 }

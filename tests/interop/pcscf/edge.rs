@@ -130,6 +130,10 @@ impl Edge {
         self.gateway.ledger().await_line("agw_contexts 0");
         self.gateway.ledger().await_line("agw_alg_calls 0");
         self.gateway.ledger().await_line("agw_ng_unknown_flags_total 0");
+        // What is wrong with the script itself.
+        let output = self.proxy.output();
+        let wrong = ["CRITICAL", "BUG", "rval_"].iter().any(|word| output.contains(word));
+        assert!(!wrong, "{output}");
     }
 }
 

@@ -37,15 +37,15 @@ impl Forger {
         self.socket.send_to(text.as_bytes(), self.edge).expect("it is sent");
     }
 
-    /// Asserts that it hears this status.
-    fn hears(&self, status: &str) {
+    /// The response that it hears, which has this status.
+    fn hears(&self, status: &str) -> String {
         let mut buffer = [0; 4096];
         loop {
             let length = self.socket.recv(&mut buffer).expect("a response");
             let text = String::from_utf8_lossy(&buffer[..length]).into_owned();
             if !text.starts_with("SIP/2.0 100") {
                 assert!(text.starts_with(&format!("SIP/2.0 {status}")), "not {status}: {text}");
-                return;
+                return text;
             }
         }
     }
@@ -60,6 +60,11 @@ fn within(call: &str, routes: &[String]) -> Vec<String> {
     ];
     fields.extend(routes.iter().map(|route| format!("Route: {route}")));
     fields
+}
+
+/// The values of fields, as they stand.
+fn fields_of(text: &str, name: &str) -> Vec<String> {
+    text.lines().filter_map(|line| line.strip_prefix(name)).map(str::to_owned).collect()
 }
 
 /// A stranger becomes registered.
@@ -108,10 +113,12 @@ fn what_the_edge_signed_is_good_for_its_dialogue_only_and_as_it_stands() {
     fields[1] = "To: <sip:bob@ims.example>".to_owned();
     mallory.sends("INVITE", &target, &fields, &offer);
     let invite = edge.core.hears("INVITE");
-    let mut routes = invite.headers("Record-Route");
-    routes.reverse();
     edge.core.answers(&invite, "200 OK", &[], b"");
-    mallory.hears("200");
+    let accepted = mallory.hears("200");
+    let mut routes = fields_of(&accepted, "Record-Route: ");
+    routes.reverse();
+    let contact = fields_of(&accepted, "Contact: ").concat();
+    let target = contact.trim_matches(['<', '>']).to_owned();
 
     mallory.sends("INVITE", &target, &within("other", &routes), &offer);
     mallory.hears("481");
