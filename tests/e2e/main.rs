@@ -78,6 +78,7 @@ mod reload;
 #[cfg(test)]
 mod renewals;
 #[cfg(test)]
+mod returns;
 mod reuse;
 #[cfg(test)]
 mod rewriting;

@@ -16,7 +16,7 @@ pub(crate) struct Party {
     ssrc: u32,
     next: u16,
     /// What was sent last, as it was sent.
-    last: Vec<u8>,
+    pub(crate) last: Vec<u8>,
     crypto: Option<Crypto>,
 }
 
@@ -122,6 +122,11 @@ impl Party {
         packet
     }
 
+    /// Leaves out packets: three times seven steps of this are three rollovers.
+    pub(crate) fn skips(&mut self, packets: u16) {
+        self.next = self.next.wrapping_add(packets);
+    }
+
     /// Sends the last packet once more, octet by octet, as somebody on the way can.
     pub(crate) fn repeats(&self) {
         self.endpoint.send_octets(&self.last);
@@ -163,7 +168,7 @@ impl Party {
     }
 
     fn packet(&mut self) -> Vec<u8> {
-        self.next += 1;
+        self.next = self.next.wrapping_add(1);
         rtp(self.ssrc, self.next, u64::from(self.next) ^ u64::from(self.ssrc))
     }
 }

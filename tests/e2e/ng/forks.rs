@@ -91,6 +91,82 @@ fn a_phone_that_is_called_after_another_one_shares_no_key_with_it() {
     gateway.ledger().await_line("agw_contexts 1");
 }
 
+//= tests/spec/sdp.md#forking
+//= type=test
+//# A callee that answers again after another one MUST be heard under its key as before.
+#[test]
+fn of_two_phones_that_ring_the_first_may_be_heard_again_and_nothing_captured_is_at_roc_3() {
+    let gateway = Gateway::with(ON);
+    let mut proxy = Proxy::udp(gateway.daemon.ng_udp[0], Form::Bencode);
+    let Some((mut caller, [mut first, mut second])) = caller_and_phones() else { return };
+    let offered = proxy.ask(&call(&caller));
+    for phone in [&mut first, &mut second] {
+        phone.reads(sdp(&offered), Some(1));
+    }
+    let mut answers = |phone: &Party, tag, caller: &mut Party| {
+        caller.reads(sdp(&proxy.ask(&answered_by(phone, tag))), None);
+    };
+    // The 183 of the one and of the other.
+    answers(&first, "first", &mut caller);
+    talk(&mut caller, &mut first);
+    let mut captured = Vec::new();
+    for step in 0..12 {
+        first.skips(if step < 8 { 0x7000 } else { 0 });
+        let packet = first.sends();
+        assert_eq!(caller.hears(), packet);
+        captured.push(first.last.clone());
+    }
+    answers(&second, "second", &mut caller);
+    talk(&mut caller, &mut second);
+
+    // The 200 of the first one.
+    answers(&first, "first", &mut caller);
+
+    let at_roc_3 = &captured[8..];
+    at_roc_3.iter().for_each(|sealed| first.endpoint.send_octets(sealed));
+    assert!(gateway.ledger().after_drops("replay", 4).closes());
+    assert!(caller.endpoint.is_silent());
+    talk(&mut first, &mut caller);
+    // What the second one sends is nobody's any more.
+    second.sends();
+    talk(&mut caller, &mut first);
+}
+
+//= tests/spec/sdp.md#re-offers
+//= type=test
+//# An offerer that goes back to a key that it has used before MUST be heard under it.
+#[test]
+fn a_phone_that_goes_back_to_its_first_key_is_heard_and_nothing_captured_is() {
+    let gateway = Gateway::with(ON);
+    let mut proxy = Proxy::udp(gateway.daemon.ng_udp[0], Form::Json);
+    let Some((mut phone, mut core)) = parties(Side::Access.peer(), Side::Core.peer()) else {
+        return;
+    };
+    set_up(&mut proxy, "back", &mut phone, &mut core);
+    talk(&mut phone, &mut core);
+    for _ in 0..8 {
+        phone.skips(0x7000);
+        let packet = phone.sends();
+        assert_eq!(core.hears(), packet);
+    }
+    let captured = phone.last.clone();
+    let keys = [agw_tests::Key::random(phone.key().suite), phone.key().clone()];
+    for key in &keys {
+        phone.uses(key);
+        let line = key.sdes_line(1);
+        let mut again = offer("back", &phone.describe("RTP/SAVP", &[&line]));
+        again["to-tag"] = json!("core");
+        core.reads(sdp(&proxy.ask(&again)), None);
+        let answered = proxy.ask(&answer("back", &core.describe("RTP/AVP", &[])));
+        phone.reads(sdp(&answered), None);
+        talk(&mut phone, &mut core);
+    }
+    phone.endpoint.send_octets(&captured);
+    assert!(gateway.ledger().after_drops("replay", 1).closes());
+    assert!(core.endpoint.is_silent());
+    talk(&mut phone, &mut core);
+}
+
 //= tests/spec/sdp.md#re-offers
 //= type=test
 //# Where rejections are not told, an offer of the other side MUST end one that waits.
