@@ -12,6 +12,10 @@ const SUITE: Suite = Suite::AesCm128HmacSha1_80;
 //= tests/spec/srtp.md#new-keys
 //= type=test
 //# A staged key MUST come in force at the first authenticated packet with its MKI.
+//= tests/spec/iq.md#generations
+//= type=test
+//# The generation of a context MUST grow when a staged key comes in force by its time, or as soon as
+//# the packet path has told that its identifier came.
 #[test]
 fn a_staged_key_comes_in_force_with_its_mki() {
     let gateway = Gateway::start();
@@ -24,6 +28,7 @@ fn a_staged_key_comes_in_force_with_its_mki() {
     let fresh = Key::random(SUITE).with_mki(&[2]);
 
     stage(&gateway, api::stage_ingress(call.context, &fresh));
+    let looked = crate::audited(&gateway, call.context).generation;
     call.talk();
     call.access.sends_with(&fresh, RocOnRekey::Keep);
 
@@ -31,6 +36,11 @@ fn a_staged_key_comes_in_force_with_its_mki() {
     call.report();
     let event = listener.await_kind(&gateway, |kind| matches!(kind, Kind::KeyActivated(_)));
     assert_eq!(event.subject.expect("a subject").context_id, call.context);
+    assert_eq!(crate::audited(&gateway, call.context).generation, looked + 1);
+    let cancel = api::cancel(call.context, pb::Direction::Ingress);
+    let late = pb::CancelKey { expected_generation: looked, ..cancel };
+    let refused = gateway.wait(gateway.iq.cancel_key(late)).expect_err("it is in force");
+    assert_eq!(refused.reason.as_deref(), Some("GENERATION_MISMATCH"));
     let unknown = Key::random(SUITE).with_mki(&[3]);
     call.access.sends_with(&unknown, RocOnRekey::Keep);
     let packet = call.next_packet(Call::ACCESS);

@@ -75,6 +75,7 @@ impl Gateway {
                 },
             };
             work.push(Work { context, is_new: false, steps, closed: Vec::new() });
+            self.outdate(context);
             self.tell_of_stream(owner, EventKind::KeyActivated { direction, group }, at);
         }
         work
@@ -120,6 +121,16 @@ impl Gateway {
         let key = self.stream_mut(owner).and_then(|s| s.ingress_keys.was_discarded(number));
         if let Some(key) = key {
             self.keys.free(key);
+        }
+    }
+
+    //= tests/spec/iq.md#generations
+    //# The generation of a context MUST grow when a staged key comes in force by its time, or as
+    //# soon as the packet path has told that its identifier came.
+    /// Takes note that a context is no more as its controller was told.
+    pub(crate) fn outdate(&mut self, context: ContextId) {
+        if let Some(context) = self.contexts.get_mut(&context) {
+            context.generation += 1;
         }
     }
 

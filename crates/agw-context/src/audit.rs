@@ -27,7 +27,8 @@ pub struct ContextView {
     pub controller: Controller,
     /// When, by the wall clock.
     pub created: SystemTime,
-    /// Grows by one with each transaction that was carried out on it, and with each adoption.
+    /// Grows by one with each transaction that was carried out on it, with each adoption, and with
+    /// each key that comes in force by itself.
     pub generation: u64,
     /// Since when it has no controller, by the wall clock; `None` if it has one.
     pub orphaned: Option<SystemTime>,

@@ -26,7 +26,7 @@ pub(crate) struct Context {
     pub(crate) correlation: Option<Arc<str>>,
     pub(crate) controller: Arc<Controller>,
     pub(crate) created: SystemTime,
-    /// Transactions that have changed it, the one that made it included.
+    /// Transactions that have changed it, the one that made it included, and whatever else has.
     pub(crate) generation: u64,
     pub(crate) next_termination: u32,
     pub(crate) priority: Priority,

@@ -90,6 +90,10 @@ impl Gateway {
             KeyEvent::Activated { number } => {
                 let owner = self.owner_of_leg(leg)?;
                 let is_news = self.staged_key_came_in_force(owner, number);
+                if is_news {
+                    // With a member's, the group's goes on waiting: what is audited stays as it is.
+                    self.outdate(owner.0);
+                }
                 let group = self.group_whose_key_began(owner, number);
                 (is_news || group.is_some()).then_some(EventKind::KeyActivated { direction, group })
             }

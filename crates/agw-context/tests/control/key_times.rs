@@ -4,7 +4,8 @@ use std::time::{Duration, SystemTime};
 
 use agw_context::{
     ActivateKey, CancelKey, Command, ContextChoice, CryptoChange, DirectedKey, Direction,
-    EventKind, KeySlot, KeyView, Policy, PutOff, Reason, StageKey, StagedKeyView, TerminationReply,
+    EventKind, Expecting, KeySlot, KeyView, Policy, PutOff, Reason, StageKey, StagedKeyView,
+    TerminationReply,
 };
 use agw_relay::{EgressCrypto, IngressCrypto, IngressId, Report};
 use agw_srtp::{IngressKey, KeyEvent, Lifetime, Mki, RocOnRekey, SessionParameters};
@@ -93,6 +94,40 @@ fn a_staged_key_comes_in_force_at_its_time_and_not_before() {
     // What its packets did meanwhile is no news.
     report(&mut world, KeyEvent::Activated { number: 1 });
     assert_eq!(activations_told(&world), 1);
+}
+
+//= tests/spec/iq.md#generations
+//= type=test
+//# The generation of a context MUST grow when a staged key comes in force by its time, or as soon as
+//# the packet path has told that its identifier came.
+#[test]
+fn a_command_that_was_sent_before_a_key_came_in_force_by_itself_does_not_act_after_it() {
+    let mut world = World::new(Policy::default());
+    let leg = leg(&mut world);
+    let slot = slot(&leg);
+    let generation =
+        |world: &World| world.gateway.context(&world.controller, leg.context).unwrap().generation;
+    let cancels = |world: &mut World, generation| {
+        let cancel = Command::CancelKey(CancelKey { slot, direction: Direction::Ingress });
+        let command = Command::Expecting(Box::new(Expecting { generation, command: cancel }));
+        world.transact(vec![command]).map_err(|refused| refused.error.reason())
+    };
+    stage(&mut world, slot, 2);
+    world.transact(activate(slot, Direction::Ingress, Some(START + HOUR))).unwrap();
+    let looked = generation(&world);
+    world.gateway.handle_activations(world.now, START);
+    assert_eq!(generation(&world), looked, "its time has not come");
+    world.gateway.handle_activations(world.now + HOUR, START);
+    assert_eq!(generation(&world), looked + 1);
+    assert_eq!(cancels(&mut world, looked).unwrap_err(), Reason::GenerationMismatch);
+    report(&mut world, KeyEvent::Activated { number: 1 });
+    assert_eq!(generation(&world), looked + 1, "what its packets did meanwhile is no news");
+
+    stage(&mut world, slot, 3);
+    let looked = generation(&world);
+    report(&mut world, KeyEvent::Activated { number: 2 });
+    assert_eq!(generation(&world), looked + 1);
+    assert_eq!(cancels(&mut world, looked).unwrap_err(), Reason::GenerationMismatch);
 }
 
 #[test]
