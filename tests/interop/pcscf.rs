@@ -8,6 +8,7 @@ mod edge;
 mod endings;
 mod forged;
 mod load;
+mod pair;
 mod refusals;
 mod tables;
 mod ways;

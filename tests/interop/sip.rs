@@ -5,6 +5,7 @@ mod wire;
 
 use std::cell::RefCell;
 use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hasher as _};
 use std::net::SocketAddr;
 
 use agw_tests::Authority;
@@ -116,7 +117,7 @@ impl Agent {
         }
         let Dialog { call, own, peer, target, routes, number } = dialog;
         let (address, transport) = (self.address(), self.wire.transport());
-        let branch = format!("z9hG4bK-{}-{method}-{number}-{}", self.name, call.len());
+        let branch = self.branch(method, *number, call);
         let mut text = format!(
             "{method} {target} SIP/2.0\r\nVia: SIP/2.0/{transport} {address};rport;branch={branch}\r\n\
              Max-Forwards: 70\r\nFrom: {own}\r\nTo: {peer}\r\nCall-ID: {call}\r\n\
@@ -160,7 +161,7 @@ impl Agent {
     /// Cancels an INVITE to a user, which was the first request of its dialogue or had this number.
     pub(crate) fn cancels(&self, to: &str, (call, number): (&str, u32)) {
         let (address, transport) = (self.address(), self.wire.transport());
-        let branch = format!("z9hG4bK-{}-INVITE-{number}-{}", self.name, call.len());
+        let branch = self.branch("INVITE", number, call);
         let text = format!(
             "CANCEL sip:{to}@ims.example SIP/2.0\r\n\
              Via: SIP/2.0/{transport} {address};rport;branch={branch}\r\nMax-Forwards: 70\r\n\
@@ -206,6 +207,14 @@ impl Agent {
             routes: request.headers("Record-Route"),
             number: 0,
         }
+    }
+
+    /// Names the transaction of a request.
+    fn branch(&self, method: &str, number: u32, call: &str) -> String {
+        // Not every name of a call is a token.
+        let mut hasher = DefaultHasher::new();
+        hasher.write(call.as_bytes());
+        format!("z9hG4bK-{}-{method}-{number}-{:x}", self.name, hasher.finish())
     }
 
     fn tagged(&self, to: &str) -> String {

@@ -85,6 +85,11 @@ impl Edge {
         }
     }
 
+    /// Where the core finds it.
+    pub(super) fn inside(&self) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], self.gateway.daemon.ports.peer(6)))
+    }
+
     /// A UE that speaks UDP.
     pub(super) fn ue(&self, name: &str) -> Agent {
         Agent::new(name, self.access)

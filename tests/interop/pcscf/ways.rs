@@ -47,8 +47,17 @@ fn tls_protects_the_keys_so_that_e2ae_needs_no_leave() {
     ue.requests(&mut accepted.dialog(), "ACK", &[], b"");
     edge.core.hears("ACK");
     talk(&mut phone, &mut core);
-    // The core ends it: the way to the UE is its connection.
-    edge.core.hangs_up(&mut edge.core.called(&invite), &ue);
+    // The core changes it, and ends it: the way to the UE is its connection, which is protected.
+    let mut dialog = edge.core.called(&invite);
+    edge.core.requests(&mut dialog, "INVITE", &[], &core.describe("RTP/AVP", &["a=sendonly"]));
+    let held = ue.hears("INVITE");
+    assert_eq!(lines(held.body()).len(), 1, "{}", held.body());
+    let answer = phone.describe("RTP/SAVP", &[&phone.key().sdes_line(1), "a=recvonly"]);
+    ue.answers(&held, "200 OK", &[], &answer);
+    edge.core.hears("200");
+    edge.core.requests(&mut dialog, "ACK", &[], b"");
+    ue.hears("ACK");
+    edge.core.hangs_up(&mut dialog, &ue);
     edge.gateway.ledger().await_line("agw_contexts 0");
 
     let route = format!("Route: {path}");
