@@ -13,6 +13,8 @@ use crate::alg::party::talk;
 #[test]
 fn a_call_whose_end_was_lost_ends_when_nobody_talks_and_its_name_is_free() {
     let gateway = Gateway::with(&[ON, &["supervision.ng_silence_ms=1000"]].concat());
+    let capabilities = gateway.wait(gateway.iq.capabilities()).expect("capabilities");
+    assert_eq!(capabilities.supervision.expect("the times").ng_silence_ms, 1_000);
     let mut proxy = Proxy::udp(gateway.daemon.ng_udp[0], Form::Bencode);
     for round in 1..=2 {
         let Some((mut phone, mut core)) = parties(Side::Access.peer(), Side::Core.peer()) else {

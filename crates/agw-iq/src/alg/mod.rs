@@ -33,6 +33,10 @@ pub mod pb {
     include!(concat!(env!("OUT_DIR"), "/alg/agw.alg.v1.rs"));
 }
 
+/// The controller whose contexts the calls of the face `ng` are: proxies that stand in for each other
+/// find each other's.
+pub const NG_CONTROLLER: &str = "ng";
+
 /// The calls of all faces.
 ///
 /// Every call of a method is carried through, whoever stops waiting for it. Requests of one call

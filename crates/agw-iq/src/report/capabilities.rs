@@ -9,6 +9,7 @@ use agw_context::{
 use agw_srtp::{MAX_KEYS, SessionParameters};
 
 use super::{count, milliseconds, small_count};
+use crate::alg::NG_CONTROLLER;
 use crate::backend::Build;
 use crate::convert::{
     INACTIVITY_MS, MAX_COMMANDS, MAX_LATCH_GATE_MS, MAX_PRE_KEY_MS, MAX_TOLERANCE_US, suite_to_wire,
@@ -104,9 +105,10 @@ fn supervision(policy: &SupervisionPolicy) -> pb::Supervision {
         controller_lost,
         orphan_silence,
         orphan_limit,
-        silence: _,
+        silence: of_unasked,
         adoption: _,
     } = policy;
+    let of_ng = of_unasked.iter().find(|(controller, _)| controller.0 == NG_CONTROLLER);
     let (hanging, silence) = match hanging {
         Hanging::Release => (pb::HangingPolicy::Release, Duration::ZERO),
         Hanging::ReleaseIfSilent(silence) => (pb::HangingPolicy::ReleaseIfSilent, *silence),
@@ -120,6 +122,7 @@ fn supervision(policy: &SupervisionPolicy) -> pb::Supervision {
         controller_lost_ms: milliseconds(*controller_lost),
         orphan_silence_ms: milliseconds(*orphan_silence),
         orphan_limit_ms: milliseconds(*orphan_limit),
+        ng_silence_ms: of_ng.map_or(0, |(_, silence)| milliseconds(*silence)),
     }
 }
 

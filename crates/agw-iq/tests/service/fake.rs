@@ -154,7 +154,10 @@ impl Backend for Fake {
             group_rekey_interval: Duration::from_secs(7),
             share_percent: 80,
             unencrypted_allowed: true,
-            supervision: SupervisionPolicy::default(),
+            supervision: SupervisionPolicy {
+                silence: [(Controller("ng".to_owned()), Duration::from_secs(3_600))].into(),
+                ..SupervisionPolicy::default()
+            },
             restart_epoch: EPOCH,
             draining: false,
         })

@@ -60,6 +60,7 @@ struct SupervisionView {
     controller_lost_ms: u64,
     orphan_silence_ms: u64,
     orphan_limit_ms: u64,
+    ng_silence_ms: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -172,6 +173,7 @@ impl From<pb::Supervision> for SupervisionView {
             controller_lost_ms,
             orphan_silence_ms,
             orphan_limit_ms,
+            ng_silence_ms,
         } = supervision;
         Self {
             heartbeat_answer_ms,
@@ -181,6 +183,7 @@ impl From<pb::Supervision> for SupervisionView {
             controller_lost_ms,
             orphan_silence_ms,
             orphan_limit_ms,
+            ng_silence_ms,
         }
     }
 }
@@ -212,6 +215,7 @@ impl CapabilitiesView {
             ("before a key", format!("up to {} packets wait", self.max_pre_key_packets)),
             ("unencrypted", unencrypted.to_owned()),
             ("orphans", self.supervision.orphans()),
+            ("calls over ng", self.supervision.calls_over_ng()),
         ]);
         let headings = ["realm", "state", "addresses", "ports", "used", "resting", "at most"];
         let mut realms = table(&headings, 3);
@@ -254,6 +258,14 @@ impl SupervisionView {
             "{controller_lost_ms} ms after the last connection; released when silent for \
              {orphan_silence_ms} ms, or after {orphan_limit_ms} ms"
         )
+    }
+
+    /// When calls end whose proxy cannot be asked, in words.
+    fn calls_over_ng(&self) -> String {
+        match self.ng_silence_ms {
+            0 => "never released unasked".to_owned(),
+            silence => format!("released when silent for {silence} ms"),
+        }
     }
 }
 

@@ -9,7 +9,9 @@ use tokio::time::sleep;
 use tracing::debug;
 
 use agw_context::Controller;
-use agw_iq::alg::{Alg, AlgFailure, Answer, CallName, CallView, Deleted, Offer, Which};
+use agw_iq::alg::{
+    Alg, AlgFailure, Answer, CallName, CallView, Deleted, NG_CONTROLLER, Offer, Which,
+};
 use agw_ng::reply::{self, CallReport, Sealing, Statistics, Traffic};
 use agw_ng::{
     Book, Delete, Octets, Options, Overload, Query, Refusal, Request, Shown, Signalling, Value,
@@ -51,9 +53,9 @@ struct Own {
     delayed: Arc<Semaphore>,
 }
 
-/// Under which name contexts of ng are: proxies that stand in for each other find their calls.
+/// Under which name contexts of ng are.
 pub(crate) fn controller() -> Controller {
-    Controller("ng".to_owned())
+    Controller(NG_CONTROLLER.to_owned())
 }
 
 impl Face {

@@ -25,6 +25,7 @@ async fn capabilities_are_told_in_full() {
         controller_lost_ms: 60_000,
         orphan_silence_ms: 60_000,
         orphan_limit_ms: 21_600_000,
+        ng_silence_ms: 3_600_000,
     };
     assert_eq!(capabilities.supervision, Some(supervision));
     assert_eq!((capabilities.reserve_percent, capabilities.share_percent), (10, 80));
