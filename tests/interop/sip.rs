@@ -258,6 +258,11 @@ impl Message {
         self.text.split_once("\r\n\r\n").expect("a body").1
     }
 
+    /// Where it came from.
+    pub(crate) const fn from(&self) -> SocketAddr {
+        self.from
+    }
+
     /// Whom a request is for.
     pub(crate) fn target_of_request(&self) -> &str {
         self.text.split(' ').nth(1).unwrap_or_default()

@@ -101,6 +101,9 @@ fn a_ue_that_is_called_sends_to_the_caller_on_the_way_that_it_was_told() {
     let headers = [&format!("Route: {path}"), by[0].as_str(), by[1].as_str()];
     edge.core.begins("INVITE", &uri(&ue.contact()), &headers, ("called", 1));
     let invite = ue.hears("INVITE");
+    assert_eq!(invite.from(), edge.access);
+    let first = format!("<sip:{};", edge.access);
+    assert!(invite.header("Record-Route").starts_with(&first), "{}", invite.text());
     ue.answers(&invite, "200 OK", &[], b"");
     let mut dialog = edge.core.hears("200").dialog();
     // The core knows the way to the edge: its own proxies come first.

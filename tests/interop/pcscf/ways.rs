@@ -65,6 +65,8 @@ fn tls_protects_the_keys_so_that_e2ae_needs_no_leave() {
     edge.core.offers("INVITE", &uri(&ue.contact()), &[&route], ("tls-to", 1), &offer);
     let invite = ue.hears("INVITE");
     assert!(invite.body().contains("a=3ge2ae:applied\r\n"), "{}", invite.body());
+    let first = format!("<sip:{};transport=tls;", edge.tls);
+    assert!(invite.header("Record-Route").starts_with(&first), "{}", invite.text());
     ue.answers(&invite, "486 Busy Here", &[], b"");
     edge.core.hears("486");
     edge.ends();
