@@ -13,7 +13,8 @@ const MAX_EARLY: usize = 16;
 pub(crate) enum Located {
     /// It begins a branch.
     New { via_branch: Option<String>, caller_tag: String, callee_tag: Option<String> },
-    /// In a dialogue behind a branch that another one has at the moment: it goes its own way.
+    /// In a dialogue behind a branch without keys that another one has at the moment: it goes its
+    /// own way.
     Beside { position: usize, callee_tag: String, offerer: Side },
     /// On a branch that there is.
     Branch { position: usize, offerer: Side },
@@ -90,10 +91,15 @@ impl Branch {
     }
 
     /// Whether its last offer was made within another dialogue, and waits.
-    fn asks_another(&self, callee: &str) -> bool {
+    pub(crate) fn asks_another(&self, callee: &str) -> bool {
         let waiting = self.exchange.as_ref().filter(|exchange| !exchange.answered);
         let within = waiting.and_then(|exchange| exchange.within.as_deref());
         within.is_some_and(|within| within != callee)
+    }
+
+    /// Whether its legs have or had keys.
+    fn is_keyed(&self) -> bool {
+        self.callee.iter().flatten().any(|leg| leg.own.is_some())
     }
 
     /// Which exchange an answer of this callee is about: what was asked in another dialogue is not
@@ -165,6 +171,21 @@ impl Call {
         if place.is_initial { branch.initial.as_deref() } else { branch.exchange.as_ref() }
     }
 
+    /// Whether a dialogue, by both its tags, is the one that is heard.
+    #[must_use]
+    pub fn is_heard(&self, dialogue: &Dialogue<'_>) -> bool {
+        let heard = self.branches.iter().filter(|branch| {
+            let mut legs = branch.callee.iter().flatten();
+            legs.any(|leg| self.connected.iter().any(|(_, callee, _)| *callee == leg.termination))
+        });
+        heard.into_iter().any(|branch| {
+            let callee = branch.callee_of(dialogue).filter(|_| dialogue.to_tag.is_some());
+            let tags = [Some(dialogue.from_tag), dialogue.to_tag];
+            let is_callers = tags.contains(&Some(branch.caller_tag.as_str()));
+            is_callers && callee.is_some() && callee == branch.callee_tag.as_deref()
+        })
+    }
+
     /// Finds where an offer belongs.
     pub(crate) fn locate_offer(&self, dialogue: &Dialogue<'_>) -> Result<Located, AlgError> {
         let Dialogue { from_tag, to_tag, via_branch } = *dialogue;
@@ -204,7 +225,12 @@ impl Call {
         if let Some(position) = position(&|one| one.asks(callee)).or_else(heard) {
             return Some(Located::Branch { position, offerer });
         }
-        if let Some(position) = position(&|one| is_heard(one) || one.has_early(callee)) {
+        let is_behind = |one: &Branch| is_heard(one) || one.has_early(callee);
+        // Keys that it has stay with the leg: what was opened under them is known there.
+        if let Some(position) = position(&|one| is_behind(one) && one.is_keyed()) {
+            return Some(Located::Branch { position, offerer });
+        }
+        if let Some(position) = position(&is_behind) {
             return Some(Located::Beside { position, callee_tag: callee.to_owned(), offerer });
         }
         let position = position(&|one| one.callee_tag.is_none())?;

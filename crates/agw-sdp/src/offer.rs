@@ -58,7 +58,7 @@ impl Call {
     ) -> Result<Plan, AlgError> {
         let description = SessionDescription::parse(request.sdp)?;
         let at = self.locate_offer(&request.dialogue)?;
-        self.admit(&at, &description, request.supersedes, policy)?;
+        self.admit(&at, &description, request, policy)?;
         let place = Place::of(&at);
         let Place { branch, offerer, beside: _ } = place;
         let relayed = self.decide_all(&description, place, request, policy)?;
@@ -89,7 +89,7 @@ impl Call {
         &self,
         at: &Located,
         description: &SessionDescription,
-        supersedes: bool,
+        request: &OfferRequest<'_>,
         policy: &AlgPolicy,
     ) -> Result<(), AlgError> {
         let (position, offerer) = match at {
@@ -112,7 +112,9 @@ impl Call {
         let is_late = waiting.is_some_and(|exchange| exchange.offerer != offerer);
         //= tests/spec/sdp.md#re-offers
         //# Where rejections are not told, an offer of the other side MUST end one that waits.
-        if is_late && !(supersedes && branch.established) {
+        let within = within(at, &request.dialogue);
+        let is_early = within.is_some_and(|callee| branch.asks_another(&callee));
+        if (is_late || is_early) && !(request.supersedes && branch.established) {
             return Err(AlgError::OfferPending);
         }
         keeps_lines(description, branch.lines, policy)
@@ -170,11 +172,15 @@ impl Call {
         let in_force = |side| self.leg(place.branch, side, line);
         let callee = in_force(place.offerer.other());
         // A stream that was answered in plain stays so: its leg has no keys to fall back from.
+        let answerer = place.offerer.other();
+        let asked = self.callee_asked(place, &request.dialogue);
+        let rests =
+            callee.is_some_and(|leg| leg.own.is_some()) && self.was_secured(answerer, asked, line);
         let stays_plain =
-            opportunistic && callee.is_some_and(|leg| leg.transport == Transport::Plain);
+            opportunistic && !rests && callee.is_some_and(|leg| leg.transport == Transport::Plain);
         let far = if stays_plain { Transport::Plain } else { far };
         let caller = in_force(place.offerer).filter(|leg| leg.transport == near);
-        let callee = callee.filter(|leg| leg.transport == far);
+        let callee = callee.filter(|leg| leg.transport == far || (opportunistic && rests));
         let address = description.address(media);
         let remote = address.map(|ip| remote(media, ip));
         let had_mux = media.has("rtcp-mux");
@@ -212,6 +218,11 @@ impl Call {
             near: caller.is_none().then(|| leg(near, remote)),
             far: callee.is_none().then(|| leg(far, None)),
         })
+    }
+
+    fn callee_asked<'a>(&self, place: Place, dialogue: &Dialogue<'a>) -> Option<&'a str> {
+        let branch = self.branches.get(place.branch.or(place.beside)?)?;
+        branch.callee_of(dialogue)
     }
 
     /// Puts the commands together: one reservation for each side that needs something.

@@ -14,7 +14,7 @@ use crate::direction::Flow;
 use crate::error::{AlgError, LineRefusal};
 use crate::exchange::{Exchange, Offered};
 use crate::keys::{self, Random};
-use crate::leg::{Leg, install, unchanged};
+use crate::leg::{Leg, Side, install, unchanged};
 use crate::offer::remote;
 use crate::options::{AlgPolicy, MuxRule};
 use crate::render::RelayEdit;
@@ -243,19 +243,25 @@ impl Answer<'_> {
         change: &mut StreamChange,
         random: &mut Random<'_>,
     ) -> Result<Option<Agreed>, AlgError> {
-        let Self { line, offered, near, .. } = *self;
+        let Self { line, offered, exchange, near, .. } = *self;
         let Some(chosen) = &offered.chosen else { return Ok(None) };
         //= tests/spec/sdp.md#re-offers
         //# An offerer that keeps its address MUST be answered with the key that it knows.
         //= tests/spec/sdp.md#forking
         //# Every answer to one offer MUST give a protected caller the same address and key.
         let moved = near.moves(offered.remote);
-        let known = near.own.as_ref().filter(|_| !moved);
+        // Another callee is heard on their common leg, and knows the key as the one before does.
+        let switched = self.took_over && exchange.offerer == Side::Callee;
+        let known = near.own.as_ref().filter(|_| !moved || switched);
         let own = keys::answer(chosen, known, random)?;
-        let roc = (moved && near.own.is_some()).then_some(RocOnRekey::Reset);
+        let for_moved = if switched { RocOnRekey::Keep } else { RocOnRekey::Reset };
+        let roc = (moved && near.own.is_some()).then_some(for_moved);
         let refused = |refusal| AlgError::Line { line, refusal };
         let rocs = (self.peers_roc(near, offered.remote, chosen), roc);
         install(change, chosen, &own, rocs).map_err(refused)?;
+        if let (true, CryptoChange::Install(ingress)) = (switched, &mut change.ingress) {
+            ingress.overlap = Some(Duration::ZERO);
+        }
         let theirs = keys::twin(chosen).map_err(refused)?;
         Ok(Some(Agreed { own, theirs: Box::new(theirs) }))
     }

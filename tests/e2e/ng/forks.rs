@@ -200,3 +200,80 @@ fn after_a_rejection_that_nobody_told_the_other_side_may_offer() {
     let packet = core.sends();
     assert_eq!(phone.hears(), packet);
 }
+
+//= tests/spec/ng.md#end
+//= type=test
+//# The end of the dialogue that is heard MUST be that of its call, with its other branches.
+#[test]
+fn the_end_of_the_phone_that_is_heard_ends_its_call_and_that_of_another_one_does_not() {
+    let gateway = Gateway::with(ON);
+    let mut proxy = Proxy::udp(gateway.daemon.ng_udp[0], Form::Bencode);
+    let Some((mut caller, mut phones)) = caller_and_phones() else { return };
+    let on_branch = |mut request: Value, branch: &str| {
+        request["via-branch"] = json!(branch);
+        request
+    };
+    for (phone, branch) in phones.iter_mut().zip(["z1", "z2"]) {
+        let offered = proxy.ask(&on_branch(call(&caller), branch));
+        phone.reads(sdp(&offered), Some(1));
+    }
+    for (phone, branch, tag) in [(0, "z1", "first"), (1, "z2", "second")] {
+        let answered = proxy.ask(&on_branch(answered_by(&phones[phone], tag), branch));
+        caller.reads(sdp(&answered), None);
+        talk(&mut caller, &mut phones[phone]);
+    }
+    // The first phone moves on in its own dialogue, and is heard then.
+    let update = |mut request: Value| {
+        request["to-tag"] = json!("first");
+        request
+    };
+    let offered = proxy.ask(&update(call(&caller)));
+    phones[0].reads(sdp(&offered), None);
+    let answered = proxy.ask(&update(answered_by(&phones[0], "first")));
+    caller.reads(sdp(&answered), None);
+    talk(&mut caller, &mut phones[0]);
+
+    let end = |tag: &str| {
+        json!({
+            "command": "delete", "call-id": "fork", "from-tag": tag, "to-tag": "caller",
+        })
+    };
+    proxy.ask(&end("second"));
+    gateway.ledger().await_line("agw_contexts 1");
+    talk(&mut caller, &mut phones[0]);
+    let offered = proxy.ask(&on_branch(call(&caller), "z3"));
+    phones[1].reads(sdp(&offered), Some(1));
+    proxy.ask(&end("first"));
+    gateway.ledger().await_line("agw_contexts 0");
+    gateway.ledger().await_line("agw_alg_calls 0");
+}
+
+//= tests/spec/sdp.md#forking
+//= type=test
+//# An offer within any dialogue of a fork MUST be taken, whichever of them is heard.
+#[test]
+fn phones_behind_one_offer_each_have_offers_of_their_own_before_one_of_them_takes_the_call() {
+    let gateway = Gateway::with(ON);
+    let mut proxy = Proxy::udp(gateway.daemon.ng_udp[0], Form::Bencode);
+    let Some((mut caller, mut phones)) = caller_and_phones() else { return };
+    let offered = proxy.ask(&call(&caller));
+    for (phone, tag) in phones.iter_mut().zip(["first", "second"]) {
+        phone.reads(sdp(&offered), Some(1));
+        let answered = proxy.ask(&answered_by(phone, tag));
+        caller.reads(sdp(&answered), None);
+        talk(&mut caller, phone);
+    }
+    // Each keeps its key, under which it is heard again.
+    for (phone, tag) in phones.iter_mut().zip(["first", "second"]) {
+        let mut request = call(&caller);
+        request["to-tag"] = json!(tag);
+        phone.reads(sdp(&proxy.ask(&request)), Some(1));
+        let answered = proxy.ask(&answered_by(phone, tag));
+        caller.reads(sdp(&answered), None);
+        talk(&mut caller, phone);
+    }
+    proxy.ask(&json!({
+        "command": "delete", "call-id": "fork", "from-tag": "caller", "to-tag": "second",
+    }));
+    gateway.ledger().await_line("agw_contexts 0");
+}

@@ -79,6 +79,7 @@ pub(super) fn selector(call: Option<&pb::CallSelector>) -> Result<Which, Invalid
             from_tag: name_if_any("from_tag", from_tag)?,
             to_tag: name_if_any("to_tag", to_tag)?,
             via_branch: name_if_any("via_branch", via_branch)?,
+            heard_ends_call: false,
         };
         let has_more = which.to_tag.is_some() || which.via_branch.is_some();
         if which.from_tag.is_none() && has_more {

@@ -154,6 +154,9 @@ pub struct Which {
     pub to_tag: Option<String>,
     /// With a tag: the branch of a fork.
     pub via_branch: Option<String>,
+    /// Whether the end of the dialogue that is heard is that of its call, with whatever is left of
+    /// its forks: for controllers that tell of a BYE and of no other dialogue's end.
+    pub heard_ends_call: bool,
 }
 
 /// An offer on its way, **with its keys**.

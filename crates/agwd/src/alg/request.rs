@@ -96,9 +96,10 @@ pub(super) async fn delete(
         let tags =
             call.tags().map(|(caller, callee)| (caller.to_owned(), callee.map(str::to_owned)));
         deleted.dialogues.extend(tags);
+        let is_whole = which.heard_ends_call && call.is_heard(&dialogue);
         let plan = match which.from_tag {
-            Some(_) => call.plan_delete(&dialogue)?,
-            None => call.plan_delete_all(),
+            Some(_) if !is_whole => call.plan_delete(&dialogue)?,
+            Some(_) | None => call.plan_delete_all(),
         };
         let completed = match carry_out(&desk, &mut held, &dialogue, plan, None).await {
             Ok((_, completed)) => completed,

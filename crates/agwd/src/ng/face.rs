@@ -145,7 +145,10 @@ impl Face {
         let Delete { call_id, from_tag, to_tag, via_branch, delay, fatal, unknown } = delete;
         self.metrics.ng().unknown_flags(unknown);
         let to_tag = to_tag.filter(|_| from_tag.is_some());
-        let which = Which { call_id, from_tag, to_tag, via_branch };
+        //= tests/spec/ng.md#end
+        //# The end of the dialogue that is heard MUST be that of its call, with its other branches.
+        let heard_ends_call = via_branch.is_none();
+        let which = Which { call_id, from_tag, to_tag, via_branch, heard_ends_call };
         let place = Arc::clone(&self.own.delayed).try_acquire_owned();
         let told = match place {
             Ok(place) if !delay.is_zero() => {
@@ -201,6 +204,7 @@ impl Face {
             from_tag: None,
             to_tag: None,
             via_branch: None,
+            heard_ends_call: false,
         };
         let views = self.calls.query(controller(), every).await?;
         let mut dialogues = views.into_iter().flat_map(|view| view.dialogues);
@@ -235,7 +239,8 @@ impl Face {
     async fn query(&self, query: Query) -> Result<Value, Refusal> {
         let Query { call_id, from_tag, to_tag } = query;
         let to_tag = to_tag.filter(|_| from_tag.is_some());
-        let which = Which { call_id, from_tag, to_tag, via_branch: None };
+        let (via_branch, heard_ends_call) = (None, false);
+        let which = Which { call_id, from_tag, to_tag, via_branch, heard_ends_call };
         let views = self.views(&which).await.map_err(|one| failure::refusal(&one))?;
         if views.is_empty() {
             return Err(Refusal::UnknownCall);
