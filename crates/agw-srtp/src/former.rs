@@ -21,7 +21,8 @@ const MAX_MARKS: usize = SessionParameters::MAX_SOURCES as usize;
 /// What was opened under ingress keys that are in force no more: per key how many packets, and per
 /// source the highest index of each protocol. A key that comes back in force goes on from there.
 ///
-/// Keys are known by their fingerprints, which say nothing about them.
+/// Keys are known by their fingerprints, which say nothing about them. The same key under another salt
+/// is another one here: its session keys are others, and nothing captured opens under them.
 #[derive(Default)]
 pub struct FormerKeys {
     keys: Vec<FormerKey>,
