@@ -8,14 +8,17 @@ use crate::draw::Draw;
 
 const PROTOCOLS: [&str; 6] =
     ["RTP/SAVP", "RTP/AVP", "RTP/SAVPF", "RTP/AVPF", "UDP/TLS/RTP/SAVP", "TCP/MSRP"];
-const CONNECTIONS: [&str; 5] = [
+const CONNECTIONS: [&str; 8] = [
     "c=IN IP4 192.0.2.10",
     "c=IN IP6 2001:db8::10",
     "c=IN IP4 0.0.0.0",
     "c=IN IP4 192.0.2.11",
     "c=IN IP4 10.0.0.1",
+    "c=IN IP4 phone.example.net",
+    "c=IN IP6 fe80::10%en0",
+    "c=IN IP6 2001:db8::11%en0",
 ];
-const LINES: [&str; 16] = [
+const LINES: [&str; 17] = [
     "a=3ge2ae:requested",
     "a=3ge2ae: applied",
     "a=sendonly",
@@ -24,6 +27,7 @@ const LINES: [&str; 16] = [
     "a=rtcp-mux",
     "a=rtcp:5001",
     "a=rtcp:5001 IN IP4 192.0.2.12",
+    "a=rtcp:5001 IN IP4 phone.example.net",
     "b=AS:64",
     "b=TIAS:64000",
     "b=RR:800",
