@@ -37,7 +37,7 @@ pub enum DropReason {
     Authentication,
     /// The E bit of an SRTCP packet is not what the session parameters say (RFC 4568 §6.3.2).
     Unencrypted,
-    /// As many SSRCs as the leg may hold are known already.
+    /// As many SSRCs as the leg, or the group of its member, may hold are known already.
     SourceLimit,
     /// The ingress master key has reached its lifetime (RFC 3711 §9.2).
     IngressKeyExpired,

@@ -9,7 +9,7 @@ use agw_srtp::Engine;
 
 use crate::drop::DropReason;
 use crate::egress::{Egress, Route};
-use crate::group::{Collision, Group, Sender};
+use crate::group::{Collision, Group, Refused, Sender};
 use crate::relay::Relay;
 use crate::report::{Report, Reports};
 use crate::spec::{Component, EgressId, IngressId, PortId};
@@ -198,8 +198,10 @@ pub(crate) fn look_up<K>(
     //= tests/spec/group.md#ssrc
     //# Two senders under one key MUST NOT use the same SSRC unless the controller has asked to be
     //# told only.
-    let Err(collision) = group.look(spec, claim, now) else {
-        return Ok(());
+    let collision = match group.look(spec, claim, now) {
+        Ok(()) => return Ok(()),
+        Err(Refused::NoRoom(reason)) => return Err(reason),
+        Err(Refused::Taken(collision)) => collision,
     };
     tell(reports, collision, claim.ssrc, from);
     collision.dropped.map_or(Ok(()), Err)

@@ -22,7 +22,8 @@ use crate::spec::{EgressId, IngressCrypto, IngressId};
 /// Collisions are told at most so often for one group; the counter has them all.
 const COLLISIONS_TOLD: Rate = Rate { interval: Duration::from_secs(1), burst: 4 };
 
-/// SSRCs that a key domain remembers, those of members that left included.
+/// SSRCs that a key domain remembers, those of members that left included: members bring at most
+/// `max_sources` each, so only thousands of them that come and go between two re-keys fill it.
 const MAX_SSRCS: usize = 65_536;
 
 /// A group as control describes it.
@@ -108,6 +109,25 @@ pub(crate) enum Sender {
     Renamed,
 }
 
+impl Sender {
+    /// Why its packet is dropped where there is no room for its SSRC.
+    const fn without_room(self) -> DropReason {
+        match self {
+            Self::Gateway => DropReason::EgressSourceLimit,
+            Self::Member(_) | Self::Gone(_) | Self::Renamed => DropReason::SourceLimit,
+        }
+    }
+}
+
+/// Why a sender may not use an SSRC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refused {
+    /// It is another sender's.
+    Taken(Collision),
+    /// It is new, and there is no room to remember whose it is.
+    NoRoom(DropReason),
+}
+
 /// An SSRC that is another sender's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Collision {
@@ -158,13 +178,17 @@ impl Group {
         spec: &GroupSpec,
         claim: Claim,
         now: Instant,
-    ) -> Result<(), Collision> {
+    ) -> Result<(), Refused> {
         let Claim { ssrc, sender, arrived, group: _ } = claim;
         if !self.is_domain() {
             return Ok(());
         }
+        //= tests/spec/group.md#ssrc
+        //# A sender whose SSRC a group has no room to remember MUST be refused.
+        let no_room = Err(Refused::NoRoom(sender.without_room()));
         let Err(owner) = self.domain.look(ssrc, sender) else {
-            return Ok(());
+            let is_remembered = self.domain.place(ssrc).is_ok() || self.domain.has_room();
+            return if is_remembered { Ok(()) } else { no_room };
         };
         //= tests/spec/group.md#ssrc
         //# A copy of what one member sent MUST NOT be taken for a second sender, and a second sender
@@ -176,13 +200,14 @@ impl Group {
             names.has_room_for(sender, ssrc) && !arrived.is_some_and(|it| is_theft(names, it))
         });
         if is_told_apart {
-            return Ok(());
+            let has_name = self.names.as_ref().is_some_and(|names| names.has(sender, ssrc));
+            return if has_name || self.domain.has_room() { Ok(()) } else { no_room };
         }
         let dropped = match spec.collisions {
             CollisionRule::Drop | CollisionRule::Rewrite => Some(DropReason::SsrcCollision),
             CollisionRule::Alarm => None,
         };
-        Err(self.collide(owner, dropped, now))
+        Err(Refused::Taken(self.collide(owner, dropped, now)))
     }
 
     fn collide(&mut self, owner: Sender, dropped: Option<DropReason>, now: Instant) -> Collision {
@@ -277,6 +302,11 @@ impl Group {
         is_crowded || self.names.as_ref().is_some_and(|names| names.is_crowded())
     }
 
+    /// Whether it has no room for the SSRCs of further senders.
+    pub(crate) fn is_full(&self) -> bool {
+        self.is_domain() && !self.domain.has_room()
+    }
+
     /// Makes room for the senders that a batch may bring.
     pub(crate) fn make_room(&mut self) {
         self.domain.owners.reserve(self.most_of_a_batch());
@@ -314,10 +344,15 @@ impl Domain {
         }
     }
 
-    /// Makes a free SSRC the sender's. Without room it stays free: members bring at most
-    /// `max_sources` each, so only thousands of them that come and go between two re-keys do that.
+    /// Whether another SSRC can be remembered.
+    const fn has_room(&self) -> bool {
+        self.owners.len() < MAX_SSRCS
+    }
+
+    /// Makes a free SSRC the sender's, whom [`Group::look`] has let pass, or the gateway's, which has
+    /// few.
     fn note(&mut self, ssrc: Ssrc, sender: Sender) {
-        if let (true, Err(place)) = (self.owners.len() < MAX_SSRCS, self.place(ssrc)) {
+        if let Err(place) = self.place(ssrc) {
             self.owners.insert(place, (ssrc, sender));
         }
     }
@@ -345,7 +380,9 @@ impl Domain {
     }
 
     /// Other keys: SSRCs of members that left are free once their keys no longer open packets,
-    /// which is so when as many were replaced since as may overlap.
+    /// which is so when as many were replaced since as may overlap. Not when the overlap is over:
+    /// a controller may put a key in force again that it has replaced a moment ago, as a rejected
+    /// offer does (RFC 4568 §7.1.4), and under it what the member had sent stays sent.
     fn begin_generation(&mut self) {
         self.generation += 1;
         let oldest = self.generation.saturating_sub(MAX_RETIRED as u32);

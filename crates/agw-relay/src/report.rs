@@ -112,10 +112,10 @@ pub enum Report {
         /// For how long every packet has failed, if that is what is told.
         deaf: Option<Duration>,
     },
-    /// A source was refused, because its half of the leg has as many as it may have; told at most once
-    /// a second for a half.
+    /// A source was refused, because its half of the leg has as many as it may have, or the group of
+    /// its member; told at most once a second for a half.
     SourceLimit {
-        /// Which half.
+        /// Which half; of a group, the receiving one under the group's number.
         half: Half,
         /// The SSRC that was refused.
         ssrc: Ssrc,

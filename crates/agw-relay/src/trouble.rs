@@ -8,6 +8,7 @@ use crate::datagram::Datagram;
 use crate::drop::DropReason;
 use crate::egress::Egress;
 use crate::fanout::ssrc_of;
+use crate::group::Group;
 use crate::passage::Passage;
 use crate::relay::Relay;
 use crate::report::{Half, Report, Reports};
@@ -80,7 +81,11 @@ impl<E: Engine> Relay<E> {
             }
             DropReason::Policed | DropReason::RtcpPoliced => self.policed(ingress, now),
             DropReason::SourceLimit => {
-                self.refused_source(Half::Ingress(ingress), passage, datagram, now)
+                let group = self.ingresses.at(ingress.0).and_then(|at| at.spec.group());
+                // Of a group it is told under the group's own number.
+                let full = group.filter(|&id| self.is_full(id)).map(|group| IngressId(group.0));
+                let half = Half::Ingress(full.unwrap_or(ingress));
+                self.refused_source(half, passage, datagram, now)
             }
             DropReason::EgressSourceLimit => {
                 let output = self.ingresses.at(ingress.0).and_then(|at| at.spec.output);
@@ -120,6 +125,11 @@ impl<E: Engine> Relay<E> {
         }
     }
 
+    /// Whether a group has no room for the SSRCs of further senders.
+    fn is_full(&self, group: EgressId) -> bool {
+        self.egresses.at(group.0).and_then(|egress| egress.group()).is_some_and(Group::is_full)
+    }
+
     /// What is to be told of a packet that was too much.
     fn policed(&mut self, ingress: IngressId, now: Instant) -> Option<Report> {
         let alarm = self.ingresses.at_mut(ingress.0).and_then(|at| at.policed())?;
@@ -145,6 +155,9 @@ impl<E: Engine> Relay<E> {
         let packet = datagram.slot.get(..datagram.len).unwrap_or_default();
         let ssrc = ssrc_of(passage.component, packet)?;
         let sources = match half {
+            Half::Ingress(id) if self.is_full(EgressId(id.0)) => {
+                self.egresses.at(id.0)?.group()?.snapshot().ssrcs
+            }
             Half::Ingress(id) => self.ingresses.at(id.0)?.crypto.as_ref()?.sources().count(),
             Half::Egress(id) => self.egresses.at(id.0)?.crypto.as_ref()?.sources().count(),
         };

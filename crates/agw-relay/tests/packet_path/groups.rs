@@ -12,9 +12,9 @@ use std::time::{Duration, Instant};
 
 use agw_relay::{
     CollisionRule, Command, Datagram, Departure, DropReason, EgressCrypto, EgressExtras, EgressId,
-    EgressSpec, Gate, GroupSpec, IngressCrypto, IngressExtras, IngressId, IngressSpec, Member,
-    PortId, Relay, Report, RtcpEgress, RtcpIngress, SourceRule, Ssrc, TrafficLimit, TrafficLimits,
-    Transport, Verdict,
+    EgressSpec, Gate, GroupSpec, Half, IngressCrypto, IngressExtras, IngressId, IngressSpec,
+    Member, PortId, Relay, Report, RtcpEgress, RtcpIngress, SourceRule, Ssrc, TrafficLimit,
+    TrafficLimits, Transport, Verdict,
 };
 use agw_srtp::{
     EgressKey, Engine, IngressKey, Mki, Portable, Protector, RocOnRekey, SessionParameters, Suite,
@@ -49,7 +49,7 @@ fn member_leg(number: u32) -> Member {
 }
 
 fn address(number: u32) -> String {
-    format!("192.0.2.{number}:4000")
+    format!("192.0.{}.{}:4000", 2 + number / 256, number % 256)
 }
 
 fn ingress_spec(leg: u32) -> IngressSpec {

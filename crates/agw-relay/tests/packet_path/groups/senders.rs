@@ -55,3 +55,53 @@ fn speak(rule: CollisionRule, ssrc: &dyn Fn(u32, u32) -> u32) -> Conference {
     }
     conference
 }
+
+/// A member's phone with as many sources as there may be.
+fn talkative() -> Protector<Keys> {
+    let keys = vec![EgressKey::new(master(SUITE, MEMBERS_SEED))];
+    Protector::new(&Portable, keys, many_sources(), 3).unwrap()
+}
+
+fn many_sources() -> SessionParameters {
+    SessionParameters { max_sources: SessionParameters::MAX_SOURCES, ..parameters() }
+}
+
+//= tests/spec/group.md#ssrc
+//= type=test
+//# A sender whose SSRC a group has no room to remember MUST be refused.
+#[test]
+fn a_sender_whose_ssrc_a_group_has_no_room_for_is_refused_and_told() {
+    let mut conference = Conference::new(1, 3, CollisionRule::Drop);
+    let keys = vec![IngressKey::new(master(SUITE, MEMBERS_SEED))];
+    let (roc, overlap) = (RocOnRekey::Set(3), Duration::ZERO);
+    let change = IngressCrypto::Install { keys, parameters: many_sources(), roc, overlap };
+    conference.command(Command::GroupIngressCrypto(GROUP, change));
+    let all = 65_536;
+    let (mut leg, mut phone) = (1, talkative());
+    for ssrc in 1..=all {
+        // New sources are tried at a limited rate.
+        conference.now += Duration::from_millis(50);
+        conference.pass(leg, &seal(&mut phone, &rtp(ssrc, 1, b"new"))).unwrap();
+        while conference.relay.poll_report().is_some() {}
+        if ssrc % u32::from(SessionParameters::MAX_SOURCES) == 0 && ssrc < all {
+            conference.leave(leg);
+            // How far former members had come under the key is not what this is about.
+            conference.command(Command::EndCall);
+            // The group's own number is no leg's.
+            leg += if leg + 1 == GROUP.0 { 2 } else { 1 };
+            conference.join(leg);
+            phone = talkative();
+        }
+    }
+    let last = leg + 1;
+    conference.join(last);
+    let tries = |conference: &mut Conference, ssrc| {
+        conference.pass(last, &seal(&mut talkative(), &rtp(ssrc, 1, b"new")))
+    };
+    assert_eq!(tries(&mut conference, all + 1), Err(DropReason::SourceLimit));
+    let half = Half::Ingress(IngressId(GROUP.0));
+    let told = Report::SourceLimit { half, ssrc: Ssrc(all + 1), sources: all as usize };
+    assert_eq!(conference.relay.poll_report(), Some(told));
+    assert_eq!(tries(&mut conference, all), Err(DropReason::SsrcCollision));
+    conference.pass(leg, &seal(&mut phone, &rtp(all, 2_000, b"known"))).unwrap();
+}
