@@ -71,6 +71,7 @@ impl Call {
     ) -> Result<Plan, AlgError> {
         let description = SessionDescription::parse(request.sdp)?;
         let place = self.locate_answer(&request.dialogue)?;
+        let place = self.answered(place, request.dialogue.from_tag, &description);
         let branch = self.branches.get(place.branch).ok_or(AlgError::UnknownDialogue)?;
         let exchange = self.exchange(place).ok_or(AlgError::NoOffer)?;
         //= tests/spec/sdp.md#forking

@@ -1,6 +1,9 @@
 //! Which dialogue of a call a request is about, and whose offer it answers.
 
+use std::net::SocketAddr;
+
 use crate::call::{Branch, Call, Dialogue};
+use crate::description::SessionDescription;
 use crate::error::AlgError;
 use crate::exchange::Exchange;
 use crate::leg::{Leg, Side};
@@ -259,6 +262,31 @@ impl Call {
         let about = self.branches.get(branch);
         let is_initial = about.is_some_and(|one| one.is_about_initial(callee(one)));
         Ok(Slot { branch, is_initial })
+    }
+
+    /// The exchange that an answer is about: a callee that has offered meanwhile may repeat its
+    /// first answer in a later response to the call (RFC 6337 §3.1.1), which its address tells from
+    /// the caller's to what was offered.
+    pub(crate) fn answered(
+        &self,
+        place: Slot,
+        from_tag: &str,
+        description: &SessionDescription,
+    ) -> Slot {
+        let is_of = |side: Side| {
+            description.media.iter().enumerate().any(|(line, media)| {
+                let leg = self.leg(Some(place.branch), side, line).and_then(|leg| leg.remote);
+                let said = description.address(media).map(|ip| SocketAddr::new(ip, media.port));
+                said.is_some() && leg.map(|remote| remote.rtp) == said
+            })
+        };
+        let is_repeated = self.branches.get(place.branch).is_some_and(|branch| {
+            let last = branch.exchange.as_ref();
+            let is_over = last.is_some_and(|last| last.answered && last.offerer == Side::Callee);
+            is_over && branch.initial.is_some() && branch.caller_tag == from_tag
+        });
+        let is_callees = is_repeated && is_of(Side::Callee) && !is_of(Side::Caller);
+        Slot { is_initial: place.is_initial || is_callees, ..place }
     }
 
     /// Finds the branch behind which a dialogue is that is not heard, and no branch of its own.
