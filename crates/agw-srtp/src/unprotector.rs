@@ -260,6 +260,7 @@ impl<K> Unprotector<K> {
     /// Wipes retired keys whose overlap is over.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.wipe_until(Some(now));
+        self.hold_sources();
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) is due at the latest.

@@ -52,6 +52,7 @@ impl<K> Unprotector<K> {
         self.retired.make_room();
         self.replace(keys, roc, overlap, now);
         self.wipe_until(Some(now));
+        self.hold_sources();
         self.sources.reshape(parameters.window, parameters.max_sources);
         Ok(Rekey::Installed)
     }
@@ -101,6 +102,7 @@ impl<K> Unprotector<K> {
             self.resume_here(&mut staged, roc);
             self.replace(staged, roc, overlap, now);
             self.wipe_until(Some(now));
+            self.hold_sources();
         }
         Ok(())
     }

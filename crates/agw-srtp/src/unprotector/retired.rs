@@ -71,8 +71,9 @@ impl<K> OldKeys<K> {
     pub(super) fn push(&mut self, keys: Box<KeySet<K>>, left: Left, until: Instant, now: Instant) {
         let Left { sources, generation, has_superseded } = left;
         self.sets.iter_mut().for_each(|old| old.is_superseded |= has_superseded);
-        let mut live = self.sets.iter_mut().filter(|old| !old.is_over);
-        if let Some(oldest) = live.next()
+        let mut live = self.sets.iter_mut().filter(|old| now < old.until);
+        if now < until
+            && let Some(oldest) = live.next()
             && live.count() + 1 >= MAX_RETIRED
         {
             (oldest.until, oldest.is_over) = (now, true);

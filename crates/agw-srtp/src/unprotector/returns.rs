@@ -44,7 +44,6 @@ impl<K> Unprotector<K> {
             // The table may forget from now on what only they have opened.
             staged.iter_mut().for_each(|key| key.resume(former));
         }
-        self.hold_sources();
     }
 
     //= tests/spec/srtp.md#keys-that-return

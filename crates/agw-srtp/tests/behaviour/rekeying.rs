@@ -101,6 +101,20 @@ fn with_kept_counters_an_index_is_accepted_once_under_both_keys_together() {
 }
 
 #[test]
+fn a_key_that_is_replaced_without_overlap_takes_no_place_among_those_with_one() {
+    let (mut pair, _, [late, _]) = pair_after_a_wrap();
+    let most = u8::try_from(MAX_RETIRED).unwrap();
+    for seed in 2..2 + most {
+        rekey_ingress(&mut pair, vec![ingress_key(seed)], RocOnRekey::Keep);
+    }
+    let (keys, now) = (vec![ingress_key(99)], pair.now);
+    let roc = RocOnRekey::Keep;
+    pair.ingress.rekey(&Portable, keys, PARAMETERS, roc, Duration::ZERO, now).unwrap();
+    // The first key is the oldest of as many as there may be.
+    assert_eq!(pair.open(&late), Ok(rtp(SSRC, 1)));
+}
+
+#[test]
 fn without_overlap_the_old_key_is_gone_at_once() {
     let (mut pair, _, [late, _]) = pair_after_a_wrap();
     let (keys, now) = (vec![ingress_key(2)], pair.now);
