@@ -23,7 +23,8 @@ use crate::settle::{Agreed, Answer, Settled, SettledLeg};
 /// An answer on its way.
 #[derive(Clone, Copy)]
 pub struct AnswerRequest<'a> {
-    /// The dialogue; the tags may stand either way round.
+    /// The dialogue; its `from_tag` is the offerer's, unless the first offer is answered: then the
+    /// tags may stand either way round.
     pub dialogue: Dialogue<'a>,
     /// The answer.
     pub sdp: &'a [u8],
@@ -71,14 +72,14 @@ impl Call {
     ) -> Result<Plan, AlgError> {
         let description = SessionDescription::parse(request.sdp)?;
         let place = self.locate_answer(&request.dialogue)?;
-        let place = self.answered(place, request.dialogue.from_tag, &description);
+        let place = self.answered(place, request.dialogue.from_tag)?;
         let branch = self.branches.get(place.branch).ok_or(AlgError::UnknownDialogue)?;
         let exchange = self.exchange(place).ok_or(AlgError::NoOffer)?;
         //= tests/spec/sdp.md#forking
-        //# What a callee has offered MUST NOT be answered by another callee.
+        //# What was offered within one dialogue MUST NOT be answered within another one.
         let is_asked = |callee: &&str| exchange.within.as_deref() != Some(*callee);
         let callee = branch.callee_of(&request.dialogue);
-        if exchange.offerer == Side::Callee && callee.filter(is_asked).is_some() {
+        if exchange.within.is_some() && callee.filter(is_asked).is_some() {
             return Err(AlgError::NoOffer);
         }
         let offered = self.count_lines(place, exchange, &description, policy)?;

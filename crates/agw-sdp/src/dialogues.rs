@@ -1,9 +1,6 @@
 //! Which dialogue of a call a request is about, and whose offer it answers.
 
-use std::net::SocketAddr;
-
 use crate::call::{Branch, Call, Dialogue};
-use crate::description::SessionDescription;
 use crate::error::AlgError;
 use crate::exchange::Exchange;
 use crate::leg::{Leg, Side};
@@ -240,7 +237,7 @@ impl Call {
         Some(Located::Branch { position, offerer })
     }
 
-    /// Finds whose offer is answered or rejected: the tags may stand either way round.
+    /// Finds the branch whose offer is answered or rejected: the tags may stand either way round.
     pub(crate) fn locate_answer(&self, dialogue: &Dialogue<'_>) -> Result<Slot, AlgError> {
         let Dialogue { from_tag, to_tag, via_branch } = *dialogue;
         let has = |tag: &str| tag == from_tag || Some(tag) == to_tag;
@@ -264,29 +261,23 @@ impl Call {
         Ok(Slot { branch, is_initial })
     }
 
-    /// The exchange that an answer is about: a callee that has offered meanwhile may repeat its
-    /// first answer in a later response to the call (RFC 6337 §3.1.1), which its address tells from
-    /// the caller's to what was offered.
-    pub(crate) fn answered(
-        &self,
-        place: Slot,
-        from_tag: &str,
-        description: &SessionDescription,
-    ) -> Slot {
-        let is_of = |side: Side| {
-            description.media.iter().enumerate().any(|(line, media)| {
-                let leg = self.leg(Some(place.branch), side, line).and_then(|leg| leg.remote);
-                let said = description.address(media).map(|ip| SocketAddr::new(ip, media.port));
-                said.is_some() && leg.map(|remote| remote.rtp) == said
-            })
+    //= tests/spec/sdp.md#offer-and-answer
+    //# An answer MUST be one to an offer of whose From tag it names.
+    /// The exchange that an answer is about: a party that has answered and offered meanwhile may
+    /// repeat its answer in a later response (RFC 6337 §3.1.1), which is no answer to what it has
+    /// offered itself. Only to the first offer the tags may stand either way round: its answerer has
+    /// offered nothing yet.
+    pub(crate) fn answered(&self, place: Slot, from_tag: &str) -> Result<Slot, AlgError> {
+        let branch = self.branches.get(place.branch).ok_or(AlgError::UnknownDialogue)?;
+        let is_callers = branch.caller_tag == from_tag;
+        let sender = if is_callers { Side::Caller } else { Side::Callee };
+        let is_senders = |slot: &Slot| {
+            let exchange = self.exchange(*slot);
+            let is_first = |one: &Exchange| one.within.is_none() && !slot.is_initial;
+            exchange.is_some_and(|one| one.offerer == sender || is_first(one))
         };
-        let is_repeated = self.branches.get(place.branch).is_some_and(|branch| {
-            let last = branch.exchange.as_ref();
-            let is_over = last.is_some_and(|last| last.answered && last.offerer == Side::Callee);
-            is_over && branch.initial.is_some() && branch.caller_tag == from_tag
-        });
-        let is_callees = is_repeated && is_of(Side::Callee) && !is_of(Side::Caller);
-        Slot { is_initial: place.is_initial || is_callees, ..place }
+        let initial = Slot { is_initial: true, ..place };
+        [place, initial].into_iter().find(is_senders).ok_or(AlgError::NoOffer)
     }
 
     /// Finds the branch behind which a dialogue is that is not heard, and no branch of its own.

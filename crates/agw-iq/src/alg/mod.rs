@@ -183,7 +183,8 @@ pub struct Offer {
 
 /// An answer on its way, **with its keys**.
 pub struct Answer {
-    /// The dialogue; tags may stand either way round.
+    /// The dialogue; `from_tag` is the offerer's, unless the first offer is answered: then the tags
+    /// may stand either way round.
     pub name: CallName,
     /// The session description.
     pub sdp: Zeroizing<Vec<u8>>,

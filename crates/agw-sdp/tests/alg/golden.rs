@@ -35,6 +35,10 @@ stories! {
     //= type=test
     //# Until the answer the gates MUST be closed.
     a_ue_that_asks_for_e2ae_talks_to_a_core_without_it = "originating";
+    //= tests/spec/sdp.md#offer-and-answer
+    //= type=test
+    //# An answer MUST be one to an offer of whose From tag it names.
+    what_is_repeated_answers_what_it_answered_before = "repeating";
     a_ue_that_registered_for_e2ae_is_called = "terminating";
     srtp_from_end_to_end_leaves_as_it_came = "end_to_end";
     //= tests/spec/sdp.md#re-offers
@@ -65,7 +69,7 @@ stories! {
     //# An offer within any dialogue of a fork MUST be taken, whichever of them is heard.
     //= tests/spec/sdp.md#forking
     //= type=test
-    //# What a callee has offered MUST NOT be answered by another callee.
+    //# What was offered within one dialogue MUST NOT be answered within another one.
     every_early_dialogue_of_a_fork_has_its_offers = "early_dialogues";
     //= tests/spec/sdp.md#end-to-access-edge
     //= type=test
