@@ -20,15 +20,16 @@ use crate::realm::Realm;
 use crate::transaction::Transaction;
 
 impl Gateway {
-    /// The media ports of all realms, as peers see them: what comes from one of them, this gateway
-    /// has sent.
+    /// The media ports of all realms: what comes from one of them, this gateway has sent. Addresses
+    /// to advertise are others' as well, behind the same NAT, and the gateway sends to none of them.
     #[must_use]
     pub fn own_ports(&self) -> Vec<OwnPorts> {
         let of_realm = |realm: &Realm| {
-            let ports = realm.config.ports.clone();
-            let addresses = realm.config.addresses.iter();
-            let addresses = addresses.flat_map(|one| [Some(one.bind), one.advertise]).flatten();
-            let own = addresses.map(|address| OwnPorts { address, ports: ports.clone() });
+            let own = realm
+                .config
+                .addresses
+                .iter()
+                .map(|one| OwnPorts { address: one.bind, ports: realm.config.ports.clone() });
             own.collect::<Vec<_>>()
         };
         self.realms.iter().flat_map(of_realm).collect()

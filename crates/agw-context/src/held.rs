@@ -138,6 +138,12 @@ impl Keys {
         self.in_force().chain(self.staged.iter().map(|staged| staged.key.fingerprint))
     }
 
+    /// Whether a key is in force under another salt.
+    pub(crate) fn is_resalted(&self, key: &KnownKey) -> bool {
+        let mut in_force = self.installed.iter().flat_map(|keys| &keys.keys);
+        in_force.any(|it| it.fingerprint == key.fingerprint && it.with_salt != key.with_salt)
+    }
+
     pub(crate) fn was_used(&self, key: Fingerprint) -> bool {
         self.past.as_ref().is_some_and(|past| past.former.contains(&key))
     }

@@ -232,8 +232,8 @@ impl Transaction<'_, '_> {
         let before: Vec<Fingerprint> = keys.in_force().collect();
         let waiting = keys.staged.as_ref().map(|staged| staged.key.fingerprint);
         let is_same = keys.installed.as_ref().is_some_and(|old| old.is_same_material(&installed));
-        for (position, &key) in new.iter().enumerate() {
-            let field = format!("{field}.keys[{position}]");
+        for (position, known) in installed.keys.iter().enumerate() {
+            let (key, field) = (known.fingerprint, format!("{field}.keys[{position}]"));
             let stays = before.contains(&key);
             //= tests/spec/iq.md#keys
             //# An ingress key that was replaced MUST be taken on its stream again.
@@ -244,7 +244,11 @@ impl Transaction<'_, '_> {
             if (was_used && !returns) || is_reset {
                 return Err(CommandError::KeyReuse { field, direction });
             }
-            if !stays && waiting != Some(key) && !returns {
+            // Under another salt the packet path remembers it as another key.
+            let is_resalted = direction == Direction::Ingress && keys.is_resalted(known);
+            if returns || is_resalted {
+                self.count_ingress_key(context)?;
+            } else if !stays && waiting != Some(key) {
                 self.add_key(key, context, direction, &field)?;
             }
         }

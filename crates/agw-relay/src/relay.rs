@@ -327,6 +327,7 @@ impl<E: Engine> Relay<E> {
 
     fn remove_ingress(&mut self, call: CallId, id: IngressId) -> Result<Removed, ApplyError> {
         self.drop_kept(id);
+        self.note_former(call, id);
         let ingress = self.ingresses.remove(id.0).ok_or(ApplyError::UnknownIngress(id))?;
         for (port, _) in bindings(&ingress.spec) {
             self.ports.remove(port.0);
@@ -335,7 +336,6 @@ impl<E: Engine> Relay<E> {
         if let Some(deadline) = ingress.watched {
             self.deadlines.remove(&(deadline, id));
         }
-        ingress.crypto.iter().for_each(|crypto| self.former.note(call, crypto));
         let snapshot = ingress.snapshot(self.key_pool_of(&ingress));
         Ok(Removed::Ingress(id, Box::new(snapshot)))
     }
@@ -367,8 +367,7 @@ impl<E: Engine> Relay<E> {
     ) -> Result<(), ApplyError> {
         if matches!(change, IngressCrypto::Remove) {
             self.drop_kept(id);
-            let gone = self.ingresses.at(id.0).and_then(|ingress| ingress.crypto.as_ref());
-            gone.into_iter().for_each(|crypto| self.former.note(call, crypto));
+            self.note_former(call, id);
         }
         let ingress = self.ingresses.at_mut(id.0).ok_or(ApplyError::UnknownIngress(id))?;
         ingress.change_crypto(&self.engine, change, now)?;

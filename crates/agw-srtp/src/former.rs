@@ -71,9 +71,10 @@ impl FormerKeys {
         self.raise(key.fingerprint, key.usage.spent(), &horizon);
     }
 
-    /// Takes over what others remember.
-    pub(crate) fn note_all(&mut self, others: &Self) {
-        for FormerKey { fingerprint, spent, horizon } in &others.keys {
+    /// Takes over what others remember of keys that are `wanted`.
+    pub(crate) fn note_all(&mut self, others: &Self, wanted: impl Fn(&Fingerprint) -> bool) {
+        let keys = others.keys.iter().filter(|key| wanted(&key.fingerprint));
+        for FormerKey { fingerprint, spent, horizon } in keys {
             self.raise(*fingerprint, *spent, horizon);
         }
     }

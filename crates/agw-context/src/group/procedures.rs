@@ -194,8 +194,12 @@ impl Transaction<'_, '_> {
     ) -> Result<(), CommandError> {
         let installed = self.checked(crypto, field)?;
         for (position, key) in installed.fingerprints().enumerate() {
-            // A member's key may have been the gateway's own to seal with: none comes back.
-            if keys.was_used(key) {
+            //= tests/spec/group.md#key-lifetime
+            //# A key that a group had MUST NOT be a group's again.
+            // A member's key may have been the gateway's own to seal with, and how much of its lifetime
+            // is used went with the group that had it: none comes back.
+            let is_here = keys.fingerprints().any(|own| own == key);
+            if keys.was_used(key) || (!is_here && self.spent_by(key).is_some()) {
                 let field = format!("{field}.keys[{position}]");
                 return Err(CommandError::KeyReuse { field, direction: K::DIRECTION });
             }

@@ -21,7 +21,7 @@ impl Transaction<'_, '_> {
     }
 
     /// Counts an ingress key that comes to a call.
-    fn count_ingress_key(&mut self, context: ContextId) -> Result<(), CommandError> {
+    pub(crate) fn count_ingress_key(&mut self, context: ContextId) -> Result<(), CommandError> {
         let count = &mut self.context(context)?.ingress_keys;
         *count = count.saturating_add(1);
         Ok(())
@@ -36,8 +36,7 @@ impl Transaction<'_, '_> {
         field: &str,
     ) -> Result<(), CommandError> {
         let in_use = self.gateway.keys.contains(key) && !self.keys.removed.contains(&key);
-        let here = self.keys.spent.get(&key).copied();
-        let spent_by = here.or_else(|| self.gateway.keys.spent_by(key));
+        let spent_by = self.spent_by(key);
         // A key that has sealed would open what the gateway itself has sent, reflected.
         let used_up = spent_by.is_some_and(|by| by.sealed || direction == Direction::Egress);
         //= tests/spec/iq.md#keys
@@ -64,6 +63,12 @@ impl Transaction<'_, '_> {
         self.keys.removed.remove(&key);
         self.keys.added.insert(key);
         Ok(())
+    }
+
+    /// What a key was in force as, on a stream that has ended.
+    pub(crate) fn spent_by(&self, key: Fingerprint) -> Option<Spent> {
+        let here = self.keys.spent.get(&key).copied();
+        here.or_else(|| self.gateway.keys.spent_by(key))
     }
 
     /// Takes a key out of use that was never in force.

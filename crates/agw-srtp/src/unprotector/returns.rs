@@ -5,10 +5,10 @@ use std::time::Instant;
 use subtle::ConstantTimeEq;
 
 use super::Unprotector;
-use crate::RocOnRekey;
 use crate::former::{FormerKeys, Horizon};
-use crate::live::{KeySet, LiveKey};
+use crate::live::{Fingerprint, KeySet, LiveKey};
 use crate::sources::SourceTable;
+use crate::{KeyPool, RocOnRekey};
 
 impl<K> Unprotector<K> {
     /// Gives the keys that there are what other sessions have opened under them before: nothing of
@@ -24,11 +24,17 @@ impl<K> Unprotector<K> {
 
     /// Notes what was opened here under keys in force, now or before, for sessions in which they may
     /// return. To be called when this session ends.
-    pub fn note_former(&self, former: &mut FormerKeys) {
-        self.former.iter().for_each(|here| former.note_all(here));
-        self.current.iter().for_each(|key| former.note(key, &self.sources));
-        for (key, sources) in self.retired.all() {
-            former.note(key, sources.unwrap_or(&self.sources));
+    ///
+    /// Keys of `shared`, a pool, are in force in other sessions as well: one that ends says nothing
+    /// of what those may open.
+    pub fn note_former(&self, former: &mut FormerKeys, shared: Option<&KeyPool>) {
+        let is_own = |key: &Fingerprint| shared.is_none_or(|pool| pool.place(key).is_none());
+        self.former.iter().for_each(|here| former.note_all(here, is_own));
+        let in_force = self.current.iter().map(|key| (key, None));
+        for (key, sources) in in_force.chain(self.retired.all()) {
+            if is_own(&key.fingerprint) {
+                former.note(key, sources.unwrap_or(&self.sources));
+            }
         }
     }
 

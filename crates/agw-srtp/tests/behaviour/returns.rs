@@ -192,7 +192,7 @@ fn a_key_returns_in_another_session_and_goes_on_where_it_was() {
     rekey(&mut pair, vec![ingress_key(2)], RocOnRekey::Reset, OVERLAP);
     let mut former = FormerKeys::default();
     assert!(former.is_empty());
-    pair.ingress.note_former(&mut former);
+    pair.ingress.note_former(&mut former, None);
     for roc in [0, 9, 3] {
         // The egress of the peer goes on, its packets come to another session.
         let keys = vec![ingress_key_with_mki(5, b"5"), ingress_key_with_mki(1, b"1")];
@@ -217,7 +217,7 @@ fn a_key_that_returns_in_another_session_goes_on_though_nobody_says_where() {
     for roc in [0, 9] {
         let (mut pair, media, control) = talked();
         let mut former = FormerKeys::default();
-        pair.ingress.note_former(&mut former);
+        pair.ingress.note_former(&mut former, None);
         let parameters = SessionParameters::default();
         let keys = vec![ingress_key(1)];
         pair.ingress = Unprotector::new(&Portable, keys, parameters, roc).unwrap();

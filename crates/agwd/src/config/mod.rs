@@ -176,7 +176,8 @@ pub struct Limits {
     /// the machine's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory_octets: Option<u64>,
-    /// What one controller may hold of contexts and of each realm's ports, in percent.
+    /// What one controller may hold of contexts and of each realm's ports, in percent, as far as new
+    /// calls and added streams go.
     pub controller_share_percent: u8,
     /// The same for controllers by name.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]

@@ -33,6 +33,31 @@ fn a_group_ends_when_it_is_empty_and_its_number_is_free_again() {
     world.transact(vec![set(again)]).unwrap();
 }
 
+//= tests/spec/group.md#key-lifetime
+//= type=test
+//# A key that a group had MUST NOT be a group's again.
+#[test]
+fn a_group_that_is_made_again_takes_new_keys() {
+    let mut world = World::new(Policy::default());
+    let context = conference(&mut world, |group| SetGroup { ingress: Some(ingress(2)), ..group });
+    world
+        .transact(vec![set(SetGroup { ingress: Some(ingress(2)), ..set_group(context) })])
+        .unwrap();
+    let remove = Command::RemoveGroup(RemoveGroup { context, group: GROUP });
+    world.transact(vec![remove]).unwrap();
+    for (theirs, taken) in [(2, false), (3, true)] {
+        let again = SetGroup {
+            ingress: Some(ingress(theirs)),
+            egress: Some(egress(5)),
+            ..new_group(context)
+        };
+        let outcome = world.transact(vec![set(again)]);
+        assert_eq!(outcome.is_ok(), taken);
+        let reason = outcome.err().map(|refused| refused.error.reason());
+        assert_eq!(reason, (!taken).then_some(Reason::KeyReuse));
+    }
+}
+
 fn wanted(world: &mut World) -> Vec<(u32, u32)> {
     let before = world.gateway.newest_event();
     world.gateway.tell_churn(world.now, SystemTime::UNIX_EPOCH);

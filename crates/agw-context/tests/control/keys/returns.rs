@@ -39,7 +39,7 @@ fn the_key_in_force_may_be_told_again_and_a_replaced_one_returns_to_open_only() 
 //# remembers.
 #[test]
 fn no_key_returns_to_a_call_that_has_had_more_than_are_remembered() {
-    for (more, returns) in [(0, true), (1, false)] {
+    for (more, returns) in [(0, true), (2, false)] {
         let mut world = World::new(Policy::default());
         let leg = secured_call(&mut world);
         let gone = leg_with(&mut world, leg.context, 3);
@@ -48,9 +48,9 @@ fn no_key_returns_to_a_call_that_has_had_more_than_are_remembered() {
             vec![Command::Release(release)]
         };
         world.transact(release(Some(gone))).unwrap();
-        // Keys 1 and 3 came before.
+        // Keys 1 and 3 came before, and come once more.
         let most = u8::try_from(agw_srtp::MAX_FORMER_KEYS).unwrap();
-        for seed in 11..11 + most - 2 + more {
+        for seed in 11..11 + most - 3 + more {
             install_ingress(&mut world, &leg, seed).unwrap();
         }
         let outcome = install_ingress(&mut world, &leg, 1);
@@ -64,6 +64,24 @@ fn no_key_returns_to_a_call_that_has_had_more_than_are_remembered() {
         // What is new is taken, and another call has its own count.
         install_ingress(&mut world, &leg, 200).unwrap();
     }
+}
+
+#[test]
+fn a_key_under_another_salt_counts_as_another_one() {
+    let mut world = World::new(Policy::default());
+    let leg = secured_call(&mut world);
+    let suite = Suite::AesCm128HmacSha1_80;
+    for salt in 0..=u8::try_from(agw_srtp::MAX_FORMER_KEYS).unwrap() {
+        let mut octets = [1; 30];
+        octets[16..].fill(salt);
+        let key = MasterKey::from_concatenated(suite, &octets).unwrap();
+        let mut configure = change(&leg);
+        configure.streams[0].ingress = CryptoChange::Install(crypto(vec![IngressKey::new(key)]));
+        world.transact(vec![Command::Configure(configure)]).unwrap();
+    }
+    install_ingress(&mut world, &leg, 3).unwrap();
+    let refused = install_ingress(&mut world, &leg, 1).unwrap_err();
+    assert_eq!(refused.error.reason(), Reason::KeyReuse);
 }
 
 /// One more leg of a call with an ingress key.

@@ -85,8 +85,6 @@ fn a_sender_whose_ssrc_a_group_has_no_room_for_is_refused_and_told() {
         while conference.relay.poll_report().is_some() {}
         if ssrc % u32::from(SessionParameters::MAX_SOURCES) == 0 && ssrc < all {
             conference.leave(leg);
-            // How far former members had come under the key is not what this is about.
-            conference.command(Command::EndCall);
             // The group's own number is no leg's.
             leg += if leg + 1 == GROUP.0 { 2 } else { 1 };
             conference.join(leg);
@@ -104,4 +102,23 @@ fn a_sender_whose_ssrc_a_group_has_no_room_for_is_refused_and_told() {
     assert_eq!(conference.relay.poll_report(), Some(told));
     assert_eq!(tries(&mut conference, all), Err(DropReason::SsrcCollision));
     conference.pass(leg, &seal(&mut phone, &rtp(all, 2_000, b"known"))).unwrap();
+}
+
+#[test]
+fn however_many_members_have_come_and_gone_under_a_key_the_next_one_is_heard() {
+    for removes_keys in [false, true] {
+        let mut conference = Conference::new(1, 3, CollisionRule::Drop);
+        for member in 2..=u32::from(SessionParameters::MAX_SOURCES) + 10 {
+            // Each begins lower than all before it.
+            let sequence = u16::try_from(60_000 - 500 * member).unwrap();
+            let sealed = seal(&mut sender(MEMBERS_SEED, 3), &rtp(member, sequence, b"here"));
+            conference.join(member);
+            conference.pass(member, &sealed).unwrap();
+            if removes_keys {
+                let remove = IngressCrypto::Remove;
+                conference.command(Command::IngressCrypto(IngressId(member), remove));
+            }
+            conference.leave(member);
+        }
+    }
 }
