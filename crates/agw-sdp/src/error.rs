@@ -111,6 +111,9 @@ pub enum LineRefusal {
          §13.2.1), and a new one leaves out no protection (RFC 8643 §3.1)"
     )]
     Downgraded,
+    /// It takes a key, though it was offered none: it would be sent media in clear.
+    #[error("an answer has no crypto line where its offer has none (RFC 4568 §5.1.2)")]
+    KeyUnasked,
     /// It does not take multiplexed RTCP, which was required.
     #[error("an answer takes `a=rtcp-mux`, which the offer requires (RFC 8858)")]
     NotMultiplexed,
@@ -176,7 +179,7 @@ impl LineRefusal {
             Self::Transport | Self::Dtls => "TRANSPORT",
             Self::HostName => "HOST_NAME",
             Self::Crypto(_) => "CRYPTO_REFUSED",
-            Self::Answer(_) => "CRYPTO_ANSWER",
+            Self::Answer(_) | Self::KeyUnasked => "CRYPTO_ANSWER",
             Self::TransportChanged => "TRANSPORT_CHANGED",
             Self::Downgraded => "DOWNGRADED",
             Self::NotMultiplexed | Self::MuxAdded => "RTCP_MUX",

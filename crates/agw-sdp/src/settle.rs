@@ -130,6 +130,14 @@ impl Answer<'_> {
         // TS 34.229-1 answers with keys under RTP/AVP.
         let has_keys = policy.mode == Mode::Tolerant && media.has("crypto");
         let is_secured = profile.secured || has_keys;
+        //= tests/spec/sdp.md#opportunistic-protection
+        //# A crypto line in an answer to an offer without one MUST make the answer refused.
+        if offered.opportunistic
+            && offered.keys.is_empty()
+            && (profile.secured || media.has("crypto"))
+        {
+            return Err(LineRefusal::KeyUnasked);
+        }
         if is_same || (is_secured && (offered.far_profile.secured || offered.opportunistic)) {
             return Ok(());
         }

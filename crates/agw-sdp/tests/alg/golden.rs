@@ -39,6 +39,13 @@ stories! {
     //= type=test
     //# An answer MUST be one to an offer of whose From tag it names.
     what_is_repeated_answers_what_it_answered_before = "repeating";
+    //= tests/spec/sdp.md#opportunistic-protection
+    //= type=test
+    //# A crypto line in an answer to an offer without one MUST make the answer refused.
+    //= tests/spec/sdp.md#opportunistic-protection
+    //= type=test
+    //# A dialogue that was secured MUST be offered keys again, though another one is plain meanwhile.
+    what_a_dialogue_is_offered_follows_from_what_it_agreed_on = "opportunistic_dialogues";
     a_ue_that_registered_for_e2ae_is_called = "terminating";
     srtp_from_end_to_end_leaves_as_it_came = "end_to_end";
     //= tests/spec/sdp.md#re-offers
