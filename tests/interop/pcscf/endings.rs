@@ -8,7 +8,7 @@ use agw_tests::{PATIENCE, Side};
 use super::edge::{Edge, VERIFYING};
 use super::{CLEAR, REQUESTED, uri};
 use crate::party::{Party, talk};
-use crate::sip::{Agent, Dialog};
+use crate::sip::{Agent, Dialog, Message};
 
 /// Who says nothing is not waited for.
 const IMPATIENT: &str =
@@ -20,6 +20,13 @@ fn secured(phone: &Party) -> Vec<u8> {
 
 /// A call of a UE that the core accepts.
 fn calls(edge: &Edge, ue: &Agent, phone: &mut Party, core: &mut Party) -> Dialog {
+    let (_, dialog) = accepted(edge, ue, phone, core);
+    talk(phone, core);
+    dialog
+}
+
+/// The same before anybody talks, with what the core was asked.
+fn accepted(edge: &Edge, ue: &Agent, phone: &mut Party, core: &mut Party) -> (Message, Dialog) {
     ue.offers("INVITE", "bob", &[], ("a-call", 1), &secured(phone));
     let invite = edge.core.hears("INVITE");
     core.reads(invite.body(), None);
@@ -29,8 +36,7 @@ fn calls(edge: &Edge, ue: &Agent, phone: &mut Party, core: &mut Party) -> Dialog
     let mut dialog = accepted.dialog();
     ue.requests(&mut dialog, "ACK", &[], b"");
     edge.core.hears("ACK");
-    talk(phone, core);
-    dialog
+    (invite, dialog)
 }
 
 /// Asserts that neither agw nor Kamailio has anything of a call left.
@@ -135,15 +141,7 @@ fn an_offer_that_comes_after_the_end_leaves_nothing() {
     let Some((mut phone, mut core)) = Edge::parties() else { return };
     let ue = edge.ue("alice");
     edge.registers(&ue, "alice", &VERIFYING);
-    ue.offers("INVITE", "bob", &[], ("crossing", 1), &secured(&phone));
-    let invite = edge.core.hears("INVITE");
-    core.reads(invite.body(), None);
-    edge.core.answers(&invite, "200 OK", &[], &core.describe("RTP/AVP", &[]));
-    let accepted = ue.hears("200");
-    phone.reads(accepted.body(), None);
-    let mut dialog = accepted.dialog();
-    ue.requests(&mut dialog, "ACK", &[], b"");
-    edge.core.hears("ACK");
+    let (invite, mut dialog) = accepted(&edge, &ue, &mut phone, &mut core);
     edge.core.requests(&mut edge.core.called(&invite), "BYE", &[], b"");
     let bye = ue.hears("BYE");
     edge.gateway.ledger().await_line("agw_contexts 0");
@@ -211,15 +209,7 @@ fn a_call_is_that_of_the_first_who_accepts_it() {
     let Some((mut phone, mut core)) = Edge::parties() else { return };
     let ue = edge.ue("alice");
     edge.registers(&ue, "alice", &VERIFYING);
-    ue.offers("INVITE", "bob", &[], ("forked", 1), &secured(&phone));
-    let invite = edge.core.hears("INVITE");
-    core.reads(invite.body(), None);
-    edge.core.answers(&invite, "200 OK", &[], &core.describe("RTP/AVP", &[]));
-    let accepted = ue.hears("200");
-    phone.reads(accepted.body(), None);
-    let mut first = accepted.dialog();
-    ue.requests(&mut first, "ACK", &[], b"");
-    edge.core.hears("ACK");
+    let (invite, mut first) = accepted(&edge, &ue, &mut phone, &mut core);
     let other = Agent::new("other", edge.core.address());
     let more = Party::core(Side::Core.peer(), 0xCCCC_0002);
     other.answers(&invite, "200 OK", &[], &more.describe("RTP/AVP", &[]));
