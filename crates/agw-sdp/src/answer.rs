@@ -84,8 +84,7 @@ impl Call {
         }
         let offered = self.count_lines(place, exchange, &description, policy)?;
         let callee_tag = callee.map(str::to_owned);
-        let took_over = branch.established && branch.callee_tag.is_some();
-        let took_over = took_over && callee_tag.is_some() && branch.callee_tag != callee_tag;
+        let took_over = branch.is_taken_over(callee);
         let dropping = request.drops.unwrap_or(self.dropping);
         let answered =
             Answering { place, exchange, description: &description, callee, policy, dropping };

@@ -180,12 +180,9 @@ impl Call {
         self.pairs(place.branch, |side, line| self.used(place, side, line))
     }
 
-    /// Who must hear whom for the branch that is heard when another one ends.
-    pub(crate) fn heir(&self, ending: usize) -> Option<Vec<Pair>> {
-        let is_heir =
-            |(position, branch): (usize, &Branch)| position != ending && branch.established;
-        let position = self.branches.iter().enumerate().rposition(is_heir)?;
-        Some(self.pairs(position, |side, line| self.leg(Some(position), side, line)))
+    /// Who must hear whom for a branch as it is.
+    pub(crate) fn agreed(&self, branch: usize) -> Vec<Pair> {
+        self.pairs(branch, |side, line| self.leg(Some(branch), side, line))
     }
 
     fn pairs<'a>(&self, branch: usize, leg: impl Fn(Side, usize) -> Option<&'a Leg>) -> Vec<Pair> {

@@ -149,14 +149,33 @@ impl Branch {
         }
     }
 
-    /// A callee has a branch of its own.
+    /// A callee has a branch of its own. If others are behind this one, nobody has it until one of
+    /// them answers again: what it knows of addresses and keys is that callee's.
+    /// The last one behind it stays its callee.
     pub(crate) fn lose(&mut self, callee: &str) {
+        let was_vacant = self.is_vacant();
         self.early.retain(|tag| tag != callee);
-        if self.callee_tag.as_deref() == Some(callee)
-            && let Some(before) = self.early.pop()
-        {
-            self.callee_tag = Some(before);
+        if self.callee_tag.as_deref() == Some(callee) && !self.early.is_empty() {
+            self.callee_tag = None;
+        } else if was_vacant && self.early.is_empty() {
+            self.callee_tag = Some(callee.to_owned());
         }
+    }
+
+    /// Whether its callee has left it, and nobody has answered on it since.
+    pub(crate) fn is_vacant(&self) -> bool {
+        self.callee_tag.is_none() && !self.early.is_empty()
+    }
+
+    /// Whether this callee answers where another one has answered before.
+    pub(crate) fn is_taken_over(&self, callee: Option<&str>) -> bool {
+        let is_other = callee.is_some() && self.callee_tag.as_deref() != callee;
+        self.established && is_other && (self.callee_tag.is_some() || self.is_vacant())
+    }
+
+    /// Whether a callee's dialogue is behind it.
+    pub(crate) fn has(&self, callee: &str) -> bool {
+        self.callee_tag.as_deref() == Some(callee) || self.has_early(callee) || self.asks(callee)
     }
 
     fn has_early(&self, callee: &str) -> bool {
@@ -233,7 +252,7 @@ impl Call {
         if let Some(position) = position(&is_behind) {
             return Some(Located::Beside { position, callee_tag: callee.to_owned(), offerer });
         }
-        let position = position(&|one| one.callee_tag.is_none())?;
+        let position = position(&|one| one.callee_tag.is_none() && !one.is_vacant())?;
         Some(Located::Branch { position, offerer })
     }
 
@@ -278,24 +297,6 @@ impl Call {
         };
         let initial = Slot { is_initial: true, ..place };
         [place, initial].into_iter().find(is_senders).ok_or(AlgError::NoOffer)
-    }
-
-    /// Finds the branch behind which a dialogue is that is not heard, and no branch of its own.
-    pub(crate) fn locate_early(&self, dialogue: &Dialogue<'_>) -> Option<(usize, String)> {
-        let Dialogue { from_tag, to_tag, via_branch: _ } = *dialogue;
-        let to_tag = to_tag?;
-        [(from_tag, to_tag), (to_tag, from_tag)].into_iter().find_map(|(caller, callee)| {
-            let mut of_caller = self.branches.iter().filter(|one| one.caller_tag == caller);
-            if of_caller.any(|one| one.callee_tag.as_deref() == Some(callee)) {
-                return None;
-            }
-            let is_early = |one: &Branch| {
-                one.caller_tag == caller && (one.asks(callee) || one.has_early(callee))
-            };
-            let position = self.branches.iter().position(is_early)?;
-            self.branches.get(position)?.callee_tag.as_ref()?;
-            Some((position, callee.to_owned()))
-        })
     }
 
     /// Whether the answerer of a dialogue, of the callee that is heard if it has no tag, was

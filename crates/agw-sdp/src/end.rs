@@ -4,12 +4,12 @@ use agw_context::{Command, Release, Reply, SetTopology, TopologyChange};
 use zeroize::Zeroizing;
 
 use crate::answer::associations;
-use crate::call::{Call, Dialogue};
+use crate::call::{Branch, Call, Dialogue, Pair};
 use crate::dialogues::Slot;
 use crate::error::AlgError;
 use crate::exchange::Exchange;
 use crate::needed::Streams;
-use crate::plan::{Pending, Plan, Signalled, Step};
+use crate::plan::{LeaveStep, Pending, Plan, Signalled, Step};
 
 impl Call {
     /// Plans the end of an offer that was rejected. An earlier session goes on as it was, under
@@ -23,79 +23,138 @@ impl Call {
         let exchange = self.exchange(place).filter(|exchange| !exchange.answered);
         exchange.ok_or(AlgError::NoOffer)?;
         if !branch.established {
-            return Ok(self.plan_end(Some(place.branch)));
+            return Ok(self.plan_leave(None, vec![place.branch]));
         }
-        let needed = self.needed_without(|slot| slot == place, None);
+        let needed = self.needed_without(|slot| slot == place, &[]);
         let commands = self.releases(&needed);
         let step = Step::Reject { place, needed };
         Ok(Plan { commands, pending: Pending { generation: self.generation, step } })
     }
 
-    /// What is needed when some exchanges are over, and a branch.
-    fn needed_without(&self, over: impl Fn(Slot) -> bool, ends: Option<usize>) -> Streams {
+    /// What is needed when some exchanges are over, and some branches.
+    fn needed_without(&self, over: impl Fn(Slot) -> bool, ends: &[usize]) -> Streams {
         let left = self.exchanges().filter(|(slot, _)| !over(*slot));
         let left: Vec<_> = left.map(|(slot, exchange)| (slot.branch, exchange)).collect();
         self.needed(&left, ends)
     }
 
+    //= tests/spec/sdp.md#forking
+    //# The end of a dialogue that the call does not have MUST be refused and change nothing.
     /// Plans the end of a dialogue, or of the whole call if neither a `to_tag` nor a branch is
-    /// named. Its last dialogue takes the call with it; one that shares its legs with the one that
-    /// is heard leaves them to it.
+    /// named. Its last dialogue takes the call with it; one that shares its legs with others
+    /// leaves them to those.
     ///
     /// # Errors
-    /// [`AlgError::UnknownDialogue`].
+    /// [`AlgError::UnknownDialogue`], also for a `to_tag` that is nobody's, unless there is a way
+    /// on which nobody has answered: it may be whose error response ends that.
     pub fn plan_delete(&self, dialogue: &Dialogue<'_>) -> Result<Plan, AlgError> {
         if !self.knows(dialogue) {
             return Err(AlgError::UnknownDialogue);
         }
-        if let Some((branch, callee)) = self.locate_early(dialogue) {
-            return Ok(self.plan_forget(branch, callee));
+        let Dialogue { from_tag, to_tag, via_branch } = *dialogue;
+        let Some(to_tag) = to_tag else {
+            let is_whole = via_branch.is_none() || self.branches.len() == 1;
+            return Ok(match is_whole {
+                true => self.plan_delete_all(),
+                false => self.plan_leave_way(self.locate_answer(dialogue)?.branch),
+            });
+        };
+        let is_way = |one: &Branch| via_branch.is_some() && one.via_branch.as_deref() == via_branch;
+        for (caller, callee) in [(from_tag, to_tag), (to_tag, from_tag)] {
+            let mut of_caller = self.branches.iter().filter(|one| one.caller_tag == caller);
+            if of_caller.any(|one| one.has(callee)) {
+                let is_heard =
+                    |one: &Branch| is_way(one) && one.callee_tag.as_deref() == Some(callee);
+                let way = self.branches.iter().position(is_heard);
+                let dialogue = || self.plan_leave_dialogue(caller, callee);
+                return Ok(way.map_or_else(dialogue, |way| self.plan_leave_way(way)));
+            }
         }
-        let is_whole = dialogue.to_tag.is_none() && dialogue.via_branch.is_none();
-        if is_whole || self.branches.len() == 1 {
-            return Ok(self.plan_end(None));
-        }
-        Ok(self.plan_end(Some(self.locate_answer(dialogue)?.branch)))
+        let is_open = |one: &Branch| one.callee_tag.is_none() && one.early.is_empty();
+        let rules: [&dyn Fn(&Branch) -> bool; 2] = [&|one| is_open(one) && is_way(one), &is_open];
+        let mut found = rules.iter().filter_map(|rule| self.branches.iter().position(rule));
+        let branch = found.next().ok_or(AlgError::UnknownDialogue)?;
+        Ok(self.plan_leave_way(branch))
     }
 
     /// Plans the end of the whole call.
     pub fn plan_delete_all(&self) -> Plan {
-        self.plan_end(None)
+        let release = |context| Command::Release(Release { context, termination: None });
+        let commands = self.context.map(release).into_iter().collect();
+        Plan { commands, pending: Pending { generation: self.generation, step: Step::Delete } }
     }
 
-    fn plan_forget(&self, branch: usize, callee: String) -> Plan {
+    /// A way ends, and with it what its dialogues have beside it.
+    fn plan_leave_way(&self, way: usize) -> Plan {
+        let ending = self.branches.get(way);
+        let is_its = |one: &Branch| {
+            let callee = one.callee_tag.as_deref().filter(|_| one.is_beside);
+            callee.is_some_and(|callee| ending.is_some_and(|ending| ending.has(callee)))
+        };
+        let branches = self.branches.iter().enumerate();
+        let ends = branches.filter(|(position, one)| *position == way || is_its(one));
+        self.plan_leave(None, ends.map(|(position, _)| position).collect())
+    }
+
+    //= tests/spec/sdp.md#forking
+    //# What a callee has on its own and on common legs MUST end with its dialogue.
+    /// A dialogue ends, with the branches that are its alone.
+    fn plan_leave_dialogue(&self, caller: &str, callee: &str) -> Plan {
+        let is_alone = |one: &Branch| {
+            let is_heard = one.callee_tag.as_deref().is_none_or(|tag| tag == callee);
+            let is_its = one.caller_tag == caller && one.has(callee);
+            is_its && is_heard && one.early.iter().all(|tag| tag == callee)
+        };
+        let branches = self.branches.iter().enumerate();
+        let ends = branches.filter(|(_, one)| is_alone(one)).map(|(position, _)| position);
+        self.plan_leave(Some(callee), ends.collect())
+    }
+
+    fn plan_leave(&self, callee: Option<&str>, ends: Vec<usize>) -> Plan {
+        if ends.len() == self.branches.len() {
+            return self.plan_delete_all();
+        }
         let asks = |slot: Slot| {
-            let exchange = self.exchange(slot).filter(|_| slot.branch == branch);
-            exchange.is_some_and(|exchange| exchange.within.as_ref() == Some(&callee))
+            let within = self.exchange(slot).and_then(|exchange| exchange.within.as_deref());
+            ends.contains(&slot.branch) || (callee.is_some() && within == callee)
         };
-        let needed = self.needed_without(asks, None);
-        let commands = self.releases(&needed);
-        let step = Step::Forget { branch, callee, needed };
+        let needed = self.needed_without(asks, &ends);
+        let connected = self.connected_without(callee, &ends);
+        let mut commands = Vec::new();
+        let changes = associations(&self.connected, &connected);
+        if let Some(context) = self.context
+            && !changes.is_empty()
+        {
+            let change = TopologyChange::Associate(changes);
+            commands.push(Command::SetTopology(SetTopology { context, change }));
+        }
+        commands.extend(self.releases(&needed));
+        let callee = callee.map(str::to_owned);
+        let step = Step::Leave(LeaveStep { callee, ends, connected, needed });
         Plan { commands, pending: Pending { generation: self.generation, step } }
     }
 
-    fn plan_end(&self, branch: Option<usize>) -> Plan {
-        let branch = branch.filter(|_| self.branches.len() > 1);
-        let connected = branch.and_then(|branch| self.heir(branch));
-        let needed = self.needed_without(|slot| Some(slot.branch) == branch, branch);
-        let commands = match (branch, self.context) {
-            (_, None) => Vec::new(),
-            (None, Some(context)) => {
-                vec![Command::Release(Release { context, termination: None })]
-            }
-            (Some(_), Some(context)) => {
-                let changes =
-                    connected.iter().flat_map(|after| associations(&self.connected, after));
-                let changes: Vec<_> = changes.collect();
-                let topology = (!changes.is_empty()).then(|| {
-                    let change = TopologyChange::Associate(changes);
-                    Command::SetTopology(SetTopology { context, change })
-                });
-                topology.into_iter().chain(self.releases(&needed)).collect()
-            }
+    //= tests/spec/sdp.md#forking
+    //# Nobody MUST hear a call on a leg whose callee has ended until another one answers on it.
+    /// Who hears whom when a callee and some branches are gone: if those were heard, the last
+    /// branch that has a callee of its own; a leg knows the address and keys of no other one.
+    fn connected_without(&self, callee: Option<&str>, ends: &[usize]) -> Vec<Pair> {
+        let is_left = |position: usize, one: &Branch| {
+            ends.contains(&position) || (callee.is_some() && one.callee_tag.as_deref() == callee)
         };
-        let step = Step::Delete { branch, connected, needed };
-        Plan { commands, pending: Pending { generation: self.generation, step } }
+        let is_heard = |one: &Branch| {
+            let mut legs = one.callee.iter().flatten();
+            legs.any(|leg| self.connected.iter().any(|(_, to, _)| *to == leg.termination))
+        };
+        let mut branches = self.branches.iter().enumerate();
+        if !branches.any(|(position, one)| is_left(position, one) && is_heard(one)) {
+            return self.connected.clone();
+        }
+        let is_heir = |(position, one): (usize, &Branch)| {
+            one.established && !one.is_vacant() && !is_left(position, one)
+        };
+        let heir = self.branches.iter().enumerate().rposition(is_heir);
+        heir.map_or_else(Vec::new, |heir| self.agreed(heir))
     }
 
     /// Takes over what a plan leads to, now that the gateway has carried out its commands.
@@ -125,25 +184,32 @@ impl Call {
                 self.keep(&needed);
                 Ok(self.nothing_to_say())
             }
-            Step::Forget { branch, callee, needed } => {
-                let branch = self.branches.get_mut(branch).ok_or(AlgError::UnknownDialogue)?;
-                branch.early.retain(|tag| *tag != callee);
-                let asks = |one: &mut Exchange| one.within.as_ref() == Some(&callee);
-                branch.exchange.take_if(asks);
-                self.keep(&needed);
+            Step::Leave(step) => {
+                self.leave(step);
                 Ok(self.nothing_to_say())
             }
-            Step::Delete { branch: None, .. } => {
+            Step::Delete => {
                 *self = Self { generation: self.generation, ..Self::new(&self.id) };
                 Ok(self.nothing_to_say())
             }
-            Step::Delete { branch: Some(branch), connected, needed } => {
-                self.branches.remove(branch);
-                self.connected = connected.unwrap_or(std::mem::take(&mut self.connected));
-                self.keep(&needed);
-                Ok(self.nothing_to_say())
+        }
+    }
+
+    fn leave(&mut self, LeaveStep { callee, ends, connected, needed }: LeaveStep) {
+        if let Some(callee) = callee {
+            for branch in &mut self.branches {
+                let asks = |one: &mut Exchange| one.within.as_ref() == Some(&callee);
+                branch.exchange.take_if(asks);
+                branch.lose(&callee);
             }
         }
+        let mut position = 0;
+        self.branches.retain(|_| {
+            position += 1;
+            !ends.contains(&(position - 1))
+        });
+        self.connected = connected;
+        self.keep(&needed);
     }
 
     fn forget_offer(&mut self, place: Slot) {

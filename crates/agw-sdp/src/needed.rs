@@ -30,9 +30,9 @@ impl Call {
         })
     }
 
-    /// What is needed if these exchanges, each of a branch, are all that may be answered and one
-    /// branch ends: streams that were agreed on, and those that an answer can still take.
-    pub(crate) fn needed(&self, exchanges: &[(usize, &Exchange)], ends: Option<usize>) -> Streams {
+    /// What is needed if these exchanges, each of a branch, are all that may be answered and some
+    /// branches end: streams that were agreed on, and those that an answer can still take.
+    pub(crate) fn needed(&self, exchanges: &[(usize, &Exchange)], ends: &[usize]) -> Streams {
         let waits = |side: Side, line: usize, branch: Option<usize>| {
             exchanges.iter().any(|(of, exchange)| {
                 branch.is_none_or(|branch| branch == *of) && uses(exchange, side, line)
@@ -44,7 +44,7 @@ impl Call {
         for (branch, Branch { callee, .. }) in self.branches.iter().enumerate() {
             let callee = of(callee)
                 .filter(|((line, leg), _)| leg.agreed || waits(Side::Callee, *line, Some(branch)));
-            needed.extend(callee.map(|(_, stream)| stream).filter(|_| ends != Some(branch)));
+            needed.extend(callee.map(|(_, stream)| stream).filter(|_| !ends.contains(&branch)));
         }
         needed.extend(exchanges.iter().flat_map(|(_, exchange)| pending(exchange)));
         needed
@@ -65,7 +65,7 @@ impl Call {
         let others = self.exchanges().filter(|(slot, _)| stays(*slot));
         let mut exchanges: Vec<_> = others.map(|(slot, other)| (slot.branch, other)).collect();
         exchanges.push((place.unwrap_or(self.branches.len()), exchange));
-        self.needed(&exchanges, None)
+        self.needed(&exchanges, &[])
     }
 
     //= tests/spec/sdp.md#offer-and-answer

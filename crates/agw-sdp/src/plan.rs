@@ -47,17 +47,21 @@ pub(crate) enum Step {
         place: Slot,
         needed: Streams,
     },
-    /// A dialogue ends that shares the legs of a branch with the one that is heard.
-    Forget {
-        branch: usize,
-        callee: String,
-        needed: Streams,
-    },
-    Delete {
-        branch: Option<usize>,
-        connected: Option<Vec<Pair>>,
-        needed: Streams,
-    },
+    /// A dialogue or a branch ends, and others stay.
+    Leave(LeaveStep),
+    /// Everything ends.
+    Delete,
+}
+
+/// The end of a part of a call.
+#[derive(Debug)]
+pub(crate) struct LeaveStep {
+    /// The callee that leaves, wherever it is remembered.
+    pub(crate) callee: Option<String>,
+    /// The branches that end, in their order.
+    pub(crate) ends: Vec<usize>,
+    pub(crate) connected: Vec<Pair>,
+    pub(crate) needed: Streams,
 }
 
 /// An offer whose ports are being reserved.

@@ -148,6 +148,16 @@ stories! {
     //# Crypto lines that turn encryption off MUST NOT be offered unless policy allows them.
     encryption_is_left_out_where_it_may_be = "unencrypted";
     a_callee_may_offer_first = "late_offer";
+    //= tests/spec/sdp.md#forking
+    //= type=test
+    //# The end of a dialogue that the call does not have MUST be refused and change nothing.
+    //= tests/spec/sdp.md#forking
+    //= type=test
+    //# Nobody MUST hear a call on a leg whose callee has ended until another one answers on it.
+    //= tests/spec/sdp.md#forking
+    //= type=test
+    //# What a callee has on its own and on common legs MUST end with its dialogue.
+    dialogues_end_each_with_what_is_its_own = "dialogue_ends";
     families_and_ports_are_those_of_each_side = "families";
     //= tests/spec/sdp.md#opportunistic-protection
     //= type=test

@@ -208,7 +208,9 @@ impl Face {
         };
         let views = self.calls.query(controller(), every).await?;
         let mut dialogues = views.into_iter().flat_map(|view| view.dialogues);
-        let caller = dialogues.find(|(_, callee)| *callee == which.from_tag);
+        // Its dialogue is with the caller, whatever else is named.
+        let is_its = |caller: &String| which.to_tag.as_ref().is_none_or(|tag| tag == caller);
+        let caller = dialogues.find(|(caller, callee)| *callee == which.from_tag && is_its(caller));
         let (caller, callee) = caller.ok_or(AlgError::UnknownCall)?;
         let to_tag = which.to_tag.and(callee);
         Ok(Which { from_tag: Some(caller), to_tag, ..which })
