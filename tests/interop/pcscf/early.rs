@@ -1,9 +1,13 @@
 //! Descriptions before a call is accepted: reliable responses, PRACK and UPDATE (RFC 3262, RFC 3311).
 
+use std::time::Instant;
+
+use agw_tests::{PATIENCE, Side};
+
 use super::edge::{Edge, VERIFYING};
 use super::{CLEAR, REQUESTED};
 use crate::party::{Party, lines, talk};
-use crate::sip::{Agent, Dialog};
+use crate::sip::{Agent, Dialog, Message};
 
 #[test]
 fn an_early_answer_an_update_and_an_acceptance_without_a_description_are_one_call() {
@@ -59,6 +63,122 @@ fn an_early_offer_is_answered_in_its_acknowledgement() {
     edge.core.answers(&invite, "200 OK", &[], b"");
     ue.hears("200");
     ends(edge, &ue, &mut dialog);
+}
+
+/// A call of a UE that rings at two, the second of whom is heard.
+struct Forked {
+    edge: Edge,
+    ue: Agent,
+    invite: Message,
+    phone: Party,
+    core: Party,
+    /// The second one.
+    other: (Agent, Party),
+    /// The dialogue with the first one.
+    dialog: Dialog,
+}
+
+impl Forked {
+    fn rings() -> Option<Self> {
+        let edge = Edge::start(CLEAR)?;
+        let (mut phone, mut core) = Edge::parties()?;
+        let ue = edge.ue("alice");
+        edge.registers(&ue, "alice", &VERIFYING);
+        ue.offers("INVITE", "bob", &[], ("rings-at-two", 1), &Self::offer(&phone));
+        let invite = edge.core.hears("INVITE");
+        let other = Agent::new("other", edge.core.address());
+        let mut more = Party::core(Side::Core.peer(), 0xCCCC_0002);
+        core.reads(invite.body(), None);
+        more.reads(invite.body(), None);
+        edge.core.answers(&invite, "183 Session Progress", &[], &core.describe("RTP/AVP", &[]));
+        let early = ue.hears("183");
+        phone.reads(early.body(), None);
+        talk(&mut phone, &mut core);
+        other.answers(&invite, "183 Session Progress", &[], &more.describe("RTP/AVP", &[]));
+        phone.reads(ue.hears("183").body(), None);
+        talk(&mut phone, &mut more);
+        let (other, dialog) = ((other, more), early.dialog());
+        Some(Self { edge, ue, invite, phone, core, other, dialog })
+    }
+
+    fn offer(phone: &Party) -> Vec<u8> {
+        phone.describe("RTP/SAVP", &[&phone.key().sdes_line(1), REQUESTED])
+    }
+
+    /// The first one accepts and says nothing of media: it has it, to the end, and nothing of the
+    /// call is kept.
+    fn first_accepts(self) {
+        let Self { edge, ue, invite, mut phone, mut core, other, mut dialog } = self;
+        edge.core.answers(&invite, "200 OK", &[], b"");
+        let accepted = ue.hears("200");
+        assert_eq!((accepted.body(), accepted.header("Content-Type")), ("", ""));
+        assert_eq!(accepted.header("Content-Length"), "0");
+        assert!(accepted.header("Contact").contains(";edge="), "{}", accepted.text());
+        ue.requests(&mut dialog, "ACK", &[], b"");
+        edge.core.hears("ACK");
+        talk(&mut phone, &mut core);
+        assert!(edge.proxy.asked(&["htable.dump", "early"]).is_empty(), "descriptions are kept");
+        // What the second one says from now on is not of this call.
+        other.0.answers(&invite, "200 OK", &[], &other.1.describe("RTP/AVP", &[]));
+        let late = ue.hears("200");
+        assert_eq!(late.body(), "");
+        let mut late = late.dialog();
+        ue.requests(&mut late, "ACK", &[], b"");
+        other.0.hears("ACK");
+        ue.hangs_up(&mut late, &other.0);
+        talk(&mut phone, &mut core);
+        ue.requests(&mut dialog, "INFO", &[], b"");
+        edge.core.answers(&edge.core.hears("INFO"), "200 OK", &[], b"");
+        ue.hears("200");
+        ue.hangs_up(&mut dialog, &edge.core);
+        edge.ends();
+    }
+}
+
+#[test]
+fn who_accepts_without_a_description_has_the_media_as_it_said_before() {
+    let Some(call) = Forked::rings() else { return };
+    let kept = call.edge.proxy.asked(&["htable.dump", "early"]);
+    assert!(kept.contains("m=audio"), "{kept}");
+    call.first_accepts();
+}
+
+#[test]
+fn who_accepts_without_a_description_has_the_media_where_it_moved_to() {
+    let Some(mut call) = Forked::rings() else { return };
+    let mut moved = Party::core(Side::Core.peer(), 0xCCCC_0003);
+    let offer = Forked::offer(&call.phone);
+    call.ue.requests(&mut call.dialog, "UPDATE", &[], &offer);
+    let update = call.edge.core.hears("UPDATE");
+    moved.reads(update.body(), None);
+    call.edge.core.answers(&update, "200 OK", &[], &moved.describe("RTP/AVP", &[]));
+    call.phone.reads(call.ue.hears("200").body(), None);
+    talk(&mut call.phone, &mut moved);
+    // The second one is heard again.
+    let (other, more) = &mut call.other;
+    let again = more.describe("RTP/AVP", &[]);
+    other.answers(&call.invite, "183 Session Progress", &["X-Again: 1"], &again);
+    call.phone.reads(call.ue.hears("183").body(), None);
+    talk(&mut call.phone, more);
+    call.core = moved;
+    call.first_accepts();
+}
+
+#[test]
+fn a_call_that_rings_at_two_and_is_cancelled_leaves_no_description() {
+    let Some(call) = Forked::rings() else { return };
+    let Forked { edge, ue, invite, .. } = call;
+    ue.cancels("bob", ("rings-at-two", 1));
+    ue.hears("200");
+    edge.core.answers(&edge.core.hears("CANCEL"), "200 OK", &[], b"");
+    edge.core.answers(&invite, "487 Request Terminated", &[], b"");
+    ue.hears("487");
+    edge.gateway.ledger().await_line("agw_contexts 0");
+    let deadline = Instant::now() + PATIENCE;
+    while !edge.proxy.asked(&["htable.dump", "early"]).is_empty() {
+        assert!(Instant::now() < deadline, "descriptions are kept");
+    }
+    edge.ends();
 }
 
 /// The UE acknowledges a reliable response; tells the description as the core has it.

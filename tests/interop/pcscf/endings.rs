@@ -44,7 +44,8 @@ fn leaves_nothing(edge: &Edge) {
     edge.gateway.ledger().await_line("agw_contexts 0");
     edge.gateway.ledger().await_line("agw_alg_calls 0");
     let left = || {
-        let tables = ["late", "several"].map(|table| edge.proxy.asked(&["htable.dump", table]));
+        let tables =
+            ["late", "several", "early"].map(|table| edge.proxy.asked(&["htable.dump", table]));
         format!("{}{}", edge.proxy.asked(&["rtpengine.get_hash_total"]).trim(), tables.concat())
     };
     let deadline = Instant::now() + PATIENCE;
