@@ -114,7 +114,9 @@ impl Call {
         //# Where rejections are not told, an offer of the other side MUST end one that waits.
         let within = within(at, &request.dialogue);
         let is_early = within.is_some_and(|callee| branch.asks_another(&callee));
-        if (is_late || is_early) && !(request.supersedes && branch.established) {
+        // A leg of its own is for a dialogue that has a session, there or on the common one.
+        let goes_on = branch.established || branch.is_beside;
+        if (is_late || is_early) && !(request.supersedes && goes_on) {
             return Err(AlgError::OfferPending);
         }
         keeps_lines(description, branch.lines, policy)
