@@ -165,6 +165,27 @@ fn who_accepts_without_a_description_has_the_media_where_it_moved_to() {
 }
 
 #[test]
+fn who_accepts_without_a_description_has_the_media_where_it_said_that_it_moves() {
+    let Some(mut call) = Forked::rings() else { return };
+    let mut moved = Party::core(Side::Core.peer(), 0xCCCC_0003);
+    let mut dialog = call.edge.core.called(&call.invite);
+    call.edge.core.requests(&mut dialog, "UPDATE", &[], &moved.describe("RTP/AVP", &[]));
+    let update = call.ue.hears("UPDATE");
+    call.phone.reads(update.body(), Some(1));
+    let line = call.phone.key().sdes_line(1);
+    call.ue.answers(&update, "200 OK", &[], &call.phone.describe("RTP/SAVP", &[&line]));
+    moved.reads(call.edge.core.hears("200").body(), None);
+    talk(&mut call.phone, &mut moved);
+    let (other, more) = &mut call.other;
+    let again = more.describe("RTP/AVP", &[]);
+    other.answers(&call.invite, "183 Session Progress", &["X-Again: 1"], &again);
+    call.phone.reads(call.ue.hears("183").body(), None);
+    talk(&mut call.phone, more);
+    call.core = moved;
+    call.first_accepts();
+}
+
+#[test]
 fn a_call_that_rings_at_two_and_is_cancelled_leaves_no_description() {
     let Some(call) = Forked::rings() else { return };
     let Forked { edge, ue, invite, .. } = call;
