@@ -91,6 +91,7 @@ impl Answer<'_> {
         far.late.rtcp = (far_rtcp != self.far.rtcp).then_some(far_rtcp);
         let far_transport = self.far_transport(&mut far).map_err(refused)?;
         let far_keys = self.far_keys(&mut far, far_transport).map_err(refused)?;
+        let near_transport = self.near_transport(&mut near);
         let near_keys = self.near_keys(&mut near, random)?;
         let moved = self.far.moves(far.remote);
         let kept = moved && far_keys.as_ref().is_some_and(|keys| self.is_known(&keys.own));
@@ -99,7 +100,7 @@ impl Answer<'_> {
             near: SettledLeg {
                 keys: near_keys,
                 remote: near.remote,
-                transport: self.near.transport,
+                transport: near_transport,
                 rtcp: offered.near_rtcp,
                 mode: modes.0,
             },
@@ -190,6 +191,26 @@ impl Answer<'_> {
             change.source = exchange.far.source;
         }
         Ok(wanted)
+    }
+
+    //= tests/spec/sdp.md#opportunistic-protection
+    //# A callee's offer that is answered MUST be in force as it was made, whatever another dialogue
+    //# has made of the leg meanwhile.
+    /// What is spoken with the offerer: what its offer has agreed on. Another dialogue may have
+    /// changed the leg that they share while the offer waited.
+    fn near_transport(&self, change: &mut StreamChange) -> Transport {
+        let Self { offered, exchange, near, .. } = *self;
+        let wanted = match (near.transport, offered.chosen.is_some()) {
+            (Transport::Plain, true) => Transport::Secured,
+            (Transport::Secured, false) => Transport::Plain,
+            (is_same, true | false) => is_same,
+        };
+        if wanted != near.transport {
+            change.late.transport = Some(wanted);
+            change.late.keys_rest = near.own.is_some();
+            change.source = exchange.near.source;
+        }
+        wanted
     }
 
     /// The answerer's keys: its one line answers one of ours, which is ours from now on.

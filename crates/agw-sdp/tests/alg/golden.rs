@@ -45,6 +45,10 @@ stories! {
     //= tests/spec/sdp.md#opportunistic-protection
     //= type=test
     //# A dialogue that was secured MUST be offered keys again, though another one is plain meanwhile.
+    //= tests/spec/sdp.md#opportunistic-protection
+    //= type=test
+    //# A callee's offer that is answered MUST be in force as it was made, whatever another dialogue
+    //# has made of the leg meanwhile.
     what_a_dialogue_is_offered_follows_from_what_it_agreed_on = "opportunistic_dialogues";
     a_ue_that_registered_for_e2ae_is_called = "terminating";
     srtp_from_end_to_end_leaves_as_it_came = "end_to_end";
