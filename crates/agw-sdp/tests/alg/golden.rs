@@ -50,6 +50,7 @@ stories! {
     //# A callee's offer that is answered MUST be in force as it was made, whatever another dialogue
     //# has made of the leg meanwhile.
     what_a_dialogue_is_offered_follows_from_what_it_agreed_on = "opportunistic_dialogues";
+    a_callee_that_is_not_heard_offers_with_the_key_that_it_has = "protected_callees";
     a_ue_that_registered_for_e2ae_is_called = "terminating";
     srtp_from_end_to_end_leaves_as_it_came = "end_to_end";
     //= tests/spec/sdp.md#re-offers
