@@ -190,6 +190,13 @@ impl Call {
         if place.is_initial { branch.initial.as_deref() } else { branch.exchange.as_ref() }
     }
 
+    /// Whether the branch that is named with a dialogue is one of the call's: that of a BYE is not.
+    #[must_use]
+    pub fn has_way(&self, dialogue: &Dialogue<'_>) -> bool {
+        let named = |one: &Branch| one.via_branch.as_deref() == dialogue.via_branch;
+        dialogue.via_branch.is_some() && self.branches.iter().any(named)
+    }
+
     /// Whether a dialogue, by both its tags, is the one that is heard.
     #[must_use]
     pub fn is_heard(&self, dialogue: &Dialogue<'_>) -> bool {

@@ -243,7 +243,8 @@ fn the_end_of_the_phone_that_is_heard_ends_its_call_and_that_of_another_one_does
     talk(&mut caller, &mut phones[0]);
     let offered = proxy.ask(&on_branch(call(&caller), "z3"));
     phones[1].reads(sdp(&offered), Some(1));
-    proxy.ask(&end("first"));
+    // A BYE has a branch of its own, which is none of the call's.
+    proxy.ask(&on_branch(end("first"), "z9"));
     gateway.ledger().await_line("agw_contexts 0");
     gateway.ledger().await_line("agw_alg_calls 0");
 }

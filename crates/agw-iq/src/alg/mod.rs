@@ -155,7 +155,8 @@ pub struct Which {
     /// With a tag: the branch of a fork.
     pub via_branch: Option<String>,
     /// Whether the end of the dialogue that is heard is that of its call, with whatever is left of
-    /// its forks: for controllers that tell of a BYE and of no other dialogue's end.
+    /// its forks, unless a branch of the call is named: for controllers that tell of a BYE and of no
+    /// other dialogue's end.
     pub heard_ends_call: bool,
 }
 

@@ -96,7 +96,8 @@ pub(super) async fn delete(
         let tags =
             call.tags().map(|(caller, callee)| (caller.to_owned(), callee.map(str::to_owned)));
         deleted.dialogues.extend(tags);
-        let is_whole = which.heard_ends_call && call.is_heard(&dialogue);
+        let is_whole =
+            which.heard_ends_call && !call.has_way(&dialogue) && call.is_heard(&dialogue);
         let plan = match which.from_tag {
             Some(_) if !is_whole => call.plan_delete(&dialogue)?,
             Some(_) | None => call.plan_delete_all(),

@@ -147,8 +147,7 @@ impl Face {
         let to_tag = to_tag.filter(|_| from_tag.is_some());
         //= tests/spec/ng.md#end
         //# The end of the dialogue that is heard MUST be that of its call, with its other branches.
-        let heard_ends_call = via_branch.is_none();
-        let which = Which { call_id, from_tag, to_tag, via_branch, heard_ends_call };
+        let which = Which { call_id, from_tag, to_tag, via_branch, heard_ends_call: true };
         let place = Arc::clone(&self.own.delayed).try_acquire_owned();
         let told = match place {
             Ok(place) if !delay.is_zero() => {
