@@ -105,6 +105,15 @@ impl Forked {
         phone.describe("RTP/SAVP", &[&phone.key().sdes_line(1), REQUESTED])
     }
 
+    /// The second one repeats what it said.
+    fn second_is_heard_again(&mut self) {
+        let (other, more) = &mut self.other;
+        let again = more.describe("RTP/AVP", &[]);
+        other.answers(&self.invite, "183 Session Progress", &["X-Again: 1"], &again);
+        self.phone.reads(self.ue.hears("183").body(), None);
+        talk(&mut self.phone, more);
+    }
+
     /// The first one accepts and says nothing of media: it has it, to the end, and nothing of the
     /// call is kept.
     fn first_accepts(self) {
@@ -154,13 +163,8 @@ fn who_accepts_without_a_description_has_the_media_where_it_moved_to() {
     call.edge.core.answers(&update, "200 OK", &[], &moved.describe("RTP/AVP", &[]));
     call.phone.reads(call.ue.hears("200").body(), None);
     talk(&mut call.phone, &mut moved);
-    // The second one is heard again.
-    let (other, more) = &mut call.other;
-    let again = more.describe("RTP/AVP", &[]);
-    other.answers(&call.invite, "183 Session Progress", &["X-Again: 1"], &again);
-    call.phone.reads(call.ue.hears("183").body(), None);
-    talk(&mut call.phone, more);
     call.core = moved;
+    call.second_is_heard_again();
     call.first_accepts();
 }
 
@@ -176,12 +180,8 @@ fn who_accepts_without_a_description_has_the_media_where_it_said_that_it_moves()
     call.ue.answers(&update, "200 OK", &[], &call.phone.describe("RTP/SAVP", &[&line]));
     moved.reads(call.edge.core.hears("200").body(), None);
     talk(&mut call.phone, &mut moved);
-    let (other, more) = &mut call.other;
-    let again = more.describe("RTP/AVP", &[]);
-    other.answers(&call.invite, "183 Session Progress", &["X-Again: 1"], &again);
-    call.phone.reads(call.ue.hears("183").body(), None);
-    talk(&mut call.phone, more);
     call.core = moved;
+    call.second_is_heard_again();
     call.first_accepts();
 }
 
