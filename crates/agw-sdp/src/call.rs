@@ -36,6 +36,7 @@ pub struct Call {
 /// One way that the call took.
 #[derive(Debug)]
 pub(crate) struct Branch {
+    /// The way's name; that of the way behind which a dialogue is, where the branch is beside it.
     pub(crate) via_branch: Option<String>,
     pub(crate) caller_tag: String,
     pub(crate) callee_tag: Option<String>,

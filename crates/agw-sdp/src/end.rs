@@ -45,8 +45,9 @@ impl Call {
     /// leaves them to those.
     ///
     /// # Errors
-    /// [`AlgError::UnknownDialogue`], also for a `to_tag` that is nobody's, unless there is a way
-    /// on which nobody has answered: it may be whose error response ends that.
+    /// [`AlgError::UnknownDialogue`], also for a `to_tag` that is nobody's, unless its branch is a
+    /// way of the call or nobody has answered on one: it may be whose error response ends that, and
+    /// with it every early dialogue there (RFC 3261 §13.2.2.3).
     pub fn plan_delete(&self, dialogue: &Dialogue<'_>) -> Result<Plan, AlgError> {
         if !self.knows(dialogue) {
             return Err(AlgError::UnknownDialogue);
@@ -63,15 +64,20 @@ impl Call {
         for (caller, callee) in [(from_tag, to_tag), (to_tag, from_tag)] {
             let mut of_caller = self.branches.iter().filter(|one| one.caller_tag == caller);
             if of_caller.any(|one| one.has(callee)) {
-                let is_heard =
-                    |one: &Branch| is_way(one) && one.callee_tag.as_deref() == Some(callee);
+                let is_heard = |one: &Branch| {
+                    is_way(one) && !one.is_beside && one.callee_tag.as_deref() == Some(callee)
+                };
                 let way = self.branches.iter().position(is_heard);
                 let dialogue = || self.plan_leave_dialogue(caller, callee);
                 return Ok(way.map_or_else(dialogue, |way| self.plan_leave_way(way)));
             }
         }
+        let is_callers = |one: &Branch| [from_tag, to_tag].contains(&one.caller_tag.as_str());
         let is_open = |one: &Branch| one.callee_tag.is_none() && one.early.is_empty();
-        let rules: [&dyn Fn(&Branch) -> bool; 2] = [&|one| is_open(one) && is_way(one), &is_open];
+        //= tests/spec/sdp.md#forking
+        //# A way MUST end with all its dialogues when a tag that nobody has ends it.
+        let rules: [&dyn Fn(&Branch) -> bool; 2] =
+            [&|one| is_callers(one) && is_way(one), &is_open];
         let mut found = rules.iter().filter_map(|rule| self.branches.iter().position(rule));
         let branch = found.next().ok_or(AlgError::UnknownDialogue)?;
         Ok(self.plan_leave_way(branch))
@@ -89,7 +95,12 @@ impl Call {
         let ending = self.branches.get(way);
         let is_its = |one: &Branch| {
             let callee = one.callee_tag.as_deref().filter(|_| one.is_beside);
-            callee.is_some_and(|callee| ending.is_some_and(|ending| ending.has(callee)))
+            let is_named = |ending: &Branch| {
+                ending.via_branch.is_some() && ending.via_branch == one.via_branch
+            };
+            callee
+                .zip(ending)
+                .is_some_and(|(callee, ending)| ending.has(callee) || is_named(ending))
         };
         let branches = self.branches.iter().enumerate();
         let ends = branches.filter(|(position, one)| *position == way || is_its(one));

@@ -61,7 +61,7 @@ impl Call {
             }
             Located::Beside { position, callee_tag, .. } => {
                 let beside = self.branches.get(position).ok_or(AlgError::UnknownDialogue)?;
-                (None, beside.caller_tag.clone(), Some(callee_tag), true)
+                (beside.via_branch.clone(), beside.caller_tag.clone(), Some(callee_tag), true)
             }
         };
         self.branches.push(Branch {

@@ -39,6 +39,12 @@ fn answered_by(phone: &Party, tag: &str) -> Value {
     })
 }
 
+/// A request about the way that a proxy knows by a branch.
+fn on_branch(mut request: Value, branch: &str) -> Value {
+    request["via-branch"] = json!(branch);
+    request
+}
+
 //= tests/spec/sdp.md#forking
 //= type=test
 //# An offer that is made again before its answer MUST show the same keys.
@@ -209,10 +215,6 @@ fn the_end_of_the_phone_that_is_heard_ends_its_call_and_that_of_another_one_does
     let gateway = Gateway::with(ON);
     let mut proxy = Proxy::udp(gateway.daemon.ng_udp[0], Form::Bencode);
     let Some((mut caller, mut phones)) = caller_and_phones() else { return };
-    let on_branch = |mut request: Value, branch: &str| {
-        request["via-branch"] = json!(branch);
-        request
-    };
     for (phone, branch) in phones.iter_mut().zip(["z1", "z2"]) {
         let offered = proxy.ask(&on_branch(call(&caller), branch));
         phone.reads(sdp(&offered), Some(1));
@@ -247,6 +249,44 @@ fn the_end_of_the_phone_that_is_heard_ends_its_call_and_that_of_another_one_does
     proxy.ask(&on_branch(end("first"), "z9"));
     gateway.ledger().await_line("agw_contexts 0");
     gateway.ledger().await_line("agw_alg_calls 0");
+}
+
+//= tests/spec/sdp.md#forking
+//= type=test
+//# A way MUST end with all its dialogues when a tag that nobody has ends it.
+#[test]
+fn the_error_of_a_way_ends_it_whoever_answered_there_and_a_cancel_ends_all_whatever_its_branch() {
+    let gateway = Gateway::with(ON);
+    let mut proxy = Proxy::udp(gateway.daemon.ng_udp[0], Form::Bencode);
+    let end = |to_tag: Option<&str>, branch: &str| {
+        let mut request = json!({ "command": "delete", "call-id": "fork", "from-tag": "caller" });
+        if let Some(tag) = to_tag {
+            request["to-tag"] = json!(tag);
+        }
+        on_branch(request, branch)
+    };
+    for ends in [&[(Some("nobody"), "z1"), (Some("nobody"), "z2")][..], &[(None, "z9")]] {
+        let Some((mut caller, mut phones)) = caller_and_phones() else { return };
+        for (phone, branch) in phones.iter_mut().zip(["z1", "z2"]) {
+            let offered = proxy.ask(&on_branch(call(&caller), branch));
+            phone.reads(sdp(&offered), Some(1));
+        }
+        for (phone, branch, tag) in [(1, "z2", "second"), (0, "z1", "first")] {
+            let answered = proxy.ask(&on_branch(answered_by(&phones[phone], tag), branch));
+            caller.reads(sdp(&answered), None);
+            talk(&mut caller, &mut phones[phone]);
+        }
+        let (last, others) = ends.split_last().unwrap();
+        for (tag, branch) in others {
+            let unknown = proxy.ask(&end(*tag, "z9"));
+            assert!(unknown["warning"].is_string(), "{unknown}");
+            proxy.ask(&end(*tag, branch));
+            talk(&mut caller, &mut phones[1]);
+        }
+        proxy.ask(&end(last.0, last.1));
+        gateway.ledger().await_line("agw_contexts 0");
+        gateway.ledger().await_line("agw_alg_calls 0");
+    }
 }
 
 //= tests/spec/sdp.md#forking

@@ -163,6 +163,10 @@ stories! {
     //= type=test
     //# What a callee has on its own and on common legs MUST end with its dialogue.
     dialogues_end_each_with_what_is_its_own = "dialogue_ends";
+    //= tests/spec/sdp.md#forking
+    //= type=test
+    //# A way MUST end with all its dialogues when a tag that nobody has ends it.
+    an_error_response_ends_its_way_whoever_answered_there_early = "ways_end";
     families_and_ports_are_those_of_each_side = "families";
     //= tests/spec/sdp.md#opportunistic-protection
     //= type=test

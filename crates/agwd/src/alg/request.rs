@@ -96,8 +96,9 @@ pub(super) async fn delete(
         let tags =
             call.tags().map(|(caller, callee)| (caller.to_owned(), callee.map(str::to_owned)));
         deleted.dialogues.extend(tags);
-        let is_whole =
-            which.heard_ends_call && !call.has_way(&dialogue) && call.is_heard(&dialogue);
+        // A branch that is none of the call's counts as none.
+        let is_without_way = which.heard_ends_call && !call.has_way(&dialogue);
+        let is_whole = is_without_way && (which.to_tag.is_none() || call.is_heard(&dialogue));
         let plan = match which.from_tag {
             Some(_) if !is_whole => call.plan_delete(&dialogue)?,
             Some(_) | None => call.plan_delete_all(),
