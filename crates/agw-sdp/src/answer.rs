@@ -7,17 +7,19 @@ use agw_context::{
     StreamMode, TerminationId, TopologyChange,
 };
 use agw_sdes::Mode;
+use zeroize::Zeroizing;
 
 use crate::call::{Call, Dialogue, Pair};
-use crate::description::{MediaDescription, SessionDescription};
+use crate::description::{Fingerprint, MediaDescription, SessionDescription, Text};
 use crate::dialogues::Slot;
 use crate::error::AlgError;
 use crate::exchange::{Exchange, LineExchange, Offered};
 use crate::keys::Random;
 use crate::leg::{Side, unchanged};
 use crate::options::AlgPolicy;
-use crate::plan::{AnswerStep, Pending, Plan, Signalled, Step};
+use crate::plan::{AnswerStep, Effect, Pending, Plan, Signalled, Step};
 use crate::render::{MediaEdit, render};
+use crate::repeats::{Reading, Words};
 use crate::settle::{Agreed, Answer, Settled, SettledLeg};
 
 /// An answer on its way.
@@ -47,6 +49,7 @@ struct Answering<'a> {
 /// What the lines of an answer lead to.
 #[derive(Default)]
 struct Outcome {
+    callee_tag: Option<String>,
     /// Whether another callee answers than the one before.
     took_over: bool,
     changes: BTreeMap<TerminationId, Vec<StreamChange>>,
@@ -70,9 +73,69 @@ impl Call {
         policy: &AlgPolicy,
         random: &mut Random<'_>,
     ) -> Result<Plan, AlgError> {
-        let description = SessionDescription::parse(request.sdp)?;
-        let place = self.locate_answer(&request.dialogue)?;
-        let place = self.answered(place, request.dialogue.from_tag)?;
+        let these = SessionDescription::parse(request.sdp)?;
+        let newest = |slot| {
+            let text = self.exchange(slot).and_then(|exchange| exchange.newest.as_ref());
+            let text = text.ok_or(AlgError::NoOffer)?;
+            SessionDescription::parse(&text.0).map_err(AlgError::from)
+        };
+        let what = Fingerprint::of(request.sdp);
+        let Reading { shown, effect } = self.read(&request.dialogue, what)?;
+        let (place, words) = shown;
+        let description = match words {
+            Words::These => these,
+            Words::Newest => newest(place)?,
+        };
+        let mut told = self.outcome(request, place, &description, policy, random)?;
+        let edits = std::mem::take(&mut told.edits);
+        let exchange = self.exchange(place).ok_or(AlgError::NoOffer)?;
+        let known = self.known_to(place, exchange.offerer);
+        let sdp = render(description, &edits, known, policy.hides_origin);
+        let agreed = match effect {
+            Some(effect) if effect == shown => Some((place, told)),
+            Some((slot, _)) => {
+                Some((slot, self.outcome(request, slot, &newest(slot)?, policy, random)?))
+            }
+            None => None,
+        };
+        let is_new = effect.is_some_and(|(_, words)| words == Words::These);
+        let said = is_new.then(|| (what, Text(Zeroizing::new(request.sdp.to_vec()))));
+        Ok(self.answer_plan(request, agreed, said, sdp))
+    }
+
+    /// Puts the commands together for what is agreed on, if anything changes.
+    fn answer_plan(
+        &self,
+        request: &AnswerRequest<'_>,
+        agreed: Option<(Slot, Outcome)>,
+        said: Option<(Fingerprint, Text)>,
+        sdp: Zeroizing<Vec<u8>>,
+    ) -> Plan {
+        let dropping = request.drops.unwrap_or(self.dropping);
+        let mut commands = self.drop_or_pass(dropping);
+        let rekey_advised = agreed.as_ref().is_some_and(|(_, outcome)| outcome.rekey_advised);
+        let effect = agreed.map(|(place, outcome)| {
+            let Outcome { callee_tag, changes, settled, .. } = outcome;
+            let connected = self.wanted(place);
+            if let Some(context) = self.context {
+                commands.extend(self.answer_commands(context, changes, &connected, place));
+            }
+            Effect { place, callee_tag, said, settled, connected }
+        });
+        let step = AnswerStep { effect, sdp: Text(sdp), rekey_advised, dropping };
+        let generation = self.generation;
+        Plan { commands, pending: Pending { generation, step: Step::Answer(Box::new(step)) } }
+    }
+
+    /// What a description leads to as the answer of an exchange.
+    fn outcome(
+        &self,
+        request: &AnswerRequest<'_>,
+        place: Slot,
+        description: &SessionDescription,
+        policy: &AlgPolicy,
+        random: &mut Random<'_>,
+    ) -> Result<Outcome, AlgError> {
         let branch = self.branches.get(place.branch).ok_or(AlgError::UnknownDialogue)?;
         let exchange = self.exchange(place).ok_or(AlgError::NoOffer)?;
         //= tests/spec/sdp.md#forking
@@ -82,37 +145,21 @@ impl Call {
         if exchange.within.is_some() && callee.filter(is_asked).is_some() {
             return Err(AlgError::NoOffer);
         }
-        let offered = self.count_lines(place, exchange, &description, policy)?;
-        let callee_tag = callee.map(str::to_owned);
+        let offered = self.count_lines(place, exchange, description, policy)?;
         let took_over = branch.is_taken_over(callee);
         let dropping = request.drops.unwrap_or(self.dropping);
-        let answered =
-            Answering { place, exchange, description: &description, callee, policy, dropping };
-        let mut outcome = Outcome { took_over, ..Outcome::default() };
+        let answered = Answering { place, exchange, description, callee, policy, dropping };
+        let callee_tag = callee.map(str::to_owned);
+        let mut outcome = Outcome { took_over, callee_tag, ..Outcome::default() };
         for line in 0..offered {
             self.settle_line(&answered, line, random, &mut outcome)?;
         }
-        let Outcome { took_over: _, changes, settled, edits, rekey_advised } = outcome;
-        let connected = self.wanted(place);
-        let commands = match self.context {
-            Some(context) => {
-                let mut commands = self.drop_or_pass(dropping);
-                commands.extend(self.answer_commands(context, changes, &connected, place));
-                commands
-            }
-            None => Vec::new(),
-        };
         //= tests/spec/sdp.md#forking
         //# When others know the keys of a call, a new offer MUST be advised.
         let forked = self.branches.len() > 1 || took_over || exchange.shared;
-        let is_secured = settled.iter().flatten().any(|one| one.far.keys.is_some());
-        let known = self.known_to(place, exchange.offerer);
-        let sdp = render(description, &edits, known, policy.hides_origin);
-        let rekey_advised = rekey_advised || (forked && is_secured);
-        let step =
-            AnswerStep { place, callee_tag, settled, connected, sdp, rekey_advised, dropping };
-        let generation = self.generation;
-        Ok(Plan { commands, pending: Pending { generation, step: Step::Answer(Box::new(step)) } })
+        let is_secured = outcome.settled.iter().flatten().any(|one| one.far.keys.is_some());
+        outcome.rekey_advised |= forked && is_secured;
+        Ok(outcome)
     }
 
     //= tests/spec/sdp.md#offer-and-answer
@@ -249,9 +296,17 @@ impl Call {
 
     /// The keys are installed: the offerer can be told.
     pub(crate) fn conclude_answer(&mut self, step: AnswerStep) -> Result<Signalled, AlgError> {
-        let AnswerStep { place, callee_tag, settled, connected, sdp, rekey_advised, dropping } =
-            step;
+        let AnswerStep { effect, sdp, rekey_advised, dropping } = step;
         self.dropping = dropping;
+        if let Some(effect) = effect {
+            self.take_effect(effect)?;
+        }
+        let (context, streams) = (self.context, self.streams());
+        Ok(Signalled { sdp: sdp.0, context, streams, rekey_advised })
+    }
+
+    fn take_effect(&mut self, effect: Effect) -> Result<(), AlgError> {
+        let Effect { place, callee_tag, said, settled, connected } = effect;
         let position = place.branch;
         let branch = self.branches.get_mut(position).ok_or(AlgError::UnknownDialogue)?;
         let taken = match place.is_initial {
@@ -268,7 +323,9 @@ impl Call {
                 self.remember((position, &callee), side, line, settled);
             }
         }
-        exchange.answered = true;
+        if let Some((what, text)) = said {
+            exchange.note(callee_tag.clone(), what, text);
+        }
         if let Some(callee) = &callee_tag {
             let others =
                 self.branches.iter_mut().enumerate().filter(|(other, _)| *other != position);
@@ -284,8 +341,7 @@ impl Call {
             branch.hear(callee_tag);
         }
         self.connected = connected;
-        let (context, streams) = (self.context, self.streams());
-        Ok(Signalled { sdp, context, streams, rekey_advised })
+        Ok(())
     }
 
     /// Remembers what was agreed on a leg; nothing for a line that was declined.

@@ -12,6 +12,7 @@ use crate::error::AlgError;
 use crate::exchange::{Exchange, LineExchange};
 use crate::leg::{Leg, Side, stream_id, unchanged};
 use crate::plan::SignalledStream;
+use crate::repeats::Said;
 
 /// Who hears whom on a stream: the caller's termination and a callee's.
 pub(crate) type Pair = (TerminationId, TerminationId, StreamId);
@@ -50,6 +51,10 @@ pub(crate) struct Branch {
     /// The exchange of the first offer, which dialogues that are not heard of yet may still
     /// answer, once one of them has an exchange of its own.
     pub(crate) initial: Option<Box<Exchange>>,
+    /// How many offers within dialogues came after it.
+    pub(crate) further: u8,
+    /// What was said in exchanges within its dialogues before the last one.
+    pub(crate) said: Vec<Said>,
     /// Whether an offer was answered.
     pub(crate) established: bool,
     /// How many media lines its session has: they never become fewer (RFC 3264 §8).

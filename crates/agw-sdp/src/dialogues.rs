@@ -7,6 +7,9 @@ use crate::leg::{Leg, Side};
 
 /// Dialogues behind one branch that are remembered: a proxy forks to fewer.
 const MAX_EARLY: usize = 16;
+/// Offers within one dialogue alone after which no other one is expected to answer the first one:
+/// preconditions and early media take fewer (RFC 3312, RFC 3960).
+const MAX_FURTHER: u8 = 8;
 
 /// Where an offer belongs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,7 +95,7 @@ impl Branch {
 
     /// Whether its last offer was made within another dialogue, and waits.
     pub(crate) fn asks_another(&self, callee: &str) -> bool {
-        let waiting = self.exchange.as_ref().filter(|exchange| !exchange.answered);
+        let waiting = self.exchange.as_ref().filter(|exchange| !exchange.is_answered());
         let within = waiting.and_then(|exchange| exchange.within.as_deref());
         within.is_some_and(|within| within != callee)
     }
@@ -112,28 +115,46 @@ impl Branch {
         self.initial.is_some() && is_other
     }
 
+    //= tests/spec/sdp.md#forking
+    //# The first offer MUST be one that other callees can answer, though one of them has gone on.
     /// Which exchange dialogues that are not heard of yet may answer once an offer is made within
-    /// this dialogue: that of the first offer, until one dialogue alone has gone two offers further.
+    /// this dialogue: that of the first offer, until one dialogue alone has gone much further than
+    /// the UPDATEs of a call that is set up.
     pub(crate) fn initial_after(&self, within: Option<&str>) -> Option<Initial> {
         within?;
         match &self.exchange {
             Some(last) if last.within.is_none() => {
-                let is_answered = last.answered || self.callee_tag.is_some();
+                let is_answered = last.is_answered() || self.callee_tag.is_some();
                 is_answered.then_some(Initial::Last)
             }
-            Some(last) if last.answered && self.early.is_empty() => None,
+            Some(last) if last.is_answered() && self.early.is_empty() && self.is_far() => None,
             Some(_) | None => self.initial.is_some().then_some(Initial::Same),
         }
+    }
+
+    const fn is_far(&self) -> bool {
+        self.further >= MAX_FURTHER
     }
 
     /// Puts an exchange in the place of the last one.
     pub(crate) fn begin(&mut self, exchange: Exchange) {
         match self.initial_after(exchange.within.as_deref()) {
-            Some(Initial::Last) => self.initial = self.exchange.take().map(Box::new),
+            Some(Initial::Last) => {
+                self.initial = self.exchange.take().map(Box::new);
+                self.further = 0;
+            }
             Some(Initial::Same) => {}
             None => self.initial = None,
         }
-        self.exchange = Some(exchange);
+        let before = self.exchange.replace(exchange);
+        match &self.exchange {
+            Some(exchange) if exchange.within.is_some() => {
+                self.further = self.further.saturating_add(1);
+                before.into_iter().for_each(|before| self.remember_said(before));
+            }
+            // What is offered to any callee begins anew.
+            Some(_) | None => self.said.clear(),
+        }
     }
 
     /// A callee has answered: it is the one that is heard.
@@ -268,7 +289,7 @@ impl Call {
         let Dialogue { from_tag, to_tag, via_branch } = *dialogue;
         let has = |tag: &str| tag == from_tag || Some(tag) == to_tag;
         let callee = |one: &Branch| one.callee_of(dialogue).filter(|_| to_tag.is_some());
-        let waits = |one: &Branch| one.exchange.as_ref().is_some_and(|one| !one.answered);
+        let waits = |one: &Branch| one.exchange.as_ref().is_some_and(|one| !one.is_answered());
         let is_way = |one: &Branch| via_branch.is_some() && one.via_branch.as_deref() == via_branch;
         let rules: [&dyn Fn(&Branch) -> bool; 6] = [
             &|one| callee(one).is_some_and(|callee| one.asks(callee)),
@@ -285,25 +306,6 @@ impl Call {
         let about = self.branches.get(branch);
         let is_initial = about.is_some_and(|one| one.is_about_initial(callee(one)));
         Ok(Slot { branch, is_initial })
-    }
-
-    //= tests/spec/sdp.md#offer-and-answer
-    //# An answer MUST be one to an offer of whose From tag it names.
-    /// The exchange that an answer is about: a party that has answered and offered meanwhile may
-    /// repeat its answer in a later response (RFC 6337 §3.1.1), which is no answer to what it has
-    /// offered itself. Only to the first offer the tags may stand either way round: its answerer has
-    /// offered nothing yet.
-    pub(crate) fn answered(&self, place: Slot, from_tag: &str) -> Result<Slot, AlgError> {
-        let branch = self.branches.get(place.branch).ok_or(AlgError::UnknownDialogue)?;
-        let is_callers = branch.caller_tag == from_tag;
-        let sender = if is_callers { Side::Caller } else { Side::Callee };
-        let is_senders = |slot: &Slot| {
-            let exchange = self.exchange(*slot);
-            let is_first = |one: &Exchange| one.within.is_none() && !slot.is_initial;
-            exchange.is_some_and(|one| one.offerer == sender || is_first(one))
-        };
-        let initial = Slot { is_initial: true, ..place };
-        [place, initial].into_iter().find(is_senders).ok_or(AlgError::NoOffer)
     }
 
     /// Whether the answerer of a dialogue, of the callee that is heard if it has no tag, was

@@ -20,7 +20,7 @@ impl Call {
     pub fn plan_reject(&self, dialogue: &Dialogue<'_>) -> Result<Plan, AlgError> {
         let place = self.locate_answer(dialogue)?;
         let branch = self.branches.get(place.branch).ok_or(AlgError::UnknownDialogue)?;
-        let exchange = self.exchange(place).filter(|exchange| !exchange.answered);
+        let exchange = self.exchange(place).filter(|exchange| !exchange.is_answered());
         exchange.ok_or(AlgError::NoOffer)?;
         if !branch.established {
             return Ok(self.plan_leave(None, vec![place.branch]));
@@ -211,6 +211,7 @@ impl Call {
             for branch in &mut self.branches {
                 let asks = |one: &mut Exchange| one.within.as_ref() == Some(&callee);
                 branch.exchange.take_if(asks);
+                branch.said.retain(|said| said.callee != callee);
                 branch.lose(&callee);
             }
         }

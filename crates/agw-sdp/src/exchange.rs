@@ -3,10 +3,13 @@
 use agw_context::{Remote, RtcpMode, SourcePolicy};
 use agw_sdes::CryptoAttribute;
 
-use crate::description::{Bandwidth, Profile};
+use crate::description::{Bandwidth, Fingerprint, Profile, Text};
 use crate::direction::Flow;
 use crate::leg::{Leg, Side};
 use crate::options::{MuxRule, RtcpAttribute, SideOptions};
+
+/// Answers to one offer that are remembered: a proxy forks to fewer.
+const MAX_ANSWERS: usize = 32;
 
 /// An offer, waiting for its answer or answered.
 ///
@@ -22,7 +25,12 @@ pub(crate) struct Exchange {
     /// any callee may answer.
     pub(crate) within: Option<String>,
     pub(crate) lines: Vec<LineExchange>,
-    pub(crate) answered: bool,
+    /// What was offered.
+    pub(crate) offer: Fingerprint,
+    /// What has answered it, each with its callee if it had a tag.
+    pub(crate) answers: Vec<(Option<String>, Fingerprint)>,
+    /// The last answer to what was offered within a dialogue.
+    pub(crate) newest: Option<Text>,
     pub(crate) near: Manner,
     pub(crate) far: Manner,
     /// Whether an earlier offer has shown its keys, perhaps to another one.
@@ -93,6 +101,29 @@ pub(crate) struct Offered {
 }
 
 impl Exchange {
+    pub(crate) const fn is_answered(&self) -> bool {
+        !self.answers.is_empty()
+    }
+
+    /// Notes an answer.
+    pub(crate) fn note(&mut self, callee: Option<String>, said: Fingerprint, text: Text) {
+        let answer = (callee, said);
+        if !self.answers.contains(&answer) {
+            self.answers.push(answer);
+        }
+        if self.answers.len() > MAX_ANSWERS {
+            self.answers.remove(0);
+        }
+        if self.within.is_some() {
+            self.newest = Some(text);
+        }
+    }
+
+    /// Whether this has answered it within the dialogue of a callee.
+    pub(crate) fn was_answered(&self, callee: &str, said: Fingerprint) -> bool {
+        self.answers.iter().any(|(by, answer)| by.as_deref() == Some(callee) && *answer == said)
+    }
+
     /// Where its lines begin to use the gateway on a side, besides what was there.
     pub(crate) fn leg(&self, side: Side, line: usize) -> Option<&Leg> {
         let offered = self.offered(line)?;

@@ -61,6 +61,7 @@ mod offer;
 mod options;
 mod plan;
 mod render;
+mod repeats;
 mod reserved;
 mod settle;
 mod shown;

@@ -11,7 +11,7 @@ use agw_sdes::{CryptoLines, Mode};
 
 use crate::call::{Call, Dialogue};
 use crate::decision::{Decision, Line, Relayed, decide};
-use crate::description::{MediaDescription, Profile, Protocol, SessionDescription};
+use crate::description::{Fingerprint, MediaDescription, Profile, Protocol, SessionDescription};
 use crate::dialogues::{Located, Place, within};
 use crate::direction::Flow;
 use crate::error::{AlgError, LineRefusal};
@@ -81,7 +81,10 @@ impl Call {
         let (near, far) = (Manner::of(request.near), Manner::of(request.far));
         let shared = self.has_shown(place, &lines);
         let within = within(&at, &request.dialogue);
-        let exchange = Exchange { offerer, within, lines, answered: false, near, far, shared };
+        let offer = Fingerprint::of(request.sdp);
+        let (answers, newest) = (Vec::new(), None);
+        let exchange =
+            Exchange { offerer, within, lines, offer, answers, newest, near, far, shared };
         Ok(self.reserve(at, exchange, description, request, policy))
     }
 
@@ -106,7 +109,7 @@ impl Call {
             Located::Branch { position, offerer } => (*position, *offerer),
         };
         let branch = self.branches.get(position).ok_or(AlgError::UnknownDialogue)?;
-        let waiting = branch.exchange.as_ref().filter(|exchange| !exchange.answered);
+        let waiting = branch.exchange.as_ref().filter(|exchange| !exchange.is_answered());
         //= tests/spec/sdp.md#offer-and-answer
         //# While an offer of one side waits, an offer of the other side MUST be refused.
         let is_late = waiting.is_some_and(|exchange| exchange.offerer != offerer);

@@ -4,7 +4,7 @@ use agw_context::{Command, ContextId, LocalStream, Media, TerminationId};
 use zeroize::Zeroizing;
 
 use crate::call::Pair;
-use crate::description::SessionDescription;
+use crate::description::{Fingerprint, SessionDescription, Text};
 use crate::dialogues::{Located, Slot};
 use crate::exchange::Exchange;
 use crate::needed::Streams;
@@ -83,13 +83,23 @@ pub(crate) struct OfferStep {
 /// An answer whose keys are being installed.
 #[derive(Debug)]
 pub(crate) struct AnswerStep {
-    pub(crate) place: Slot,
-    pub(crate) callee_tag: Option<String>,
-    pub(crate) settled: Vec<Option<Settled>>,
-    pub(crate) connected: Vec<Pair>,
-    pub(crate) sdp: Zeroizing<Vec<u8>>,
+    /// What is in force from then on, if anything changes.
+    pub(crate) effect: Option<Effect>,
+    /// What the offerer is told.
+    pub(crate) sdp: Text,
     pub(crate) rekey_advised: bool,
     pub(crate) dropping: bool,
+}
+
+/// What an answer has agreed on.
+#[derive(Debug)]
+pub(crate) struct Effect {
+    pub(crate) place: Slot,
+    pub(crate) callee_tag: Option<String>,
+    /// What was said, unless it is in force again.
+    pub(crate) said: Option<(Fingerprint, Text)>,
+    pub(crate) settled: Vec<Option<Settled>>,
+    pub(crate) connected: Vec<Pair>,
 }
 
 /// What a request leads to: the description to send on, **with its keys**.

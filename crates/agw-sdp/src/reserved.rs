@@ -73,6 +73,8 @@ impl Call {
             callee: Vec::new(),
             exchange: None,
             initial: None,
+            further: 0,
+            said: Vec::new(),
             established: false,
             lines: 0,
         });

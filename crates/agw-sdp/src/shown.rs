@@ -65,7 +65,7 @@ impl Call {
     fn shown(&self, place: Place, line: usize) -> Option<&[CryptoAttribute]> {
         let branch: &Branch = self.branches.get(place.branch?)?;
         let exchange = branch.exchange.as_ref()?;
-        let waits = !exchange.answered && exchange.offerer == place.offerer;
+        let waits = !exchange.is_answered() && exchange.offerer == place.offerer;
         let keys = exchange.offered(line).filter(|_| waits)?.keys.as_slice();
         (!keys.is_empty()).then_some(keys)
     }

@@ -9,6 +9,7 @@ mod error;
 mod line;
 mod media;
 mod protocol;
+mod text;
 
 use std::fmt;
 use std::net::IpAddr;
@@ -20,6 +21,7 @@ pub use error::{SdpError, SdpRule};
 pub(crate) use line::Line;
 pub(crate) use media::{Bandwidth, MediaDescription};
 pub(crate) use protocol::{Profile, Protocol};
+pub(crate) use text::{Fingerprint, Text};
 
 /// No SIP message over UDP is longer.
 const MAX_OCTETS: usize = 65_535;

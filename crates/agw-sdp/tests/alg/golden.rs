@@ -39,6 +39,14 @@ stories! {
     //= type=test
     //# An answer MUST be one to an offer of whose From tag it names.
     what_is_repeated_answers_what_it_answered_before = "repeating";
+    //= tests/spec/sdp.md#offer-and-answer
+    //= type=test
+    //# An answer that was given before, to an offer before the last one of its dialogue, MUST leave
+    //# the session as it was agreed on since.
+    //= tests/spec/sdp.md#forking
+    //= type=test
+    //# The first offer MUST be one that other callees can answer, though one of them has gone on.
+    what_is_repeated_takes_no_session_back = "repeats";
     //= tests/spec/sdp.md#opportunistic-protection
     //= type=test
     //# A crypto line in an answer to an offer without one MUST make the answer refused.
