@@ -219,6 +219,38 @@ fn a_delayed_end_comes_later() {
     gateway.ledger().await_line("agw_contexts 0");
 }
 
+//= tests/spec/ng.md#end
+//= type=test
+//# To end an unknown call MUST be a warning, unless the request says that it is fatal.
+#[test]
+fn a_delayed_end_of_what_is_not_there_is_told_as_one_without_delay() {
+    let gateway = Gateway::with(ON);
+    let mut proxy = Proxy::udp(gateway.daemon.ng_udp[0], Form::Json);
+    let Some((mut phone, mut core)) = parties(Side::Access.peer(), Side::Core.peer()) else {
+        return;
+    };
+    set_up(&mut proxy, "later", &mut phone, &mut core);
+    let tags = [("phone", "nobody"), ("nobody", "phone"), ("nobody", "core"), ("phone", "core")];
+    for (from, to) in tags {
+        for fatal in [&[][..], &["fatal"]] {
+            let mut end = json!({
+                "command": "delete", "call-id": "later", "from-tag": from, "to-tag": to,
+                "flags": fatal, "delete delay": 3_600,
+            });
+            let later = proxy.ask(&end);
+            if (from, to) == ("phone", "core") {
+                assert!(later["totals"].is_object(), "{later}");
+                continue;
+            }
+            end["delete delay"] = json!(0);
+            let now = proxy.ask(&end);
+            assert_eq!(later, now, "{from} {to}");
+            assert_eq!(now["result"] == "error", !fatal.is_empty(), "{now}");
+        }
+    }
+    talk(&mut phone, &mut core);
+}
+
 #[test]
 fn a_phone_that_asked_is_told_that_its_protection_is_applied() {
     let gateway = Gateway::with(ON);

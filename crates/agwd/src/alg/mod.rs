@@ -82,6 +82,15 @@ impl SignalledCalls {
         self.table.len()
     }
 
+    /// Whether a delete would end something: for faces that end calls later.
+    pub(crate) async fn ends(
+        &self,
+        controller: Controller,
+        which: &Which,
+    ) -> Result<(), AlgFailure> {
+        request::ends(self, controller, which).await
+    }
+
     /// Carries a request through in a task of its own, so that a caller that goes away does not leave
     /// a call half changed; a caller that never does needs none.
     async fn carry<T: Send + 'static>(

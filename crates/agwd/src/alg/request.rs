@@ -96,13 +96,7 @@ pub(super) async fn delete(
         let tags =
             call.tags().map(|(caller, callee)| (caller.to_owned(), callee.map(str::to_owned)));
         deleted.dialogues.extend(tags);
-        // A branch that is none of the call's counts as none.
-        let is_without_way = which.heard_ends_call && !call.has_way(&dialogue);
-        let is_whole = is_without_way && (which.to_tag.is_none() || call.is_heard(&dialogue));
-        let plan = match which.from_tag {
-            Some(_) if !is_whole => call.plan_delete(&dialogue)?,
-            Some(_) | None => call.plan_delete_all(),
-        };
+        let plan = plan_end(call, &dialogue, &which)?;
         let completed = match carry_out(&desk, &mut held, &dialogue, plan, None).await {
             Ok((_, completed)) => completed,
             // It ended a moment ago, which is what was asked for.
@@ -114,6 +108,32 @@ pub(super) async fn delete(
         deleted.streams.extend(last_counters(&streams, completed));
     }
     Ok(deleted)
+}
+
+/// Whether a delete would end something.
+pub(super) async fn ends(
+    desk: &SignalledCalls,
+    controller: Controller,
+    which: &Which,
+) -> Result<(), AlgFailure> {
+    let key = desk.table.seen_by(controller, &which.call_id);
+    let held = desk.table.hold(key, false).await?;
+    for tag in &tags(&held, which)? {
+        let dialogue = dialogue_of(tag, which);
+        let Some(call) = held.find(&which.call_id, &dialogue) else { continue };
+        drop(plan_end(call, &dialogue, which)?);
+    }
+    Ok(())
+}
+
+fn plan_end(call: &Call, dialogue: &Dialogue<'_>, which: &Which) -> Result<Plan, AlgError> {
+    // A branch that is none of the call's counts as none.
+    let is_without_way = which.heard_ends_call && !call.has_way(dialogue);
+    let is_whole = is_without_way && (which.to_tag.is_none() || call.is_heard(dialogue));
+    match which.from_tag {
+        Some(_) if !is_whole => call.plan_delete(dialogue),
+        Some(_) | None => Ok(call.plan_delete_all()),
+    }
 }
 
 pub(super) async fn query(

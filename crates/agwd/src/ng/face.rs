@@ -151,7 +151,7 @@ impl Face {
         let place = Arc::clone(&self.own.delayed).try_acquire_owned();
         let told = match place {
             Ok(place) if !delay.is_zero() => {
-                let views = self.views(&which).await;
+                let views = self.ending(&which).await;
                 if let Ok(views) = &views {
                     debug!(call = which.call_id, calls = views.len(), "a call ends later");
                     let face = self.clone();
@@ -213,6 +213,20 @@ impl Face {
         let (caller, callee) = caller.ok_or(AlgError::UnknownCall)?;
         let to_tag = which.to_tag.and(callee);
         Ok(Which { from_tag: Some(caller), to_tag, ..which })
+    }
+
+    /// What ends later, if anything will.
+    async fn ending(&self, which: &Which) -> Result<Vec<CallView>, AlgFailure> {
+        let ends = self.calls.ends(controller(), which).await;
+        match ends {
+            Err(AlgFailure::Signalling(AlgError::UnknownCall)) if which.from_tag.is_some() => {
+                let which = self.of_other_party(which.clone()).await?;
+                self.calls.ends(controller(), &which).await?;
+                self.calls.query(controller(), which).await
+            }
+            Err(failure) => Err(failure),
+            Ok(()) => self.calls.query(controller(), which.clone()).await,
+        }
     }
 
     async fn views(&self, which: &Which) -> Result<Vec<CallView>, AlgFailure> {
