@@ -7,6 +7,7 @@ mod early;
 mod edge;
 mod endings;
 mod forged;
+mod lasting;
 mod load;
 mod pair;
 mod refusals;

@@ -144,6 +144,17 @@ impl Agent {
         }
     }
 
+    /// The same message once more, octet by octet.
+    pub(crate) fn hears_again(&self, message: &Message) {
+        loop {
+            let (text, _) = self.wire.receive();
+            if text == message.text {
+                return;
+            }
+            println!("{} hears {text}", self.name);
+        }
+    }
+
     /// Registers a contact that is not where it is.
     pub(crate) fn registers_at(&self, contact: &str, (call, number): (&str, u32)) {
         let text = format!(

@@ -14,7 +14,7 @@ use crate::party::Party;
 use crate::sip::Agent;
 
 /// What a site says for TLS, with a certificate in this directory.
-fn tls(authority: &Authority, files: &std::path::Path) -> String {
+pub(super) fn tls(authority: &Authority, files: &std::path::Path) -> String {
     let subject = Subject::named("edge.ims.example", ExtendedKeyUsagePurpose::ServerAuth);
     let (certificate, key) = authority.sign(subject);
     fs::write(files.join("edge.pem"), certificate).expect("a certificate");
