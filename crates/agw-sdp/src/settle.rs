@@ -128,15 +128,22 @@ impl Answer<'_> {
             return Err(LineRefusal::TransportChanged);
         };
         let is_same = profile.secured == offered.far_profile.secured;
+        let is_tolerant = policy.mode == Mode::Tolerant;
         // TS 34.229-1 answers with keys under RTP/AVP.
-        let has_keys = policy.mode == Mode::Tolerant && media.has("crypto");
-        let is_secured = profile.secured || has_keys;
+        let is_secured = profile.secured || (is_tolerant && media.has("crypto"));
+        let is_unasked = (profile.secured || media.has("crypto")) && offered.keys.is_empty();
         //= tests/spec/sdp.md#opportunistic-protection
         //# A crypto line in an answer to an offer without one MUST make the answer refused.
-        if offered.opportunistic
-            && offered.keys.is_empty()
-            && (profile.secured || media.has("crypto"))
-        {
+        if is_unasked && offered.opportunistic {
+            return Err(LineRefusal::KeyUnasked);
+        }
+        //= tests/spec/sdp.md#offer-and-answer
+        //# A crypto line in an answer to an offer of RTP MUST go no further, and make the answer
+        //# refused if the mode is strict.
+        // Phones for which SRTP is optional write one whatever they were offered, and speak RTP:
+        // baresip 1.0.0 does.
+        let is_cut = self.far.transport != Transport::Transparent;
+        if is_unasked && is_cut && is_same && !is_tolerant {
             return Err(LineRefusal::KeyUnasked);
         }
         if is_same || (is_secured && (offered.far_profile.secured || offered.opportunistic)) {

@@ -106,6 +106,36 @@ fn keys_go_over_signalling_only_that_is_said_to_be_protected() {
     }
 }
 
+//= tests/spec/sdp.md#offer-and-answer
+//= type=test
+//# A crypto line in an answer to an offer of RTP MUST go no further, and make the answer refused if
+//# the mode is strict.
+#[test]
+fn a_key_that_nobody_asked_for_goes_no_further_and_media_is_plain_or_the_answer_refused() {
+    for is_strict in [false, true] {
+        let strict = format!("alg.strict={is_strict}");
+        let gateway = Gateway::with(&[ON, &[strict.as_str()]].concat());
+        let mut proxy = Proxy::udp(gateway.daemon.ng_udp[0], Form::Json);
+        let Some((mut phone, mut core)) = parties(Side::Access.peer(), Side::Core.peer()) else {
+            return;
+        };
+        let description = phone.describe("RTP/SAVP", &[&phone.key().sdes_line(1)]);
+        core.reads(sdp(&proxy.ask(&offer("unasked", &description))), None);
+        // As baresip answers for which SRTP is optional.
+        let unasked = Key::random(phone.key().suite).sdes_line(1);
+        let told = proxy.ask(&answer("unasked", &core.describe("RTP/AVP", &[&unasked])));
+        if is_strict {
+            let reason = "media line 1: an answer has no crypto line where its offer has none \
+                          (RFC 4568 §5.1.2)";
+            assert_eq!(told, json!({ "result": "error", "error-reason": reason }));
+            continue;
+        }
+        assert!(!sdp(&told).contains(&unasked), "{told}");
+        phone.reads(sdp(&told), None);
+        talk(&mut phone, &mut core);
+    }
+}
+
 /// An offer of the core towards a phone, without encryption.
 fn towards_phone(core: &Party) -> Value {
     let mut request = offer("unencrypted", &core.describe("RTP/AVP", &[]));

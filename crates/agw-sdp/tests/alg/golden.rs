@@ -119,6 +119,10 @@ stories! {
     //# A stream MUST be policed by the greater bandwidth of both sides, if both say one.
     media_lines_come_and_go_each_in_its_own_way = "many_lines";
     what_others_wrote_is_understood = "examples";
+    //= tests/spec/sdp.md#offer-and-answer
+    //= type=test
+    //# A crypto line in an answer to an offer of RTP MUST go no further, and make the answer refused
+    //# if the mode is strict.
     what_phones_write_is_understood = "phones";
     //= tests/spec/sdp.md#offer-and-answer
     //= type=test
