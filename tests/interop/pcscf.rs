@@ -12,6 +12,7 @@ mod load;
 mod pair;
 mod refusals;
 mod tables;
+mod unfit;
 mod ways;
 
 use crate::party::{lines, talk};

@@ -122,7 +122,7 @@ fn keys_go_only_over_signalling_that_is_protected() {
     let clear = edge.ue("alice");
     edge.registers(&clear, "alice", &[]);
     clear.requests(&mut dialog.clone(), "INVITE", &[], &offer);
-    clear.hears("503");
+    clear.hears("488");
     edge.core.requests(&mut edge.core.called(&invite), "BYE", &[], b"");
     let bye = ue.hears("BYE");
     ue.answers(&bye, "200 OK", &[], b"");
