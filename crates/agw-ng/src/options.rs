@@ -43,6 +43,8 @@ pub struct Options {
     pub protected_signalling: Option<Protected>,
     /// Whether a description that passed here already is left as it is.
     pub loop_protect: bool,
+    /// The status of the response that brings an answer.
+    pub status: Option<u16>,
     /// Whether to delete an unknown call is an error.
     pub fatal: bool,
     /// What becomes of protection to the access edge.

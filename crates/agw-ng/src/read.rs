@@ -132,6 +132,13 @@ impl Reader {
                 let tos = value.as_integer().and_then(|number| u8::try_from(number).ok());
                 options.tos = Some(tos.ok_or(invalid(key, "a number from 0 to 255"))?);
             }
+            "sip-code" | "sip-response-code" => {
+                let status = value.as_integer().and_then(|number| u16::try_from(number).ok());
+                let status = status.filter(|status| (100..700).contains(status));
+                // A script writes it where there is none as well, as `<null>`.
+                options.unknown += u32::from(status.is_none());
+                options.status = status.or(options.status);
+            }
             "label" => options.label = Some(short(key, one(key, value)?)?),
             // What the request itself reads.
             _ => {}

@@ -116,7 +116,12 @@ pub const KEYS: &[Item] = &[
     ),
     item("limit", Done, "how many calls `list` tells at most; 32 unless said"),
     item("sip-message-type", NoEffect, "the direction follows from the tags"),
-    item("sip-code", NoEffect, "the state follows from offers and answers"),
+    item(
+        "sip-code",
+        Done,
+        "the status of the response of an `answer`: with 2xx its dialogue is the call's",
+    ),
+    item("sip-response-code", Done, "as `sip-code`"),
     item("body", NoEffect, "for recordings"),
     item("metadata", NoEffect, "for recordings"),
     item("xmlrpc-callback", NoEffect, "events are told over Iq"),
@@ -293,8 +298,8 @@ pub const FLAGS: &[Item] = &[
 pub(crate) const FAMILIES: [&str; 7] =
     ["replace", "rtcp-mux", "SDES", "OSRTP", "endpoint-learning", "T.38", "T38"];
 
-/// Finds a name as controllers spell it: letters in either case, spaces as hyphens, and
-/// hyphens as spaces.
+/// Finds a name as controllers spell it: letters in either case, spaces and underscores as hyphens,
+/// and the other way round.
 #[must_use]
 pub fn find<'a>(table: &'a [Item], name: &str) -> Option<&'a Item> {
     let exact = table.iter().find(|item| is_same(item.name, name));
@@ -308,7 +313,7 @@ pub fn find<'a>(table: &'a [Item], name: &str) -> Option<&'a Item> {
 }
 
 //= tests/spec/ng.md#wire
-//# A name MUST be read alike with spaces and with hyphens, and in letters of either case.
+//# A name MUST be read alike with spaces, hyphens and underscores, and in letters of either case.
 /// Whether two spellings are one name.
 pub(crate) fn is_same(a: &str, b: &str) -> bool {
     a.len() == b.len() && a.bytes().zip(b.bytes()).all(|(a, b)| plain(a) == plain(b))
@@ -321,7 +326,7 @@ pub(crate) fn rest_of<'a>(name: &'a str, prefix: &str) -> Option<&'a str> {
 }
 
 const fn plain(octet: u8) -> u8 {
-    if octet == b' ' { b'-' } else { octet.to_ascii_lowercase() }
+    if octet == b' ' || octet == b'_' { b'-' } else { octet.to_ascii_lowercase() }
 }
 
 /// The tables as they stand in `NG.md`.

@@ -30,6 +30,9 @@ pub struct AnswerRequest<'a> {
     pub dialogue: Dialogue<'a>,
     /// The answer.
     pub sdp: &'a [u8],
+    /// The status of the response that brings it, if that is known and it comes in one: a 2xx makes
+    /// the dialogue the call's, and later provisional ones of others change nothing.
+    pub status: Option<u16>,
     /// Whether all media of the call is dropped from now on, whatever signalling says of gates;
     /// `None` leaves that as it is.
     pub drops: Option<bool>,
@@ -81,6 +84,7 @@ impl Call {
         };
         let what = Fingerprint::of(request.sdp);
         let Reading { shown, effect } = self.read(&request.dialogue, what)?;
+        let effect = effect.filter(|_| !self.is_overtaken(request));
         let (place, words) = shown;
         let description = match words {
             Words::These => these,
@@ -100,7 +104,8 @@ impl Call {
         };
         let is_new = effect.is_some_and(|(_, words)| words == Words::These);
         let said = is_new.then(|| (what, Text(Zeroizing::new(request.sdp.to_vec()))));
-        Ok(self.answer_plan(request, agreed, said, sdp))
+        let confirms = self.confirms(request, place);
+        Ok(self.answer_plan(request, agreed, said, (sdp, confirms)))
     }
 
     /// Puts the commands together for what is agreed on, if anything changes.
@@ -109,7 +114,7 @@ impl Call {
         request: &AnswerRequest<'_>,
         agreed: Option<(Slot, Outcome)>,
         said: Option<(Fingerprint, Text)>,
-        sdp: Zeroizing<Vec<u8>>,
+        (sdp, confirms): (Zeroizing<Vec<u8>>, Option<String>),
     ) -> Plan {
         let dropping = request.drops.unwrap_or(self.dropping);
         let mut commands = self.drop_or_pass(dropping);
@@ -122,7 +127,7 @@ impl Call {
             }
             Effect { place, callee_tag, said, settled, connected }
         });
-        let step = AnswerStep { effect, sdp: Text(sdp), rekey_advised, dropping };
+        let step = AnswerStep { effect, confirms, sdp: Text(sdp), rekey_advised, dropping };
         let generation = self.generation;
         Plan { commands, pending: Pending { generation, step: Step::Answer(Box::new(step)) } }
     }
@@ -296,10 +301,13 @@ impl Call {
 
     /// The keys are installed: the offerer can be told.
     pub(crate) fn conclude_answer(&mut self, step: AnswerStep) -> Result<Signalled, AlgError> {
-        let AnswerStep { effect, sdp, rekey_advised, dropping } = step;
+        let AnswerStep { effect, confirms, sdp, rekey_advised, dropping } = step;
         self.dropping = dropping;
         if let Some(effect) = effect {
             self.take_effect(effect)?;
+        }
+        if let Some(callee) = confirms {
+            self.confirm(callee);
         }
         let (context, streams) = (self.context, self.streams());
         Ok(Signalled { sdp: sdp.0, context, streams, rekey_advised })

@@ -30,6 +30,8 @@ pub struct Call {
     pub(crate) branches: Vec<Branch>,
     /// Who hears whom in the gateway.
     pub(crate) connected: Vec<Pair>,
+    /// The callees whose dialogues were confirmed, as far as it was told.
+    pub(crate) confirmed: Vec<String>,
     /// Whether all media is dropped, whatever signalling says of gates.
     pub(crate) dropping: bool,
 }
@@ -84,6 +86,7 @@ impl Call {
             caller: Vec::new(),
             branches: Vec::new(),
             connected: Vec::new(),
+            confirmed: Vec::new(),
             dropping: false,
         }
     }

@@ -60,14 +60,16 @@ impl Call {
                 false => self.plan_leave_way(self.locate_answer(dialogue)?.branch),
             });
         };
+        // An INVITE that was accepted fails for nobody any more.
+        let is_confirmed = |one: &Branch| self.confirmed.iter().any(|tag| one.has(tag));
         let is_way = |one: &Branch| via_branch.is_some() && one.via_branch.as_deref() == via_branch;
         for (caller, callee) in [(from_tag, to_tag), (to_tag, from_tag)] {
             let mut of_caller = self.branches.iter().filter(|one| one.caller_tag == caller);
             if of_caller.any(|one| one.has(callee)) {
-                let is_heard = |one: &Branch| {
+                let is_its = |one: &Branch| {
                     is_way(one) && !one.is_beside && one.callee_tag.as_deref() == Some(callee)
                 };
-                let way = self.branches.iter().position(is_heard);
+                let way = self.branches.iter().position(|one| is_its(one) && !is_confirmed(one));
                 let dialogue = || self.plan_leave_dialogue(caller, callee);
                 return Ok(way.map_or_else(dialogue, |way| self.plan_leave_way(way)));
             }
@@ -76,11 +78,10 @@ impl Call {
         let is_open = |one: &Branch| one.callee_tag.is_none() && one.early.is_empty();
         //= tests/spec/sdp.md#forking
         //# A way MUST end with all its dialogues when a tag that nobody has ends it.
-        let rules: [&dyn Fn(&Branch) -> bool; 2] =
-            [&|one| is_callers(one) && is_way(one), &is_open];
-        let mut found = rules.iter().filter_map(|rule| self.branches.iter().position(rule));
-        let branch = found.next().ok_or(AlgError::UnknownDialogue)?;
-        Ok(self.plan_leave_way(branch))
+        let way = self.branches.iter().position(|one| is_callers(one) && is_way(one));
+        let ends = way.or_else(|| self.branches.iter().position(is_open));
+        let ends = ends.filter(|way| !self.branches.get(*way).is_some_and(is_confirmed));
+        Ok(self.plan_leave_way(ends.ok_or(AlgError::UnknownDialogue)?))
     }
 
     /// Plans the end of the whole call.
@@ -207,12 +208,12 @@ impl Call {
     }
 
     fn leave(&mut self, LeaveStep { callee, ends, connected, needed }: LeaveStep) {
-        if let Some(callee) = callee {
+        if let Some(callee) = &callee {
             for branch in &mut self.branches {
-                let asks = |one: &mut Exchange| one.within.as_ref() == Some(&callee);
+                let asks = |one: &mut Exchange| one.within.as_deref() == Some(callee.as_str());
                 branch.exchange.take_if(asks);
-                branch.said.retain(|said| said.callee != callee);
-                branch.lose(&callee);
+                branch.said.retain(|said| said.callee != *callee);
+                branch.lose(callee);
             }
         }
         let mut position = 0;
@@ -222,6 +223,7 @@ impl Call {
         });
         self.connected = connected;
         self.keep(&needed);
+        self.keep_confirmed(callee.as_deref());
     }
 
     fn forget_offer(&mut self, place: Slot) {

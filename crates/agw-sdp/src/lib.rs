@@ -46,6 +46,7 @@
 mod answer;
 mod call;
 mod calls;
+mod confirmed;
 mod decision;
 mod description;
 mod dialogues;

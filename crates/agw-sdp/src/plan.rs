@@ -85,6 +85,8 @@ pub(crate) struct OfferStep {
 pub(crate) struct AnswerStep {
     /// What is in force from then on, if anything changes.
     pub(crate) effect: Option<Effect>,
+    /// The callee whose dialogue is confirmed with it.
+    pub(crate) confirms: Option<String>,
     /// What the offerer is told.
     pub(crate) sdp: Text,
     pub(crate) rekey_advised: bool,

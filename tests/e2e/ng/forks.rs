@@ -291,6 +291,42 @@ fn the_error_of_a_way_ends_it_whoever_answered_there_and_a_cancel_ends_all_whate
 
 //= tests/spec/sdp.md#forking
 //= type=test
+//# Once a dialogue was confirmed a provisional response of another one MUST NOT take its media.
+//= tests/spec/sdp.md#forking
+//= type=test
+//# The end of the one dialogue that was confirmed MUST be that of the call, and the end of another
+//# one MUST NOT, whichever is heard.
+#[test]
+fn a_phone_that_has_accepted_has_the_call_whatever_others_have_said_early() {
+    let gateway = Gateway::with(ON);
+    let mut proxy = Proxy::udp(gateway.daemon.ng_udp[0], Form::Bencode);
+    let end = |tag: &str| json!({ "command": "delete", "call-id": "fork", "from-tag": "caller", "to-tag": tag });
+    // As a key, as a flag that Kamailio passes on, and not told at all.
+    let late = [("sip-code", json!(183)), ("flags", json!("sip-code=183")), ("label", json!("x"))];
+    for (key, value) in late {
+        let Some((mut caller, mut phones)) = caller_and_phones() else { return };
+        let offered = proxy.ask(&call(&caller));
+        phones.iter_mut().for_each(|phone| phone.reads(sdp(&offered), Some(1)));
+        let mut accepted = answered_by(&phones[0], "first");
+        accepted["flags"] = json!(["sip-code=200"]);
+        caller.reads(sdp(&proxy.ask(&accepted)), None);
+        talk(&mut caller, &mut phones[0]);
+        let mut early = answered_by(&phones[1], "second");
+        early[key] = value;
+        caller.reads(sdp(&proxy.ask(&early)), None);
+        let heard = usize::from(key == "label");
+        talk(&mut caller, &mut phones[heard]);
+        proxy.ask(&end("second"));
+        gateway.ledger().await_line("agw_contexts 1");
+        let ended = proxy.ask(&end("first"));
+        assert!(ended["totals"].is_object(), "{ended}");
+        gateway.ledger().await_line("agw_contexts 0");
+        gateway.ledger().await_line("agw_alg_calls 0");
+    }
+}
+
+//= tests/spec/sdp.md#forking
+//= type=test
 //# An offer within any dialogue of a fork MUST be taken, whichever of them is heard.
 #[test]
 fn phones_behind_one_offer_each_have_offers_of_their_own_before_one_of_them_takes_the_call() {

@@ -59,7 +59,7 @@ pub(super) fn answer<A>(
         name => Ok(name),
     };
     let name = required("dialogue", names.as_ref(), both)?;
-    Ok(Answer { name, sdp: description(sdp)?, drops: None })
+    Ok(Answer { name, sdp: description(sdp)?, status: None, drops: None })
 }
 
 pub(super) fn reject<A>(

@@ -189,6 +189,8 @@ pub struct Answer {
     pub name: CallName,
     /// The session description.
     pub sdp: Zeroizing<Vec<u8>>,
+    /// The status of the response that brings it, if that is known and it comes in one.
+    pub status: Option<u16>,
     /// Whether all media of the call is dropped from now on; `None` leaves that as it is.
     pub drops: Option<bool>,
 }

@@ -60,7 +60,7 @@ fn what_kamailio_sends_towards_the_core_is_understood() {
 
 //= tests/spec/ng.md#wire
 //= type=test
-//# A name MUST be read alike with spaces and with hyphens, and in letters of either case.
+//# A name MUST be read alike with spaces, hyphens and underscores, and in letters of either case.
 #[test]
 fn what_opensips_sends_towards_a_phone_is_understood() {
     let told = options(&[
@@ -117,6 +117,35 @@ fn a_string_of_flags_has_lists_in_brackets() {
     assert!(told.replace.zero_address && told.replace.version && told.sdes.off && told.mux.offer);
     assert_eq!(told.realms, (Some("a".to_owned()), Some("b".to_owned())));
     assert_eq!(told.unknown, 0);
+}
+
+//= tests/spec/ng.md#wire
+//= type=test
+//# A name MUST be read alike with spaces, hyphens and underscores, and in letters of either case.
+//= tests/spec/ng.md#wire
+//= type=test
+//# A number MUST be read from a string of decimal digits as well.
+#[test]
+fn the_status_of_a_response_is_read_in_every_spelling_and_ignored_where_it_is_none() {
+    for key in ["sip-code", "sip_code", "SIP-code", "SIP code", "sip-response-code"] {
+        for value in [Value::Integer(183), Value::text("183")] {
+            let told = options(&[(key, value)]);
+            assert_eq!((told.status, told.unknown), (Some(183), 0), "{key}");
+        }
+    }
+    for (flags, status, unknown) in [
+        ("", None, 0),
+        ("sip-code=200", Some(200), 0),
+        ("sip_response_code=486", Some(486), 0),
+        ("sip-code=<null>", None, 1),
+        ("sip-code=99", None, 1),
+        ("sip-code=700", None, 1),
+        ("sip-code=200 sip-code=<null>", Some(200), 1),
+    ] {
+        for told in everywhere(flags) {
+            assert_eq!((told.status, told.unknown), (status, unknown), "{flags}");
+        }
+    }
 }
 
 //= tests/spec/ng.md#gates

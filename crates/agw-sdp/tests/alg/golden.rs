@@ -179,6 +179,14 @@ stories! {
     //= type=test
     //# A way MUST end with all its dialogues when a tag that nobody has ends it.
     an_error_response_ends_its_way_whoever_answered_there_early = "ways_end";
+    //= tests/spec/sdp.md#forking
+    //= type=test
+    //# Once a dialogue was confirmed a provisional response of another one MUST NOT take its media.
+    //= tests/spec/sdp.md#forking
+    //= type=test
+    //# The end of the one dialogue that was confirmed MUST be that of the call, and the end of
+    //# another one MUST NOT, whichever is heard.
+    who_accepts_a_call_has_it = "confirmed";
     families_and_ports_are_those_of_each_side = "families";
     //= tests/spec/sdp.md#opportunistic-protection
     //= type=test

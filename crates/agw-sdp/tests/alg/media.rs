@@ -83,7 +83,8 @@ fn media_passes_with_the_answer_and_not_before_and_is_sealed_where_it_must_be() 
     let offered = String::from_utf8(world.offer("call", &request).unwrap().sdp.to_vec()).unwrap();
     assert_eq!(pass(&mut world, &offered, CORE, PLAIN), Err(DropReason::IngressGate));
     let answer = description(CORE, "RTP/AVP 8");
-    let request = AnswerRequest { dialogue: ANSWER, sdp: answer.as_bytes(), drops: None };
+    let request =
+        AnswerRequest { dialogue: ANSWER, sdp: answer.as_bytes(), status: None, drops: None };
     let answered = String::from_utf8(world.answer("call", &request).unwrap().sdp.to_vec()).unwrap();
 
     let mut sealed = [0; 256];
@@ -117,7 +118,7 @@ fn a_phone_that_names_its_host_is_heard_and_sent_to_where_it_sends_from_with_its
     let request = OfferRequest { dialogue: OFFER, sdp, near, far, rekey, supersedes, drops };
     let offered = String::from_utf8(world.offer("call", &request).unwrap().sdp.to_vec()).unwrap();
     let answer = description(CORE, "RTP/AVP 8");
-    let request = AnswerRequest { dialogue: ANSWER, sdp: answer.as_bytes(), drops };
+    let request = AnswerRequest { dialogue: ANSWER, sdp: answer.as_bytes(), status: None, drops };
     let answered = String::from_utf8(world.answer("call", &request).unwrap().sdp.to_vec()).unwrap();
     let nowhere = pass(&mut world, &offered, CORE, PLAIN);
     assert_eq!(nowhere, Err(DropReason::NoDestination));
@@ -167,7 +168,7 @@ fn forked(world: &mut World) -> (String, String) {
 
 fn answered(world: &mut World, to_tag: &str, answer: &str) -> String {
     let dialogue = Dialogue { to_tag: Some(to_tag), ..OFFER };
-    let request = AnswerRequest { dialogue, sdp: answer.as_bytes(), drops: None };
+    let request = AnswerRequest { dialogue, sdp: answer.as_bytes(), status: None, drops: None };
     String::from_utf8(world.answer("call", &request).unwrap().sdp.to_vec()).unwrap()
 }
 

@@ -112,7 +112,8 @@ fn exchange(
     let text = |sdp: &[u8]| String::from_utf8(sdp.to_vec()).unwrap();
     let offered = text(&world.offer("call", &request).unwrap().sdp);
     let answer = answer(&offered);
-    let request = AnswerRequest { dialogue: ANSWER, sdp: answer.as_bytes(), drops: None };
+    let request =
+        AnswerRequest { dialogue: ANSWER, sdp: answer.as_bytes(), status: None, drops: None };
     let answered = text(&world.answer("call", &request).unwrap().sdp);
     world.delete("call", &ANSWER).unwrap();
     assert!(world.calls.is_empty() && world.ports.open.is_empty());
@@ -256,7 +257,7 @@ proptest! {
         for (branch, tag) in [(0, "b1"), (1, "b2"), (1, "b3"), (0, "b1")] {
             let dialogue = Dialogue { to_tag: Some(tag), ..way(["z1", "z2"][branch]) };
             let answer = plain_answer(&offered[branch]);
-            let request = AnswerRequest { dialogue, sdp: answer.as_bytes(), drops: None };
+            let request = AnswerRequest { dialogue, sdp: answer.as_bytes(), status: None, drops: None };
             answered.push(text(&world.answer("call", &request).unwrap().sdp));
         }
         let told = |answer: &str| -> Vec<String> {

@@ -53,9 +53,13 @@ fn request(world: &mut World, head: &str, body: &str) -> String {
             let request = OfferRequest { dialogue, sdp, near, far, rekey, supersedes, drops };
             world.offer("call", &request)
         }
-        "answer" => world.answer("call", &AnswerRequest { dialogue, sdp, drops }),
+        "answer" => {
+            let status = word("status").map(|status| status.parse().unwrap());
+            world.answer("call", &AnswerRequest { dialogue, sdp, status, drops })
+        }
         "reject" => world.reject("call", &dialogue),
         "delete" => world.delete("call", &dialogue),
+        "end" => world.end("call", &dialogue),
         other => panic!("no such request: {other}"),
     };
     outcome(world, done)

@@ -144,6 +144,14 @@ impl World {
         done
     }
 
+    pub(crate) fn end(&mut self, id: &str, dialogue: &Dialogue<'_>) -> Result<Signalled, Failure> {
+        let call = self.calls.find(id, dialogue).ok_or(AlgError::UnknownCall)?;
+        let plan = call.plan_end(dialogue);
+        let done = self.carry_out(id, dialogue, plan);
+        self.calls.tidy(id, dialogue);
+        done
+    }
+
     fn carry_out(
         &mut self,
         id: &str,

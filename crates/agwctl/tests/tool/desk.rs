@@ -99,9 +99,9 @@ impl Alg for Desk {
     }
 
     async fn answer(&self, answer: Answer) -> Result<Signalled, AlgFailure> {
-        let Answer { name, sdp, drops } = &answer;
+        let Answer { name, sdp, status, drops } = &answer;
         let dialogue = dialogue(name);
-        let request = AnswerRequest { dialogue, sdp, drops: *drops };
+        let request = AnswerRequest { dialogue, sdp, status: *status, drops: *drops };
         let policy = AlgPolicy::default();
         let plan = |call: &Call| call.plan_answer(&request, &policy, &mut random);
         let plan = self.plan(&name.call_id, &dialogue, plan)?;

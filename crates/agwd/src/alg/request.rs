@@ -59,11 +59,11 @@ async fn try_offer(
 }
 
 pub(super) async fn answer(desk: SignalledCalls, answer: Answer) -> Result<Signalled, AlgFailure> {
-    let Answer { name, sdp, drops } = answer;
+    let Answer { name, sdp, status, drops } = answer;
     let dialogue = dialogue(&name);
     let mut held = desk.table.hold((name.controller.clone(), name.call_id.clone()), false).await?;
     let policy = desk.policy.load_full();
-    let request = AnswerRequest { dialogue, sdp: &sdp, drops };
+    let request = AnswerRequest { dialogue, sdp: &sdp, status, drops };
     let call = held.find(&name.call_id, &dialogue).ok_or(AlgError::UnknownCall)?;
     let plan = call.plan_answer(&request, &policy, &mut random)?;
     let outcome = carry_out(&desk, &mut held, &dialogue, plan, None).await;
@@ -127,12 +127,10 @@ pub(super) async fn ends(
 }
 
 fn plan_end(call: &Call, dialogue: &Dialogue<'_>, which: &Which) -> Result<Plan, AlgError> {
-    // A branch that is none of the call's counts as none.
-    let is_without_way = which.heard_ends_call && !call.has_way(dialogue);
-    let is_whole = is_without_way && (which.to_tag.is_none() || call.is_heard(dialogue));
     match which.from_tag {
-        Some(_) if !is_whole => call.plan_delete(dialogue),
-        Some(_) | None => Ok(call.plan_delete_all()),
+        Some(_) if which.heard_ends_call => call.plan_end(dialogue),
+        Some(_) => call.plan_delete(dialogue),
+        None => Ok(call.plan_delete_all()),
     }
 }
 

@@ -121,7 +121,7 @@ impl Face {
         let sdp = as_received(sdp, &options);
         let answerer = to_tag.clone().unwrap_or_default();
         let name = name(&call_id, &from_tag, to_tag, via_branch);
-        let answer = Answer { name, sdp, drops: options.drops };
+        let answer = Answer { name, sdp, status: options.status, drops: options.drops };
         let signalled = self.calls.answer(answer).await.map_err(|one| failure::refusal(&one))?;
         Ok(self.passed_on(&call_id, &answerer, &options, signalled))
     }

@@ -63,7 +63,8 @@ fn carry_out(data: &[u8]) -> (usize, usize) {
             3..=5 => {
                 let any = verb == 5;
                 let sdp = if any { description(&mut draw) } else { answer_to(&last, &mut draw) };
-                let done = world.answer(&AnswerRequest { dialogue, sdp: &sdp, drops: None });
+                let done =
+                    world.answer(&AnswerRequest { dialogue, sdp: &sdp, status: None, drops: None });
                 (sdp, done)
             }
             6 => (Vec::new(), world.reject(&dialogue)),
