@@ -7,6 +7,7 @@ mod early;
 mod edge;
 mod endings;
 mod forged;
+mod ipv6;
 mod lasting;
 mod load;
 mod pair;

@@ -43,12 +43,12 @@ pub(crate) struct Dialog {
 impl Agent {
     /// An agent that speaks UDP.
     pub(crate) fn new(name: &str, proxy: SocketAddr) -> Self {
-        Self::over(Wire::udp(0), name, proxy)
+        Self::over(Wire::udp(proxy, 0), name, proxy)
     }
 
     /// An agent that is heard at a port of the loopback.
     pub(crate) fn at(port: u16, name: &str, proxy: SocketAddr) -> Self {
-        Self::over(Wire::udp(port), name, proxy)
+        Self::over(Wire::udp(proxy, port), name, proxy)
     }
 
     /// An agent with a TLS connection to the proxy.

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::Write as _;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
@@ -31,6 +31,8 @@ pub(super) struct Edge {
     pub(super) access: SocketAddr,
     /// Where UEs find it by TLS, if it has a certificate.
     pub(super) tls: SocketAddr,
+    /// Where the core finds it.
+    pub(super) inside: SocketAddr,
     /// The core.
     pub(super) core: Agent,
     pub(super) gateway: Gateway,
@@ -50,27 +52,36 @@ impl Edge {
 
     /// The same before gateways that `site` names.
     pub(super) fn before(gateway: Gateway, site: &str) -> Option<Self> {
+        Self::beside(Ipv4Addr::LOCALHOST.into(), gateway, site)
+    }
+
+    /// The same with a core that speaks SIP at this address of the loopback.
+    pub(super) fn beside(core: IpAddr, gateway: Gateway, site: &str) -> Option<Self> {
         peer::program("kamailio")?;
-        let port = |number| SocketAddr::from(([127, 0, 0, 1], gateway.daemon.ports.peer(number)));
-        let (access, tls, inside, core) = (port(4), port(5), port(6), port(7));
+        let at = |ip, number| SocketAddr::new(ip, gateway.daemon.ports.peer(number));
+        let [access, tls] = [4, 5].map(|number| at(Ipv4Addr::LOCALHOST.into(), number));
+        let [inside, core] = [6, 7].map(|number| at(core, number));
+        let [access6, tls6] = [access, tls].map(over_ipv6);
         let text = format!(
             "#!define ACCESS_UDP udp:{access}\n#!define ACCESS_TCP tcp:{access}\n\
              #!define ACCESS_TLS tls:{tls}\n#!define CORE_UDP udp:{inside}\n\
+             #!define ACCESS_UDP6 udp:{access6}\n#!define ACCESS_TCP6 tcp:{access6}\n\
+             #!define ACCESS_TLS6 tls:{tls6}\n\
              #!define CORE_NEXT_HOP \"sip:{core}\"\n#!define CHILDREN 2\n\
              #!define SECRET \"known to the test alone\"\n{site}\n",
         );
         let proxy = start(gateway.daemon.directory.path(), "pcscf", &text);
         let core = Agent::at(core.port(), "core", inside);
-        Some(Self { proxy, access, tls, core, gateway, local: text })
+        Some(Self { proxy, access, tls, inside, core, gateway, local: text })
     }
 
     /// Kamailio dies, and another one takes its place.
     pub(super) fn restarts(self) -> Self {
-        let Self { proxy, access, tls, core, gateway, local } = self;
+        let Self { proxy, access, tls, inside, core, gateway, local } = self;
         drop(proxy);
         let proxy = start(gateway.daemon.directory.path(), "pcscf", &local);
         agw_tests::await_listener(access.port());
-        Self { proxy, access, tls, core, gateway, local }
+        Self { proxy, access, tls, inside, core, gateway, local }
     }
 
     /// Waits until each of its processes has found the gateway.
@@ -83,11 +94,6 @@ impl Edge {
         while !is_pinged(&self.gateway.ledger().page("/metrics")) {
             assert!(Instant::now() < deadline, "Kamailio does not ask: {}", self.proxy.output());
         }
-    }
-
-    /// Where the core finds it.
-    pub(super) fn inside(&self) -> SocketAddr {
-        SocketAddr::from(([127, 0, 0, 1], self.gateway.daemon.ports.peer(6)))
     }
 
     /// A UE that speaks UDP.
@@ -159,6 +165,11 @@ pub(super) fn registers_with_password(ue: &Agent, name: &str, headers: &[&str]) 
     );
     ue.begins("REGISTER", name, &[headers, &[&authorization]].concat(), (name, 2));
     ue.hears("200");
+}
+
+/// Where an edge with WITH_IPV6 is found that is found there.
+pub(super) fn over_ipv6(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(Ipv6Addr::LOCALHOST.into(), address.port())
 }
 
 /// What a UE says before it was told anything.

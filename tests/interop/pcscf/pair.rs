@@ -115,7 +115,7 @@ fn the_edge_says_that_it_is_there_to_whoever_asks() {
     let ue = edge.ue("alice");
     ue.begins("OPTIONS", &format!("sip:{}", edge.access), &[], ("keepalive", 1));
     ue.hears("200");
-    edge.core.begins("OPTIONS", &format!("sip:{}", edge.inside()), &[], ("heartbeat", 1));
+    edge.core.begins("OPTIONS", &format!("sip:{}", edge.inside), &[], ("heartbeat", 1));
     edge.core.hears("200");
     // Anybody else is asked of who is registered only.
     for method in ["OPTIONS", "MESSAGE", "SUBSCRIBE", "PUBLISH"] {

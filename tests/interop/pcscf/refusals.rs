@@ -169,7 +169,8 @@ fn an_answer_that_the_gateway_refuses_does_not_go_on_with_its_keys() {
 fn kamailio_takes_the_scripts_with_every_choice_and_the_gateway_its_configuration() {
     let Some(kamailio) = peer::program("kamailio") else { return };
     let choices = "#!define WITH_TLS\n#!define WITH_CLEAR_E2AE\n#!define WITH_ANCHOR_ALL\n\
-                   #!define PROTECTED_NETWORK 10.0.0.0/8\n#!define SECRET \"known\"\n";
+                   #!define WITH_IPV6\n\
+                   #!define PROTECTED_NETWORK 10.0.0.0/8,2001:db8::/32\n#!define SECRET \"known\"\n";
     let directory = directory();
     let memory = directory.path().display();
     let choices = format!("{choices}#!define STATE \"text://{memory}\"\n");

@@ -8,7 +8,7 @@ use std::time::Instant;
 use agw_tests::{Authority, PATIENCE, Side, Subject, directory};
 use rcgen::ExtendedKeyUsagePurpose;
 
-use super::edge::{self, ASKING, Edge, MEDIASEC, VERIFYING};
+use super::edge::{self, ASKING, Edge, MEDIASEC, VERIFYING, over_ipv6};
 use super::{CLEAR, REQUESTED, uri};
 use crate::party::Party;
 use crate::sip::Agent;
@@ -48,24 +48,30 @@ fn who_is_registered_stays_so_when_the_edge_dies_and_comes_back() {
     let files = directory();
     let (table, memory) = (edge::sample().join("state/ue"), files.path().join("ue"));
     fs::copy(table, &memory).expect("an empty table");
-    let site = format!("{CLEAR}\n#!define STATE \"text://{}\"", files.path().display());
+    let site = format!(
+        "{CLEAR}\n#!define WITH_IPV6\n#!define STATE \"text://{}\"",
+        files.path().display()
+    );
     let Some(edge) = Edge::start(&site) else { return };
     let Some((phone, _)) = Edge::parties() else { return };
-    let ue = edge.ue("alice");
+    let (other, ue) = (Agent::new("bob", over_ipv6(edge.access)), edge.ue("alice"));
+    edge.registers(&other, "bob", &VERIFYING);
     edge.registers(&ue, "alice", &VERIFYING);
     let deadline = Instant::now() + PATIENCE;
-    while !fs::read_to_string(&memory).expect("a table").contains("e2ae") {
+    while fs::read_to_string(&memory).expect("a table").matches("e2ae").count() < 2 {
         assert!(Instant::now() < deadline, "{}", edge.proxy.output());
         std::thread::yield_now();
     }
     let edge = edge.restarts();
-    awaits(&edge, "ue", |told| entries(told) == 1);
+    awaits(&edge, "ue", |told| entries(told) == 2);
     let offer = phone.describe("RTP/SAVP", &[&phone.key().sdes_line(1), REQUESTED]);
-    ue.offers("INVITE", "bob", &[], ("after", 1), &offer);
-    let invite = edge.core.hears("INVITE");
-    assert!(!invite.body().contains("crypto"), "{}", invite.body());
-    edge.core.answers(&invite, "486 Busy Here", &[], b"");
-    ue.hears("486");
+    for (ue, call) in [(&ue, "after"), (&other, "after-over-ipv6")] {
+        ue.offers("INVITE", "carol", &[], (call, 1), &offer);
+        let invite = edge.core.hears("INVITE");
+        assert!(!invite.body().contains("crypto"), "{}", invite.body());
+        edge.core.answers(&invite, "486 Busy Here", &[], b"");
+        ue.hears("486");
+    }
     edge.ends();
 }
 

@@ -9,7 +9,7 @@ use crate::party::{Party, talk};
 use crate::sip::{Agent, Message};
 
 /// Lines of a description in whose security nothing is that agw has.
-const UNFIT: [(&str, &[&str]); 3] = [
+pub(super) const UNFIT: [(&str, &[&str]); 3] = [
     ("RTP/SAVP", &[REQUESTED]),
     ("RTP/SAVP", &["a=crypto:1 NEW_512_HMAC_SHA3 inline:MTIzNDU2Nzg5MDEyMzQ1Njc4OTAx", REQUESTED]),
     ("UDP/TLS/RTP/SAVP", &["a=fingerprint:sha-1 4A:AD:B9:B1:3F:82:18:3B:54:02", REQUESTED]),

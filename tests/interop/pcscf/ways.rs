@@ -12,7 +12,7 @@ use crate::party::{Party, lines, talk};
 use crate::sip::Agent;
 
 /// A realm of the core in which the halves of a call meet: by sockets, wherever the test plays.
-const MEETING: &str = "[[realm]]\nname = \"meeting\"\naddresses = [\"127.0.0.31\"]\n\
+pub(super) const MEETING: &str = "[[realm]]\nname = \"meeting\"\naddresses = [\"127.0.0.31\"]\n\
                        ports = \"20000-20099\"\nhairpin = true\n";
 
 #[test]

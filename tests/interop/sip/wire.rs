@@ -10,6 +10,9 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
+/// The name that a proxy with TLS has.
+const EDGE: &str = "edge.ims.example";
+
 /// What carries an agent's messages.
 pub(super) enum Wire {
     /// A socket, each message a datagram.
@@ -25,9 +28,10 @@ pub(super) struct Connection {
 }
 
 impl Wire {
-    /// A socket at a port of the loopback; 0 is any.
-    pub(super) fn udp(port: u16) -> Self {
-        let socket = UdpSocket::bind(("127.0.0.1", port)).expect("a socket");
+    /// A socket at a port of the loopback, of the family of a proxy; 0 is any.
+    pub(super) fn udp(proxy: SocketAddr, port: u16) -> Self {
+        let own = if proxy.is_ipv4() { "127.0.0.1" } else { "::1" };
+        let socket = UdpSocket::bind((own, port)).expect("a socket");
         socket.set_read_timeout(Some(PATIENCE)).expect("a timeout");
         Self::Udp(socket)
     }
@@ -43,7 +47,7 @@ impl Wire {
             .expect("versions")
             .with_root_certificates(roots)
             .with_no_client_auth();
-        let name = ServerName::from(proxy.ip());
+        let name = ServerName::try_from(EDGE).expect("a name");
         let client = ClientConnection::new(Arc::new(config), name).expect("a client");
         let stream = TcpStream::connect(proxy).expect("a connection");
         stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
