@@ -13,7 +13,7 @@ use agw_testkit::peer;
 use agw_tests::{Gateway, PATIENCE, Program, Side};
 
 use crate::party::{Party, lines, talk};
-use crate::sip::Agent;
+use crate::sip::{Agent, Dialog, Message};
 
 /// How the proxy treats a call of a phone: SRTP towards it, RTP towards the core.
 const SCRIPT: &str = r#"
@@ -45,7 +45,7 @@ request_route {
 }
 onreply_route[ANSWERED] {
     if (has_body("application/sdp")) {
-        rtpengine_answer("RTP/SAVP replace-origin replace-session-connection ICE=remove direction=core direction=access");
+        rtpengine_answer("RTP/SAVP replace-origin replace-session-connection ICE=remove direction=core direction=access sip-code=$rs");
     }
 }
 "#;
@@ -102,47 +102,94 @@ fn start_proxy(gateway: &Gateway, port: u16) -> Kamailio {
     start(directory, &script)
 }
 
+/// A call that is on its way to the callee.
+struct Ringing {
+    gateway: Gateway,
+    _proxy: Kamailio,
+    caller: Agent,
+    callee: Agent,
+    phone: Party,
+    core: Party,
+    invite: Message,
+}
+
+impl Ringing {
+    fn start() -> Option<Self> {
+        peer::program("kamailio")?;
+        let Ok(library) = Libsrtp::load() else {
+            peer::skip(libsrtp::PEER);
+            return None;
+        };
+        let gateway = Gateway::with(&["ng.udp=[\"127.0.0.1:0\"]"]);
+        let port = gateway.daemon.ports.peer(4);
+        let proxy = start_proxy(&gateway, port);
+        // Each of its processes asks before it takes calls.
+        let ledger = gateway.ledger();
+        let pinged = "agw_ng_requests_total{command=\"ping\",result=\"ok\"} ";
+        let is_pinged = |page: &str| {
+            page.lines().any(|line| line.strip_prefix(pinged).is_some_and(|count| count != "0"))
+        };
+        let deadline = Instant::now() + PATIENCE;
+        while !is_pinged(&ledger.page("/metrics")) {
+            assert!(Instant::now() < deadline, "Kamailio does not ask: {}", proxy.output());
+        }
+        let proxy_at = SocketAddr::from(([127, 0, 0, 1], port));
+        let (caller, callee) = (Agent::new("phone", proxy_at), Agent::new("core", proxy_at));
+        let phone = Party::phone(Side::Access.peer(), 0xAAAA_0001, library);
+        let mut core = Party::core(Side::Core.peer(), 0xCCCC_0001);
+        let offer = phone.describe("RTP/SAVP", &[&phone.key().sdes_line(1)]);
+        let to = format!("sip:core@{}", callee.address());
+        caller.offers("INVITE", &to, &[], ("kamailio@ue.example", 1), &offer);
+        let invite = callee.hears("INVITE");
+        core.reads(invite.body(), None);
+        Some(Self { gateway, _proxy: proxy, caller, callee, phone, core, invite })
+    }
+
+    /// The callee accepts, and is heard; yields the dialogue.
+    fn accepted(&mut self) -> Dialog {
+        let Self { caller, callee, phone, core, invite, .. } = self;
+        callee.answers(invite, "200 OK", &[], &core.describe("RTP/AVP", &[]));
+        let accepted = caller.hears("200");
+        let answered = accepted.body();
+        assert!(answered.contains(" RTP/SAVP 8\r\n"), "{answered}");
+        assert_eq!(lines(answered).len(), 1, "{answered}");
+        phone.reads(answered, None);
+        talk(phone, core);
+        accepted.dialog()
+    }
+
+    /// The caller hangs up, and nothing of the call is left.
+    fn ends(self, mut dialog: Dialog) {
+        let Self { gateway, _proxy, caller, callee, .. } = self;
+        gateway.ledger().await_line("agw_contexts 1");
+        caller.hangs_up(&mut dialog, &callee);
+        gateway.ledger().await_line("agw_contexts 0");
+        gateway.ledger().await_line("agw_ng_unknown_flags_total 0");
+    }
+}
+
 #[test]
 fn kamailio_finds_the_gateway_and_has_it_protect_a_call() {
-    if peer::program("kamailio").is_none() {
-        return;
-    }
-    let Ok(library) = Libsrtp::load() else { return peer::skip(libsrtp::PEER) };
-    let gateway = Gateway::with(&["ng.udp=[\"127.0.0.1:0\"]"]);
-    let port = gateway.daemon.ports.peer(4);
-    let proxy = start_proxy(&gateway, port);
-    // Each of its processes asks before it takes calls.
-    let ledger = gateway.ledger();
-    let pinged = "agw_ng_requests_total{command=\"ping\",result=\"ok\"} ";
-    let is_pinged = |page: &str| {
-        page.lines().any(|line| line.strip_prefix(pinged).is_some_and(|count| count != "0"))
-    };
-    let deadline = Instant::now() + PATIENCE;
-    while !is_pinged(&ledger.page("/metrics")) {
-        assert!(Instant::now() < deadline, "Kamailio does not ask: {}", proxy.output());
-    }
-    let proxy_at = SocketAddr::from(([127, 0, 0, 1], port));
-    let (caller, callee) = (Agent::new("phone", proxy_at), Agent::new("core", proxy_at));
-    let mut phone = Party::phone(Side::Access.peer(), 0xAAAA_0001, library);
-    let mut core = Party::core(Side::Core.peer(), 0xCCCC_0001);
-
-    let offer = phone.describe("RTP/SAVP", &[&phone.key().sdes_line(1)]);
-    let to = format!("sip:core@{}", callee.address());
-    caller.offers("INVITE", &to, &[], ("kamailio@ue.example", 1), &offer);
-    let invite = callee.hears("INVITE");
-    let offered = invite.body();
+    let Some(mut call) = Ringing::start() else { return };
+    let offered = call.invite.body();
     assert!(offered.contains(" RTP/AVP 8\r\n") && !offered.contains("crypto"), "{offered}");
-    core.reads(offered, None);
-    callee.answers(&invite, "200 OK", &[], &core.describe("RTP/AVP", &[]));
-    let accepted = caller.hears("200");
-    let answered = accepted.body();
-    assert!(answered.contains(" RTP/SAVP 8\r\n"), "{answered}");
-    assert_eq!(lines(answered).len(), 1, "{answered}");
-    phone.reads(answered, None);
-    talk(&mut phone, &mut core);
-    gateway.ledger().await_line("agw_contexts 1");
+    let dialog = call.accepted();
+    call.ends(dialog);
+}
 
-    caller.hangs_up(&mut accepted.dialog(), &callee);
-    gateway.ledger().await_line("agw_contexts 0");
-    gateway.ledger().await_line("agw_ng_unknown_flags_total 0");
+//= tests/spec/sdp.md#forking
+//= type=test
+//# Once a dialogue was confirmed a provisional response of another one MUST NOT take its media.
+#[test]
+fn kamailio_tells_who_accepts_and_what_another_one_has_said_early_comes_too_late() {
+    let Some(mut call) = Ringing::start() else { return };
+    let dialog = call.accepted();
+    let other = Agent::new("other", call.callee.address());
+    let more = Party::core(Side::Core.peer(), 0xCCCC_0002);
+    let early = more.describe("RTP/AVP", &[]);
+    other.answers(&call.invite, "183 Session Progress", &[], &early);
+    let ledger = call.gateway.ledger();
+    ledger.await_line("agw_ng_requests_total{command=\"answer\",result=\"ok\"} 2");
+    talk(&mut call.phone, &mut call.core);
+    call.ends(dialog);
 }
