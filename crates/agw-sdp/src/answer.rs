@@ -11,7 +11,6 @@ use zeroize::Zeroizing;
 
 use crate::call::{Call, Dialogue, Pair};
 use crate::description::{Fingerprint, MediaDescription, SessionDescription, Text};
-use crate::dialogues::Slot;
 use crate::error::AlgError;
 use crate::exchange::{Exchange, LineExchange, Offered};
 use crate::keys::Random;
@@ -21,6 +20,7 @@ use crate::plan::{AnswerStep, Effect, Pending, Plan, Signalled, Step};
 use crate::render::{MediaEdit, render};
 use crate::repeats::{Reading, Words};
 use crate::settle::{Agreed, Answer, Settled, SettledLeg};
+use crate::slot::{Slot, Turn};
 
 /// An answer on its way.
 #[derive(Clone, Copy)]
@@ -317,11 +317,7 @@ impl Call {
         let Effect { place, callee_tag, said, settled, connected } = effect;
         let position = place.branch;
         let branch = self.branches.get_mut(position).ok_or(AlgError::UnknownDialogue)?;
-        let taken = match place.is_initial {
-            true => branch.initial.take().map(|initial| *initial),
-            false => branch.exchange.take(),
-        };
-        let mut exchange = taken.ok_or(AlgError::NoOffer)?;
+        let mut exchange = branch.take(place.turn).ok_or(AlgError::NoOffer)?;
         self.put_in_force(position, &mut exchange, true);
         let heard = self.branches.get(position).and_then(|branch| branch.callee_tag.clone());
         let callee = callee_tag.clone().or(heard).unwrap_or_default();
@@ -333,6 +329,10 @@ impl Call {
         }
         if let Some((what, text)) = said {
             exchange.note(callee_tag.clone(), what, text);
+            let within = exchange.within.as_deref().filter(|_| place.turn == Turn::Last);
+            if within.is_some() {
+                self.branches.iter_mut().for_each(|branch| branch.forget_agreed(within));
+            }
         }
         if let Some(callee) = &callee_tag {
             let others =
@@ -341,14 +341,12 @@ impl Call {
         }
         if let Some(branch) = self.branches.get_mut(position) {
             branch.lines = branch.lines.max(exchange.lines.len());
-            match place.is_initial {
-                true => branch.initial = Some(Box::new(exchange)),
-                false => branch.exchange = Some(exchange),
-            }
+            branch.put(place.turn, exchange);
             branch.established = true;
-            branch.hear(callee_tag);
+            branch.hear(callee_tag.clone());
         }
         self.connected = connected;
+        self.agreed_with = callee_tag;
         Ok(())
     }
 

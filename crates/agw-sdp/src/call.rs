@@ -7,12 +7,12 @@ use agw_context::{
     Command, Configure, ContextId, StreamChange, StreamId, StreamMode, TerminationId,
 };
 
-use crate::dialogues::Slot;
 use crate::error::AlgError;
 use crate::exchange::{Exchange, LineExchange};
 use crate::leg::{Leg, Side, stream_id, unchanged};
 use crate::plan::SignalledStream;
 use crate::repeats::Said;
+use crate::slot::Slot;
 
 /// Who hears whom on a stream: the caller's termination and a callee's.
 pub(crate) type Pair = (TerminationId, TerminationId, StreamId);
@@ -28,10 +28,14 @@ pub struct Call {
     pub(crate) context: Option<ContextId>,
     pub(crate) caller: Vec<Option<Leg>>,
     pub(crate) branches: Vec<Branch>,
+    /// The names of branches that have ended, the last ones.
+    pub(crate) ended: Vec<String>,
     /// Who hears whom in the gateway.
     pub(crate) connected: Vec<Pair>,
     /// The callees whose dialogues were confirmed, as far as it was told.
     pub(crate) confirmed: Vec<String>,
+    /// The callee in whose dialogue was agreed on last what is in force.
+    pub(crate) agreed_with: Option<String>,
     /// Whether all media is dropped, whatever signalling says of gates.
     pub(crate) dropping: bool,
 }
@@ -57,6 +61,9 @@ pub(crate) struct Branch {
     pub(crate) further: u8,
     /// What was said in exchanges within its dialogues before the last one.
     pub(crate) said: Vec<Said>,
+    /// The exchanges that dialogues agreed on before the last one, one each, while that waits or is
+    /// another dialogue's.
+    pub(crate) agreed: Vec<Exchange>,
     /// Whether an offer was answered.
     pub(crate) established: bool,
     /// How many media lines its session has: they never become fewer (RFC 3264 §8).
@@ -85,8 +92,10 @@ impl Call {
             context: None,
             caller: Vec::new(),
             branches: Vec::new(),
+            ended: Vec::new(),
             connected: Vec::new(),
             confirmed: Vec::new(),
+            agreed_with: None,
             dropping: false,
         }
     }

@@ -5,10 +5,10 @@
 
 use crate::answer::AnswerRequest;
 use crate::call::{Call, Dialogue};
-use crate::dialogues::Slot;
 use crate::error::AlgError;
 use crate::leg::Side;
 use crate::plan::Plan;
+use crate::slot::Slot;
 
 /// Confirmed dialogues of a call that are remembered.
 const MAX_CONFIRMED: usize = 16;

@@ -4,6 +4,7 @@ use crate::call::{Branch, Call, Dialogue};
 use crate::error::AlgError;
 use crate::exchange::Exchange;
 use crate::leg::{Leg, Side};
+use crate::slot::Slot;
 
 /// Dialogues behind one branch that are remembered: a proxy forks to fewer.
 const MAX_EARLY: usize = 16;
@@ -57,13 +58,6 @@ pub(crate) fn within(at: &Located, dialogue: &Dialogue<'_>) -> Option<String> {
     }
 }
 
-/// One exchange of a branch: the first offer's, which any dialogue may answer, or the last one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Slot {
-    pub(crate) branch: usize,
-    pub(crate) is_initial: bool,
-}
-
 /// Which exchange is that of the first offer from now on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Initial {
@@ -71,13 +65,6 @@ pub(crate) enum Initial {
     Last,
     /// The same as before.
     Same,
-}
-
-impl Slot {
-    /// The last exchange of a branch.
-    pub(crate) const fn last(branch: usize) -> Self {
-        Self { branch, is_initial: false }
-    }
 }
 
 impl Branch {
@@ -150,10 +137,13 @@ impl Branch {
         match &self.exchange {
             Some(exchange) if exchange.within.is_some() => {
                 self.further = self.further.saturating_add(1);
-                before.into_iter().for_each(|before| self.remember_said(before));
+                before.into_iter().for_each(|before| self.remember(before));
             }
             // What is offered to any callee begins anew.
-            Some(_) | None => self.said.clear(),
+            Some(_) | None => {
+                self.said.clear();
+                self.agreed.clear();
+            }
         }
     }
 
@@ -183,9 +173,15 @@ impl Branch {
         }
     }
 
+    /// A callee's dialogue is over.
+    pub(crate) fn end(&mut self, callee: &str) {
+        self.early.retain(|tag| tag != callee);
+        self.callee_tag.take_if(|tag| tag == callee);
+    }
+
     /// Whether its callee has left it, and nobody has answered on it since.
-    pub(crate) fn is_vacant(&self) -> bool {
-        self.callee_tag.is_none() && !self.early.is_empty()
+    pub(crate) const fn is_vacant(&self) -> bool {
+        self.callee_tag.is_none() && self.established
     }
 
     /// Whether this callee answers where another one has answered before.
@@ -205,12 +201,6 @@ impl Branch {
 }
 
 impl Call {
-    /// An exchange of a branch.
-    pub(crate) fn exchange(&self, place: Slot) -> Option<&Exchange> {
-        let branch = self.branches.get(place.branch)?;
-        if place.is_initial { branch.initial.as_deref() } else { branch.exchange.as_ref() }
-    }
-
     /// Whether the branch that is named with a dialogue is one of the call's: that of a BYE is not.
     #[must_use]
     pub fn has_way(&self, dialogue: &Dialogue<'_>) -> bool {
@@ -287,6 +277,11 @@ impl Call {
     /// Finds the branch whose offer is answered or rejected: the tags may stand either way round.
     pub(crate) fn locate_answer(&self, dialogue: &Dialogue<'_>) -> Result<Slot, AlgError> {
         let Dialogue { from_tag, to_tag, via_branch } = *dialogue;
+        //= tests/spec/sdp.md#forking
+        //# An answer that comes after the end of its branch MUST be refused.
+        if via_branch.is_some_and(|name| self.ended.iter().any(|ended| ended == name)) {
+            return Err(AlgError::UnknownDialogue);
+        }
         let has = |tag: &str| tag == from_tag || Some(tag) == to_tag;
         let callee = |one: &Branch| one.callee_of(dialogue).filter(|_| to_tag.is_some());
         let waits = |one: &Branch| one.exchange.as_ref().is_some_and(|one| !one.is_answered());
@@ -305,7 +300,7 @@ impl Call {
         let branch = found.ok_or(AlgError::UnknownDialogue)?;
         let about = self.branches.get(branch);
         let is_initial = about.is_some_and(|one| one.is_about_initial(callee(one)));
-        Ok(Slot { branch, is_initial })
+        Ok(if is_initial { Slot::initial(branch) } else { Slot::last(branch) })
     }
 
     /// Whether the answerer of a dialogue, of the callee that is heard if it has no tag, was

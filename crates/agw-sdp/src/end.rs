@@ -5,11 +5,14 @@ use zeroize::Zeroizing;
 
 use crate::answer::associations;
 use crate::call::{Branch, Call, Dialogue, Pair};
-use crate::dialogues::Slot;
 use crate::error::AlgError;
 use crate::exchange::Exchange;
 use crate::needed::Streams;
 use crate::plan::{LeaveStep, Pending, Plan, Signalled, Step};
+use crate::slot::Slot;
+
+/// Branches that have ended of which late answers are known.
+const MAX_ENDED: usize = 16;
 
 impl Call {
     /// Plans the end of an offer that was rejected. An earlier session goes on as it was, under
@@ -114,11 +117,18 @@ impl Call {
     fn plan_leave_dialogue(&self, caller: &str, callee: &str) -> Plan {
         let is_alone = |one: &Branch| {
             let is_heard = one.callee_tag.as_deref().is_none_or(|tag| tag == callee);
-            let is_its = one.caller_tag == caller && one.has(callee);
+            let is_its = one.caller_tag == caller && (one.has(callee) || one.is_vacant());
             is_its && is_heard && one.early.iter().all(|tag| tag == callee)
         };
+        //= tests/spec/sdp.md#forking
+        //# The first offer MUST be one that other callees can answer, though one of them has gone on.
+        let goes_on = |way: &Branch| {
+            let is_its = |one: &Branch| one.is_beside && one.via_branch == way.via_branch;
+            !way.is_beside && self.branches.iter().any(|one| is_its(one) && !is_alone(one))
+        };
+        let ends_too = |one: &Branch| is_alone(one) && !goes_on(one);
         let branches = self.branches.iter().enumerate();
-        let ends = branches.filter(|(_, one)| is_alone(one)).map(|(position, _)| position);
+        let ends = branches.filter(|(_, one)| ends_too(one)).map(|(position, _)| position);
         self.plan_leave(Some(callee), ends.collect())
     }
 
@@ -192,7 +202,9 @@ impl Call {
             Step::Offer(step) => self.conclude_offer(*step, replies),
             Step::Answer(step) => self.conclude_answer(*step),
             Step::Reject { place, needed } => {
-                self.forget_offer(place);
+                if let Some(branch) = self.branches.get_mut(place.branch) {
+                    branch.take(place.turn);
+                }
                 self.keep(&needed);
                 Ok(self.nothing_to_say())
             }
@@ -213,26 +225,23 @@ impl Call {
                 let asks = |one: &mut Exchange| one.within.as_deref() == Some(callee.as_str());
                 branch.exchange.take_if(asks);
                 branch.said.retain(|said| said.callee != *callee);
-                branch.lose(callee);
+                branch.forget_agreed(Some(callee));
+                branch.end(callee);
             }
         }
         let mut position = 0;
-        self.branches.retain(|_| {
+        let ended = &mut self.ended;
+        self.branches.retain_mut(|branch| {
             position += 1;
-            !ends.contains(&(position - 1))
+            let is_left = !ends.contains(&(position - 1));
+            ended.extend(branch.via_branch.take_if(|_| !is_left && !branch.is_beside));
+            is_left
         });
+        let excess = self.ended.len().saturating_sub(MAX_ENDED);
+        self.ended.drain(..excess);
         self.connected = connected;
         self.keep(&needed);
         self.keep_confirmed(callee.as_deref());
-    }
-
-    fn forget_offer(&mut self, place: Slot) {
-        let Some(branch) = self.branches.get_mut(place.branch) else { return };
-        if place.is_initial {
-            branch.initial = None;
-        } else {
-            branch.exchange = None;
-        }
     }
 
     /// The gateway's last termination of the call is gone, and its context with it.

@@ -66,6 +66,7 @@ mod repeats;
 mod reserved;
 mod settle;
 mod shown;
+mod slot;
 
 pub use answer::AnswerRequest;
 pub use call::{Call, Dialogue};

@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use agw_context::{Command, Configure, Release, StreamId, TerminationId};
 
 use crate::call::{Branch, Call};
-use crate::dialogues::{Initial, Located, Slot};
+use crate::dialogues::{Initial, Located};
 use crate::exchange::{Exchange, LineExchange};
 use crate::leg::{Leg, Side, stream_id};
+use crate::slot::{Slot, Turn};
 
 /// Streams, each with its termination.
 pub(crate) type Streams = BTreeSet<(TerminationId, StreamId)>;
@@ -19,15 +20,6 @@ impl Call {
         let in_force = std::iter::once(&self.caller).chain(callees).flat_map(|legs| of(legs));
         let reserved = self.exchanges().flat_map(|(_, exchange)| pending(exchange));
         in_force.map(|(_, stream)| stream).chain(reserved).collect()
-    }
-
-    /// Every exchange with its place.
-    pub(crate) fn exchanges(&self) -> impl Iterator<Item = (Slot, &Exchange)> {
-        self.branches.iter().enumerate().flat_map(|(branch, one)| {
-            let initial = one.initial.as_deref().map(|it| (Slot { branch, is_initial: true }, it));
-            let last = one.exchange.as_ref().map(|it| (Slot::last(branch), it));
-            initial.into_iter().chain(last)
-        })
     }
 
     /// What is needed if these exchanges, each of a branch, are all that may be answered and some
@@ -59,7 +51,8 @@ impl Call {
         let stays = |slot: Slot| {
             let Some(branch) = self.branches.get(slot.branch) else { return false };
             let initial = branch.initial_after(exchange.within.as_deref());
-            let becomes = if slot.is_initial { Initial::Same } else { Initial::Last };
+            let is_initial = slot.turn == Turn::Initial;
+            let becomes = if is_initial { Initial::Same } else { Initial::Last };
             place != Some(slot.branch) || initial == Some(becomes)
         };
         let others = self.exchanges().filter(|(slot, _)| stays(*slot));

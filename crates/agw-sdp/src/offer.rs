@@ -184,7 +184,16 @@ impl Call {
         let stays_plain =
             opportunistic && !rests && callee.is_some_and(|leg| leg.transport == Transport::Plain);
         let far = if stays_plain { Transport::Plain } else { far };
-        let caller = in_force(place.offerer).filter(|leg| leg.transport == near);
+        //= tests/spec/sdp.md#opportunistic-protection
+        //# Of the dialogues of a fork one MUST be plain and another one secured, as each was
+        //# answered.
+        let may_change = |leg: &Leg| {
+            let is_opportunistic = request.near.protection == Protection::Opportunistic;
+            is_opportunistic
+                && leg.transport != Transport::Transparent
+                && near != Transport::Transparent
+        };
+        let caller = in_force(place.offerer).filter(|leg| leg.transport == near || may_change(leg));
         let callee = callee.filter(|leg| leg.transport == far || (opportunistic && rests));
         let address = description.address(media);
         let remote = address.map(|ip| remote(media, ip));

@@ -5,10 +5,11 @@ use zeroize::Zeroizing;
 
 use crate::call::Pair;
 use crate::description::{Fingerprint, SessionDescription, Text};
-use crate::dialogues::{Located, Slot};
+use crate::dialogues::Located;
 use crate::exchange::Exchange;
 use crate::needed::Streams;
 use crate::settle::Settled;
+use crate::slot::Slot;
 
 /// What the gateway must do before a request is answered.
 ///

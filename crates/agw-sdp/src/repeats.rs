@@ -13,13 +13,15 @@
 
 use crate::call::{Branch, Call, Dialogue};
 use crate::description::Fingerprint;
-use crate::dialogues::Slot;
 use crate::error::AlgError;
 use crate::exchange::Exchange;
 use crate::leg::Side;
+use crate::slot::{Slot, Turn};
 
 /// Descriptions of a branch that are remembered after their exchange.
 const MAX_SAID: usize = 32;
+/// Dialogues of a branch of which more is remembered.
+const MAX_AGREED: usize = 16;
 
 /// What a party of a dialogue has said in an exchange before the last one.
 #[derive(Debug, PartialEq, Eq)]
@@ -54,12 +56,12 @@ impl Reading {
 }
 
 impl Branch {
-    /// Remembers what was said in an exchange that gives way to another one.
-    pub(crate) fn remember_said(&mut self, exchange: Exchange) {
-        let Exchange { offerer, within, offer, answers, .. } = exchange;
-        let answers = answers.into_iter().filter_map(|(callee, what)| Some((callee?, what)));
+    /// Remembers an exchange that gives way to another one.
+    pub(crate) fn remember(&mut self, exchange: Exchange) {
+        let Exchange { offerer, within, offer, answers, .. } = &exchange;
+        let answers = answers.iter().filter_map(|(callee, what)| Some((callee.clone()?, *what)));
         let answers = answers.map(|(callee, what)| (callee, offerer.other(), what));
-        let offer = within.map(|callee| (callee, offerer, offer));
+        let offer = within.clone().map(|callee| (callee, *offerer, *offer));
         for (callee, author, what) in answers.chain(offer) {
             let said = Said { callee, author, what };
             self.said.retain(|one| *one != said);
@@ -67,6 +69,17 @@ impl Branch {
         }
         let excess = self.said.len().saturating_sub(MAX_SAID);
         self.said.drain(..excess);
+        if exchange.within.is_some() && exchange.is_answered() {
+            self.forget_agreed(exchange.within.as_deref());
+            self.agreed.push(exchange);
+        }
+        let excess = self.agreed.len().saturating_sub(MAX_AGREED);
+        self.agreed.drain(..excess);
+    }
+
+    /// Forgets what a dialogue agreed on before.
+    pub(crate) fn forget_agreed(&mut self, callee: Option<&str>) {
+        self.agreed.retain(|exchange| exchange.within.as_deref() != callee);
     }
 
     /// Its last exchange, if that was within this dialogue.
@@ -99,24 +112,42 @@ impl Call {
             return self.answered(place, sender).map(these);
         };
         let is_known = self.has_said(callee, sender.other(), what);
-        let (own, first) = (Slot::last(place.branch), || self.first(place, callee, sender));
-        match branch.last_within(callee) {
-            Some(last) if last.offerer == sender => {
-                let is_past = is_known && !last.was_answered(callee, what);
-                let is_repeated = last.is_answered() && is_past;
-                let words = if is_repeated { Words::Newest } else { Words::These };
-                Ok(Reading::both(own, words))
+        let last = branch.last_within(callee);
+        let is_own = last.is_some_and(|last| last.offerer == sender);
+        let is_past = is_known && !last.is_some_and(|last| last.was_answered(callee, what));
+        let is_agreed = last.is_some_and(Exchange::is_answered);
+        if is_own && !(is_agreed && is_past) {
+            return Ok(these(Slot::last(place.branch)));
+        }
+        let first = || self.first(place, callee, sender);
+        let is_heard = self.agreed_with.as_deref() == Some(callee);
+        if !is_known && !is_agreed && is_heard {
+            return Err(AlgError::NoOffer);
+        }
+        let agreed =
+            if is_agreed { Some(Slot::last(place.branch)) } else { self.agreed_in(callee) };
+        match agreed {
+            Some(slot) if self.exchange(slot).is_some_and(|one| one.offerer == sender) => {
+                Ok(Reading::both(slot, Words::Newest))
             }
-            Some(last) if last.is_answered() => {
-                let effect = Some((own, Words::Newest));
+            Some(slot) => {
+                let effect = Some((slot, Words::Newest));
                 Ok(Reading { shown: (first()?, Words::These), effect })
             }
-            Some(_) | None if !self.is_heard(dialogue) => first().map(these),
-            Some(_) | None if is_known => {
-                Ok(Reading { shown: (first()?, Words::These), effect: None })
-            }
-            Some(_) | None => Err(AlgError::NoOffer),
+            None if is_heard => Ok(Reading { shown: (first()?, Words::These), effect: None }),
+            None => first().map(these),
         }
+    }
+
+    /// What a dialogue agreed on before its last exchange.
+    fn agreed_in(&self, callee: &str) -> Option<Slot> {
+        let branches = self.branches.iter().enumerate();
+        let all = branches.flat_map(|(branch, one)| {
+            let numbered = one.agreed.iter().enumerate();
+            numbered.map(move |(turn, it)| (Slot { branch, turn: Turn::Agreed(turn) }, it))
+        });
+        let mut its = all.filter(|(_, exchange)| exchange.within.as_deref() == Some(callee));
+        its.next().map(|(slot, _)| slot)
     }
 
     //= tests/spec/sdp.md#offer-and-answer
@@ -126,11 +157,10 @@ impl Call {
     /// nothing yet.
     fn answered(&self, place: Slot, sender: Side) -> Result<Slot, AlgError> {
         let is_senders = |slot: &Slot| {
-            let is_first = |one: &Exchange| one.within.is_none() && !slot.is_initial;
+            let is_first = |one: &Exchange| one.within.is_none() && slot.turn == Turn::Last;
             self.exchange(*slot).is_some_and(|one| one.offerer == sender || is_first(one))
         };
-        let initial = Slot { is_initial: true, ..place };
-        [place, initial].into_iter().find(is_senders).ok_or(AlgError::NoOffer)
+        [place, Slot::initial(place.branch)].into_iter().find(is_senders).ok_or(AlgError::NoOffer)
     }
 
     /// The first offer that a callee has answered, or could have.

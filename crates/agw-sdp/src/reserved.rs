@@ -4,13 +4,14 @@ use agw_context::{Reply, TerminationReply};
 use agw_relay::Transport;
 
 use crate::call::{Branch, Call};
-use crate::dialogues::{Located, Slot};
+use crate::dialogues::Located;
 use crate::error::AlgError;
 use crate::exchange::{Exchange, LineExchange, Offered};
 use crate::keys;
 use crate::leg::{Side, stream_id};
 use crate::plan::{OfferStep, Signalled};
 use crate::render::{MediaEdit, RelayEdit, render};
+use crate::slot::Slot;
 
 impl Call {
     /// The ports are reserved: the answerer can be shown them.
@@ -64,6 +65,7 @@ impl Call {
                 (beside.via_branch.clone(), beside.caller_tag.clone(), Some(callee_tag), true)
             }
         };
+        self.ended.retain(|ended| Some(ended) != via_branch.as_ref());
         self.branches.push(Branch {
             via_branch,
             caller_tag,
@@ -75,6 +77,7 @@ impl Call {
             initial: None,
             further: 0,
             said: Vec::new(),
+            agreed: Vec::new(),
             established: false,
             lines: 0,
         });

@@ -24,23 +24,23 @@ fn description(address: &str, rest: &str) -> String {
 }
 
 /// Under the line of a description whoever wrote it sends.
-fn sender(line: &str) -> Protector<Keys> {
+pub(crate) fn sender(line: &str) -> Protector<Keys> {
     let line = CryptoAttribute::parse(line, Mode::Strict).unwrap();
     let (keys, parameters) = line.into_egress().unwrap();
     Protector::new(&Portable, keys, parameters, 0).unwrap()
 }
 
-fn receiver(line: &str) -> Unprotector<Keys> {
+pub(crate) fn receiver(line: &str) -> Unprotector<Keys> {
     let line = CryptoAttribute::parse(line, Mode::Strict).unwrap();
     let (keys, parameters) = line.into_ingress().unwrap();
     Unprotector::new(&Portable, keys, parameters, 0).unwrap()
 }
 
 /// Where a datagram leaves to, and what leaves.
-type Passed = Result<(String, Vec<u8>), DropReason>;
+pub(crate) type Passed = Result<(String, Vec<u8>), DropReason>;
 
 /// Sends a datagram to the address that a description tells.
-fn pass(world: &mut World, to: &str, from: &str, octets: &[u8]) -> Passed {
+pub(crate) fn pass(world: &mut World, to: &str, from: &str, octets: &[u8]) -> Passed {
     let told = to.lines().find_map(|line| line.strip_prefix("m=audio ")).unwrap();
     let ip = to.lines().find_map(|line| line.strip_prefix("c=IN IP4 ")).unwrap();
     let address = format!("{ip}:{}", told.split(' ').next().unwrap()).parse().unwrap();
