@@ -6,6 +6,8 @@ use crate::party::{Party, lines, talk};
 
 /// The type of a body of several parts.
 const MIXED: &str = "Content-Type: multipart/mixed;boundary=\"part\"";
+/// The same with the description as the root.
+const RELATED: &str = "Content-Type: multipart/related;type=\"application/sdp\";boundary=\"part\"";
 /// Where a caller is (RFC 6442), as a part of its own.
 const LOCATION: &str = "Content-Type: application/pidf+xml\r\nContent-ID: <where@ims.example>\r\n\r\n\
     <presence xmlns=\"urn:ietf:params:xml:ns:pidf\" entity=\"pres:alice@ims.example\"/>\r\n";
@@ -35,6 +37,38 @@ fn description(body: &str) -> String {
 
 fn secured(phone: &Party) -> Vec<u8> {
     phone.describe("RTP/SAVP", &[&phone.key().sdes_line(1), REQUESTED])
+}
+
+#[test]
+fn a_description_with_what_is_related_to_it_is_protected() {
+    let Some(edge) = Edge::start(CLEAR) else { return };
+    let Some((mut phone, mut core)) = Edge::parties() else { return };
+    let ue = edge.ue("alice");
+    edge.registers(&ue, "alice", &VERIFYING);
+    let body = mixed(&[&part(&secured(&phone)), LOCATION]);
+    ue.offers("INVITE", "bob", &[RELATED], ("related", 1), body.as_bytes());
+    let invite = edge.core.hears("INVITE");
+    assert!(!invite.body().contains("crypto"), "{}", invite.body());
+    assert_eq!(format!("Content-Type: {}", invite.header("Content-Type")), RELATED);
+    assert_eq!(parts(invite.body())[1], LOCATION.trim());
+    core.reads(&description(invite.body()), None);
+    let body = mixed(&[&part(&core.describe("RTP/AVP", &[])), LOCATION]);
+    edge.core.answers(&invite, "200 OK", &[RELATED], body.as_bytes());
+    let accepted = ue.hears("200");
+    assert_eq!(format!("Content-Type: {}", accepted.header("Content-Type")), RELATED);
+    assert_eq!(parts(accepted.body())[1], LOCATION.trim());
+    phone.reads(&description(accepted.body()), None);
+    edge.core.answers(&invite, "200 OK", &[RELATED], body.as_bytes());
+    // Its fields may stand in another order.
+    let again = ue.hears("200");
+    assert_eq!(again.body(), accepted.body());
+    assert_eq!(again.header("Content-Type"), accepted.header("Content-Type"));
+    let mut dialog = accepted.dialog();
+    ue.requests(&mut dialog, "ACK", &[], b"");
+    edge.core.hears("ACK");
+    talk(&mut phone, &mut core);
+    ue.hangs_up(&mut dialog, &edge.core);
+    edge.ends();
 }
 
 #[test]
@@ -110,8 +144,17 @@ fn odd(sdp: &[u8]) -> Vec<(&'static str, Vec<&'static str>, String)> {
     let packed = format!("Content-Encoding: gzip\r\n{own}");
     let plain = format!("Content-Type: text/plain\r\n\r\n{text}");
     let related = "Content-Type: multipart/related;boundary=part";
+    let elsewhere = "Content-Type: multipart/related;type=\"application/pidf+xml\";boundary=part";
+    let named =
+        "Content-Type: multipart/related;type=\"application/sdp\";start=\"<b>\";boundary=part";
+    let long = format!("Content-Type: x/y\r\n\r\n\0{}\r\n", "x".repeat(33_000));
     vec![
         ("related", vec![related], mixed(&[&own, LOCATION])),
+        ("related-to-another", vec![elsewhere], mixed(&[LOCATION, &own])),
+        ("related-to-a-name", vec![named], mixed(&[&own, LOCATION])),
+        ("related-before-it", vec![RELATED], mixed(&[LOCATION, &own])),
+        ("related-twice", vec![RELATED], mixed(&[&own, &own])),
+        ("behind-much", vec![MIXED], mixed(&[&long, &own])),
         ("two", vec![MIXED], mixed(&[&own, &own])),
         ("nested", vec![MIXED], mixed(&[&nested])),
         ("beside", vec![MIXED], mixed(&[&own, &nested])),
@@ -136,7 +179,7 @@ fn a_description_that_cannot_be_read_is_refused_and_no_key_gets_to_the_core() {
         ue.offers("INVITE", "bob", &headers, (call, 1), body.as_bytes());
         let refused = ue.hears("SIP/2.0 4");
         assert!(refused.text().starts_with("SIP/2.0 415"), "{call}: {}", refused.text());
-        assert_eq!(refused.header("Accept"), "application/sdp, multipart/mixed");
+        assert_eq!(refused.header("Accept"), "application/sdp, multipart/mixed, multipart/related");
         assert_eq!(refused.header("Accept-Encoding"), "identity");
     }
     // What has none goes on as it is: the core hears nothing before it.
