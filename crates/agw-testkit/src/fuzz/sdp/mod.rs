@@ -63,11 +63,13 @@ fn carry_out(data: &[u8]) -> (usize, usize) {
             3..=5 => {
                 let any = verb == 5;
                 let sdp = if any { description(&mut draw) } else { answer_to(&last, &mut draw) };
-                let done =
-                    world.answer(&AnswerRequest { dialogue, sdp: &sdp, status: None, drops: None });
+                let status = draw.one_of(&[None, Some(183), Some(200)]);
+                let request = AnswerRequest { dialogue, sdp: &sdp, status, drops: None };
+                let done = world.answer(&request);
                 (sdp, done)
             }
             6 => (Vec::new(), world.reject(&dialogue)),
+            _ if draw.flag() => (Vec::new(), world.hang_up(&dialogue)),
             _ => (Vec::new(), world.delete(&dialogue)),
         };
         let Some(output) = done else { continue };

@@ -67,6 +67,11 @@ impl World {
         self.carry_out(dialogue, plan)
     }
 
+    pub(super) fn hang_up(&mut self, dialogue: &Dialogue<'_>) -> Output {
+        let plan = self.calls.find(CALL, dialogue)?.plan_end(dialogue);
+        self.carry_out(dialogue, plan)
+    }
+
     /// Ends every call: nothing of them may be left.
     pub(super) fn end(mut self) {
         let calls = self.calls.iter().map(|call| call.plan_delete_all());
