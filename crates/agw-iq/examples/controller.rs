@@ -177,6 +177,7 @@ impl Controller {
             transaction_id: self.gateway.transaction_id(),
             dialogue: dialogue(call_id, "tag-b"),
             sdp: description(self.peers.core, 50_300, "RTP/AVP", ""),
+            status: 200,
         };
         let answered = patiently(|| self.answer(answer.clone())).await?;
         println!("UE A is answered {} octets", answered.sdp.len());

@@ -64,7 +64,8 @@ impl Call {
             });
         };
         // An INVITE that was accepted fails for nobody any more.
-        let is_confirmed = |one: &Branch| self.confirmed.iter().any(|tag| one.has(tag));
+        let is_confirmed =
+            |one: &Branch, but: &str| self.confirmed.iter().any(|tag| tag != but && one.has(tag));
         let is_way = |one: &Branch| via_branch.is_some() && one.via_branch.as_deref() == via_branch;
         for (caller, callee) in [(from_tag, to_tag), (to_tag, from_tag)] {
             let mut of_caller = self.branches.iter().filter(|one| one.caller_tag == caller);
@@ -72,7 +73,8 @@ impl Call {
                 let is_its = |one: &Branch| {
                     is_way(one) && !one.is_beside && one.callee_tag.as_deref() == Some(callee)
                 };
-                let way = self.branches.iter().position(|one| is_its(one) && !is_confirmed(one));
+                let way =
+                    self.branches.iter().position(|one| is_its(one) && !is_confirmed(one, callee));
                 let dialogue = || self.plan_leave_dialogue(caller, callee);
                 return Ok(way.map_or_else(dialogue, |way| self.plan_leave_way(way)));
             }
@@ -83,7 +85,8 @@ impl Call {
         //# A way MUST end with all its dialogues when a tag that nobody has ends it.
         let way = self.branches.iter().position(|one| is_callers(one) && is_way(one));
         let ends = way.or_else(|| self.branches.iter().position(is_open));
-        let ends = ends.filter(|way| !self.branches.get(*way).is_some_and(is_confirmed));
+        let ends =
+            ends.filter(|way| !self.branches.get(*way).is_some_and(|way| is_confirmed(way, "")));
         Ok(self.plan_leave_way(ends.ok_or(AlgError::UnknownDialogue)?))
     }
 

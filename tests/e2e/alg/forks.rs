@@ -1,5 +1,6 @@
 //! The call of a protected phone that forks: what one leg for all early dialogues keeps out.
 
+use agw_iq::alg::pb;
 use agw_iq::client::CallError;
 use agw_iq::pb as iq;
 use agw_tests::{Key, Side};
@@ -30,6 +31,11 @@ fn forked(scene: &Scene) -> (Party, [Party; 2], String) {
 
 fn answers(scene: &Scene, way: Way, callee: &Party) -> String {
     text(&scene.answer(way, callee.describe("RTP/AVP", &[])).expect("an answer").sdp)
+}
+
+/// What a description tells of address and key.
+fn shown(sdp: &str) -> Vec<&str> {
+    sdp.lines().filter(|line| ["m=", "c=", "a=c"].iter().any(|s| line.starts_with(s))).collect()
 }
 
 /// A try to have what the phone sends opened on one more leg of its call.
@@ -64,11 +70,6 @@ fn a_protected_phone_hears_whoever_answered_last_under_one_key_and_the_loser_is_
     let again = answers(&scene, WAYS[1], &second);
     phone.reads(&again, None);
 
-    let shown = |sdp: &str| -> Vec<String> {
-        let told =
-            sdp.lines().filter(|line| ["m=", "c=", "a=c"].iter().any(|s| line.starts_with(s)));
-        told.map(str::to_owned).collect()
-    };
     assert_eq!((shown(&told), lines(&again).len()), (shown(&again), 1));
     // What the first one sealed counts: its indices are not used a second time.
     for used in 1..=3 {
@@ -84,7 +85,7 @@ fn a_protected_phone_hears_whoever_answered_last_under_one_key_and_the_loser_is_
     phone.reads(&answers(&scene, WAYS[0], &first), None);
     let mut ended = WAYS[1].selector().expect("a call");
     (ended.from_tag, ended.to_tag) = (super::scene::CALLER.to_owned(), "second".to_owned());
-    let request = agw_iq::alg::pb::DeleteRequest { call: Some(ended), ..<_>::default() };
+    let request = pb::DeleteRequest { call: Some(ended), ..<_>::default() };
     let deleted = scene.gateway.wait(scene.gateway.iq.alg().delete(request));
     assert_eq!(deleted.expect("an end").into_inner().streams.len(), 1);
     assert_eq!(scene.query(WAYS[0]).expect("a call").streams.len(), 2);
@@ -94,6 +95,30 @@ fn a_protected_phone_hears_whoever_answered_last_under_one_key_and_the_loser_is_
     }
     let _ = scene.gateway.ledger().after_drops("index_reused", 5);
     talk(&mut phone, &mut first);
+}
+
+//= tests/spec/sdp.md#forking
+//= type=test
+//# Once a dialogue was confirmed a provisional response of another one MUST NOT take its media.
+#[test]
+fn a_callee_that_has_accepted_is_heard_whatever_another_one_has_said_early() {
+    let Some(scene) = Scene::new() else { return };
+    let (mut phone, [mut first, second], told) = forked(&scene);
+    let with = |way: Way, callee: &Party, status| {
+        let request = pb::AnswerRequest { status, ..way.answer(callee.describe("RTP/AVP", &[])) };
+        let answered = scene.gateway.wait(scene.gateway.iq.alg().answer(request));
+        text(&answered.expect("an answer").into_inner().sdp)
+    };
+    phone.reads(&with(WAYS[0], &first, 200), None);
+    talk(&mut phone, &mut first);
+    let early = with(WAYS[1], &second, 183);
+    assert_eq!(shown(&early), shown(&told));
+    talk(&mut phone, &mut first);
+    // It accepts as well.
+    let accepted = with(WAYS[1], &second, 200);
+    phone.reads(&accepted, None);
+    first.sends();
+    assert!(scene.gateway.ledger().after_drops("no_output", 1).closes());
 }
 
 //= tests/spec/iq.md#keys

@@ -53,13 +53,18 @@ pub(super) fn answer<A>(
     controller: &Controller,
     _: &A,
 ) -> Result<Answer, InvalidRequest> {
-    let pb::AnswerRequest { transaction_id: _, dialogue: names, sdp } = request;
+    let pb::AnswerRequest { transaction_id: _, dialogue: names, sdp, status } = request;
     let both = |names: &pb::Dialogue| match dialogue(names, controller)? {
         CallName { to_tag: None, .. } => Err(InvalidRequest::missing("to_tag")),
         name => Ok(name),
     };
     let name = required("dialogue", names.as_ref(), both)?;
-    Ok(Answer { name, sdp: description(sdp)?, status: None, drops: None })
+    let status = match u16::try_from(*status) {
+        Ok(0) => None,
+        Ok(status @ 100..=699) => Some(status),
+        Ok(_) | Err(_) => return Err(InvalidRequest::value("status", "is 100 to 699, or 0")),
+    };
+    Ok(Answer { name, sdp: description(sdp)?, status, drops: None })
 }
 
 pub(super) fn reject<A>(

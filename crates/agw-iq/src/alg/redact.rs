@@ -37,11 +37,12 @@ impl fmt::Debug for pb::OfferResponse {
 
 impl fmt::Debug for pb::AnswerRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { transaction_id, dialogue, sdp } = self;
+        let Self { transaction_id, dialogue, sdp, status } = self;
         f.debug_struct("AnswerRequest")
             .field("transaction_id", transaction_id)
             .field("dialogue", dialogue)
             .field("sdp", &Secret(sdp.len()))
+            .field("status", status)
             .finish()
     }
 }

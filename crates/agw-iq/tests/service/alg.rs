@@ -258,6 +258,13 @@ async fn a_request_that_breaks_a_rule_names_the_field() {
     let alone = pb::AnswerRequest { dialogue: dialogue(), sdp: vec![1], ..Default::default() };
     let refused = CallError::from(client.answer(alone).await.unwrap_err());
     assert_eq!(refused.field.as_deref(), Some("dialogue.to_tag"));
+    for status in [1, 99, 700, 65_536 + 200] {
+        let mut both = dialogue();
+        both.iter_mut().for_each(|both| "b".clone_into(&mut both.to_tag));
+        let odd = pb::AnswerRequest { dialogue: both, sdp: vec![1], status, ..Default::default() };
+        let refused = CallError::from(client.answer(odd).await.unwrap_err());
+        assert_eq!(refused.message, "status: is 100 to 699, or 0");
+    }
     let call = pb::CallSelector {
         call_id: "call".to_owned(),
         to_tag: "b".to_owned(),

@@ -12,7 +12,7 @@ keys, goes where --out says, into a file that only this user reads, or with `-` 
 in place of all else.
 
   agwctl alg offer call-1 a --offerer access --offerer-protected --answerer core --sdp offer --out -
-  agwctl alg answer call-1 a b --sdp answer --out to-caller
+  agwctl alg answer call-1 a b --status 200 --sdp answer --out to-caller
   agwctl alg delete call-1";
 
 /// About calls by their session descriptions.
@@ -122,6 +122,9 @@ pub(crate) struct AlgOffer {
 pub(crate) struct AlgAnswer {
     #[command(flatten)]
     pub(crate) dialogue: AlgDialogue,
+    /// The status of the response that brings it: a 2xx makes the dialogue the call's.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(100..700))]
+    pub(crate) status: Option<u32>,
     #[command(flatten)]
     pub(crate) files: AlgFiles,
 }

@@ -58,12 +58,14 @@ async fn offer(offer: AlgOffer, reach: &Reach, output: Output) -> Result<(), Fai
 }
 
 async fn answer(answer: AlgAnswer, reach: &Reach, output: Output) -> Result<(), Failure> {
-    let AlgAnswer { dialogue, files } = answer;
+    let AlgAnswer { dialogue, status, files } = answer;
+    let status = status.unwrap_or_default();
     let sdp = read(&files.sdp)?;
     let gateway = Connection::open(reach).await?;
     let ask = async |client: &IqClient| {
         let transaction_id = client.transaction_id();
-        let request = pb::AnswerRequest { transaction_id, dialogue: Some(dialogue.into()), sdp };
+        let dialogue = Some(dialogue.into());
+        let request = pb::AnswerRequest { transaction_id, dialogue, sdp, status };
         Ok(client.alg().answer(client.request(request)).await?.into_inner())
     };
     let pb::AnswerResponse { gateway: _, sdp, context_id, streams, rekey_advised } =

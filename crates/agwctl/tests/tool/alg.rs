@@ -35,7 +35,10 @@ fn a_call_is_offered_answered_shown_and_ended() {
 
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("to-caller");
-    let answer = format!("--output json alg answer call-1 a b --sdp - --out {}", path.display());
+    let answer = format!(
+        "--output json alg answer call-1 a b --status 200 --sdp - --out {}",
+        path.display()
+    );
     let answered = rig.agwctl_with(&answer, ANSWER);
     assert_eq!((answered.code, answered.stderr.as_str()), (0, ""));
     let shown: serde_json::Value = serde_json::from_str(&answered.stdout).unwrap();
