@@ -354,3 +354,45 @@ fn phones_behind_one_offer_each_have_offers_of_their_own_before_one_of_them_take
     }));
     gateway.ledger().await_line("agw_contexts 0");
 }
+
+//= tests/spec/sdp.md#offer-and-answer
+//= type=test
+//# An answer that was given before, to an offer before the last one of its dialogue, MUST leave
+//# the session as it was agreed on since.
+//= tests/spec/sdp.md#forking
+//= type=test
+//# The first offer MUST be one that other callees can answer, though one of them has gone on.
+#[test]
+fn a_phone_that_repeats_its_first_answer_is_heard_where_it_went_since() {
+    let gateway = Gateway::with(ON);
+    let mut proxy = Proxy::udp(gateway.daemon.ng_udp[0], Form::Bencode);
+    let Some((mut caller, mut phones)) = caller_and_phones() else { return };
+    let offered = proxy.ask(&call(&caller));
+    phones.iter_mut().for_each(|phone| phone.reads(sdp(&offered), Some(1)));
+    let ringing = answered_by(&phones[0], "first");
+    caller.reads(sdp(&proxy.ask(&ringing)), None);
+    // Two UPDATEs: it moves with the first one's answer.
+    for moves in [true, false] {
+        let mut update = call(&caller);
+        update["to-tag"] = json!("first");
+        phones[0].reads(sdp(&proxy.ask(&update)), Some(1));
+        if moves {
+            phones[0].endpoint.moves();
+        }
+        caller.reads(sdp(&proxy.ask(&answered_by(&phones[0], "first"))), None);
+        talk(&mut caller, &mut phones[0]);
+    }
+    // Its 200 has the description of its 183.
+    proxy.ask(&ringing);
+    talk(&mut caller, &mut phones[0]);
+    // So it is once another phone has rung.
+    let rings_too = answered_by(&phones[1], "second");
+    proxy.ask(&rings_too);
+    talk(&mut caller, &mut phones[1]);
+    proxy.ask(&ringing);
+    talk(&mut caller, &mut phones[0]);
+    proxy.ask(&json!({
+        "command": "delete", "call-id": "fork", "from-tag": "caller", "to-tag": "first",
+    }));
+    gateway.ledger().await_line("agw_contexts 0");
+}
