@@ -11,6 +11,7 @@ mod ipv6;
 mod lasting;
 mod load;
 mod pair;
+mod phones;
 mod refusals;
 mod tables;
 mod unfit;

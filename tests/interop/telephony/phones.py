@@ -232,6 +232,8 @@ class Baresip(Phone):
         answers="manual",
         proxy=None,
         first=None,
+        domain=None,
+        password=None,
     ):
         self.control, self.responses = None, []
         self.recording = os.path.join(directory, "heard.raw")
@@ -243,7 +245,10 @@ class Baresip(Phone):
                 file.flush()
                 self.sequence = mmap.mmap(file.fileno(), 4)
         self._configure(directory, place, tone)
-        account = f"<sip:{name}@{place.host}:{place.sip}>;regint=0;answermode={answers}"
+        account = f"<sip:{name}@{place.host}:{place.sip}>;regint=0"
+        if domain:
+            account = f"<sip:{name}@{domain}>;auth_user={name};auth_pass={password};regint=600"
+        account += f";answermode={answers}"
         account += ";mediaenc=srtp-mand" if secured else ""
         account += f';outbound="sip:{proxy[0]}:{proxy[1]}"' if proxy else ""
         for file, line in (("accounts", f"{account};audio_codecs=PCMA/8000/1"), ("contacts", "")):

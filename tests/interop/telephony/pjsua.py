@@ -3,6 +3,8 @@
 `python pjsua.py SETTINGS` takes commands at standard input, which is a socket, and tells there what
 happens: a line of JSON each. SETTINGS is JSON: `host`, `sip`, `rtp`, `tone`, `recording`, `log`, and
 perhaps `name`, `proxy` (a URI), `suites` (none: plain RTP) and `answers` (calls are answered at once).
+With `domain` it registers there, by the proxy, with `password` and with `headers`, a list of pairs; its
+offers have `attributes`, lines of the media.
 """
 
 import json
@@ -37,6 +39,12 @@ class Call(pj.Call):
         if info.state == pj.PJSIP_INV_STATE_DISCONNECTED:
             self.phone.forget(self)
 
+    def onCallSdpCreated(self, prm):  # noqa: N802
+        """Adds to an offer what PJSIP knows nothing of."""
+        attributes = self.phone.settings.get("attributes", ())
+        if attributes and not prm.remSdp.wholeSdp:
+            prm.sdp.wholeSdp += "".join(f"{line}\r\n" for line in attributes)
+
     def onCallMediaState(self, prm):  # noqa: N802
         """Connects the tone and the recorder, again after each new offer."""
         # What it tells lasts no longer than the whole.
@@ -52,6 +60,10 @@ class Account(pj.Account):
     """The subscriber."""
 
     phone = None
+
+    def onRegState(self, prm):  # noqa: N802
+        """Tells what became of a registration."""
+        self.phone.tell("registered" if prm.code == 200 else "unregistered", reason=str(prm.code))
 
     def onIncomingCall(self, prm):  # noqa: N802
         """Answers, or tells."""
@@ -172,6 +184,14 @@ def account_settings(settings):
     config.idUri = f"sip:{name}@{host}:{sip}"
     if "proxy" in settings:
         config.sipConfig.proxies.append(settings["proxy"])
+    if "domain" in settings:
+        config.idUri, password = f"sip:{name}@{settings['domain']}", settings["password"]
+        config.regConfig.registrarUri = f"sip:{settings['domain']}"
+        config.sipConfig.authCreds.append(pj.AuthCredInfo("digest", "*", name, 0, password))
+        for field, value in settings.get("headers", ()):
+            header = pj.SipHeader()
+            header.hName, header.hValue = field, value
+            config.regConfig.headers.append(header)
     media = config.mediaConfig
     suites = settings.get("suites", SUITES)
     media.srtpSecureSignaling = 0
