@@ -31,6 +31,8 @@ REGISTERED = {"domain": "ims.example", "password": "secret"}
 # What each says, in hertz.
 ALICE, CAROL = 500, 900
 APPLIED = "a=3ge2ae:applied"
+# How often alice offers anew in a call: she holds, and resumes.
+CHANGES = 2
 
 
 def main(edge, first, directory):
@@ -60,10 +62,10 @@ def main(edge, first, directory):
         assert time.monotonic() < deadline, carol.said()
         time.sleep(0.05)
     call(alice, carol, "carol")
-    # Its answer and the offer to it have it, the gateway's name for it each time its own.
-    assert told(alice).count(APPLIED) == 1, "alice was not told"
+    # Each answer to it has it, and the offer to it.
+    assert told(alice).count(APPLIED) == 1 + CHANGES, "alice was not told"
     call(carol, alice, "alice")
-    assert told(alice).count(APPLIED) == 2, "alice was not told"
+    assert told(alice).count(APPLIED) == 2 + 2 * CHANGES, "alice was not told"
     for phone in (alice, carol):
         phone.end(PATIENCE)
 
@@ -78,7 +80,7 @@ def own(directory, name, port, hertz):
 
 
 def call(caller, callee, name):
-    """Both hear each other; who has called hangs up."""
+    """Both hear each other, also after a hold of PJSIP; who has called hangs up."""
     for phone in (caller, callee):
         phone.forget()
     caller.dial(f"sip:{name}@ims.example")
@@ -86,12 +88,33 @@ def call(caller, callee, name):
     callee.answer()
     for phone in (caller, callee):
         phone.await_event("established")
-    ears = [(phone, phone.position()) for phone in (caller, callee)]
-    for phone, since in ears:
-        phone.hears(CAROL if isinstance(phone, phones.Pjsua) else ALICE, since)
+    talk(caller, callee)
+    for phone in (caller, callee):
+        if isinstance(phone, phones.Pjsua):
+            changes(phone, phone.hold)
+            changes(phone, phone.resume)
+    talk(caller, callee)
     caller.hang_up()
     for phone in (caller, callee):
         phone.await_event("closed")
+
+
+def talk(*both):
+    """Both hear each other from now on."""
+    ears = [(phone, phone.position()) for phone in both]
+    for phone, since in ears:
+        phone.hears(CAROL if isinstance(phone, phones.Pjsua) else ALICE, since)
+
+
+def changes(phone, work):
+    """A phone of PJSIP offers anew, and is answered."""
+    answer = "Response msg 200/INVITE"
+    before = told(phone).count(answer)
+    work()
+    deadline = time.monotonic() + PATIENCE
+    while told(phone).count(answer) == before:
+        assert time.monotonic() < deadline, "no answer"
+        time.sleep(0.05)
 
 
 def told(phone):

@@ -37,7 +37,7 @@ fn a_phone_of_others_has_media_security_to_the_edge_with_one_that_knows_nothing_
 
     let page = gateway.ledger().page("/metrics");
     for command in ["offer", "answer"] {
-        let asked = format!("agw_ng_requests_total{{command=\"{command}\",result=\"ok\"}} 2\n");
+        let asked = format!("agw_ng_requests_total{{command=\"{command}\",result=\"ok\"}} 6\n");
         assert!(page.contains(&asked), "{command}");
     }
     // baresip takes its registration back when it ends, PJSIP does not.
