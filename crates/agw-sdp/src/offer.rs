@@ -277,9 +277,10 @@ impl Call {
         let near = side(exchange.offerer, request.near);
         let far = side(exchange.offerer.other(), request.far);
         let needed = self.needed_with(&at, &exchange);
-        commands.extend(self.releases(&needed));
         let dropping = request.drops.unwrap_or(self.dropping);
+        // Before the releases: nothing changes any more in what was given back.
         commands.extend(self.drop_or_pass(dropping));
+        commands.extend(self.releases(&needed));
         let hides_origin = policy.hides_origin;
         let step =
             OfferStep { at, exchange, near, far, needed, description, hides_origin, dropping };

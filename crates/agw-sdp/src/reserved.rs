@@ -1,6 +1,6 @@
 //! Offers whose ports are reserved: what the answerer is shown.
 
-use agw_context::{Reply, TerminationReply};
+use agw_context::{Reply, RtcpMode, TerminationReply};
 use agw_relay::Transport;
 
 use crate::call::{Branch, Call};
@@ -100,7 +100,8 @@ impl Call {
                     let is_cut = leg.transport != Transport::Transparent;
                     let is_secured = leg.transport == Transport::Secured;
                     let edit = RelayEdit {
-                        local: leg.local,
+                        // Whoever answers may leave multiplexing again.
+                        local: leg.local_with(RtcpMode::Pair),
                         transport: (profile != far_profile).then(|| far_profile.name().to_owned()),
                         crypto: is_cut.then(|| keys::texts(&offered.keys)),
                         //= tests/spec/sdp.md#indications

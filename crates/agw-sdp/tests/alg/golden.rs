@@ -188,6 +188,7 @@ stories! {
     //# another one MUST NOT, whichever is heard.
     who_accepts_a_call_has_it = "confirmed";
     families_and_ports_are_those_of_each_side = "families";
+    multiplexing_is_left_as_it_was_taken_up = "multiplexing";
     //= tests/spec/sdp.md#opportunistic-protection
     //= type=test
     //# Keys under RTP/AVP that cannot be used MUST be answered with a plain stream.
