@@ -2,6 +2,7 @@
 //! core that speaks RTP.
 
 mod choices;
+mod cookies;
 mod forks;
 mod hairpin;
 mod limits;
@@ -146,7 +147,7 @@ fn a_query_tells_what_was_heard_and_the_context_is_that_of_iq() {
 
 //= tests/spec/ng.md#retries
 //= type=test
-//# The same cookie from the same address within a minute MUST get the same reply, and nothing MUST be done twice.
+//# The same request under the same cookie from the same address within a minute MUST get the same reply, and nothing MUST be done twice.
 //= tests/spec/ng.md#retries
 //= type=test
 //# A retry that comes while its request is carried out MUST wait for the one reply.

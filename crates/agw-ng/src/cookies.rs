@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::fingerprint::Fingerprint;
 use crate::value::Octets;
 
 /// How much is remembered.
@@ -27,14 +28,17 @@ impl Default for CookieLimits {
     }
 }
 
-/// Whose request, and its cookie; clones are the same key.
+/// Whose request, its cookie and what it says; clones are the same key.
 ///
-/// A sum stands before both, so that finding one among a hundred thousand looks at one cookie.
+/// A sum of the first two stands before them, so that finding one among a hundred thousand looks at
+/// one cookie. Controllers behind one address may use the same cookies, as of processes with the
+/// same numbers in containers of one host: what differs in its octets is another request.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct CookieKey {
     sum: u64,
     from: IpAddr,
     cookie: Arc<[u8]>,
+    said: Fingerprint,
 }
 
 impl CookieKey {
@@ -69,8 +73,13 @@ enum Fate<W> {
 /// How to go on with a request.
 #[derive(Debug)]
 pub enum Begun {
-    /// It is new: carry it out, then [`Cookies::finish`] it by this key.
-    First(CookieKey),
+    /// It is new: carry it out, then [`Cookies::finish`] it by its key.
+    First {
+        /// Its key.
+        key: CookieKey,
+        /// Whether another request under this cookie is remembered, from the same address.
+        cookie_is_known: bool,
+    },
     /// It was answered: send this.
     Again(Reply),
     /// It is being carried out: whoever asked is told with the others.
@@ -87,13 +96,18 @@ impl<W> Cookies<W> {
         Self { limits, seed, entries: BTreeMap::new(), over: VecDeque::new(), octets: 0 }
     }
 
-    /// Looks a request up, and notes it if it is new.
-    pub fn begin(&mut self, from: IpAddr, cookie: &[u8], waiter: W, now: Instant) -> Begun {
+    /// Looks a request up by its sender and cookie and by what it says, and notes it if it is new.
+    pub fn begin(
+        &mut self,
+        (from, cookie, said): (IpAddr, &[u8], Fingerprint),
+        waiter: W,
+        now: Instant,
+    ) -> Begun {
         self.forget_old(now);
-        let key = self.key(from, cookie);
+        let key = self.key(from, cookie, said);
         match self.entries.get_mut(&key) {
             //= tests/spec/ng.md#retries
-            //# The same cookie from the same address within a minute MUST get the same reply, and nothing MUST be done twice.
+            //# The same request under the same cookie from the same address within a minute MUST get the same reply, and nothing MUST be done twice.
             Some(Fate::Over(reply)) => return Begun::Again(reply.clone()),
             //= tests/spec/ng.md#retries
             //# A retry that comes while its request is carried out MUST wait for the one reply.
@@ -109,16 +123,26 @@ impl<W> Cookies<W> {
                 return Begun::Full;
             }
         }
+        //= tests/spec/ng.md#retries
+        //# Another request under the same cookie MUST be carried out, and counted.
+        let cookie_is_known = self.knows_cookie(&key);
         self.entries.insert(key.clone(), Fate::UnderWay(Vec::new()));
-        Begun::First(key)
+        Begun::First { key, cookie_is_known }
     }
 
-    fn key(&self, from: IpAddr, cookie: &[u8]) -> CookieKey {
+    fn knows_cookie(&self, key: &CookieKey) -> bool {
+        let least = CookieKey { said: Fingerprint::LEAST, ..key.clone() };
+        self.entries.range(least..).next().is_some_and(|(one, _)| {
+            (one.sum, one.from, &one.cookie) == (key.sum, key.from, &key.cookie)
+        })
+    }
+
+    fn key(&self, from: IpAddr, cookie: &[u8], said: Fingerprint) -> CookieKey {
         let mut hasher = DefaultHasher::new();
         hasher.write_u64(self.seed);
         from.hash(&mut hasher);
         hasher.write(cookie);
-        CookieKey { sum: hasher.finish(), from, cookie: Arc::from(cookie) }
+        CookieKey { sum: hasher.finish(), from, cookie: Arc::from(cookie), said }
     }
 
     /// Notes the reply of a request; tells who else waits for it.

@@ -18,14 +18,24 @@ pub enum Form {
 }
 
 /// A datagram taken apart.
-#[derive(Debug)]
 pub struct Message<'a> {
     /// What its reply repeats.
     pub cookie: &'a [u8],
     /// How its dictionary is written, and that of its reply.
     pub form: Form,
+    /// The dictionary as it came, **with its keys**.
+    pub octets: &'a [u8],
     /// The dictionary.
     pub body: Value,
+}
+
+impl std::fmt::Debug for Message<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { cookie, form, octets: _, body } = self;
+        let cookie = cookie.escape_ascii().to_string();
+        let mut shown = f.debug_struct("Message");
+        shown.field("cookie", &cookie).field("form", form).field("body", body).finish()
+    }
 }
 
 /// Why octets are no message. What has a cookie can be answered.
@@ -57,7 +67,7 @@ impl<'a> Message<'a> {
             Some(_) | None => return Err(WireError::NoDictionary),
         };
         let body = body.ok_or(WireError::NoDictionary)?;
-        Ok(Self { cookie, form, body })
+        Ok(Self { cookie, form, octets: dictionary, body })
     }
 }
 

@@ -22,6 +22,7 @@ pub(crate) struct NgMetrics {
     requests: IntCounterVec,
     ignored: IntCounterVec,
     repeated: IntCounter,
+    shared_cookies: IntCounter,
     unknown_flags: IntCounter,
     seconds: Histogram,
     connections: IntGauge,
@@ -85,6 +86,10 @@ impl NgMetrics {
                 "agw_ng_repeated_total",
                 "Requests of ng that came again and were not carried out again.",
             )?,
+            shared_cookies: IntCounter::new(
+                "agw_ng_shared_cookies_total",
+                "Requests of ng under a cookie that another request from the same address had.",
+            )?,
             unknown_flags: IntCounter::new(
                 "agw_ng_unknown_flags_total",
                 "Keys and flags of ng that were ignored because nobody knows them.",
@@ -99,6 +104,7 @@ impl NgMetrics {
         registry.register(Box::new(self.requests.clone()))?;
         registry.register(Box::new(self.ignored.clone()))?;
         registry.register(Box::new(self.repeated.clone()))?;
+        registry.register(Box::new(self.shared_cookies.clone()))?;
         registry.register(Box::new(self.unknown_flags.clone()))?;
         registry.register(Box::new(self.seconds.clone()))?;
         registry.register(Box::new(self.connections.clone()))?;
@@ -119,6 +125,11 @@ impl NgMetrics {
     /// A request came again.
     pub(crate) fn repeated(&self) {
         self.repeated.inc();
+    }
+
+    /// A request is another one than was asked before under its cookie.
+    pub(crate) fn cookie_shared(&self) {
+        self.shared_cookies.inc();
     }
 
     /// So many flags were not known.

@@ -4,14 +4,15 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use rand::RngExt;
+use rand::{Rng, RngExt};
 use tokio::net::UdpSocket;
 use tokio::sync::{Semaphore, mpsc};
 use tracing::debug;
+use zeroize::Zeroizing;
 
 use agw_ng::{
-    Begun, CookieKey, CookieLimits, Cookies, Form, Message, Overload, Refusal, Reply, Request,
-    Value, WireError, reply,
+    Begun, CookieKey, CookieLimits, Cookies, Fingerprint, Fingerprinter, Form, Message, Overload,
+    Refusal, Reply, Request, Value, WireError, reply,
 };
 use agw_relay::Network;
 
@@ -32,6 +33,7 @@ struct Inner {
     metrics: Metrics,
     pending: Arc<Semaphore>,
     connections: Arc<Semaphore>,
+    fingerprinter: Fingerprinter,
     state: Mutex<State>,
 }
 
@@ -74,6 +76,8 @@ impl Desk {
             ..CookieLimits::default()
         };
         let seed = rand::rng().random();
+        let mut secret = Zeroizing::new([0; 64]);
+        rand::rng().fill_bytes(&mut *secret);
         let senders = config.networks().into_iter();
         let senders = senders.map(|network| (network, Bucket::new(config.max_rate, now)));
         Self(Arc::new(Inner {
@@ -81,6 +85,7 @@ impl Desk {
             metrics,
             pending: Arc::new(Semaphore::new(config.max_pending)),
             connections: Arc::new(Semaphore::new(config.max_connections)),
+            fingerprinter: Fingerprinter::new(secret),
             state: Mutex::new(State {
                 cookies: Cookies::new(limits, seed),
                 senders: senders.collect(),
@@ -121,13 +126,16 @@ impl Desk {
                 return self.0.metrics.ng().ignored(Ignored::Malformed);
             }
         };
-        let Message { cookie, form, body } = message;
+        let Message { cookie, form, octets, body } = message;
         match Request::read(body) {
             Ok(Request::Ping) => {
                 self.0.metrics.ng().answered("ping", "ok", now.elapsed());
                 reply_to.send(&reply::write(cookie, form, &reply::pong()).into());
             }
-            Ok(request) => self.begin(request, (from, cookie, form), reply_to, now),
+            Ok(request) => {
+                let said = self.0.fingerprinter.of(octets);
+                self.begin(request, (from, cookie, said), form, reply_to, now);
+            }
             Err(refusal) => {
                 debug!(%from, %refusal, "a request of ng is refused");
                 self.0.metrics.ng().answered("other", refusal.label(), now.elapsed());
@@ -140,14 +148,15 @@ impl Desk {
     fn begin(
         &self,
         request: Request,
-        (from, cookie, form): (IpAddr, &[u8], Form),
+        (from, cookie, said): (IpAddr, &[u8], Fingerprint),
+        form: Form,
         reply_to: ReplyTo,
         now: Instant,
     ) {
         let (name, knows_load_limit) = (request.name(), knows_load_limit(&request));
         let (begun, remembered) = {
             let mut state = self.state();
-            let begun = state.cookies.begin(from, cookie, reply_to.clone(), now);
+            let begun = state.cookies.begin((from, cookie, said), reply_to.clone(), now);
             (begun, state.cookies.len())
         };
         self.0.metrics.ng().cookies(remembered);
@@ -157,7 +166,12 @@ impl Desk {
             reply_to.send(&reply::write(cookie, form, &told).into());
         };
         let key = match begun {
-            Begun::First(key) => key,
+            Begun::First { key, cookie_is_known } => {
+                if cookie_is_known {
+                    self.0.metrics.ng().cookie_shared();
+                }
+                key
+            }
             Begun::Again(reply) => {
                 self.0.metrics.ng().repeated();
                 return reply_to.send(&reply);
