@@ -187,6 +187,12 @@ impl Resource {
         Self::Subscriptions,
     ];
 
+    /// Whether one call or group has as much of it as any may have, at each gateway.
+    #[must_use]
+    pub const fn is_of_one_call(self) -> bool {
+        matches!(self, Self::Terminations | Self::Members)
+    }
+
     /// The resource as written in the API and the log.
     #[must_use]
     pub const fn name(self) -> &'static str {

@@ -63,7 +63,7 @@ impl Default for Policy {
         Self {
             max_contexts: 10_000,
             admission: Admission::default(),
-            max_terminations: 8,
+            max_terminations: 32,
             max_group_members: 64,
             group_rekey_interval: Duration::from_secs(10),
             max_streams: 64,

@@ -139,9 +139,14 @@ impl AlgError {
             | Self::NoSuite
             | Self::Unencrypted => 488,
             Self::OfferPending => 491,
-            Self::NoOffer | Self::Stale | Self::Replies | Self::KeyGeneration => 500,
+            // Another gateway would refuse a branch of this call as well.
+            Self::TooManyBranches { .. }
+            | Self::NoOffer
+            | Self::Stale
+            | Self::Replies
+            | Self::KeyGeneration => 500,
             Self::UnknownDialogue | Self::UnknownCall => 481,
-            Self::TooManyBranches { .. } | Self::TooManyCalls { .. } => 503,
+            Self::TooManyCalls { .. } => 503,
         }
     }
 

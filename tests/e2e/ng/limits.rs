@@ -111,6 +111,35 @@ fn a_gateway_without_ports_says_so() {
 
 //= tests/spec/ng.md#overload
 //= type=test
+//# What one call has too much of MUST be told in words on which no controller goes elsewhere.
+#[test]
+fn a_call_takes_as_many_ways_as_are_configured_and_no_gateway_is_full_for_one_more() {
+    let gateway = Gateway::with(ON);
+    let mut proxy = Proxy::udp(gateway.daemon.ng_udp[0], Form::Bencode);
+    let core = Party::core(Side::Core.peer(), 1);
+    let mut request = offer("fork", &core.describe("RTP/AVP", &[]));
+    for way in 1..=8 {
+        request["via-branch"] = json!(format!("way-{way}"));
+        let told = proxy.ask(&request);
+        assert_eq!(told["result"], "ok", "{way}: {told}");
+    }
+    request["via-branch"] = json!("way-9");
+    let words = "the call has 8 branches, which is the limit";
+    assert_eq!(proxy.ask(&request), json!({ "result": "error", "error-reason": words }));
+
+    // Video is added to each of the ways, on their own legs and on the caller's.
+    let video = "m=video 20002 RTP/AVP 99\r\n";
+    let more = String::from_utf8(core.describe("RTP/AVP", &[])).expect("text") + video;
+    let mut request = offer("fork", more.as_bytes());
+    for way in 1..=8 {
+        request["via-branch"] = json!(format!("way-{way}"));
+        let told = proxy.ask(&request);
+        assert_eq!(told["result"], "ok", "{way}: {told}");
+    }
+}
+
+//= tests/spec/ng.md#overload
+//= type=test
 //# A call that is there MUST be changed and ended whatever the load is.
 #[test]
 fn a_gateway_that_drains_sends_new_calls_elsewhere_and_ends_old_ones() {

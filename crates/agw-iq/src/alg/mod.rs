@@ -12,7 +12,7 @@ mod service;
 use std::future::Future;
 use std::time::{Duration, SystemTime};
 
-use agw_context::{CommandError, ContextId, Controller, Priority, Reason, Refused};
+use agw_context::{CommandError, ContextId, Controller, Priority, Reason, Refused, Resource};
 use agw_relay::{EgressSnapshot, IngressSnapshot};
 use agw_sdp::mediasec::{Agreed, Header, MechanismError, MediaMechanism, Registering};
 use agw_sdp::{AlgError, SideOptions, Signalled, SignalledStream};
@@ -308,6 +308,10 @@ impl From<CommandError> for AlgFailure {
 
 /// What a caller is told of the gateway's refusals.
 fn sip_status(error: &CommandError) -> u16 {
+    // Another gateway would have no more room for one call.
+    if error.limit().is_some_and(Resource::is_of_one_call) {
+        return 500;
+    }
     match error.reason() {
         Reason::UnknownContext | Reason::UnknownTermination => 481,
         Reason::Exhausted | Reason::Draining | Reason::Locked | Reason::RealmUnavailable => 503,

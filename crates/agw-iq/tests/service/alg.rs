@@ -279,6 +279,8 @@ async fn a_request_that_breaks_a_rule_names_the_field() {
 async fn a_refusal_of_the_calls_has_its_code_reason_and_sip_status() {
     let (desk, mut client, ..) = desk().await;
     let full = CommandError::Exhausted { what: Resource::Ports, realm: None };
+    let split = CommandError::Exhausted { what: Resource::Terminations, realm: None };
+    let branches = AlgError::TooManyBranches { limit: 8 };
     for (refusal, expected) in [
         (AlgError::UnknownCall.into(), (Code::NotFound, "UNKNOWN_CALL", 481)),
         (AlgError::OfferPending.into(), (Code::Aborted, "OFFER_PENDING", 491)),
@@ -289,6 +291,8 @@ async fn a_refusal_of_the_calls_has_its_code_reason_and_sip_status() {
         ),
         (CommandError::Draining.into(), (Code::Unavailable, "DRAINING", 503)),
         (full.into(), (Code::ResourceExhausted, "EXHAUSTED", 503)),
+        (split.into(), (Code::ResourceExhausted, "EXHAUSTED", 500)),
+        (branches.into(), (Code::ResourceExhausted, "TOO_MANY_BRANCHES", 500)),
         (Unavailable.into(), (Code::Unavailable, "UNAVAILABLE", 503)),
         (AlgFailure::Busy, (Code::Unavailable, "UNAVAILABLE", 503)),
     ] {

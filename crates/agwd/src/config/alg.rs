@@ -56,8 +56,16 @@ impl Default for Alg {
 }
 
 impl Alg {
-    pub(super) fn check(&self, rules: &mut Rules) {
+    /// A context has so many terminations at most, if there are calls by session descriptions.
+    pub(super) fn check(&self, terminations: Option<usize>, rules: &mut Rules) {
         rules.within("alg.max_branches", self.max_branches as u64, 1..=64);
+        // Caller and branches, and as many again for the media lines that are added on each.
+        let least = self.max_branches.min(64) * 2 + 2;
+        rules.must(
+            terminations.is_none_or(|terminations| terminations < 2 || terminations >= least),
+            "alg.max_branches",
+            format!("takes limits.terminations of at least 2 * (1 + max_branches) = {least}"),
+        );
         let registrations = self.max_registrations as u64;
         rules.within("alg.max_registrations", registrations, 0..=10_000_000);
     }

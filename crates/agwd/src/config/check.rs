@@ -65,7 +65,8 @@ impl Config {
         self.check_limits(&mut rules);
         self.check_policy(&mut rules);
         self.supervision.check(&mut rules);
-        self.alg.check(&mut rules);
+        let is_alg = self.alg.enabled || self.ng.is_on();
+        self.alg.check(is_alg.then_some(self.limits.terminations), &mut rules);
         self.ng.check(&mut rules);
         if let Err(error) = EnvFilter::try_new(&self.log.filter) {
             rules.broken("log.filter", error.to_string());
@@ -160,7 +161,7 @@ impl Config {
     fn check_limits(&self, rules: &mut Rules) {
         let limits = &self.limits;
         rules.within("limits.contexts", limits.contexts as u64, 1..=1_000_000);
-        rules.within("limits.terminations", limits.terminations as u64, 2..=64);
+        rules.within("limits.terminations", limits.terminations as u64, 2..=256);
         rules.within("limits.group_members", limits.group_members as u64, 0..=1_000);
         rules.within("limits.streams", limits.streams as u64, 1..=64);
         rules.within("limits.sources", u64::from(limits.sources), 1..=64);

@@ -151,7 +151,8 @@ pub struct Media {
 pub struct Limits {
     /// Contexts at a time.
     pub contexts: usize,
-    /// Terminations of a context.
+    /// Terminations of a context. A call by session descriptions takes one for its caller and one
+    /// for each branch, and one more on each side for lines that an offer adds.
     pub terminations: usize,
     /// Members of a conference's group; they do not count as terminations.
     pub group_members: usize,
@@ -407,7 +408,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             contexts: 10_000,
-            terminations: 8,
+            terminations: 32,
             group_members: 64,
             streams: 64,
             sources: 64,

@@ -33,7 +33,7 @@ fn overload(failure: &AlgFailure) -> Option<Overload> {
         AlgFailure::Gateway(TransactError::Refused(Refused { command: _, error })) => error,
     };
     if let Some(what) = error.limit() {
-        return Some(run_out(what));
+        return run_out(what);
     }
     match error {
         CommandError::Draining | CommandError::Locked => Some(Overload::Sessions),
@@ -59,16 +59,15 @@ fn overload(failure: &AlgFailure) -> Option<Overload> {
 
 //= tests/spec/ng.md#overload
 //# Want of calls, ports, processor, bandwidth or anything else MUST be told in the words on which controllers go elsewhere.
-pub(super) const fn run_out(what: Resource) -> Overload {
-    match what {
-        Resource::Contexts
-        | Resource::Terminations
-        | Resource::Members
-        | Resource::Streams
-        | Resource::ControllerContexts => Overload::Sessions,
+//= tests/spec/ng.md#overload
+//# What one call has too much of MUST be told in words on which no controller goes elsewhere.
+pub(super) const fn run_out(what: Resource) -> Option<Overload> {
+    Some(match what {
+        Resource::Terminations | Resource::Members => return None,
+        Resource::Contexts | Resource::Streams | Resource::ControllerContexts => Overload::Sessions,
         Resource::Ports | Resource::Descriptors | Resource::ControllerPorts => Overload::Ports,
         Resource::PacketRate => Overload::Bandwidth,
         Resource::Cpu => Overload::Cpu,
         Resource::Memory | Resource::Requests | Resource::Subscriptions => Overload::Load,
-    }
+    })
 }
