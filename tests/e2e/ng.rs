@@ -5,6 +5,7 @@ mod choices;
 mod cookies;
 mod forks;
 mod hairpin;
+mod later;
 mod limits;
 mod moving;
 mod proxy;

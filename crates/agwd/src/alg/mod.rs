@@ -7,6 +7,7 @@
 
 mod adopted;
 mod ended;
+mod later;
 mod registrations;
 mod request;
 mod table;
@@ -26,6 +27,7 @@ use crate::backend::Gateway;
 use crate::metrics::Metrics;
 pub(crate) use adopted::Belongings;
 pub(crate) use ended::forget_ended;
+use later::{Later, Noted};
 pub(crate) use registrations::Registrations;
 pub(crate) use table::Table;
 
@@ -46,6 +48,7 @@ pub(crate) struct SignalledCalls {
     registrations: Registrations,
     policy: Arc<ArcSwap<AlgPolicy>>,
     metrics: Metrics,
+    later: Later,
     /// Whether each request has a task of its own.
     in_tasks: bool,
 }
@@ -61,7 +64,8 @@ impl SignalledCalls {
     ) -> Self {
         let policy = Arc::new(ArcSwap::from_pointee(policy));
         let Belongings { calls: table, registrations, presence: _ } = belongings;
-        Self { gateway, table, registrations, policy, metrics, in_tasks: true }
+        let (later, in_tasks) = (Later::default(), true);
+        Self { gateway, table, registrations, policy, metrics, later, in_tasks }
     }
 
     /// The same calls, for a caller that sees every request through: none has a task of its own.
@@ -82,13 +86,25 @@ impl SignalledCalls {
         self.table.len()
     }
 
-    /// Whether a delete would end something: for faces that end calls later.
-    pub(crate) async fn ends(
+    /// Notes that something is to end later, by [`Self::end_noted`], unless an offer of its call is
+    /// taken until then.
+    ///
+    /// # Errors
+    /// As a delete would be refused now.
+    pub(crate) async fn note_end(
         &self,
         controller: Controller,
         which: &Which,
-    ) -> Result<(), AlgFailure> {
-        request::ends(self, controller, which).await
+    ) -> Result<Noted, AlgFailure> {
+        request::note_end(self, controller, which).await
+    }
+
+    /// Ends what was noted and not taken back; tells whether that was all of it.
+    ///
+    /// # Errors
+    /// Why it does not end.
+    pub(crate) async fn end_noted(&self, noted: Noted) -> Result<bool, AlgFailure> {
+        self.carry("delete", request::end_noted(self.clone(), noted)).await
     }
 
     /// Carries a request through in a task of its own, so that a caller that goes away does not leave

@@ -18,6 +18,7 @@ use agw_sdp::{
 };
 
 use super::SignalledCalls;
+use super::later::{Due, Noted};
 use super::table::Held;
 
 pub(super) async fn offer(desk: SignalledCalls, offer: Offer) -> Result<Signalled, AlgFailure> {
@@ -28,6 +29,10 @@ pub(super) async fn offer(desk: SignalledCalls, offer: Offer) -> Result<Signalle
         // Its context ended a moment ago: the offer begins a call, as that of any dialogue that is
         // not known.
         outcome = try_offer(&desk, &mut held, &offer).await;
+    }
+    let call = held.find(&offer.name.call_id, &dialogue(&offer.name));
+    if let Some(call) = call.filter(|_| outcome.is_ok()) {
+        desk.later.take_back(held.key(), &held, call);
     }
     outcome
 }
@@ -88,16 +93,26 @@ pub(super) async fn delete(
     let key = desk.table.seen_by(controller, &which.call_id);
     let mut held = desk.table.hold(key, false).await?;
     let tags = tags(&held, &which)?;
+    end(&desk, &mut held, &which, &tags).await
+}
+
+/// Ends calls by a tag of each.
+async fn end(
+    desk: &SignalledCalls,
+    held: &mut Held,
+    which: &Which,
+    tags: &[String],
+) -> Result<Deleted, AlgFailure> {
     let mut deleted = Deleted::default();
-    for tag in &tags {
-        let dialogue = dialogue_of(tag, &which);
+    for tag in tags {
+        let dialogue = dialogue_of(tag, which);
         let Some(call) = held.find(&which.call_id, &dialogue) else { continue };
         let (streams, context) = (call.streams(), call.context());
         let tags =
             call.tags().map(|(caller, callee)| (caller.to_owned(), callee.map(str::to_owned)));
         deleted.dialogues.extend(tags);
-        let plan = plan_end(call, &dialogue, &which)?;
-        let completed = match carry_out(&desk, &mut held, &dialogue, plan, None).await {
+        let plan = plan_end(call, &dialogue, which)?;
+        let completed = match carry_out(desk, held, &dialogue, plan, None).await {
             Ok((_, completed)) => completed,
             // It ended a moment ago, which is what was asked for.
             Err(AlgFailure::Signalling(AlgError::UnknownCall)) => Vec::new(),
@@ -110,20 +125,33 @@ pub(super) async fn delete(
     Ok(deleted)
 }
 
-/// Whether a delete would end something.
-pub(super) async fn ends(
+/// Notes what a delete would end now, to end it later.
+pub(super) async fn note_end(
     desk: &SignalledCalls,
     controller: Controller,
     which: &Which,
-) -> Result<(), AlgFailure> {
+) -> Result<Noted, AlgFailure> {
     let key = desk.table.seen_by(controller, &which.call_id);
     let held = desk.table.hold(key, false).await?;
-    for tag in &tags(&held, which)? {
+    let tags = tags(&held, which)?;
+    for tag in &tags {
         let dialogue = dialogue_of(tag, which);
         let Some(call) = held.find(&which.call_id, &dialogue) else { continue };
         drop(plan_end(call, &dialogue, which)?);
     }
-    Ok(())
+    Ok(desk.later.note(held.key(), which.clone(), tags))
+}
+
+//= tests/spec/ng.md#end
+//# A delayed end MUST end the call that was told, and no later one of the same name.
+/// Ends what was noted, as far as no offer has taken it back; tells whether that is all of it.
+pub(super) async fn end_noted(desk: SignalledCalls, noted: Noted) -> Result<bool, AlgFailure> {
+    let held = desk.table.hold_to_forget(noted.key.clone()).await;
+    let Some(Due { which, tags, is_all }) = desk.later.due(&noted) else { return Ok(false) };
+    if let Some(mut held) = held {
+        end(&desk, &mut held, &which, &tags).await?;
+    }
+    Ok(is_all)
 }
 
 fn plan_end(call: &Call, dialogue: &Dialogue<'_>, which: &Which) -> Result<Plan, AlgError> {
@@ -175,7 +203,7 @@ fn dialogue(name: &CallName) -> Dialogue<'_> {
     Dialogue { from_tag, to_tag, via_branch }
 }
 
-fn dialogue_of<'a>(tag: &'a str, which: &'a Which) -> Dialogue<'a> {
+pub(super) fn dialogue_of<'a>(tag: &'a str, which: &'a Which) -> Dialogue<'a> {
     let Which { to_tag, via_branch, from_tag, .. } = which;
     let of_dialogue = |part: &'a Option<String>| part.as_deref().filter(|_| from_tag.is_some());
     let (to_tag, via_branch) = (of_dialogue(to_tag), of_dialogue(via_branch));

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::sleep;
 use tracing::debug;
 
@@ -151,18 +151,7 @@ impl Face {
         let place = Arc::clone(&self.own.delayed).try_acquire_owned();
         let told = match place {
             Ok(place) if !delay.is_zero() => {
-                let views = self.ending(&which).await;
-                if let Ok(views) = &views {
-                    debug!(call = which.call_id, calls = views.len(), "a call ends later");
-                    let face = self.clone();
-                    let which = which.clone();
-                    tokio::spawn(async move {
-                        sleep(delay).await;
-                        // It may have ended otherwise meanwhile.
-                        let _ = face.end(which).await;
-                        drop(place);
-                    });
-                }
+                let views = self.end_later(&which, delay, place).await;
                 views.map(|views| report::report(&which.call_id, &views, &self.book()))
             }
             Ok(_) | Err(_) => self.end(which).await.map(|deleted| self.last_words(&deleted)),
@@ -215,18 +204,36 @@ impl Face {
         Ok(Which { from_tag: Some(caller), to_tag, ..which })
     }
 
-    /// What ends later, if anything will.
-    async fn ending(&self, which: &Which) -> Result<Vec<CallView>, AlgFailure> {
-        let ends = self.calls.ends(controller(), which).await;
-        match ends {
-            Err(AlgFailure::Signalling(AlgError::UnknownCall)) if which.from_tag.is_some() => {
-                let which = self.of_other_party(which.clone()).await?;
-                self.calls.ends(controller(), &which).await?;
-                self.calls.query(controller(), which).await
-            }
-            Err(failure) => Err(failure),
-            Ok(()) => self.calls.query(controller(), which.clone()).await,
+    /// Ends a call or a branch after a while; tells what it is now.
+    async fn end_later(
+        &self,
+        which: &Which,
+        delay: Duration,
+        place: OwnedSemaphorePermit,
+    ) -> Result<Vec<CallView>, AlgFailure> {
+        let mut which = which.clone();
+        let mut views = self.calls.query(controller(), which.clone()).await;
+        if matches!(views, Err(AlgFailure::Signalling(AlgError::UnknownCall)))
+            && which.from_tag.is_some()
+        {
+            which = self.of_other_party(which).await?;
+            views = self.calls.query(controller(), which.clone()).await;
         }
+        let views = views?;
+        let noted = self.calls.note_end(controller(), &which).await?;
+        debug!(call = which.call_id, "a call ends later");
+        let (face, call_id) = (self.clone(), which.call_id.clone());
+        let is_whole = which.to_tag.is_none() && which.via_branch.is_none();
+        tokio::spawn(async move {
+            sleep(delay).await;
+            // It may have ended otherwise meanwhile.
+            let is_over = face.calls.end_noted(noted).await.unwrap_or_default();
+            if is_over && is_whole {
+                face.book().forget(&call_id);
+            }
+            drop(place);
+        });
+        Ok(views)
     }
 
     async fn views(&self, which: &Which) -> Result<Vec<CallView>, AlgFailure> {
