@@ -77,7 +77,7 @@ impl Transaction<'_, '_> {
             }
             CryptoChange::Install(crypto) => {
                 let keys = self.checked(&crypto, &field)?;
-                let natural = if moved { RocOnRekey::Reset } else { RocOnRekey::Keep };
+                let natural = if moved { RocOnRekey::Reset } else { RocOnRekey::Auto };
                 let roc = crypto.roc.unwrap_or(natural);
                 let held = &mut stream.ingress_keys;
                 let place = (context, Direction::Ingress);
@@ -240,7 +240,8 @@ impl Transaction<'_, '_> {
             let was_used = keys.was_used(key);
             let returns =
                 was_used && direction == Direction::Ingress && self.may_return(context)?;
-            let is_reset = stays && !is_same && roc != RocOnRekey::Keep;
+            let goes_on = matches!(roc, RocOnRekey::Keep | RocOnRekey::Auto);
+            let is_reset = stays && !is_same && !goes_on;
             if (was_used && !returns) || is_reset {
                 return Err(CommandError::KeyReuse { field, direction });
             }

@@ -44,7 +44,7 @@ impl MemberKeys {
                     return false;
                 }
                 let roc = match (roc, &member_keys) {
-                    (RocOnRekey::Keep, Some(before)) => before.roc,
+                    (RocOnRekey::Keep | RocOnRekey::Auto, Some(before)) => before.roc,
                     (roc, _) => initial_roc(roc),
                 };
                 *member_keys = Some(Self { keys, staged: None, parameters, roc });
@@ -61,7 +61,8 @@ impl MemberKeys {
                     return false;
                 };
                 keys.splice(.., staged.take().map(|staged| staged.key));
-                *at = if roc == RocOnRekey::Keep { *at } else { initial_roc(roc) };
+                let goes_on = matches!(roc, RocOnRekey::Keep | RocOnRekey::Auto);
+                *at = if goes_on { *at } else { initial_roc(roc) };
                 true
             }
             IngressCrypto::Cancel => {

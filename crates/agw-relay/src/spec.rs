@@ -362,7 +362,7 @@ pub enum Command {
 /// The rollover counter with which a first key starts.
 pub(crate) const fn initial_roc(roc: RocOnRekey) -> u32 {
     match roc {
-        RocOnRekey::Keep | RocOnRekey::Reset => 0,
+        RocOnRekey::Keep | RocOnRekey::Auto | RocOnRekey::Reset => 0,
         RocOnRekey::Set(roc) => roc,
     }
 }

@@ -49,6 +49,10 @@ pub enum RocOnRekey {
     /// Everything goes on (same address, RFC 3711 §3.3.1 and §3.4).
     #[default]
     Keep,
+    /// The first packet that an ingress opens under the new keys tells whether everything goes on
+    /// or starts anew at rollover counter 0, as it does where a peer's SRTP stack is rebuilt with
+    /// them. An egress goes on.
+    Auto,
     /// Everything starts anew at rollover counter 0 (new address, RFC 4568 §7.1.4).
     Reset,
     /// Everything starts anew at this rollover counter.
@@ -60,7 +64,7 @@ impl RocOnRekey {
     #[must_use]
     pub const fn initial(self) -> u32 {
         match self {
-            Self::Keep | Self::Reset => 0,
+            Self::Keep | Self::Auto | Self::Reset => 0,
             Self::Set(roc) => roc,
         }
     }
@@ -68,7 +72,7 @@ impl RocOnRekey {
     /// The rollover counter to start anew with, if anything starts anew.
     pub(crate) const fn restart(self) -> Option<u32> {
         match self {
-            Self::Keep => None,
+            Self::Keep | Self::Auto => None,
             Self::Reset => Some(0),
             Self::Set(roc) => Some(roc),
         }

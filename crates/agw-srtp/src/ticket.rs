@@ -45,6 +45,8 @@ pub struct OpenTicket {
     pub(crate) srtcp_word: u32,
     pub(crate) new_source: bool,
     pub(crate) implausible: bool,
+    /// Whether its source has started anew with the key.
+    pub(crate) restarts: bool,
     /// How often another way to read the packet was taken.
     pub(crate) retries: u8,
 }

@@ -67,6 +67,13 @@ impl Party {
         crypto.seals.update(&spec(key, Sources::AnyOutbound)).expect("a key");
     }
 
+    /// Makes its SRTP session anew with another key, as many a phone does: indices start anew.
+    pub(crate) fn starts_anew(&mut self, key: &Key) {
+        let crypto = self.crypto.as_mut().expect("a phone");
+        crypto.key = key.clone();
+        crypto.seals = session(crypto.library, key, Sources::AnyOutbound);
+    }
+
     /// A description of it, with these attributes.
     pub(crate) fn describe(&self, profile: &str, attributes: &[&str]) -> Vec<u8> {
         let rtp = self.endpoint.address();

@@ -1,6 +1,6 @@
-//! A phone that changes its network in a call and keeps its key.
+//! A phone that changes its network or its key in a call.
 
-use agw_tests::{Gateway, Side};
+use agw_tests::{Gateway, Key, Side};
 use serde_json::json;
 
 use super::proxy::{Form, Proxy};
@@ -34,4 +34,45 @@ fn a_phone_that_moves_and_keeps_its_key_is_heard_on_and_answered_with_a_fresh_on
     assert_ne!(*phone.their_key(), before);
     talk(&mut phone, &mut core);
     talk(&mut core, &mut phone);
+}
+
+//= tests/spec/srtp.md#new-keys
+//= type=test
+//# Where it is not said, the first packet under a new key MUST tell whether the rollover counter
+//# and the SRTCP index go on or start anew.
+#[test]
+fn a_phone_with_a_new_key_is_heard_whether_its_counters_go_on_or_start_anew() {
+    let gateway = Gateway::with(ON);
+    let mut proxy = Proxy::udp(gateway.daemon.ng_udp[0], Form::Json);
+    for starts_anew in [true, false] {
+        let Some((mut phone, mut core)) = parties(Side::Access.peer(), Side::Core.peer()) else {
+            return;
+        };
+        set_up(&mut proxy, "anew", &mut phone, &mut core);
+        talk(&mut phone, &mut core);
+        // Three rollovers.
+        for _ in 0..8 {
+            phone.skips(0x7000);
+            let packet = phone.sends();
+            assert_eq!(core.hears(), packet);
+        }
+        let captured = phone.last.clone();
+        let key = Key::random(phone.key().suite);
+        match starts_anew {
+            true => phone.starts_anew(&key),
+            false => phone.uses(&key),
+        }
+        let mut again = offer("anew", &phone.describe("RTP/SAVP", &[&key.sdes_line(1)]));
+        again["to-tag"] = json!("core");
+        core.reads(sdp(&proxy.ask(&again)), None);
+        let answered = proxy.ask(&answer("anew", &core.describe("RTP/AVP", &[])));
+        phone.reads(sdp(&answered), None);
+        talk(&mut phone, &mut core);
+        phone.endpoint.send_octets(&captured);
+        phone.repeats();
+        talk(&mut phone, &mut core);
+        assert!(core.endpoint.is_silent());
+        proxy.ask(&json!({ "command": "delete", "call-id": "anew" }));
+        gateway.ledger().await_line("agw_contexts 0");
+    }
 }

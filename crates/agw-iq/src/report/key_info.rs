@@ -28,7 +28,7 @@ pub(super) fn key_info(key: KeyView) -> pb::KeyInfo {
 fn staged_key(key: StagedKeyView) -> pb::StagedKeyInfo {
     let StagedKeyView { mki, lifetime: life, activation } = key;
     let (roc_on_rekey, initial_roc) = match activation.as_ref().map(|activation| activation.roc) {
-        None => (pb::RocOnRekey::Unspecified, None),
+        None | Some(RocOnRekey::Auto) => (pb::RocOnRekey::Unspecified, None),
         Some(RocOnRekey::Keep) => (pb::RocOnRekey::Keep, None),
         Some(RocOnRekey::Reset) => (pb::RocOnRekey::Reset, None),
         Some(RocOnRekey::Set(roc)) => (pb::RocOnRekey::Value, Some(roc)),

@@ -41,6 +41,16 @@ impl SourceTable {
         self.all_media().for_each(|media| media.generation = generation);
     }
 
+    /// Every source starts its SRTCP index anew.
+    #[cold]
+    pub(crate) fn restart_srtcp(&mut self) {
+        for place in 0..self.used() {
+            if let Some(srtcp) = self.srtcp_at_mut(place) {
+                srtcp.clear();
+            }
+        }
+    }
+
     /// Forgets one source of an egress that only replaced keys have sealed, and tells whether
     /// there was one. Those keys must never seal again.
     #[cold]

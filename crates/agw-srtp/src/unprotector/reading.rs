@@ -5,6 +5,7 @@ use std::time::Instant;
 use agw_rtp::{RtcpHeader, RtpHeader, Ssrc};
 
 use super::Unprotector;
+use super::restart::Restarts;
 use crate::live::LiveKey;
 use crate::sources::{Refusal, SourceTable};
 use crate::ticket::Protocol;
@@ -31,11 +32,17 @@ impl<K> Unprotector<K> {
         packet: &[u8],
         now: Instant,
     ) -> Result<OpenTicket, UnprotectError> {
-        let (key, sources) = match self.only_key() {
-            Some(key) => (key, &self.sources),
-            None => self.search(header, packet, now)?,
+        let found = match self.only_key() {
+            Some(key) => Ok((key, &self.sources)),
+            None => self.search(header, packet, now),
         };
-        self.read(header, packet, key, sources)
+        let natural = found.and_then(|(key, sources)| self.read(header, packet, key, sources));
+        match natural {
+            Err(error) if self.restarts != Restarts::Nothing => {
+                self.read_restarted(header, packet, now).ok_or(error)
+            }
+            natural => natural,
+        }
     }
 
     /// The first key under which a packet can be read, and its table.
@@ -67,7 +74,8 @@ impl<K> Unprotector<K> {
     /// The key that opens every packet, if there is only one and it has no identifier, as usual.
     #[inline]
     fn only_key(&self) -> Option<&LiveKey<K>> {
-        let alone = self.staged.is_none() && self.retired.is_empty();
+        let may_restart = self.restarts == Restarts::All;
+        let alone = self.staged.is_none() && self.retired.is_empty() && !may_restart;
         self.current.only().filter(|key| alone && key.mki().is_none())
     }
 
@@ -85,7 +93,8 @@ impl<K> Unprotector<K> {
             .candidates(header, packet, now)
             .filter_map(move |(key, sources)| self.read_joined(header, packet, key, sources))
             .map(Ok);
-        natural.chain(joined)
+        let restarted = std::iter::once_with(move || self.read_restarted(header, packet, now));
+        natural.chain(joined).chain(restarted.flatten().map(Ok))
     }
 
     /// The first packet of a source, with the other rollover counter that it may stand at.
@@ -108,7 +117,7 @@ impl<K> Unprotector<K> {
 
     /// The keys that a packet may be under: those whose identifier it carries, then those that
     /// have none, newest first.
-    fn candidates(
+    pub(super) fn candidates(
         &self,
         header: &Header,
         packet: &[u8],
@@ -135,7 +144,7 @@ impl<K> Unprotector<K> {
     }
 
     #[inline(always)]
-    fn read(
+    pub(super) fn read(
         &self,
         header: &Header,
         packet: &[u8],
@@ -188,6 +197,7 @@ impl<K> Unprotector<K> {
             srtcp_word,
             new_source: standing.new_source,
             implausible: standing.implausible,
+            restarts: false,
             retries: 0,
         })
     }
@@ -195,7 +205,7 @@ impl<K> Unprotector<K> {
 
 impl Header {
     #[inline]
-    fn protocol(&self) -> Protocol {
+    pub(super) fn protocol(&self) -> Protocol {
         match self {
             Self::Srtp(_) => Protocol::Srtp,
             Self::Srtcp(_) => Protocol::Srtcp,

@@ -13,6 +13,7 @@ mod lifetimes;
 mod no_trace_of_failures;
 mod rekeying;
 mod replay_window;
+mod restarts;
 mod returns;
 mod rollover;
 mod second_opinion;

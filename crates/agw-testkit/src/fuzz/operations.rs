@@ -260,7 +260,7 @@ impl Pair {
             assert_eq!(done, Ok(Rekey::Installed));
         }
         let restart = match roc {
-            RocOnRekey::Keep => None,
+            RocOnRekey::Keep | RocOnRekey::Auto => None,
             RocOnRekey::Reset => Some(0),
             RocOnRekey::Set(roc) => Some(roc),
         };
