@@ -287,6 +287,13 @@ fn keys_of_descriptions_are_found_nowhere() {
     let mut told = proxy.ask(&refused).to_string();
     refused["flags"] = json!(["SDES-only-ROT13", line]);
     told += &proxy.ask(&refused).to_string();
+    // Keys where none belong are told to who wrote them alone.
+    refused["flags"] = json!([format!("SDES-only-{line}")]);
+    assert_eq!(proxy.ask(&refused)["result"], "error");
+    refused["flags"] = json!([format!("codec-transcode-{line}"), format!("transcode={line}")]);
+    assert_eq!(proxy.ask(&refused)["result"], "error");
+    refused["command"] = json!(line);
+    assert_eq!(proxy.ask(&refused)["result"], "error");
     told += &proxy.ask(&json!({ "command": "query", "call-id": "secret" })).to_string();
     told += &gateway.ledger().page("/metrics");
     told += &gateway.log();

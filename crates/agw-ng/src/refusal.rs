@@ -1,5 +1,7 @@
 //! Why a request is refused, in the words that controllers look for.
 
+use std::borrow::Cow;
+
 /// Why a request is refused. Its `Display` is the reply's `error-reason`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
@@ -66,6 +68,21 @@ pub enum Overload {
 }
 
 impl Refusal {
+    /// What a log may have of it: nothing that its sender wrote, which may be a key.
+    #[must_use]
+    pub fn logged(&self) -> Cow<'static, str> {
+        match self {
+            Self::UnknownCommand { command: _ } => "Unrecognized command".into(),
+            Self::Unsupported { what: _, why } => (*why).into(),
+            Self::Other(_) => "refused".into(),
+            Self::NoCommand
+            | Self::Missing { .. }
+            | Self::Invalid { .. }
+            | Self::Overload(_)
+            | Self::UnknownCall => self.to_string().into(),
+        }
+    }
+
     /// The word for it in metrics.
     #[must_use]
     pub const fn label(&self) -> &'static str {

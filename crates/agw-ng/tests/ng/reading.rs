@@ -365,3 +365,22 @@ fn the_tables_of_ng_md_are_those_of_the_parser() {
         assert_eq!(tables, support::markdown(), "AGW_UPDATE_NG=1 writes them anew");
     }
 }
+
+#[test]
+fn a_log_of_a_refusal_has_nothing_that_its_sender_wrote() {
+    let word = "inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz";
+    for (command, flag) in [(word.to_owned(), String::new()), ("offer".to_owned(), word.to_owned())]
+    {
+        let flag = format!("SDES-only-{flag}");
+        let request = Value::dictionary([
+            ("command", Value::text(command)),
+            ("call-id", Value::text("c")),
+            ("from-tag", Value::text("a")),
+            ("sdp", Value::text("v=0\r\n")),
+            ("flags", Value::List(vec![Value::text(flag)])),
+        ]);
+        let refusal = Request::read(request).unwrap_err();
+        assert!(refusal.to_string().contains(&word[..32]), "{refusal}");
+        assert!(!refusal.logged().contains(&word[..8]), "{}", refusal.logged());
+    }
+}

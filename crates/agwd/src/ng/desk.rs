@@ -137,7 +137,8 @@ impl Desk {
                 self.begin(request, (from, cookie, said), form, reply_to, now);
             }
             Err(refusal) => {
-                debug!(%from, %refusal, "a request of ng is refused");
+                let (result, why) = (refusal.label(), refusal.logged());
+                debug!(%from, result, %why, "a request of ng is refused");
                 self.0.metrics.ng().answered("other", refusal.label(), now.elapsed());
                 reply_to.send(&reply::write(cookie, form, &reply::error(&refusal)).into());
             }
