@@ -53,7 +53,8 @@ impl Options {
         };
         let side = self.side(self.realms.1.clone());
         SideOptions {
-            family: self.family.or_else(|| family(sdp)),
+            family: self.family,
+            family_of_new: family(sdp),
             protection,
             feedback: self.transport.map(|transport| transport.feedback),
             indicates_e2ae: self.e2ae == E2ae::Applied && is_secured,

@@ -103,7 +103,7 @@ pub const KEYS: &[Item] = &[
     item(
         "address-family",
         Done,
-        "`IP4` or `IP6`: the family towards the receiver; that of the offer unless said",
+        "`IP4` or `IP6`: the family towards the receiver; unless said the one that it has, at first that of the offer",
     ),
     item("media-address", Done, "the address in descriptions towards the receiver"),
     item("received-from", Done, "used with `SIP-source-address`"),

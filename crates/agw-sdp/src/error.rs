@@ -123,6 +123,9 @@ pub enum LineRefusal {
     /// A master key stands on two media lines, or comes back from the other side.
     #[error("every master key of a session is unique (RFC 4568 §6.1, §7.1.2)")]
     KeyRepeated,
+    /// Its author goes to another address family under the key that it has.
+    #[error("who goes to another address family takes a new master key (RFC 4568 §7.1.4)")]
+    KeyKept,
 }
 
 impl AlgError {
@@ -188,7 +191,7 @@ impl LineRefusal {
             Self::TransportChanged => "TRANSPORT_CHANGED",
             Self::Downgraded => "DOWNGRADED",
             Self::NotMultiplexed | Self::MuxAdded => "RTCP_MUX",
-            Self::KeyRepeated => "KEY_REPEATED",
+            Self::KeyRepeated | Self::KeyKept => "KEY_REPEATED",
         }
     }
 }

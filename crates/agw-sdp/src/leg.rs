@@ -1,6 +1,6 @@
 //! One media line on one side: a stream at a termination of the gateway.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use agw_context::{
     CryptoChange, CryptoContext, KeySource, LateChoice, LocalStream, Media, Remote, RtcpMode,
@@ -55,6 +55,34 @@ pub(crate) struct Leg {
 }
 
 impl Leg {
+    /// A leg whose place in the gateway is not known yet.
+    pub(crate) fn reserved(
+        line: usize,
+        media: Media,
+        transport: Transport,
+        remote: Option<Remote>,
+    ) -> Self {
+        let nowhere = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
+        let local = LocalStream { id: stream_id(line), rtp: nowhere, rtcp: None };
+        //= tests/spec/sdp.md#gates
+        //# Until the answer the gates MUST be closed.
+        let mode = StreamMode::Inactive;
+        let (termination, rtcp) = (TerminationId(0), RtcpMode::Pair);
+        Self {
+            termination,
+            local,
+            media,
+            agreed: false,
+            mode,
+            transport,
+            rtcp,
+            remote,
+            secured_for: Vec::new(),
+            own: None,
+            theirs: None,
+        }
+    }
+
     /// Whether a peer's address takes the place of another one.
     pub(crate) fn moves(&self, remote: Option<Remote>) -> bool {
         matches!((self.remote, remote), (Some(old), Some(new)) if old.rtp != new.rtp)

@@ -54,6 +54,7 @@ mod direction;
 mod end;
 mod error;
 mod exchange;
+mod family;
 mod keys;
 mod leg;
 pub mod mediasec;

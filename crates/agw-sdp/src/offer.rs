@@ -1,11 +1,8 @@
 //! Offers: ports are reserved on both sides, and the answerer is shown its own.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 
-use agw_context::{
-    Command, ContextChoice, Family, LocalStream, Media, Remote, Reserve, RtcpMode, StreamMode,
-    StreamSpec, TerminationId,
-};
+use agw_context::{Command, ContextChoice, Remote, Reserve, RtcpMode, StreamSpec};
 use agw_relay::Transport;
 use agw_sdes::{CryptoLines, Mode};
 
@@ -16,6 +13,7 @@ use crate::dialogues::{Located, Place, within};
 use crate::direction::Flow;
 use crate::error::{AlgError, LineRefusal};
 use crate::exchange::{Exchange, LineExchange, Manner, Offered};
+use crate::family;
 use crate::keys::Random;
 use crate::leg::{Leg, Side, stream_id};
 use crate::options::{AlgPolicy, MuxRule, Protection, SideOptions};
@@ -193,20 +191,18 @@ impl Call {
                 && leg.transport != Transport::Transparent
                 && near != Transport::Transparent
         };
-        let caller = in_force(place.offerer).filter(|leg| leg.transport == near || may_change(leg));
-        let callee = callee.filter(|leg| leg.transport == far || (opportunistic && rests));
+        let (stands, asks) = (family::of_author(description, media), request.far.family);
+        let chosen = crypto.map(|(_, chosen)| chosen);
+        family::refuse_kept_key(in_force(place.offerer), stands, chosen.as_ref())
+            .map_err(|refusal| AlgError::Line { line, refusal })?;
+        let caller = in_force(place.offerer)
+            .filter(|leg| leg.stands_in(stands) && (leg.transport == near || may_change(leg)));
+        let callee = callee.filter(|leg| {
+            leg.stands_in(asks) && (leg.transport == far || (opportunistic && rests))
+        });
         let address = description.address(media);
         let remote = address.map(|ip| remote(media, ip));
-        let had_mux = media.has("rtcp-mux");
-        let near_rtcp = match request.near.mux {
-            MuxRule::Accept | MuxRule::Offer | MuxRule::Require if had_mux => RtcpMode::Mux,
-            MuxRule::Accept | MuxRule::Offer | MuxRule::Require | MuxRule::Remove => RtcpMode::Pair,
-        };
-        let mux_offered = match request.far.mux {
-            MuxRule::Remove => false,
-            MuxRule::Accept => had_mux,
-            MuxRule::Offer | MuxRule::Require => true,
-        };
+        let (near_rtcp, mux_offered) = multiplexing(media, request);
         let keys = match far {
             Transport::Secured => {
                 let own = callee.and_then(|leg| leg.own.as_ref());
@@ -215,7 +211,10 @@ impl Call {
             Transport::Plain | Transport::Transparent => Vec::new(),
         };
         // Both ports, whatever the offer says: the answer decides.
-        let leg = |transport, remote| Leg::reserved(line, media.media, transport, remote);
+        let leg = |side, needed, transport, remote| {
+            let new = Leg::reserved(line, media.media, transport, remote);
+            new.in_place_of(in_force(side), needed)
+        };
         Ok(Offered {
             transport: media.transport().to_owned(),
             profile,
@@ -224,13 +223,13 @@ impl Call {
             remote,
             flow: Flow::of(description, media),
             bandwidth: media.bandwidth(&description.session),
-            chosen: crypto.map(|(_, chosen)| chosen),
+            chosen,
             requested: media.requests_e2ae() || self.is_protected(place, line),
             keys,
             mux_offered,
             near_rtcp,
-            near: caller.is_none().then(|| leg(near, remote)),
-            far: callee.is_none().then(|| leg(far, None)),
+            near: caller.is_none().then(|| leg(place.offerer, stands, near, remote)),
+            far: callee.is_none().then(|| leg(answerer, asks, far, None)),
         })
     }
 
@@ -248,7 +247,7 @@ impl Call {
         request: &OfferRequest<'_>,
         policy: &AlgPolicy,
     ) -> Plan {
-        let mut commands = Vec::new();
+        let (mut commands, place) = (Vec::new(), Place::of(&at));
         let mut side = |side: Side, options: &SideOptions| {
             let lines = 0..exchange.lines.len();
             let legs = lines.filter_map(|line| Some((line, exchange.leg(side, line)?)));
@@ -267,7 +266,7 @@ impl Call {
                 context,
                 correlation: is_new.then(|| self.correlation()).flatten(),
                 realm: options.realm.clone(),
-                family: options.family.or_else(|| family(side, &exchange, &description)),
+                family: self.family_for((place, side), &exchange, &description, options),
                 heartbeat: None,
                 priority: None,
                 streams,
@@ -304,29 +303,19 @@ struct Offer<'a> {
     request: &'a OfferRequest<'a>,
 }
 
-impl Leg {
-    /// A leg whose place in the gateway is not known yet.
-    fn reserved(line: usize, media: Media, transport: Transport, remote: Option<Remote>) -> Self {
-        let nowhere = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
-        let local = LocalStream { id: stream_id(line), rtp: nowhere, rtcp: None };
-        //= tests/spec/sdp.md#gates
-        //# Until the answer the gates MUST be closed.
-        let mode = StreamMode::Inactive;
-        let (termination, rtcp) = (TerminationId(0), RtcpMode::Pair);
-        Self {
-            termination,
-            local,
-            media,
-            agreed: false,
-            mode,
-            transport,
-            rtcp,
-            remote,
-            secured_for: Vec::new(),
-            own: None,
-            theirs: None,
-        }
-    }
+/// Where the offerer's RTCP will go, and whether the answerer is offered multiplexed RTCP.
+fn multiplexing(media: &MediaDescription, request: &OfferRequest<'_>) -> (RtcpMode, bool) {
+    let had_mux = media.has("rtcp-mux");
+    let near = match request.near.mux {
+        MuxRule::Accept | MuxRule::Offer | MuxRule::Require if had_mux => RtcpMode::Mux,
+        MuxRule::Accept | MuxRule::Offer | MuxRule::Require | MuxRule::Remove => RtcpMode::Pair,
+    };
+    let far = match request.far.mux {
+        MuxRule::Remove => false,
+        MuxRule::Accept => had_mux,
+        MuxRule::Offer | MuxRule::Require => true,
+    };
+    (near, far)
 }
 
 //= tests/spec/sdp.md#offer-and-answer
@@ -378,15 +367,6 @@ fn shown_declined(
     };
     let feedback = options.feedback.unwrap_or(profile.feedback);
     Some(Profile { secured, feedback }.name().to_owned())
-}
-
-/// The family of an offerer that tells no address to send to, by the address that is nowhere.
-fn family(side: Side, exchange: &Exchange, description: &SessionDescription) -> Option<Family> {
-    if side != exchange.offerer {
-        return None;
-    }
-    let first = description.media.iter().find(|media| media.port != 0)?;
-    Some(description.connection(first)?.family())
 }
 
 /// Where the author of a media line receives.

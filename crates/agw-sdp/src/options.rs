@@ -50,8 +50,11 @@ pub enum OtherMedia {
 pub struct SideOptions {
     /// The gateway's realm; `None` is its default realm.
     pub realm: Option<String>,
-    /// The address family towards this side; `None` is that of its own address, else the realm's.
+    /// The address family towards this side; `None` is that of its own address or of what it has
+    /// already, else the realm's. Another one than it has gives it a new address.
     pub family: Option<Family>,
+    /// The same for who is called and stands nowhere yet, where `family` does not say.
+    pub family_of_new: Option<Family>,
     /// What becomes of SRTP that this side offers.
     pub offered_srtp: OfferedSrtp,
     /// What this side is offered.
@@ -87,6 +90,7 @@ impl SideOptions {
         Self {
             realm,
             family: None,
+            family_of_new: None,
             offered_srtp: OfferedSrtp::PassOn,
             protection: Protection::Plain,
             feedback: None,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use agw_context::{CryptoChange, Remote, RtcpMode, StreamChange, StreamMode};
+use agw_context::{CryptoChange, Family, Remote, RtcpMode, StreamChange, StreamMode};
 use agw_relay::Transport;
 use agw_sdes::{CryptoAttribute, CryptoLines, Mode};
 use agw_srtp::RocOnRekey;
@@ -79,7 +79,9 @@ impl Answer<'_> {
         self.check_mux().map_err(refused)?;
         self.check_address().map_err(refused)?;
         let (mut near, mut far) = (unchanged(line), unchanged(line));
-        near.remote = offered.remote;
+        // Who has gone to the other family since, within another dialogue, is not where it was.
+        let is_near = |remote: &Remote| self.near.stands_in(Some(Family::of(remote.rtp.ip())));
+        near.remote = offered.remote.filter(is_near);
         far.remote = description.address(media).map(|ip| remote(media, ip));
         let flow = Flow::of(description, media);
         let modes = (offered.flow.mode_with(flow), flow.mode_with(offered.flow));

@@ -27,11 +27,15 @@ impl Call {
         //# Who is called in the place of a callee that answered MUST be offered keys of its own.
         let is_another = request.dialogue.to_tag.is_none()
             && branch.is_some_and(|branch| branch.established && branch.callee_tag.is_some());
+        // A leg that gives way to one in another family leaves its key behind.
+        let leg = self.leg(place.branch, place.offerer.other(), line);
+        let known = leg.and_then(|leg| leg.own.as_ref());
         //= tests/spec/sdp.md#forking
         //# An offer that is made again before its answer MUST show the same keys.
         let shown = self.shown(place, line).filter(|shown| {
             let suites = shown.iter().map(CryptoAttribute::known_suite);
-            let is_known = own.is_some_and(|own| shown.iter().any(|one| one.shares_key_with(own)));
+            let is_known =
+                known.is_some_and(|own| shown.iter().any(|one| one.shares_key_with(own)));
             let fits = shown.iter().all(|one| keys::has_parameters(one, wanted));
             !request.rekey
                 && !is_known

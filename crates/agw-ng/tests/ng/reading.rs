@@ -83,12 +83,16 @@ fn what_opensips_sends_towards_a_phone_is_understood() {
 }
 
 #[test]
-fn the_receiver_has_the_family_of_the_offer_unless_another_is_asked_for() {
-    let family = |flags: &str, sdp: &[u8]| everywhere(flags)[0].far(sdp, true).family;
-    assert_eq!(family("", b"v=0\r\nc=IN IP6 2001:db8::1\r\n"), Some(Family::V6));
-    assert_eq!(family("", b"c=IN IP4 192.0.2.1\r\n"), Some(Family::V4));
-    assert_eq!(family("address-family=IP4", b"c=IN IP6 ::1\r\n"), Some(Family::V4));
-    assert_eq!(family("", b"v=0\r\n"), None);
+fn the_receiver_has_the_family_of_the_first_offer_unless_another_is_asked_for() {
+    let family = |flags: &str, sdp: &[u8]| {
+        let far = everywhere(flags)[0].far(sdp, true);
+        (far.family, far.family_of_new)
+    };
+    let (v4, v6) = (Some(Family::V4), Some(Family::V6));
+    assert_eq!(family("", b"v=0\r\nc=IN IP6 2001:db8::1\r\n"), (None, v6));
+    assert_eq!(family("", b"c=IN IP4 192.0.2.1\r\n"), (None, v4));
+    assert_eq!(family("address-family=IP4", b"c=IN IP6 ::1\r\n"), (v4, v6));
+    assert_eq!(family("", b"v=0\r\n"), (None, None));
 }
 
 #[test]

@@ -3,11 +3,15 @@
 
 use proptest::prelude::*;
 
-use crate::fork::{Callees, Changes, Event, Fork, TAGS, Who};
+use crate::event::{Changes, Event, Who};
+use crate::fork::{Callees, Fork, TAGS};
 
 fn changes() -> impl Strategy<Value = Changes> {
     let some = prop::bool::weighted(0.3);
-    (some, some, some).prop_map(|(moves, rekeys, holds)| Changes { moves, rekeys, holds })
+    let who = prop_oneof![Just(Who::Caller), Just(Who::Callee)];
+    let family = prop::option::weighted(0.2, who);
+    let made = |(moves, rekeys, holds, family)| Changes { moves, rekeys, holds, family };
+    (some, some, some, family).prop_map(made)
 }
 
 fn event() -> impl Strategy<Value = (usize, Event)> {

@@ -2,45 +2,17 @@
 
 use std::collections::BTreeSet;
 
+use agw_context::Family;
 use agw_sdp::{AnswerRequest, Dialogue, OfferRequest, SideOptions};
 use proptest::test_runner::TestCaseError;
 use proptest::{prop_assert, prop_assert_eq};
 
+use crate::event::{Changes, Event, Who};
 use crate::party::{End, Wire};
 use crate::story::options;
 use crate::world::World;
 
 pub(crate) const TAGS: [&str; 3] = ["t1", "t2", "t3"];
-
-/// Who begins something in a dialogue.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Who {
-    Caller,
-    Callee,
-}
-
-/// What happens in the dialogue of a callee.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Event {
-    /// The callee answers the first offer or, if it has done so, repeats its answer.
-    Answer,
-    /// Somebody offers.
-    Offer(Who, Changes),
-    /// The offer is answered.
-    Accept(Changes),
-    /// The offer is rejected, and the gateway is told or not.
-    Reject { told: bool },
-    /// Somebody ends it.
-    End(Who),
-}
-
-/// What somebody changes who offers or answers.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Changes {
-    pub(crate) moves: bool,
-    pub(crate) rekeys: bool,
-    pub(crate) holds: bool,
-}
 
 /// The session of a dialogue.
 struct Session {
@@ -79,6 +51,8 @@ pub(crate) struct Fork {
     /// Whether answers tell the status of their response, and who has sent a 2xx then.
     tells_status: bool,
     confirmed: BTreeSet<usize>,
+    /// The one dialogue that is left: parties that have several stay in their family.
+    left: Option<usize>,
 }
 
 /// Which keys callees have.
@@ -133,6 +107,7 @@ impl Fork {
             callees,
             tells_status,
             confirmed,
+            left: None,
         }
     }
 
@@ -153,8 +128,18 @@ impl Fork {
         end
     }
 
+    /// Lets an end go to the other address family, with a new key if it has one.
+    fn goes_over(&mut self, end: &mut End) {
+        (self.ports, self.keys) = (self.ports + 2, self.keys + 1);
+        end.changes_family(self.ports);
+        end.key = end.key.map(|_| self.keys);
+    }
+
     /// Lets something happen, if it can, and notes who is heard since.
     pub(crate) fn happens(&mut self, at: usize, event: Event) -> Result<(), TestCaseError> {
+        if self.left.is_some_and(|left| left != at) {
+            return Ok(());
+        }
         if self.carries_out(at, event)? {
             self.heard = Some(at);
         }
@@ -270,11 +255,24 @@ impl Fork {
         // So it is with a protected callee that offers.
         let moves = changes.moves && end.key.is_none();
         let mut offerer = self.changed(&end, Changes { moves, ..changes });
+        let is_alone = self.sessions.iter().flatten().count() == 1 && self.heard == Some(at);
+        let family = changes.family.filter(|_| is_alone || self.left.is_some());
+        if family.is_some() {
+            self.left = Some(at);
+        }
+        if family == Some(who) {
+            self.goes_over(&mut offerer);
+        }
         let offer = offerer.offer(changes.holds);
         let (from_tag, to, near, far) = match who {
             Who::Caller => ("a", TAGS[at], &self.near, &self.far),
             Who::Callee => (TAGS[at], "a", &self.far, &self.near),
         };
+        let session = self.sessions[at].as_ref().unwrap();
+        let answerer = if who == Who::Caller { &session.callee } else { &session.caller };
+        let is_asked = family.is_some_and(|one| one != who);
+        let other = if answerer.is_on_v6() { Family::V4 } else { Family::V6 };
+        let far = &SideOptions { family: is_asked.then_some(other), ..far.clone() };
         let dialogue = Dialogue { from_tag, to_tag: Some(to), via_branch: None };
         let (sdp, rekey, supersedes, drops) = (offer.as_bytes(), false, true, None);
         let request = OfferRequest { dialogue, sdp, near, far, rekey, supersedes, drops };
@@ -293,6 +291,9 @@ impl Fork {
         let end = if who == Who::Caller { &session.callee } else { &session.caller };
         let end = end.clone();
         let mut answerer = self.changed(&end, changes);
+        if offered.contains("c=IN IP6") != answerer.is_on_v6() {
+            self.goes_over(&mut answerer);
+        }
         let answer = answerer.answer(&offered);
         let (from, to) = match who {
             Who::Caller => ("a", TAGS[at]),

@@ -188,6 +188,11 @@ stories! {
     //# another one MUST NOT, whichever is heard.
     who_accepts_a_call_has_it = "confirmed";
     families_and_ports_are_those_of_each_side = "families";
+    //= tests/spec/sdp.md#re-offers
+    //= type=test
+    //# Who goes to another address family MUST get a leg and a key of the gateway's of its own there
+    //# with the answer, and keep the old ones until then.
+    who_goes_to_another_family_has_a_leg_there = "changing_family";
     multiplexing_is_left_as_it_was_taken_up = "multiplexing";
     //= tests/spec/sdp.md#opportunistic-protection
     //= type=test

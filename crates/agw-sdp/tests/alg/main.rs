@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may fail")]
 
 mod dialogues;
+mod event;
 mod fork;
 mod golden;
 mod media;

@@ -1,5 +1,7 @@
 //! The keys and addresses of descriptions are those of the packets.
 
+use std::net::SocketAddr;
+
 use agw_relay::{Datagram, DropReason, PortId, Verdict};
 use agw_sdes::{CryptoAttribute, Mode};
 use agw_sdp::{AnswerRequest, Dialogue, OfferRequest};
@@ -42,8 +44,9 @@ pub(crate) type Passed = Result<(String, Vec<u8>), DropReason>;
 /// Sends a datagram to the address that a description tells.
 pub(crate) fn pass(world: &mut World, to: &str, from: &str, octets: &[u8]) -> Passed {
     let told = to.lines().find_map(|line| line.strip_prefix("m=audio ")).unwrap();
-    let ip = to.lines().find_map(|line| line.strip_prefix("c=IN IP4 ")).unwrap();
-    let address = format!("{ip}:{}", told.split(' ').next().unwrap()).parse().unwrap();
+    let ip = to.lines().find_map(|line| line.strip_prefix("c=IN IP")?.get(2..)).unwrap();
+    let number = told.split(' ').next().unwrap().parse().unwrap();
+    let address = SocketAddr::new(ip.parse().unwrap(), number);
     let port = world.ports.open.iter().find(|(_, open)| **open == address);
     let port: PortId = *port.unwrap().0;
     let mut slot = [0; 2048];

@@ -50,16 +50,35 @@ impl End {
         Some(InlineKey::generate(Suite::AesCm128HmacSha1_80, fill).unwrap())
     }
 
+    pub(crate) fn is_on_v6(&self) -> bool {
+        self.address.starts_with('[')
+    }
+
+    fn place(&self) -> (String, String) {
+        let (ip, port) = self.address.rsplit_once(':').unwrap();
+        (ip.replace(['[', ']'], ""), port.to_owned())
+    }
+
+    /// Goes to the other address family.
+    pub(crate) fn changes_family(&mut self, port: u16) {
+        let (ip, _) = self.place();
+        self.address = match ip.rsplit_once("::") {
+            Some((_, last)) => format!("192.0.2.{last}:{port}"),
+            None => format!("[2001:db8::{}]:{port}", ip.rsplit_once('.').unwrap().1),
+        };
+    }
+
     /// Writes a description with its key, if it has one, under this tag.
     fn write(&mut self, line: Option<String>, direction: &str) -> String {
-        let (ip, port) = self.address.rsplit_once(':').unwrap();
+        let (ip, port) = self.place();
+        let family = if self.is_on_v6() { "IP6" } else { "IP4" };
         let (ssrc, version) = (self.ssrc, self.version);
         let is_secured = line.is_some() && !self.is_opportunistic;
         let profile = if is_secured { "RTP/SAVP" } else { "RTP/AVP" };
         let crypto = line.iter().map(|line| format!("{line}\r\n")).collect::<String>();
         self.line = line;
         format!(
-            "v=0\r\no=u{ssrc} 1 {version} IN IP4 {ip}\r\ns=-\r\nc=IN IP4 {ip}\r\nt=0 0\r\n\
+            "v=0\r\no=u{ssrc} 1 {version} IN {family} {ip}\r\ns=-\r\nc=IN {family} {ip}\r\nt=0 0\r\n\
              m=audio {port} {profile} 8\r\n{crypto}a={direction}\r\n"
         )
     }
