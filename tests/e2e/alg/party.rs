@@ -134,6 +134,15 @@ impl Party {
         self.next = self.next.wrapping_add(packets);
     }
 
+    /// Sends to another party with gaps, until its rollover counter is 3.
+    pub(crate) fn rolls_over(&mut self, other: &mut Self) {
+        for _ in 0..8 {
+            self.skips(0x7000);
+            let packet = self.sends();
+            assert_eq!(other.hears(), packet);
+        }
+    }
+
     /// Sends the last packet once more, octet by octet, as somebody on the way can.
     pub(crate) fn repeats(&self) {
         self.endpoint.send_octets(&self.last);

@@ -13,7 +13,7 @@ use agw_tests::{Gateway, PATIENCE, Side};
 
 use crate::kamailio::{self, Kamailio};
 use crate::party::Party;
-use crate::sip::{Agent, Message};
+use crate::sip::{Agent, Dialog, Message};
 
 /// What the sample tells UEs of its media security.
 pub(super) const MEDIASEC: &str = "sdes-srtp;mediasec";
@@ -41,6 +41,23 @@ pub(super) struct Edge {
 }
 
 impl Edge {
+    /// The core takes a call of a UE.
+    pub(super) fn takes(
+        &self,
+        invite: &Message,
+        ue: &Agent,
+        (phone, core): (&mut Party, &mut Party),
+    ) -> Dialog {
+        core.reads(invite.body(), None);
+        self.core.answers(invite, "200 OK", &[], &core.describe("RTP/AVP", &[]));
+        let accepted = ue.hears("200");
+        phone.reads(accepted.body(), None);
+        let mut dialog = accepted.dialog();
+        ue.requests(&mut dialog, "ACK", &[], b"");
+        self.core.hears("ACK");
+        dialog
+    }
+
     /// Starts it with further lines in `pcscf-local.cfg`; nothing where Kamailio is missing.
     pub(super) fn start(site: &str) -> Option<Self> {
         let gateway = Gateway::with(&["ng.udp=[\"127.0.0.1:0\"]"]);

@@ -29,13 +29,7 @@ fn calls(edge: &Edge, ue: &Agent, phone: &mut Party, core: &mut Party) -> Dialog
 fn accepted(edge: &Edge, ue: &Agent, phone: &mut Party, core: &mut Party) -> (Message, Dialog) {
     ue.offers("INVITE", "bob", &[], ("a-call", 1), &secured(phone));
     let invite = edge.core.hears("INVITE");
-    core.reads(invite.body(), None);
-    edge.core.answers(&invite, "200 OK", &[], &core.describe("RTP/AVP", &[]));
-    let accepted = ue.hears("200");
-    phone.reads(accepted.body(), None);
-    let mut dialog = accepted.dialog();
-    ue.requests(&mut dialog, "ACK", &[], b"");
-    edge.core.hears("ACK");
+    let dialog = edge.takes(&invite, ue, (phone, core));
     (invite, dialog)
 }
 

@@ -138,13 +138,7 @@ fn a_ue_on_ipv6_calls_a_core_on_ipv4_and_is_called_from_it() {
     let offer = phone.describe("RTP/SAVP", &[&phone.key().sdes_line(1), REQUESTED]);
     other.offers("INVITE", "bob", &[], ("from-ipv4", 1), &offer);
     let invite = edge.core.hears("INVITE");
-    core.reads(invite.body(), None);
-    edge.core.answers(&invite, "200 OK", &[], &core.describe("RTP/AVP", &[]));
-    let accepted = other.hears("200");
-    phone.reads(accepted.body(), None);
-    let mut dialog = accepted.dialog();
-    other.requests(&mut dialog, "ACK", &[], b"");
-    edge.core.hears("ACK");
+    let mut dialog = edge.takes(&invite, &other, (&mut phone, &mut core));
     talk(&mut phone, &mut core);
     other.hangs_up(&mut dialog, &edge.core);
     edge.ends();

@@ -31,13 +31,7 @@ fn call(edge: &Edge, phone: &mut Party, core: &mut Party) -> (Agent, Dialog) {
     edge.registers(&ue, "alice", &VERIFYING);
     ue.offers("INVITE", "bob", &[], ("outlasting", 1), &secured(phone));
     let invite = edge.core.hears("INVITE");
-    core.reads(invite.body(), None);
-    edge.core.answers(&invite, "200 OK", &[], &core.describe("RTP/AVP", &[]));
-    let accepted = ue.hears("200");
-    phone.reads(accepted.body(), None);
-    let mut dialog = accepted.dialog();
-    ue.requests(&mut dialog, "ACK", &[], b"");
-    edge.core.hears("ACK");
+    let dialog = edge.takes(&invite, &ue, (phone, core));
     talk(phone, core);
     (ue, dialog)
 }

@@ -64,13 +64,7 @@ fn a_description_that_the_gateway_refuses_is_not_acceptable_here() {
     ue.offers("INVITE", "bob", &[], ("fit", 1), &secured(&phone));
     let invite = edge.core.hears("INVITE");
     assert_eq!(invite.header("Call-ID"), "fit", "an unfit one got through");
-    core.reads(invite.body(), None);
-    edge.core.answers(&invite, "200 OK", &[], &core.describe("RTP/AVP", &[]));
-    let accepted = ue.hears("200");
-    phone.reads(accepted.body(), None);
-    let mut dialog = accepted.dialog();
-    ue.requests(&mut dialog, "ACK", &[], b"");
-    edge.core.hears("ACK");
+    let mut dialog = edge.takes(&invite, &ue, (&mut phone, &mut core));
     for (profile, attributes) in UNFIT {
         ue.requests(&mut dialog, "INVITE", &[], &phone.describe(profile, attributes));
         is_at_fault(&ue.hears("SIP/2.0 4"));

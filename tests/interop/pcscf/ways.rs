@@ -105,13 +105,7 @@ fn media_of_every_call_is_relayed_where_the_networks_do_not_reach_each_other() {
     ue.offers("INVITE", "bob", &[], ("anchored", 1), &phone.describe("RTP/AVP", &[REQUESTED]));
     let invite = edge.core.hears("INVITE");
     assert!(!invite.body().contains("3ge2ae"), "{}", invite.body());
-    core.reads(invite.body(), None);
-    edge.core.answers(&invite, "200 OK", &[], &core.describe("RTP/AVP", &[]));
-    let accepted = ue.hears("200");
-    phone.reads(accepted.body(), None);
-    let mut dialog = accepted.dialog();
-    ue.requests(&mut dialog, "ACK", &[], b"");
-    edge.core.hears("ACK");
+    let mut dialog = edge.takes(&invite, &ue, (&mut phone, &mut core));
     talk(&mut phone, &mut core);
     ue.hangs_up(&mut dialog, &edge.core);
     edge.ends();
