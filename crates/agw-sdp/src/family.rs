@@ -70,9 +70,8 @@ impl Call {
             let mut reserved = lines.filter(|(line, _)| exchange.leg(side, *line).is_some());
             reserved.find_map(|(_, media)| Some(description.connection(media)?.family()))
         } else {
-            let mut legs = (0..exchange.lines.len()).filter_map(|line| {
-                self.leg(place.branch, side, line).filter(|_| exchange.leg(side, line).is_none())
-            });
+            let known = place.branch.or(place.beside);
+            let mut legs = (0..exchange.lines.len()).filter_map(|line| self.leg(known, side, line));
             legs.next().map(Leg::family)
         };
         options.family.or(said).or(options.family_of_new)

@@ -49,9 +49,9 @@ pub enum RocOnRekey {
     /// Everything goes on (same address, RFC 3711 §3.3.1 and §3.4).
     #[default]
     Keep,
-    /// The first packet that an ingress opens under the new keys tells whether everything goes on
-    /// or starts anew at rollover counter 0, as it does where a peer's SRTP stack is rebuilt with
-    /// them. An egress goes on.
+    /// Everything goes on, but for sources of an ingress that show by their first packet under new
+    /// keys that they have started anew at 0, as they do where a peer's SRTP stack is rebuilt with
+    /// them.
     Auto,
     /// Everything starts anew at rollover counter 0 (new address, RFC 4568 §7.1.4).
     Reset,

@@ -2,10 +2,12 @@
 
 mod above;
 mod life;
+mod restart;
 mod shape;
 
 use agw_rtp::{SequenceNumber, Ssrc};
 
+use self::restart::Opened;
 use crate::room::{Room, SpareRooms};
 use crate::ticket::Protocol;
 use crate::window::Stale;
@@ -81,6 +83,7 @@ struct Media {
     srtp: ReplayWindow,
     ssrc: Ssrc,
     generation: u8,
+    opened: Opened,
 }
 
 /// Where a packet stands among those of its source.
@@ -108,14 +111,16 @@ pub(crate) enum Refusal {
 
 impl Media {
     fn vacant(window: u16) -> Self {
-        Self { srtp: ReplayWindow::new(window), ssrc: Ssrc(0), generation: 0 }
+        let opened = Opened::nothing();
+        Self { srtp: ReplayWindow::new(window), ssrc: Ssrc(0), generation: 0, opened }
     }
 }
 
 impl Source {
     /// A source that is not there yet, with windows of the usual size.
     pub(crate) const fn usual() -> Self {
-        let media = Media { srtp: ReplayWindow::usual(), ssrc: Ssrc(0), generation: 0 };
+        let opened = Opened::nothing();
+        let media = Media { srtp: ReplayWindow::usual(), ssrc: Ssrc(0), generation: 0, opened };
         Self { media, srtcp: ReplayWindow::usual() }
     }
 }
@@ -218,6 +223,11 @@ impl SourceTable {
         .ok_or(Refusal::Full)?;
         let new_source = window.highest().is_none();
         let newer = window.remember(index)?;
+        if generation == latest
+            && let Some(media) = self.media_at_mut(place)
+        {
+            media.opened.note(protocol);
+        }
         Ok(Remembered { newer, new_source })
     }
 
@@ -343,6 +353,7 @@ impl SourceTable {
         self.used += 1;
         if let Some(media) = self.media_at_mut(place) {
             (media.ssrc, media.generation) = (ssrc, generation);
+            media.opened = Opened::nothing();
         }
         place
     }

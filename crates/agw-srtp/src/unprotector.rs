@@ -16,7 +16,6 @@ use agw_rtp::{RtcpHeader, RtpHeader};
 
 use self::jump::{Jump, LONGEST_JUMP_OF_SHORT_TAG, SHORTEST_TRUSTED_TAG, confirm};
 use self::reading::Header;
-use self::restart::Restarts;
 use self::retired::{OldKeys, Retirement};
 use crate::engine::{Engine, Frame, Job, Operation};
 use crate::event::PendingEvents;
@@ -56,26 +55,18 @@ pub struct Unprotector<K> {
     sources: SourceTable,
     staged: Option<Box<KeySet<K>>>,
     retired: OldKeys<K>,
-    aside: Option<Box<Aside>>,
+    /// What was opened under keys that were in force here and are not any more.
+    former: Option<Box<FormerKeys>>,
     next_key_id: u32,
     /// Whether a packet under the keys in force was accepted: from then on nothing that retired
     /// keys open is the newest that the peer has sent.
     has_superseded: bool,
-    /// What may still start anew with the keys in force.
-    restarts: Restarts,
+    /// Whether sources may start anew with the keys in force.
+    may_restart: bool,
     current: KeySet<K>,
     parameters: SessionParameters,
     events: PendingEvents,
     jump: Option<Jump>,
-}
-
-/// What no packet under the key in force reads.
-#[derive(Default)]
-struct Aside {
-    /// What was opened under keys that were in force here and are not any more.
-    former: FormerKeys,
-    /// The table to start anew with, made ahead: no packet allocates.
-    fresh: Option<Box<SourceTable>>,
 }
 
 const _: () = assert!(size_of::<Unprotector<Box<()>>>() <= 256);
@@ -108,8 +99,8 @@ impl<K> Unprotector<K> {
             next_key_id,
             jump: None,
             has_superseded: false,
-            restarts: Restarts::Nothing,
-            aside: None,
+            may_restart: false,
+            former: None,
         })
     }
 
@@ -216,9 +207,7 @@ impl<K> Unprotector<K> {
         spare: &mut SpareRooms,
     ) -> Result<Accepted, UnprotectError> {
         let OpenTicket { protocol, ssrc, index, key: id, .. } = ticket;
-        if ticket.restarts {
-            self.start_anew(protocol, id);
-        }
+        let restarts = ticket.restarts && self.restarts_now(ssrc, protocol, id);
         let in_staged = self.staged.as_ref().is_some_and(|keys| keys.find(id).is_some());
         let in_retired = self.retired.place(id);
         let generation = self.sources.generation();
@@ -247,11 +236,14 @@ impl<K> Unprotector<K> {
         //= tests/spec/srtp.md#packet-index
         //# The highest index MUST NOT advance before the packet is authenticated.
         if key.suite.srtp_tag_len() < SHORTEST_TRUSTED_TAG && protocol == Protocol::Srtp {
-            let jumps = sources.is_far_ahead(ssrc, index, LONGEST_JUMP_OF_SHORT_TAG);
+            let jumps = restarts || sources.is_far_ahead(ssrc, index, LONGEST_JUMP_OF_SHORT_TAG);
             confirm(
                 &mut self.jump,
                 jumps.then_some(Jump { ssrc, index: index as u32, others: 0 }),
             )?;
+        }
+        if restarts {
+            sources.restart(ssrc, protocol);
         }
         let Remembered { newer, new_source } =
             sources.remember(ssrc, protocol, index, generation, spare)?;
@@ -262,16 +254,13 @@ impl<K> Unprotector<K> {
         //= tests/spec/srtp.md#new-keys
         //# A staged key MUST come in force at the first authenticated packet with its MKI.
         if in_staged && let Some(staged) = self.staged.take() {
-            let _was_known = self.replace(staged, RocOnRekey::Keep, OVERLAP_AFTER_MKI, now);
+            self.replace(staged, RocOnRekey::Keep, OVERLAP_AFTER_MKI, now);
             self.sources.note_latest(ssrc);
             self.events.push(KeyEvent::Activated { number: 0 });
         }
         match in_retired {
             Some(place) => self.retired.supersede_before(place),
-            None => {
-                self.has_superseded = true;
-                self.restarts = self.restarts.after(protocol);
-            }
+            None => self.has_superseded = true,
         }
         Ok(Accepted { ssrc, newer: newer && !superseded, new_source })
     }
@@ -279,11 +268,6 @@ impl<K> Unprotector<K> {
     /// Wipes retired keys whose overlap is over.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.wipe_until(Some(now));
-        if self.restarts == Restarts::Nothing
-            && let Some(aside) = &mut self.aside
-        {
-            aside.fresh = None;
-        }
         self.hold_sources();
     }
 

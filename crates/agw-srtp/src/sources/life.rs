@@ -2,6 +2,7 @@
 
 use agw_rtp::Ssrc;
 
+use super::restart::Opened;
 use super::{Source, SourceTable};
 use crate::room::Room;
 
@@ -29,8 +30,11 @@ impl SourceTable {
     pub(crate) fn replace_key(&mut self) {
         let next = self.generation.wrapping_add(1);
         // Numbers come round: nothing may pass for new because it is so old.
-        self.all_media().filter(|media| media.generation == next).for_each(|media| {
-            media.generation = next.wrapping_sub(1);
+        self.all_media().for_each(|media| {
+            if media.generation == next {
+                media.generation = next.wrapping_sub(1);
+            }
+            media.opened = Opened::nothing();
         });
         self.generation = next;
     }
@@ -39,16 +43,6 @@ impl SourceTable {
     pub(crate) fn hold_all(&mut self) {
         let generation = self.generation;
         self.all_media().for_each(|media| media.generation = generation);
-    }
-
-    /// Every source starts its SRTCP index anew.
-    #[cold]
-    pub(crate) fn restart_srtcp(&mut self) {
-        for place in 0..self.used() {
-            if let Some(srtcp) = self.srtcp_at_mut(place) {
-                srtcp.clear();
-            }
-        }
     }
 
     /// Forgets one source of an egress that only replaced keys have sealed, and tells whether

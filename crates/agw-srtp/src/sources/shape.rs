@@ -28,9 +28,10 @@ impl SourceTable {
                 }
             }
             if let (Some(old), Some(new)) = (self.media(place), new.media_at_mut(place)) {
-                let Media { srtp, ssrc, generation } = old;
+                let Media { srtp, ssrc, generation, opened } = old;
                 let srtp = srtp.resized(window);
-                *new = Media { srtp, ssrc: *ssrc, generation: *generation };
+                let (ssrc, generation, opened) = (*ssrc, *generation, *opened);
+                *new = Media { srtp, ssrc, generation, opened };
             }
         }
         *self = Self { most, ..new };

@@ -2,7 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use super::restart::Restarts;
 use super::retired::Left;
 use super::{Unprotector, table};
 use crate::engine::Engine;
@@ -19,8 +18,8 @@ impl<K> Unprotector<K> {
     /// The very keys that are in force change nothing: windows, counters and indices stay whatever
     /// `roc` says; only lifetimes and the `unencrypted` parameters are taken. With
     /// [`RocOnRekey::Keep`] old and new keys share windows and counters; otherwise the old keys go
-    /// on with theirs until the overlap is over. [`RocOnRekey::Auto`] decides between the two at the
-    /// first packet under new keys; keys that were in force before always go on. `window` and `max_sources` take effect at once; what
+    /// on with theirs until the overlap is over. With [`RocOnRekey::Auto`] they go on as with
+    /// `Keep`, and sources may start anew once no replaced keys are left. `window` and `max_sources` take effect at once; what
     /// a longer window knows nothing of counts as seen. A staged key is dropped. Keys still retired
     /// from earlier re-keys stay until their own overlaps end, unless they are too many
     /// ([`MAX_RETIRED`](crate::MAX_RETIRED)).
@@ -52,11 +51,10 @@ impl<K> Unprotector<K> {
         self.wipe_until(Some(now));
         self.resume_here(&mut keys, roc);
         self.retired.make_room();
-        let was_known = self.replace(keys, roc, overlap, now);
+        self.replace(keys, roc, overlap, now);
         self.wipe_until(Some(now));
         self.hold_sources();
         self.sources.reshape(parameters.window, parameters.max_sources);
-        self.make_fresh(roc, was_known);
         Ok(Rekey::Installed)
     }
 
@@ -103,10 +101,9 @@ impl<K> Unprotector<K> {
         if !self.current.is_same_keys(&staged) {
             self.wipe_until(Some(now));
             self.resume_here(&mut staged, roc);
-            let was_known = self.replace(staged, roc, overlap, now);
+            self.replace(staged, roc, overlap, now);
             self.wipe_until(Some(now));
             self.hold_sources();
-            self.make_fresh(roc, was_known);
         }
         Ok(())
     }
@@ -125,14 +122,13 @@ impl<K> Unprotector<K> {
         staged.first.id.staged_number()
     }
 
-    /// Puts keys in force; whether one of them was live under any name.
     pub(super) fn replace(
         &mut self,
         mut keys: Box<KeySet<K>>,
         roc: RocOnRekey,
         overlap: Duration,
         now: Instant,
-    ) -> bool {
+    ) {
         let was_known =
             [keys.carry_usage(self.current.spent()), keys.carry_usage(self.retired.spent())]
                 .contains(&true);
@@ -161,8 +157,7 @@ impl<K> Unprotector<K> {
         self.retired.push(keys, Left { sources, generation, has_superseded }, until, now);
         self.hold_sources();
         self.jump = None;
-        self.restarts = Restarts::Nothing;
-        was_known
+        self.may_restart = roc == RocOnRekey::Auto && !was_known;
     }
 
     /// Holds the sources that a live key was seen to open, and no others.

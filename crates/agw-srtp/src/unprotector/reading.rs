@@ -5,9 +5,8 @@ use std::time::Instant;
 use agw_rtp::{RtcpHeader, RtpHeader, Ssrc};
 
 use super::Unprotector;
-use super::restart::Restarts;
 use crate::live::LiveKey;
-use crate::sources::{Refusal, SourceTable};
+use crate::sources::{Refusal, SourceTable, Standing};
 use crate::ticket::Protocol;
 use crate::{OpenTicket, SrtcpIndex, UnprotectError};
 
@@ -38,9 +37,7 @@ impl<K> Unprotector<K> {
         };
         let natural = found.and_then(|(key, sources)| self.read(header, packet, key, sources));
         match natural {
-            Err(error) if self.restarts != Restarts::Nothing => {
-                self.read_restarted(header, packet, now).ok_or(error)
-            }
+            Err(error) if self.may_restart => self.read_restarted(header, packet, now).ok_or(error),
             natural => natural,
         }
     }
@@ -74,8 +71,7 @@ impl<K> Unprotector<K> {
     /// The key that opens every packet, if there is only one and it has no identifier, as usual.
     #[inline]
     fn only_key(&self) -> Option<&LiveKey<K>> {
-        let may_restart = self.restarts == Restarts::All;
-        let alone = self.staged.is_none() && self.retired.is_empty() && !may_restart;
+        let alone = self.staged.is_none() && self.retired.is_empty();
         self.current.only().filter(|key| alone && key.mki().is_none())
     }
 
@@ -143,8 +139,38 @@ impl<K> Unprotector<K> {
             .chain(retired.map(|(key, sources)| (key, sources.unwrap_or(&self.sources))))
     }
 
+    /// As [`Self::read`], for a source that has started anew with the key.
+    #[cold]
+    pub(super) fn read_anew(
+        &self,
+        header: &Header,
+        packet: &[u8],
+        key: &LiveKey<K>,
+        sources: &SourceTable,
+    ) -> Option<OpenTicket> {
+        let (protocol, ssrc) = (header.protocol(), header.ssrc());
+        let least = header.clear_octets() + header.trailer_octets(key);
+        if packet.len() < least || !key.usage.has_room(protocol) {
+            return None;
+        }
+        let word = match header {
+            Header::Srtp(_) => 0,
+            Header::Srtcp(_) => srtcp_word(packet, key).ok()?,
+        };
+        let low = match header {
+            Header::Srtp(header) => u32::from(header.sequence().0),
+            Header::Srtcp(_) => SrtcpIndex::from_word(word).get(),
+        };
+        if protocol == Protocol::Srtcp && !is_as_agreed(key, word) {
+            return None;
+        }
+        let standing = sources.look_restarted(ssrc, protocol, low)?;
+        let ticket = self.ticket(header, key, standing, word);
+        Some(OpenTicket { restarts: true, ..ticket })
+    }
+
     #[inline(always)]
-    pub(super) fn read(
+    fn read(
         &self,
         header: &Header,
         packet: &[u8],
@@ -160,7 +186,6 @@ impl<K> Unprotector<K> {
         if !key.usage.has_room(protocol) {
             return Err(UnprotectError::KeyExpired);
         }
-        let encrypted = key.encrypts(protocol);
         let (standing, srtcp_word) = match header {
             Header::Srtp(header) => {
                 let (ssrc, sequence) = (header.ssrc(), header.sequence());
@@ -172,8 +197,7 @@ impl<K> Unprotector<K> {
             }
             Header::Srtcp(header) => {
                 let word = srtcp_word(packet, key)?;
-                // Under a null suite the bit changes nothing and peers disagree about it.
-                if !key.suite.is_null() && encrypted != (word & E_FLAG != 0) {
+                if !is_as_agreed(key, word) {
                     //= tests/spec/srtp.md#e-bit
                     //# An SRTCP packet whose E bit is not as agreed MUST be discarded under a suite
                     //# that encrypts.
@@ -187,25 +211,37 @@ impl<K> Unprotector<K> {
                 (standing, word)
             }
         };
-        Ok(OpenTicket {
+        Ok(self.ticket(header, key, standing, srtcp_word))
+    }
+
+    #[inline(always)]
+    fn ticket(
+        &self,
+        header: &Header,
+        key: &LiveKey<K>,
+        standing: Standing,
+        srtcp_word: u32,
+    ) -> OpenTicket {
+        let protocol = header.protocol();
+        OpenTicket {
             protocol,
             ssrc: header.ssrc(),
             index: standing.index,
             key: key.id,
             clear_octets: header.clear_octets() as u32,
-            encrypted,
+            encrypted: key.encrypts(protocol),
             srtcp_word,
             new_source: standing.new_source,
             implausible: standing.implausible,
             restarts: false,
             retries: 0,
-        })
+        }
     }
 }
 
 impl Header {
     #[inline]
-    pub(super) fn protocol(&self) -> Protocol {
+    fn protocol(&self) -> Protocol {
         match self {
             Self::Srtp(_) => Protocol::Srtp,
             Self::Srtcp(_) => Protocol::Srtcp,
@@ -254,6 +290,12 @@ impl Header {
             .and_then(|end| packet.get(end.checked_sub(mki.len())?..end));
         field == Some(mki)
     }
+}
+
+/// Whether an SRTCP packet is encrypted or not as was agreed. Under a null suite the bit changes
+/// nothing and peers disagree about it.
+fn is_as_agreed<K>(key: &LiveKey<K>, word: u32) -> bool {
+    key.suite.is_null() || key.encrypts(Protocol::Srtcp) == (word & E_FLAG != 0)
 }
 
 /// The word with E flag and index: before the identifier, which is before the tag, except for

@@ -129,18 +129,6 @@ impl<K> OldKeys<K> {
         }
     }
 
-    /// The keys that left last go on with a table, unless they have one or there are none: then it
-    /// comes back.
-    pub(super) fn leave_with(&mut self, sources: Box<SourceTable>) -> Option<Box<SourceTable>> {
-        match self.sets.last_mut() {
-            Some(last) if last.sources.is_none() => {
-                last.sources = Some(sources);
-                None
-            }
-            Some(_) | None => Some(sources),
-        }
-    }
-
     /// The keys before a place go on with a table that their successors shared with them.
     fn hand_down(&mut self, place: usize, sources: Option<Box<SourceTable>>) {
         let before = place.checked_sub(1).and_then(|before| self.sets.get_mut(before));

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use subtle::ConstantTimeEq;
 
-use super::{Aside, Unprotector};
+use super::Unprotector;
 use crate::former::{FormerKeys, Horizon};
 use crate::live::{Fingerprint, KeySet, LiveKey};
 use crate::sources::SourceTable;
@@ -29,7 +29,7 @@ impl<K> Unprotector<K> {
     /// of what those may open.
     pub fn note_former(&self, former: &mut FormerKeys, shared: Option<&KeyPool>) {
         let is_own = |key: &Fingerprint| shared.is_none_or(|pool| pool.place(key).is_none());
-        self.aside.iter().for_each(|here| former.note_all(&here.former, is_own));
+        self.former.iter().for_each(|here| former.note_all(here, is_own));
         let in_force = self.current.iter().map(|key| (key, None));
         for (key, sources) in in_force.chain(self.retired.all()) {
             if is_own(&key.fingerprint) {
@@ -40,15 +40,15 @@ impl<K> Unprotector<K> {
 
     /// Wipes retired keys whose overlap is over by now, or which were too many.
     pub(super) fn wipe_until(&mut self, now: Option<Instant>) {
-        let Self { retired, sources, aside, .. } = self;
+        let Self { retired, sources, former, .. } = self;
         let mut is_known = false;
         retired.wipe_until(now, |key, of_key| {
-            note(aside, key, of_key.unwrap_or(sources));
+            note(former, key, of_key.unwrap_or(sources));
             is_known = true;
         });
-        if is_known && let (Some(staged), Some(aside)) = (&mut self.staged, &self.aside) {
+        if is_known && let (Some(staged), Some(former)) = (&mut self.staged, &self.former) {
             // The table may forget from now on what only they have opened.
-            staged.iter_mut().for_each(|key| key.resume(&aside.former));
+            staged.iter_mut().for_each(|key| key.resume(former));
         }
     }
 
@@ -60,7 +60,7 @@ impl<K> Unprotector<K> {
     /// through the same packet twice.
     pub(super) fn resume_here(&mut self, keys: &mut KeySet<K>, roc: RocOnRekey) {
         let shares = roc.restart().is_none();
-        let Self { current, retired, sources, aside, .. } = self;
+        let Self { current, retired, sources, former, .. } = self;
         for key in keys.iter_mut() {
             let mut goes_on: Option<Horizon> = None;
             let mut meet = |live: &mut LiveKey<K>, of_live: Option<&SourceTable>| {
@@ -72,7 +72,7 @@ impl<K> Unprotector<K> {
                     let known = goes_on.get_or_insert_default();
                     live.horizon.iter().for_each(|horizon| known.raise_all(horizon));
                 } else {
-                    note(aside, live, of_live.unwrap_or(sources));
+                    note(former, live, of_live.unwrap_or(sources));
                     live.usage.end();
                 }
             };
@@ -80,8 +80,8 @@ impl<K> Unprotector<K> {
             retired.each_mut(meet);
             if let Some(horizon) = goes_on {
                 key.horizon = horizon.kept();
-            } else if let Some(aside) = aside {
-                key.resume(&aside.former);
+            } else if let Some(former) = former {
+                key.resume(former);
             }
         }
     }
@@ -98,6 +98,6 @@ impl<K> LiveKey<K> {
     }
 }
 
-fn note<K>(aside: &mut Option<Box<Aside>>, key: &LiveKey<K>, sources: &SourceTable) {
-    aside.get_or_insert_default().former.note(key, sources);
+fn note<K>(former: &mut Option<Box<FormerKeys>>, key: &LiveKey<K>, sources: &SourceTable) {
+    former.get_or_insert_default().note(key, sources);
 }
