@@ -103,7 +103,8 @@ impl Call {
             None => None,
         };
         let is_new = effect.is_some_and(|(_, words)| words == Words::These);
-        let said = is_new.then(|| (what, Text(Zeroizing::new(request.sdp.to_vec()))));
+        let text = exchange.within.is_some().then(|| Text(Zeroizing::new(request.sdp.to_vec())));
+        let said = is_new.then_some((what, text));
         let confirms = self.confirms(request, place);
         Ok(self.answer_plan(request, agreed, said, (sdp, confirms)))
     }
@@ -113,7 +114,7 @@ impl Call {
         &self,
         request: &AnswerRequest<'_>,
         agreed: Option<(Slot, Outcome)>,
-        said: Option<(Fingerprint, Text)>,
+        said: Option<(Fingerprint, Option<Text>)>,
         (sdp, confirms): (Zeroizing<Vec<u8>>, Option<String>),
     ) -> Plan {
         let dropping = request.drops.unwrap_or(self.dropping);

@@ -105,8 +105,8 @@ impl Exchange {
         !self.answers.is_empty()
     }
 
-    /// Notes an answer.
-    pub(crate) fn note(&mut self, callee: Option<String>, said: Fingerprint, text: Text) {
+    /// Notes an answer; its text, if it is within a dialogue.
+    pub(crate) fn note(&mut self, callee: Option<String>, said: Fingerprint, text: Option<Text>) {
         let answer = (callee, said);
         if !self.answers.contains(&answer) {
             self.answers.push(answer);
@@ -114,9 +114,7 @@ impl Exchange {
         if self.answers.len() > MAX_ANSWERS {
             self.answers.remove(0);
         }
-        if self.within.is_some() {
-            self.newest = Some(text);
-        }
+        self.newest = text.or(self.newest.take());
     }
 
     /// Whether this has answered it within the dialogue of a callee.

@@ -99,8 +99,8 @@ pub(crate) struct AnswerStep {
 pub(crate) struct Effect {
     pub(crate) place: Slot,
     pub(crate) callee_tag: Option<String>,
-    /// What was said, unless it is in force again.
-    pub(crate) said: Option<(Fingerprint, Text)>,
+    /// What was said, unless it is in force again; its text if it was within a dialogue.
+    pub(crate) said: Option<(Fingerprint, Option<Text>)>,
     pub(crate) settled: Vec<Option<Settled>>,
     pub(crate) connected: Vec<Pair>,
 }

@@ -19,10 +19,10 @@ impl<K> Unprotector<K> {
     /// `roc` says; only lifetimes and the `unencrypted` parameters are taken. With
     /// [`RocOnRekey::Keep`] old and new keys share windows and counters; otherwise the old keys go
     /// on with theirs until the overlap is over. With [`RocOnRekey::Auto`] they go on as with
-    /// `Keep`, and sources may start anew once no replaced keys are left. `window` and `max_sources` take effect at once; what
-    /// a longer window knows nothing of counts as seen. A staged key is dropped. Keys still retired
-    /// from earlier re-keys stay until their own overlaps end, unless they are too many
-    /// ([`MAX_RETIRED`](crate::MAX_RETIRED)).
+    /// `Keep`, and sources may start anew once no replaced keys are left. `window` and `max_sources`
+    /// take effect at once; what a longer window knows nothing of counts as seen. A staged key is
+    /// dropped. Keys still retired from earlier re-keys stay until their own overlaps end, unless they
+    /// are too many ([`MAX_RETIRED`](crate::MAX_RETIRED)).
     ///
     /// # Errors
     /// Any [`KeyError`] about the keys or the parameters; nothing has changed then.

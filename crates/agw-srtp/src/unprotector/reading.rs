@@ -146,7 +146,6 @@ impl<K> Unprotector<K> {
         header: &Header,
         packet: &[u8],
         key: &LiveKey<K>,
-        sources: &SourceTable,
     ) -> Option<OpenTicket> {
         let (protocol, ssrc) = (header.protocol(), header.ssrc());
         let least = header.clear_octets() + header.trailer_octets(key);
@@ -164,7 +163,7 @@ impl<K> Unprotector<K> {
         if protocol == Protocol::Srtcp && !is_as_agreed(key, word) {
             return None;
         }
-        let standing = sources.look_restarted(ssrc, protocol, low)?;
+        let standing = self.sources.look_restarted(ssrc, protocol, low)?;
         let ticket = self.ticket(header, key, standing, word);
         Some(OpenTicket { restarts: true, ..ticket })
     }

@@ -35,7 +35,7 @@ impl<K> Unprotector<K> {
         let keys = self.candidates(header, packet, now).map(|(key, _)| key);
         // What another session has told of it since has to hold.
         let mut keys = keys.filter(|key| key.horizon.is_none());
-        keys.find_map(|key| self.read_anew(header, packet, key, &self.sources))
+        keys.find_map(|key| self.read_anew(header, packet, key))
     }
 
     /// Whether a packet that was read so still may be, now that its tag has verified.
